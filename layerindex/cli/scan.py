@@ -1,0 +1,100 @@
+"""`layerindex scan`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import NoReturn
+
+import click
+
+from layerindex import database, scan, stores
+from layerindex.cli import options
+from layerindex.errors import OlderDatabaseError
+
+
+def note(text: str) -> None:
+    """Say something to the person; data never goes this way."""
+    click.echo(text, err=True)
+
+
+@click.command(name="scan")
+@click.argument("root", required=False, envvar="LAYERINDEX_ROOT")
+@options.database
+@click.option("--host", metavar="NAME", help="File the snapshot under this host.  [default: this machine's name]")
+@click.option("--label", metavar="TEXT", help="A note to keep with the snapshot.")
+@click.option("--strict", is_flag=True, help="Exit with 3 when a problem of severity error was found.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr but errors.")
+def command(root: str | None, path: str, host: str | None, label: str | None, strict: bool, quiet: bool) -> None:  # noqa: PLR0913
+    """Index the store under ROOT into a database, without a daemon and without writing to the store.
+
+    ROOT is a Docker data root, by default the one that daemon.json names, else /var/lib/docker. Each storage driver in it,
+    and each <uid>.<gid> root of userns-remap, becomes a snapshot of its own, written whole or not at all.
+    """
+    say = (lambda _: None) if quiet else note
+    root = root or stores.default_root(os.environ, root=os.geteuid() == 0)
+    found = stores.open_stores(root)
+    _prepare(path)
+    for stop in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(stop, _interrupted)
+    errors = 0
+    try:
+        for store in found:
+            with database.writing(path, note) as connection:
+                summary = scan.scan(connection, store, scan.local_host(host), label)
+            errors += summary.severities["error"]
+            say(describe(store, summary, path))
+    except KeyboardInterrupt:
+        note(f"Interrupted; {path} holds whole snapshots only, and nothing of the one that was being written.")
+        sys.exit(1)
+    if strict and errors:
+        sys.exit(3)
+
+
+def _interrupted(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _prepare(path: str) -> None:
+    """Upgrade an older database, after saying so; refuse what is not ours before the scan begins."""
+    if not os.path.exists(path) or os.path.getsize(path) == 0:
+        return
+    try:
+        with database.reading(path):
+            pass
+    except OlderDatabaseError:
+        from layerindex import migrate  # noqa: PLC0415 - SQLAlchemy and Alembic take longer than a scan
+
+        note(f"{path}: has an older schema; upgrading it to {database.REVISION}")
+        migrate.upgrade(path)
+
+
+def describe(store: stores.DockerStore, summary: scan.Summary, path: str) -> str:
+    """Say what one snapshot holds and what was wrong, in a few lines."""
+    rows = summary.rows
+    counted = (
+        (rows["images"], "image"),
+        (rows["layers"], "layer"),
+        (rows["overlay_dirs"], "directory"),
+        (rows["containers"], "container"),
+        (rows["volumes"], "volume"),
+    )
+    lines = [f"{store.root} ({store.name}): {', '.join(plural(*each) for each in counted)}"]
+    if store.limits:
+        lines.append(f"  {store.limits}")
+    denied = summary.codes["permission-denied"]
+    if denied:
+        lines.append(f"  {plural(denied, 'place')} could not be read: permission denied; run the scan as root")
+    if summary.codes:
+        kinds = ", ".join(f"{code} {count}" for code, count in sorted(summary.codes.items()))
+        lines.append(f"  {plural(sum(summary.codes.values()), 'problem')}: {kinds}")
+    lines.append(f"  written to {path} as snapshot {summary.snapshot_id}")
+    return "\n".join(lines)
+
+
+def plural(count: int, noun: str) -> str:
+    """Return a count with its noun."""
+    if count == 1:
+        return f"1 {noun}"
+    return f"{count} {noun[:-1]}ies" if noun.endswith("y") else f"{count} {noun}s"

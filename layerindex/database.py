@@ -1,0 +1,164 @@
+"""Opening the one SQLite file: for writing a snapshot, or for reading without any way to write.
+
+Nothing here imports SQLAlchemy: a query and a second scan start without it.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import contextmanager, suppress
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from layerindex.errors import DatabaseBusyError, DatabaseError, NewerDatabaseError, NoDatabaseError, OlderDatabaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+APPLICATION_ID = 0x4C494458
+"""`LIDX` in the file's header: `file` and SQLite know the database as ours."""
+
+REVISION = "0001"
+"""The newest revision in `migrations/`; a test holds it to Alembic's head."""
+
+PATIENCE = 60
+"""Seconds a scan waits for another that is writing."""
+
+
+def revision(connection: sqlite3.Connection, path: str) -> str | None:
+    """Return the schema revision of an open database, None for an empty one.
+
+    Raises DatabaseError for a file that is not SQLite or not ours.
+    """
+    try:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+        if not tables:
+            return None
+        (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+        if application_id != APPLICATION_ID or "alembic_version" not in tables:
+            raise DatabaseError(path, "is an SQLite file, but not a layerindex database; name another with --db")
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.DatabaseError as error:
+        raise failure(path, error) from error
+    if row is None or not (isinstance(row[0], str) and row[0].isascii() and row[0].isdigit()):
+        raise DatabaseError(path, "is damaged: it does not say which schema it has")
+    return str(row[0])
+
+
+def failure(path: str, error: sqlite3.Error) -> DatabaseError:
+    """Turn what SQLite raised about our own file into a sentence."""
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return DatabaseBusyError(path)
+    if name.startswith("SQLITE_NOTADB"):
+        return DatabaseError(path, "is not an SQLite database; name another file with --db")
+    if name.startswith("SQLITE_FULL"):
+        return DatabaseError(path, "the disk is full; the database is as it was")
+    if name.startswith("SQLITE_READONLY_ROLLBACK"):
+        return DatabaseError(path, "an interrupted scan left it half written; open it once as a user who may write it")
+    return DatabaseError(path, f"{error}")
+
+
+@contextmanager
+def reading(path: str) -> Iterator[sqlite3.Connection]:
+    """Open a database so that nothing can be written, attached or vacuumed into, whatever the SQL says.
+
+    `mode=ro` alone would still let a user's SQL ATTACH another file and write that one, or VACUUM INTO a new one.
+    """
+    if not os.path.exists(path):
+        raise NoDatabaseError(path)
+    _recover(path)
+    connection = connect(path, "ro", timeout=5)
+    try:
+        connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+        connection.execute("PRAGMA trusted_schema = OFF")
+        found = revision(connection, path)
+        if found is None:
+            raise DatabaseError(path, "is empty: no scan has been written to it yet; run `layerindex scan`")
+        check_revision(path, found)
+        yield connection
+    finally:
+        connection.close()
+
+
+def _recover(path: str) -> None:
+    """Let SQLite roll back what a killed scan left: a read-only connection cannot, and would refuse the file."""
+    if os.path.exists(f"{path}-journal"):
+        with suppress(DatabaseError, sqlite3.Error):
+            connection = connect(path, "rw", timeout=0)
+            try:
+                connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")
+            finally:
+                connection.close()
+
+
+def check_revision(path: str, found: str) -> None:
+    """Raise unless the database has exactly the schema this program knows."""
+    if int(found) > int(REVISION):
+        raise NewerDatabaseError(path, found)
+    if int(found) < int(REVISION):
+        raise OlderDatabaseError(path, found)
+
+
+def connect(path: str, mode: str, timeout: float) -> sqlite3.Connection:
+    """Open an SQLite file in `mode` (ro, rw, rwc) with no transaction begun behind our back."""
+    uri = "file:" + path.replace("%", "%25").replace("?", "%3f").replace("#", "%23") + f"?mode={mode}"
+    try:
+        return sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None)
+    except sqlite3.Error as error:
+        raise failure(path, error) from error
+
+
+@contextmanager
+def writing(path: str, wait: Callable[[str], None]) -> Iterator[sqlite3.Connection]:
+    """Open a database in one transaction that is committed whole or leaves the file as it was.
+
+    A new file gets its schema in the same transaction, and is removed again if that fails. `wait` is told when another
+    process holds the file and we wait for it.
+    """
+    new = not os.path.exists(path)
+    connection = connect(path, "rwc", timeout=0)
+    try:
+        try:
+            _begin(connection, path, wait)
+            if revision(connection, path) is None:
+                create(connection)
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        finally:
+            connection.close()
+    except BaseException as error:
+        if new:
+            with suppress(OSError):
+                os.unlink(path)
+        if isinstance(error, sqlite3.Error):
+            raise failure(path, error) from error
+        raise
+
+
+def _begin(connection: sqlite3.Connection, path: str, wait: Callable[[str], None]) -> None:
+    # A larger cache keeps a usual snapshot in memory until the commit, so that readers are not locked out before it.
+    connection.execute("PRAGMA cache_size = -65536")
+    connection.execute("PRAGMA foreign_keys = ON")
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if not isinstance(failure(path, error), DatabaseBusyError):
+            raise
+        wait(f"{path}: another process is writing to it; waiting up to {PATIENCE} s")
+        connection.execute(f"PRAGMA busy_timeout = {PATIENCE * 1000}")
+        connection.execute("BEGIN IMMEDIATE")
+    if not os.path.exists(path):
+        raise DatabaseError(path, "was removed while this scan waited for it; nothing was written, scan again")
+
+
+def create(connection: sqlite3.Connection) -> None:
+    """Make the tables and views of a new database within the open transaction."""
+    script = resources.files("layerindex").joinpath("schema.sql").read_text(encoding="utf-8")
+    for statement in script.split(";\n"):
+        connection.execute(statement)

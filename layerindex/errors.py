@@ -1,0 +1,68 @@
+"""Everything that ends a command: each class builds its sentence from its parts, and only the command line prints it.
+
+Trouble in a store is never here: it is a row in `problems` (`layerindex.problems`).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class LayerindexError(Exception):
+    """A sentence for the user: what is wrong, where, and what to do next."""
+
+    exit_status: ClassVar[int] = 1
+
+
+class UsageError(LayerindexError):
+    """The command was called with something it cannot take."""
+
+    exit_status = 2
+
+
+class NotAStoreError(LayerindexError):
+    """The folder to scan holds no store."""
+
+    def __init__(self, root: str, reason: str) -> None:
+        super().__init__(f"{root}: {reason}")
+
+
+class DatabaseError(LayerindexError):
+    """The database cannot be opened, read or written."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+
+
+class NoDatabaseError(DatabaseError):
+    """There is no database to read."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, "no such database; make it with `layerindex scan`, or name another with --db")
+
+
+class NewerDatabaseError(DatabaseError):
+    """The database was written by a later version of the program."""
+
+    def __init__(self, path: str, revision: str) -> None:
+        super().__init__(
+            path, f"has schema {revision}, written by a newer layerindex; use that version, or another --db"
+        )
+
+
+class OlderDatabaseError(DatabaseError):
+    """The database waits for an upgrade."""
+
+    def __init__(self, path: str, revision: str) -> None:
+        super().__init__(path, f"has the older schema {revision}; run `layerindex db upgrade` or `layerindex scan`")
+
+
+class DatabaseBusyError(DatabaseError):
+    """Another process is writing the database."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, "another process is writing to it; nothing was changed, try again when it is done")
+
+
+class QueryError(LayerindexError):
+    """A query that SQLite refused or that took too long."""

@@ -1,0 +1,68 @@
+"""What can be wrong with a store, as values: each kind has a code, a severity and a sentence.
+
+Trouble in the evidence is a row; only trouble with our own output is an exception that ends a command.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from layerindex.records import Problem
+
+
+class Kind(NamedTuple):
+    """How bad a kind of problem is, and what it means."""
+
+    severity: str
+    meaning: str
+
+
+KINDS = {
+    "permission-denied": Kind("error", "We may not read it; run the scan as root to see what is there."),
+    "unreadable": Kind("error", "The system gave an error when it was read."),
+    "vanished": Kind("info", "It was listed and then gone; usual while an engine runs."),
+    "missing": Kind("error", "A file that must be there is not."),
+    "not-regular": Kind("error", "A folder, symlink, fifo, socket or device stands where a file must be; not opened."),
+    "not-a-folder": Kind("error", "Something else stands where a folder must be; not followed, not opened."),
+    "too-large": Kind("error", "It is larger than such a file can honestly be; not read."),
+    "empty": Kind("error", "The file has no content, as power cuts leave it."),
+    "bad-text": Kind("error", "The file is not the UTF-8 text it must be."),
+    "bad-json": Kind("error", "The file is not JSON, is torn, or is nested too deeply."),
+    "bad-value": Kind("error", "A value has the wrong type, is out of range or is no valid date."),
+    "bad-id": Kind("error", "An id, digest or link does not look like one; never used as a path."),
+    "image-id-mismatch": Kind("error", "The SHA-256 of an image config is not the name of its file."),
+    "chain-id-mismatch": Kind("error", "A layer's name is not the digest of its parent and diff_id."),
+    "container-id-mismatch": Kind("error", "A container's config names another id than its folder."),
+    "missing-image": Kind("warning", "A tag or container names an image that is not in imagedb."),
+    "missing-layer": Kind("error", "An image needs a layer that layerdb does not have."),
+    "missing-parent": Kind("error", "A layer's or mount's parent is not in layerdb."),
+    "missing-directory": Kind("error", "layerdb names a directory that the driver's folder does not have."),
+    "shared-cache-id": Kind("error", "Two layers name the same directory."),
+    "history-mismatch": Kind("info", "An image's history makes more layers than the image has."),
+    "stale-mount": Kind("info", "A writable layer of no container: an image mount, a build, or left by a crash."),
+    "container-without-mount": Kind("warning", "A container has no writable layer in layerdb/mounts."),
+    "removing-layer": Kind("warning", "A layer whose removal did not finish; its directory may still use space."),
+    "write-set": Kind("info", "A layer that is being written, or was when the engine died."),
+    "leftover": Kind("info", "A temporary file of an atomic write that did not finish."),
+    "unexpected-entry": Kind("info", "A name that does not belong here."),
+    "missing-link": Kind("warning", "A directory's short name is not in l/."),
+    "dangling-link": Kind("warning", "A short name in l/ leads to a directory that is not there."),
+    "outside-link": Kind("error", "A short name in l/ does not point to ../<directory>/diff; not followed."),
+    "not-a-link": Kind("error", "An entry of l/ is not a symlink, as after a copy that followed symlinks."),
+    "duplicate-link": Kind("warning", "Several short names in l/ lead to one directory, or one name stands in several."),
+    "broken-lower": Kind("error", "A directory's lower list names a short name that leads nowhere."),
+    "lower-mismatch": Kind(
+        "info", "The nearest lower is not the parent layer's directory; BuildKit does this when it built a layer twice."
+    ),
+    "other-driver": Kind("warning", "Layers of a storage driver whose directories this version does not read."),
+    "other-store": Kind("warning", "A containerd image store, which this version does not read."),
+}
+"""Every code that can stand in `problems.code`."""
+
+
+class Damage(Exception):  # noqa: N818 - it is a finding about the store, not an error of ours
+    """One thing in a store that could not be read or is not as it must be."""
+
+    def __init__(self, code: str, path: str, detail: str, subject: str | None = None) -> None:
+        super().__init__(code, path, detail)
+        self.problem = Problem(KINDS[code].severity, code, path, subject, detail)

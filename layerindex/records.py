@@ -1,0 +1,231 @@
+"""What a store yields: one class for each table of facts, each record bound to its INSERT as it is.
+
+Field names are the table's column names without `snapshot_id`; `layerindex.schema` says what each means, and a test holds
+the two equal. Digests are `sha256:<64 hex>`, times ISO 8601 UTC text, sizes bytes, flags 0 or 1.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Image(NamedTuple):
+    """A row of `images`."""
+
+    image_id: str
+    created_at: str | None
+    architecture: str | None
+    os: str | None
+    variant: str | None
+    size: int | None
+    layer_count: int
+    parent_image_id: str | None
+    last_updated_at: str | None
+    verified: int
+    config: str
+
+
+class ImageRef(NamedTuple):
+    """A row of `image_refs`."""
+
+    ref: str
+    repository: str
+    tag: str | None
+    digest: str | None
+    image_id: str
+
+
+class ImageLayer(NamedTuple):
+    """A row of `image_layers`."""
+
+    image_id: str
+    position: int
+    diff_id: str
+    chain_id: str
+
+
+class ImageHistory(NamedTuple):
+    """A row of `image_history`."""
+
+    image_id: str
+    position: int
+    created_at: str | None
+    created_by: str | None
+    author: str | None
+    comment: str | None
+    empty_layer: int
+    layer_position: int | None
+
+
+class Layer(NamedTuple):
+    """A row of `layers`."""
+
+    chain_id: str
+    diff_id: str | None
+    parent_chain_id: str | None
+    cache_id: str | None
+    size: int | None
+    verified: int | None
+    listing_id: int | None = None
+
+
+class UnfinishedLayer(NamedTuple):
+    """A row of `unfinished_layers`."""
+
+    name: str
+    state: str
+    chain_id: str | None
+    diff_id: str | None
+    parent_chain_id: str | None
+    cache_id: str | None
+    size: int | None
+
+
+class LayerBlob(NamedTuple):
+    """A row of `layer_blobs`."""
+
+    diff_id: str
+    digest: str
+    source_repository: str
+
+
+class OverlayDir(NamedTuple):
+    """A row of `overlay_dirs`."""
+
+    cache_id: str
+    role: str
+    link: str | None
+    lower_count: int | None
+    has_diff: int
+    has_work: int
+    has_merged: int
+    committed: int
+    apparent_bytes: int | None = None
+    disk_bytes: int | None = None
+    entry_count: int | None = None
+    listing_id: int | None = None
+
+
+class OverlayDirOwner(NamedTuple):
+    """A row of `overlay_dir_owners`."""
+
+    cache_id: str
+    kind: str
+    owner: str
+
+
+class OverlayLower(NamedTuple):
+    """A row of `overlay_lowers`."""
+
+    cache_id: str
+    position: int
+    link: str
+    lower_cache_id: str | None
+
+
+class Link(NamedTuple):
+    """A row of `links`."""
+
+    link: str
+    target: str | None
+    cache_id: str | None
+
+
+class Mount(NamedTuple):
+    """A row of `mounts`."""
+
+    name: str
+    mount_id: str | None
+    init_id: str | None
+    parent_chain_id: str | None
+    container_id: str | None
+
+
+class Container(NamedTuple):
+    """A row of `containers`."""
+
+    container_id: str
+    name: str | None
+    image_id: str | None
+    image_ref: str | None
+    state: str
+    created_at: str | None
+    started_at: str | None
+    finished_at: str | None
+    exit_code: int | None
+    driver: str | None
+    mount_id: str | None
+    log_driver: str | None
+    log_path: str | None
+    log_bytes: int | None
+
+
+class ContainerVolume(NamedTuple):
+    """A row of `container_volumes`."""
+
+    container_id: str
+    destination: str
+    type: str | None
+    name: str | None
+    source: str | None
+    driver: str | None
+    read_write: int | None
+
+
+class Volume(NamedTuple):
+    """A row of `volumes`."""
+
+    name: str
+    driver: str
+    options: str | None
+    disk_bytes: int | None = None
+
+
+class Problem(NamedTuple):
+    """A row of `problems`, numbered where it is written."""
+
+    severity: str
+    code: str
+    path: str
+    subject: str | None
+    detail: str
+
+
+Record = (
+    Image
+    | ImageRef
+    | ImageLayer
+    | ImageHistory
+    | Layer
+    | UnfinishedLayer
+    | LayerBlob
+    | OverlayDir
+    | OverlayDirOwner
+    | OverlayLower
+    | Link
+    | Mount
+    | Container
+    | ContainerVolume
+    | Volume
+    | Problem
+)
+
+TABLES: dict[type[Record], str] = {
+    Image: "images",
+    ImageRef: "image_refs",
+    ImageLayer: "image_layers",
+    ImageHistory: "image_history",
+    Layer: "layers",
+    UnfinishedLayer: "unfinished_layers",
+    LayerBlob: "layer_blobs",
+    OverlayDir: "overlay_dirs",
+    OverlayDirOwner: "overlay_dir_owners",
+    OverlayLower: "overlay_lowers",
+    Link: "links",
+    Mount: "mounts",
+    Container: "containers",
+    ContainerVolume: "container_volumes",
+    Volume: "volumes",
+    Problem: "problems",
+}
+"""The table each record is a row of."""

@@ -1,0 +1,117 @@
+"""One pipeline: a store's records into one transaction of the database."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections import Counter
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from layerindex import __version__
+from layerindex.records import TABLES, Problem, Record
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable
+
+    from layerindex.stores import DockerStore
+
+BATCH = 2000
+"""Records bound in one executemany: enough to hide its cost, few enough to keep memory flat."""
+
+
+class Host(NamedTuple):
+    """The machine a store is filed under."""
+
+    name: str
+    machine_id: str | None
+
+
+class Summary(NamedTuple):
+    """What a scan found: rows of each table, problems of each code and severity."""
+
+    snapshot_id: int
+    rows: Counter[str]
+    codes: Counter[str]
+    severities: Counter[str]
+
+
+def local_host(name: str | None) -> Host:
+    """Return the host under the given name, by default this machine's.
+
+    The machine-id goes with the machine that scans; a store copied from elsewhere is told apart by --host.
+    """
+    try:
+        with open("/etc/machine-id", encoding="ascii") as file:
+            machine_id = file.read(64).strip() or None
+    except (OSError, UnicodeDecodeError):
+        machine_id = None
+    return Host(name or os.uname().nodename, machine_id)
+
+
+def scan(connection: sqlite3.Connection, store: DockerStore, host: Host, label: str | None) -> Summary:
+    """Write one store as a new snapshot into the open transaction and count what was found."""
+    snapshot_id = _begin(connection, store, host, label)
+    summary = Summary(snapshot_id, Counter(), Counter(), Counter())
+    _write(connection, store.records(), summary)
+    connection.execute("UPDATE snapshots SET finished_at = ? WHERE snapshot_id = ?", (now(), snapshot_id))
+    return summary
+
+
+def now() -> str:
+    """Return the time as the database holds times."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _begin(connection: sqlite3.Connection, store: DockerStore, host: Host, label: str | None) -> int:
+    known = connection.execute("SELECT host_id FROM hosts WHERE name = ? AND machine_id IS ?", host).fetchone()
+    if known is None:
+        known = (connection.execute("INSERT INTO hosts (name, machine_id) VALUES (?, ?)", host).lastrowid,)
+    started = now()
+    values = {
+        "uid": uuid.uuid4().hex,
+        "host_id": known[0],
+        "store": store.name,
+        "root": store.root,
+        "driver": store.driver,
+        "engine_id": store.engine_id(),
+        "label": label,
+        "started_at": started,
+        "finished_at": started,
+        "status": "complete",
+        "tool_version": __version__,
+    }
+    names = ", ".join(values)
+    insert = f"INSERT INTO snapshots ({names}) VALUES (:{', :'.join(values)})"  # noqa: S608 - names of our own
+    snapshot_id = connection.execute(insert, values).lastrowid
+    if snapshot_id is None:
+        raise RuntimeError("SQLite numbered no snapshot")
+    return snapshot_id
+
+
+def _write(connection: sqlite3.Connection, records: Iterable[Record], summary: Summary) -> None:
+    """Bind the records of each kind to the INSERT that their own field names make."""
+    inserts = {kind: _insert(kind, summary.snapshot_id) for kind in TABLES}
+    waiting: dict[type[Record], list[tuple[object, ...]]] = {kind: [] for kind in TABLES}
+    for record in records:
+        kind = type(record)
+        summary.rows[TABLES[kind]] += 1
+        batch = waiting[kind]
+        if isinstance(record, Problem):
+            summary.codes[record.code] += 1
+            summary.severities[record.severity] += 1
+            batch.append((summary.rows["problems"], *record))
+        else:
+            batch.append(record)
+        if len(batch) == BATCH:
+            connection.executemany(inserts[kind], batch)
+            batch.clear()
+    for kind, batch in waiting.items():
+        connection.executemany(inserts[kind], batch)
+
+
+def _insert(kind: type[Record], snapshot_id: int) -> str:
+    columns = [*(["problem_id"] if kind is Problem else []), *kind._fields]
+    marks = ", ".join("?" * len(columns))
+    return f"INSERT INTO {TABLES[kind]} (snapshot_id, {', '.join(columns)}) VALUES ({snapshot_id}, {marks})"  # noqa: S608

@@ -1,0 +1,466 @@
+"""The database's tables and views: one sentence for each table and column, written here and nowhere else.
+
+`layerindex/schema.sql` is this module compiled (`python -m layerindex.schema`): a new database is made from it, so that a
+first scan does not wait for SQLAlchemy. `migrations/` carries older databases forward. What changes here needs a
+revision there and the file made anew; tests hold all three equal.
+
+Not in DESIGN's list and why: `unfinished_layers` (what moby left half written or half removed), `container_volumes` (named
+there without columns), and the `*_raw` columns, which keep the bytes of names that are not UTF-8.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, create_mock_engine
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.schema import CreateColumn, CreateTable
+
+from layerindex.database import APPLICATION_ID, REVISION
+
+metadata = MetaData()
+
+
+class View(NamedTuple):
+    """A view: its name, the sentence that describes it and its SELECT."""
+
+    name: str
+    comment: str
+    select: str
+
+    @property
+    def ddl(self) -> str:
+        """The statement that creates it, with the sentence inside, where `.schema` shows it."""
+        return f"CREATE VIEW {self.name} AS /* {self.comment} */\n{self.select.strip()}"
+
+
+def _comment(text: str | None) -> str:
+    if not text or "*/" in text:
+        raise ValueError(f"a table or column needs a comment that can stand in SQL: {text!r}")
+    return f" /* {text} */"
+
+
+@compiles(CreateColumn, "sqlite")
+def _column_with_comment(element: CreateColumn, compiler: Any, **options: Any) -> str:  # noqa: ANN401 - SQLAlchemy's own
+    ddl: str = compiler.visit_create_column(element, **options)
+    return ddl + _comment(element.element.comment)
+
+
+@compiles(CreateTable, "sqlite")
+def _table_with_comment(element: CreateTable, compiler: Any, **options: Any) -> str:  # noqa: ANN401 - SQLAlchemy's own
+    ddl: str = compiler.visit_create_table(element, **options)
+    return ddl.strip().replace(" (", " (" + _comment(element.element.comment), 1)
+
+
+def _text(name: str, comment: str, **options: Any) -> Column[str]:  # noqa: ANN401 - Column's own options
+    return Column(name, Text, comment=comment, **options)
+
+
+def _integer(name: str, comment: str, **options: Any) -> Column[int]:  # noqa: ANN401 - Column's own options
+    return Column(name, Integer, comment=comment, **options)
+
+
+def _blob(name: str, comment: str) -> Column[bytes]:
+    return Column(name, LargeBinary, comment=comment)
+
+
+def _key(name: str, comment: str) -> Column[str]:
+    return _text(name, comment, primary_key=True, nullable=False)
+
+
+def _position(comment: str) -> Column[int]:
+    return _integer("position", comment, primary_key=True, nullable=False)
+
+
+def _reference(name: str, target: str, comment: str, **options: Any) -> Column[int]:  # noqa: ANN401 - Column's own options
+    cascade = ForeignKey(target, ondelete="CASCADE")
+    return Column(name, Integer, cascade, comment=comment, nullable=False, **options)
+
+
+def _numbered(name: str, comment: str, *columns: Column[Any] | Index) -> Table:
+    """A table whose rows this database numbers itself."""
+    return Table(name, metadata, *columns, comment=comment, sqlite_strict=True)
+
+
+def _facts(name: str, comment: str, *columns: Column[Any] | Index) -> Table:
+    """A table of facts that belong to one snapshot and go with it."""
+    snapshot = _reference(
+        "snapshot_id", "snapshots.snapshot_id", "The snapshot this fact belongs to.", primary_key=True
+    )
+    return Table(name, metadata, snapshot, *columns, comment=comment, sqlite_strict=True, sqlite_with_rowid=False)
+
+
+_numbered(
+    "hosts",
+    "A machine whose stores were scanned.",
+    _integer("host_id", "Number of the host in this database.", primary_key=True),
+    _text("name", "Name given with --host, by default the machine's host name.", nullable=False),
+    _text("machine_id", "What /etc/machine-id says on the machine that ran the scan; NULL when it says nothing."),
+    Index("hosts_name", "name"),
+)
+_numbered(
+    "snapshots",
+    "One store, at one host, at one time; written in one transaction and never edited.",
+    _integer("snapshot_id", "Number of the snapshot in this database.", primary_key=True),
+    _text("uid", "Random hex that names the snapshot in every database it is copied to.", nullable=False, unique=True),
+    _reference("host_id", "hosts.host_id", "The host that holds the store."),
+    _text("store", "Kind of store: docker-overlay2, docker-fuse-overlayfs, docker-vfs …", nullable=False),
+    _text("root", "Absolute path of the store's root where it was scanned, symlinks resolved.", nullable=False),
+    _text("driver", "Storage driver as image/<driver>/ names it.", nullable=False),
+    _text("engine_id", "What the root's engine-id file says (Docker 23 and later)."),
+    _text("label", "Text given with --label."),
+    _text("started_at", "When the scan of this store began.", nullable=False),
+    _text("finished_at", "When the scan of this store ended.", nullable=False),
+    _text("status", "complete: every place was tried; what could not be read is in problems.", nullable=False),
+    _text("tool_version", "Version of layerindex that wrote the snapshot.", nullable=False),
+    Index("snapshots_host", "host_id", "store", "root"),
+)
+_facts(
+    "images",
+    "An image config found in imagedb/content; its name is the SHA-256 of its bytes.",
+    _key("image_id", "Image id (sha256:…), the file's name."),
+    _text("created_at", "When the config says it was created; NULL when absent or Go's zero time."),
+    _text("architecture", "CPU architecture, such as amd64."),
+    _text("os", "Operating system, such as linux."),
+    _text("variant", "CPU variant, such as v8."),
+    _integer("size", "Sum of the sizes of its layers, as docker images shows it; NULL when a layer's size is unknown."),
+    _integer("layer_count", "How many layers it has.", nullable=False),
+    _text("parent_image_id", "Parent image that the classic builder or commit recorded in imagedb/metadata."),
+    _text("last_updated_at", "When a tag was last put on it (imagedb/metadata lastUpdated)."),
+    _integer("verified", "1 when the SHA-256 of the stored bytes is the image id, else 0.", nullable=False),
+    _text("config", "The config JSON as stored.", nullable=False),
+)
+_facts(
+    "image_refs",
+    "A name in repositories.json: a tag or a digest of an image.",
+    _key("ref", "The whole reference as stored, such as debian:12 or debian@sha256:…"),
+    _text("repository", "Its repository, such as debian or localhost:5000/team/app.", nullable=False),
+    _text("tag", "Its tag; NULL for a digest reference."),
+    _text("digest", "Its manifest digest; NULL for a tag."),
+    _text("image_id", "The image it names, which may be missing from imagedb.", nullable=False),
+    Index("image_refs_image", "snapshot_id", "image_id"),
+)
+_facts(
+    "image_layers",
+    "The layers of an image in order, as its config lists them.",
+    _key("image_id", "The image."),
+    _position("0 for the base, counting up."),
+    _text("diff_id", "SHA-256 of the layer's uncompressed tar.", nullable=False),
+    _text("chain_id", "Digest of this layer and all below it: sha256(chain below + ' ' + diff_id).", nullable=False),
+    Index("image_layers_chain", "chain_id", "snapshot_id"),
+    Index("image_layers_diff", "diff_id", "snapshot_id"),
+)
+_facts(
+    "image_history",
+    "The build steps of an image, as its config lists them.",
+    _key("image_id", "The image."),
+    _position("0 for the first step, counting up."),
+    _text("created_at", "When the step ran."),
+    _text("created_by", "The command of the step."),
+    _text("author", "Author of the step."),
+    _text("comment", "Comment of the step, such as buildkit.dockerfile.v0 or Imported from -."),
+    _integer("empty_layer", "1 when the step made no layer, else 0.", nullable=False),
+    _integer("layer_position", "image_layers.position of the layer it made; NULL when it made none."),
+)
+_facts(
+    "layers",
+    "A layer registered in layerdb: a diff_id at one place in a chain.",
+    _key("chain_id", "Chain id, the name of its layerdb directory."),
+    _text("diff_id", "SHA-256 of the layer's uncompressed tar; NULL when the diff file could not be read."),
+    _text("parent_chain_id", "Chain id of the layer below; NULL for a base layer."),
+    _text("cache_id", "Name of its directory in the driver's folder; NULL when the cache-id file could not be read."),
+    _integer("size", "Bytes as layerdb's size file says: for pulled layers lstat sizes, for BuildKit's tar payload."),
+    _integer("verified", "1 when the chain id is the digest of parent and diff_id, 0 when not, NULL when unknown."),
+    _integer("listing_id", "The listing of its files; NULL when not indexed."),
+    Index("layers_diff", "diff_id", "snapshot_id"),
+    Index("layers_cache", "cache_id", "snapshot_id"),
+    Index("layers_parent", "snapshot_id", "parent_chain_id"),
+)
+_facts(
+    "unfinished_layers",
+    "What moby left half done: layerdb/sha256/<chain>-<random>-removing and layerdb/tmp/write-set-<n>.",
+    _key("name", "Name of the directory."),
+    _text("state", "removing or writing.", nullable=False),
+    _text("chain_id", "Chain id of a layer being removed, from the directory's name."),
+    _text("diff_id", "SHA-256 of the layer's tar, if already or still there."),
+    _text("parent_chain_id", "Chain id of the layer below, if already or still there."),
+    _text("cache_id", "Name of its directory in the driver's folder, if already or still there."),
+    _integer("size", "Bytes as its size file says, if already or still there."),
+)
+_facts(
+    "layer_blobs",
+    "Compressed blobs a layer was pulled from or pushed to, as distribution/ remembers them, also after rmi.",
+    _key("diff_id", "SHA-256 of the layer's uncompressed tar."),
+    _key("digest", "Digest of the compressed blob."),
+    _key("source_repository", "Repository it was seen in; empty when only diffid-by-digest knows the blob."),
+    Index("layer_blobs_digest", "digest"),
+)
+_facts(
+    "overlay_dirs",
+    "A directory in the driver's folder, such as overlay2/<cache-id>.",
+    _key("cache_id", "Name of the directory."),
+    _text(
+        "role",
+        "layer, container, init, build-cache, removing, mount (of something not a container), in-flight, orphan, unknown.",
+        nullable=False,
+    ),
+    _text("link", "Short name in l/, from the directory's link file."),
+    _integer("lower_count", "How many directories its lower file names; 0 for a base."),
+    _integer("has_diff", "1 when diff/ is there, else 0.", nullable=False),
+    _integer("has_work", "1 when work/ is there, else 0.", nullable=False),
+    _integer("has_merged", "1 when merged/ is there, else 0; a running container is mounted on it.", nullable=False),
+    _integer("committed", "1 when the committed marker is there: a child was made from it.", nullable=False),
+    _integer("apparent_bytes", "Sum of st_size below diff/, each inode once, as read from its listing; NULL if not."),
+    _integer("disk_bytes", "512 * st_blocks below diff/, each inode once, as du counts; NULL when not walked."),
+    _integer("entry_count", "Files and folders below diff/; NULL when not indexed."),
+    _integer("listing_id", "The listing of its files; NULL when not indexed."),
+    Index("overlay_dirs_link", "link", "snapshot_id"),
+    Index("overlay_dirs_cache", "cache_id"),
+)
+_facts(
+    "overlay_dir_owners",
+    "Every reason why a directory exists; one row for each.",
+    _key("cache_id", "Name of the directory."),
+    _key("kind", "layer, removing, container, init, mount, mount-init, lower, writing."),
+    _key("owner", "Chain id, container id, name in layerdb/mounts, write-set, or the directory that names it as lower."),
+)
+_facts(
+    "overlay_lowers",
+    "The directories below a directory, as its lower file lists them.",
+    _key("cache_id", "Name of the directory."),
+    _position("0 for the nearest parent, the base last."),
+    _text("link", "Short name as the lower file says it.", nullable=False),
+    _text("lower_cache_id", "Directory the short name leads to; NULL when it leads nowhere."),
+    Index("overlay_lowers_lower", "snapshot_id", "lower_cache_id"),
+)
+_facts(
+    "links",
+    "A short name in l/, which keeps mount options under a page.",
+    _key("link", "The short name: 26 characters of base32."),
+    _text("target", "What the symlink says, unfollowed; NULL when it is not a symlink."),
+    _text("cache_id", "Directory it leads to; NULL when the target is not ../<cache-id>/diff or that is gone."),
+    Index("links_cache", "snapshot_id", "cache_id"),
+)
+_facts(
+    "mounts",
+    "A writable layer in layerdb/mounts: of a container, an image mount or a builder.",
+    _key("name", "Name of the entry: a container id, or what else asked for the layer."),
+    _text("mount_id", "Directory of the writable layer; NULL when the file could not be read."),
+    _text("init_id", "Directory of the init layer below it; NULL when there is none."),
+    _text("parent_chain_id", "Chain id of the image layer below; NULL for an image without layers."),
+    _text("container_id", "The container of that name; NULL when there is none."),
+    Index("mounts_mount", "mount_id"),
+    Index("mounts_parent", "snapshot_id", "parent_chain_id"),
+)
+_facts(
+    "containers",
+    "A container, as its config.v2.json was last saved.",
+    _key("container_id", "Container id, the directory's name."),
+    _text("name", "Name without the leading slash."),
+    _text("image_id", "The image it runs, which may have been removed."),
+    _text("image_ref", "The image as the user named it, which may name another image by now."),
+    _text("state", "running, paused, restarting, removing, dead, created or exited, as saved; unknown if unreadable."),
+    _text("created_at", "When it was created."),
+    _text("started_at", "When it last started; NULL for never."),
+    _text("finished_at", "When it last ended; NULL for never."),
+    _integer("exit_code", "Exit code of its last run."),
+    _text("driver", "Storage driver it was made with."),
+    _text("mount_id", "Directory of its writable layer, from layerdb/mounts."),
+    _text("log_driver", "Logging driver, from hostconfig.json."),
+    _text("log_path", "Log file as the engine named it on the original host."),
+    _integer("log_bytes", "Bytes of its log files with rotations; NULL when they could not be read."),
+    Index("containers_image", "snapshot_id", "image_id"),
+    Index("containers_name", "name"),
+)
+_facts(
+    "container_volumes",
+    "What is mounted into a container: volumes, binds, tmpfs, images.",
+    _key("container_id", "The container."),
+    _key("destination", "Path inside the container."),
+    _text("type", "volume, bind, tmpfs, image … as saved."),
+    _text("name", "Name of the volume; NULL for a bind."),
+    _text("source", "Path on the original host."),
+    _text("driver", "Volume driver."),
+    _integer("read_write", "1 when mounted for writing, 0 when read-only."),
+    Index("container_volumes_name", "snapshot_id", "name"),
+)
+_facts(
+    "volumes",
+    "A directory in volumes/: a volume of the local driver.",
+    _key("name", "Name of the volume."),
+    _text("driver", "Volume driver: local, the only one that keeps its volumes here.", nullable=False),
+    _text("options", "opts.json as stored; NULL when there is none."),
+    _integer("disk_bytes", "512 * st_blocks below it; NULL: not measured yet by this version."),
+)
+_facts(
+    "build_cache",
+    "BuildKit's cache records. Empty: this version does not read buildkit/ yet, so see overlay_dirs.role unknown.",
+    _key("record_id", "Id of the record."),
+    _text("cache_id", "Directory that holds its data."),
+    _text("parent_record_id", "Record it builds on."),
+    _text("description", "What BuildKit says it is."),
+    _text("record_type", "regular, internal, frontend, source.local, source.git.checkout or exec.cachemount."),
+    _integer("size", "Bytes as BuildKit measured them; NULL when not measured."),
+    _text("created_at", "When it was made."),
+    _text("last_used_at", "When it was last used."),
+    _integer("usage_count", "How often it was used."),
+)
+_facts(
+    "problems",
+    "What was missing, torn, odd or hostile in the store; the scan went on.",
+    Column("problem_id", Integer, primary_key=True, nullable=False, comment="Number within the snapshot."),
+    _text("severity", "error: information is lost; warning: it is odd; info: good to know.", nullable=False),
+    _text("code", "Short name of the kind of problem; layerindex schema problems lists them all.", nullable=False),
+    _text("path", "Where, relative to the root, control characters escaped.", nullable=False),
+    _text("subject", "The id or name it concerns, where there is one."),
+    _text("detail", "What was found, in a sentence.", nullable=False),
+)
+_facts(
+    "disk_usage",
+    "Who holds how many bytes below the root. Empty: this version does not attribute bytes yet.",
+    _key("category", "What holds the bytes, such as layers, containers, logs, volumes or unaccounted."),
+    _integer("items", "How many of them there are."),
+    _integer("apparent_bytes", "Sum of st_size, each inode once."),
+    _integer("disk_bytes", "512 * st_blocks, each inode once, as du counts."),
+    _text("note", "How the figure was found."),
+)
+_facts(
+    "drift",
+    "Where a layer's directory differs from its tar-split (scan --walk).",
+    _key("cache_id", "The layer's directory."),
+    _key("path", "Path inside the layer."),
+    _text("kind", "added, removed or changed.", nullable=False),
+    _text("expected", "What tar-split says, as JSON of the fields that differ; NULL when added."),
+    _text("found", "What the directory says, as JSON of the fields that differ; NULL when removed."),
+)
+_numbered(
+    "listings",
+    "The files of one layer or directory; a layer's listing is stored once for all snapshots and hosts.",
+    _integer("listing_id", "Number of the listing in this database.", primary_key=True),
+    _text("diff_id", "The layer it lists; NULL for a walked directory that is not a layer."),
+    _text("source", "tar-split (the layer's tar headers) or walk (the directory).", nullable=False),
+    _text("witness", "Identity and times of a walked directory's root, to know it again; NULL for tar-split."),
+    _integer("complete", "1 when everything was read, 0 when the source was damaged or unreadable in part.", nullable=False),
+    _integer("entry_count", "How many entries it has.", nullable=False),
+    _integer("total_size", "Sum of the sizes of its regular files.", nullable=False),
+    _integer("disk_bytes", "512 * st_blocks, each inode once; NULL for tar-split."),
+    Index("listings_diff", "diff_id"),
+    Index("listings_witness", "witness"),
+)
+_numbered(
+    "directories",
+    "The dictionary of directory paths, shared by all listings.",
+    _integer("directory_id", "Number of the path in this database.", primary_key=True),
+    _text("path", "Path from the layer's root, which is /; bytes that are not UTF-8 as \\xNN.", nullable=False, unique=True),
+    _blob("path_raw", "The path's bytes where path is an escaped form; NULL else."),
+)
+Table(
+    "entries",
+    metadata,
+    _reference("listing_id", "listings.listing_id", "The listing it belongs to.", primary_key=True),
+    Column(
+        "directory_id",
+        Integer,
+        ForeignKey("directories.directory_id"),
+        primary_key=True,
+        nullable=False,
+        comment="The directory it lies in.",
+    ),
+    _key("name", "Its name; a whiteout's is the name it hides; empty for the root; bytes that are not UTF-8 as \\xNN."),
+    _blob("name_raw", "The name's bytes where name is an escaped form; NULL else."),
+    _text("type", "file, dir, symlink, hardlink, char, block, fifo, socket or whiteout.", nullable=False),
+    _integer("mode", "Permission bits with setuid, setgid and sticky (st_mode & 07777); NULL when unknown."),
+    _integer("uid", "Owner: in tar-split as in the tar, in a walk as on disk."),
+    _integer("gid", "Group: in tar-split as in the tar, in a walk as on disk."),
+    _integer("size", "Bytes of content; for a symlink the length of its target; 0 for others."),
+    _integer("mtime", "Modification time in whole seconds since 1970, clamped as Docker clamps it."),
+    _integer("mtime_ns", "Nanoseconds beside mtime; NULL for 0."),
+    _text("link_target", "A symlink's target as it stands; a hard link's first name, as a path from the layer's root."),
+    _blob("link_target_raw", "The target's bytes where link_target is an escaped form; NULL else."),
+    _text("device", "major:minor of a device."),
+    _integer("content_crc64", "CRC-64/GO-ISO of a regular file's content as a signed integer; NULL when unknown."),
+    _integer("opaque", "A directory's: 1 when it hides all below it in lower layers, 0 when not, NULL when unknown."),
+    _text("xattrs", "Names of its extended attributes as a JSON list; NULL for none."),
+    _blob("capability", "Value of its security.capability attribute."),
+    _integer("sparse", "1 for a sparse tar member, whose content tar-split cannot rebuild."),
+    Index("entries_name", "name"),
+    comment="One file or folder of a listing.",
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+
+_CURRENT = {
+    "images": "Images of the selected snapshots, with their host.",
+    "image_refs": "Tags and digests of the selected snapshots, with their host.",
+    "image_layers": "Layers of images of the selected snapshots, with their host.",
+    "image_history": "Build steps of the selected snapshots, with their host.",
+    "layers": "Layers of the selected snapshots, with their host.",
+    "overlay_dirs": "Directories of the selected snapshots, with their host.",
+    "overlay_lowers": "Lower lists of the selected snapshots, with their host.",
+    "links": "Short names of the selected snapshots, with their host.",
+    "mounts": "Writable layers of the selected snapshots, with their host.",
+    "containers": "Containers of the selected snapshots, with their host.",
+    "container_volumes": "Container mounts of the selected snapshots, with their host.",
+    "volumes": "Volumes of the selected snapshots, with their host.",
+    "problems": "Problems of the selected snapshots, with their host.",
+}
+
+
+def _current(table: str, comment: str) -> View:
+    columns = ", ".join(f"t.{column.name}" for column in metadata.tables[table].c if column.name != "snapshot_id")
+    return View(
+        f"current_{table}",
+        comment,
+        f"SELECT h.name AS host, s.store, s.root, {columns}\n"
+        f"FROM selected_snapshots AS sel\n"
+        f"JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id\n"
+        f"JOIN hosts AS h ON h.host_id = s.host_id\n"
+        f"JOIN {table} AS t ON t.snapshot_id = sel.snapshot_id",
+    )
+
+
+VIEWS = (
+    View(
+        "selected_snapshots",
+        "The newest complete snapshot of each host, store and root; --host and --snapshot choose others.",
+        """
+SELECT snapshot_id FROM (
+  SELECT snapshot_id, row_number() OVER (
+    PARTITION BY host_id, store, root ORDER BY started_at DESC, snapshot_id DESC
+  ) AS age
+  FROM snapshots WHERE status = 'complete'
+) WHERE age = 1""",
+    ),
+    View(
+        "files",
+        "Every entry with its whole path and its time as text.",
+        """
+SELECT e.listing_id, CASE d.path WHEN '/' THEN '/' || e.name ELSE d.path || '/' || e.name END AS path,
+  e.name, e.name_raw, e.type, e.mode, e.uid, e.gid, e.size, e.mtime, e.mtime_ns,
+  strftime('%Y-%m-%dT%H:%M:%SZ', e.mtime, 'unixepoch') AS modified_at,
+  e.link_target, e.link_target_raw, e.device, e.content_crc64, e.opaque, e.xattrs, e.capability, e.sparse,
+  e.directory_id
+FROM entries AS e JOIN directories AS d ON d.directory_id = e.directory_id""",
+    ),
+    *(_current(table, comment) for table, comment in _CURRENT.items()),
+)
+
+
+def statements() -> Iterator[str]:
+    """Yield the statements that make a new database, in order."""
+    found: list[str] = []
+    engine = create_mock_engine("sqlite://", lambda ddl, *_, **__: found.append(str(ddl.compile(dialect=engine.dialect))))
+    metadata.create_all(engine, checkfirst=False)
+    yield from found
+    yield from (view.ddl for view in VIEWS)
+    yield "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+    yield f"INSERT INTO alembic_version VALUES ('{REVISION}')"
+    yield f"PRAGMA application_id = {APPLICATION_ID}"
+    yield f"PRAGMA user_version = {int(REVISION)}"
+
+
+if __name__ == "__main__":
+    sys.stdout.write("-- Made by: python -m layerindex.schema > layerindex/schema.sql\n")
+    sys.stdout.writelines(statement.strip() + ";\n" for statement in statements())

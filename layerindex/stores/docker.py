@@ -1,0 +1,426 @@
+"""A Docker data root: `image/<driver>/`, `<driver>/`, `containers/` and `volumes/`, read as one store for each driver.
+
+How the pieces hang together: moby `daemon/internal/{image,layer}` and `daemon/graphdriver/overlay2`.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from layerindex.names import printable
+from layerindex.problems import Damage
+from layerindex.records import Container, ImageRef, Layer, Mount, Record
+from layerindex.stores import ids
+from layerindex.stores.containers import read_container, read_volume
+from layerindex.stores.files import Folder
+from layerindex.stores.imagedb import Config, read_blob, read_image, read_references, read_sources
+from layerindex.stores.layerdb import read_layer, read_mounts, read_unfinished
+from layerindex.stores.overlay import Claims, directory_names, read_overlay
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+T = TypeVar("T")
+
+READABLE = ("overlay2", "fuse-overlayfs")
+"""Drivers whose directories hold `link`, `lower` and `diff`."""
+
+KNOWN = (*READABLE, "btrfs", "zfs", "vfs", "aufs", "overlay", "devicemapper", "windowsfilter")
+"""Every driver Docker ever shipped, in the order in which the engine prefers them."""
+
+CONTAINERD = "containerd"
+"""Stands in the driver's place for the image store that Docker 29 uses by default."""
+
+CONTAINERD_FOLDERS = (
+    ("containerd", "daemon", "io.containerd.content.v1.content", "blobs", "sha256"),
+    ("containerd", "daemon", "io.containerd.snapshotter.v1.overlayfs", "snapshots"),
+)
+"""Not empty when the engine keeps images in the containerd that it runs itself."""
+
+TEMPORARY = ".tmp-"
+"""How the names of atomic writes begin."""
+
+LAYER_NAME = re.compile(f"{ids.HEX.pattern}|{ids.REMOVING.pattern}")
+WRITE_SET = re.compile(r"write-set-\d+")
+ANY = re.compile(r"(?s).*")
+NOT_VOLUMES = ("metadata.db", "backingFsBlockDev")
+"""What lies in volumes/ and is no volume: the engine's own database, and its quota device."""
+
+REMAPPED = re.compile(r"\d+\.\d+")
+"""A root of userns-remap below the data root: the uid and gid that root in a container is outside."""
+
+
+def drivers(root: Folder) -> list[str]:
+    """Return the drivers that left something under a root, in the engine's order of preference."""
+    found = [name for name in KNOWN if root.has_folder(name)]
+    try:
+        with root.folder("image") as image:
+            found += [
+                name
+                for name in image.entries
+                if ids.CACHE_ID.fullmatch(name)
+                and name not in found
+                and (image.exists(name, "layerdb") or image.exists(name, "imagedb"))
+            ]
+    except Damage:
+        pass  # A root without image/ is told by its other folders.
+    if any(_has_entries(root, folder) for folder in CONTAINERD_FOLDERS):
+        found.append(CONTAINERD)
+    return sorted(found, key=lambda name: (KNOWN.index(name) if name in KNOWN else len(KNOWN), name))
+
+
+def _has_entries(root: Folder, names: tuple[str, ...]) -> bool:
+    try:
+        with root.folder(*names) as folder:
+            return bool(folder.entries)
+    except Damage:
+        return False
+
+
+def find_stores(root: str) -> list[DockerStore]:
+    """Return the stores under a data root: one for each driver, of the root itself and of each userns-remap root.
+
+    Raises Damage when the root cannot be opened. An empty list: this is no Docker data root.
+    """
+    with Folder(root) as opened:
+        stores = _stores(root, opened)
+        for name in sorted(opened.entries):
+            if REMAPPED.fullmatch(name) and opened.has_folder(name):
+                with opened.folder(name) as remapped:
+                    stores += _stores(f"{root.rstrip('/')}/{name}", remapped)
+        return stores
+
+
+def _stores(root: str, opened: Folder) -> list[DockerStore]:
+    found = tuple(drivers(opened))
+    return [DockerStore(root, driver, found) for driver in found]
+
+
+class DockerStore(NamedTuple):
+    """What one storage driver keeps under a data root; `siblings` are all drivers there, the engine's choice first."""
+
+    root: str
+    driver: str
+    siblings: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The kind of store, as `snapshots.store` names it."""
+        return f"docker-{self.driver}"
+
+    @property
+    def limits(self) -> str | None:
+        """What of this store is not read, in one line; None when all is."""
+        if self.driver == CONTAINERD:
+            return "a containerd image store, which this version does not read: only containers and volumes are indexed"
+        if self.driver not in READABLE:
+            return f"driver {self.driver}: its image metadata is indexed, its directories are not read by this version"
+        return None
+
+    def engine_id(self) -> str | None:
+        """Return what the root's engine-id file says (Docker 23 and later)."""
+        try:
+            with Folder(self.root) as root:
+                return root.text("engine-id") if "engine-id" in root else None
+        except Damage:
+            return None
+
+    def records(self) -> Iterator[Record]:
+        """Yield every fact of the store, and a Problem for everything that could not be read or is odd."""
+        try:
+            with Folder(self.root) as root:
+                for item in _Scan(self, root).items():
+                    yield item.problem if isinstance(item, Damage) else item
+        except Damage as found:
+            yield found.problem
+
+
+def leftover(folder: Folder, name: str) -> Damage:
+    """Say that a file of an atomic write is still here."""
+    return Damage("leftover", folder.where(name), "left by a write that did not finish")
+
+
+def salvage(
+    read: Callable[[Folder, str], Iterable[T | Damage]], folder: Folder, shape: re.Pattern[str]
+) -> Iterator[T | Damage]:
+    """Yield what `read` yields for each name of that shape in a folder, and in place of what it cannot read the damage."""
+    for name in sorted(folder.entries):
+        if name.startswith(TEMPORARY):
+            yield leftover(folder, name)
+        elif not shape.fullmatch(name):
+            yield Damage("unexpected-entry", folder.where(name), "a name that does not belong here")
+        else:
+            try:
+                for item in read(folder, name):
+                    yield _settled(item, folder, name) if isinstance(item, Damage) else item
+            except Damage as found:
+                yield _settled(found, folder, name)
+
+
+def _settled(found: Damage, folder: Folder, name: str) -> Damage:
+    """Return a finding, or that the whole entry is gone: while an engine runs, it is taken away under us."""
+    if found.problem.code == "missing" and not folder.exists(name):
+        return Damage("vanished", found.problem.path, "it was listed and then gone")
+    return found
+
+
+class _Scan:
+    """One pass over a store: the metadata first, with the driver's folder listed before and read after it."""
+
+    def __init__(self, store: DockerStore, root: Folder) -> None:
+        self.store, self.root, self.driver = store, root, store.driver
+        self.layers: dict[str, Layer] = {}
+        self.images: set[str] = set()
+        self.refs: list[ImageRef] = []
+        self.mounts: dict[str, Mount] = {}
+        self.containers: dict[str, str | None] = {}
+        self.claims = Claims()
+
+    def items(self) -> Iterator[Record | Damage]:
+        """Yield everything; what cannot be opened ends only its own part."""
+        before = directory_names(self.root, self.driver)
+        if self.store.limits is not None:
+            code = "other-store" if self.driver == CONTAINERD else "other-driver"
+            yield Damage(code, self.driver, self.store.limits)
+        if self.driver != CONTAINERD:
+            yield from self._metadata()
+        yield from self._part(self._read_containers)
+        yield from self._check_mounts()
+        if self.driver == self.store.siblings[0] and "volumes" in self.root:
+            yield from self._part(self._read_volumes)
+        if self.driver in READABLE:
+            # BuildKit owns directories through databases that this version does not read: where they are, no directory
+            # can be called an orphan.
+            self.claims.complete = self.claims.complete and "buildkit" not in self.root
+            yield from self._part(lambda: read_overlay(self.root, self.driver, before, self.claims))
+            yield from self._check_directories()
+
+    def _metadata(self) -> Iterator[Record | Damage]:
+        """Yield what `image/<driver>/` says; an error in what names directories leaves their owners unknown."""
+        yield from self._part(self._read_layers, proves=True)
+        yield from self._part(self._read_write_sets, proves=True)
+        yield from self._part(self._read_references)
+        yield from self._part(self._read_images)
+        yield from self._part(self._check_references)
+        yield from self._check_parents()
+        yield from self._part(lambda: self._read_origins("diffid-by-digest", read_blob))
+        yield from self._part(lambda: self._read_origins("v2metadata-by-diffid", read_sources))
+        yield from self._part(self._read_mounts, proves=True)
+
+    def _part(self, part: Callable[[], Iterator[Record | Damage]], *, proves: bool = False) -> Iterator[Record | Damage]:
+        try:
+            for item in part():
+                if proves and isinstance(item, Damage) and item.problem.severity == "error":
+                    self.claims.complete = False
+                yield item
+        except Damage as found:
+            if proves:
+                self.claims.complete = False
+            yield found
+
+    def _folder(self, *names: str) -> Folder:
+        return self.root.folder("image", self.driver, *names)
+
+    def _exists(self, *names: str) -> bool:
+        return self.root.exists("image", self.driver, *names)
+
+    def _read_layers(self) -> Iterator[Record | Damage]:
+        if self._exists("layerdb") and not self._exists("layerdb", "sha256"):
+            return  # moby makes it with the first layer
+        with self._folder("layerdb", "sha256") as folder:
+            yield from self._take_layers(salvage(self._read_layer, folder, LAYER_NAME))
+
+    def _read_layer(self, folder: Folder, name: str) -> Iterator[Record | Damage]:
+        return self._read_unfinished(folder, name, "removing") if "-" in name else read_layer(folder, name)
+
+    def _take_layers(self, items: Iterable[Record | Damage]) -> Iterator[Record | Damage]:
+        for item in items:
+            if isinstance(item, Layer):
+                self.layers[item.chain_id] = item
+                self.claims.add(item.cache_id, "layer", item.chain_id)
+            yield item
+
+    def _read_write_sets(self) -> Iterator[Record | Damage]:
+        if self._exists("layerdb", "tmp"):
+            with self._folder("layerdb", "tmp") as folder:
+                yield from salvage(lambda inside, name: self._read_unfinished(inside, name, "writing"), folder, WRITE_SET)
+
+    def _read_unfinished(self, folder: Folder, name: str, state: str) -> Iterator[Record | Damage]:
+        unfinished = read_unfinished(folder, name, state)
+        self.claims.add(unfinished.cache_id, state, name)
+        if state == "writing":
+            # Until a pull ends, its directory is named nowhere: any directory without an owner may be this one's.
+            self.claims.complete = False
+        yield unfinished
+        code = "removing-layer" if state == "removing" else "write-set"
+        directory = f"directory {unfinished.cache_id}" if unfinished.cache_id else "no directory"
+        yield Damage(code, folder.where(name), f"it names {directory}", name)
+
+    def _read_references(self) -> Iterator[Record | Damage]:
+        with self._folder() as folder:
+            yield from (leftover(folder, name) for name in sorted(folder.entries) if name.startswith(TEMPORARY))
+            for item in read_references(folder):
+                if isinstance(item, ImageRef):
+                    self.refs.append(item)
+                yield item
+
+    def _check_references(self) -> Iterator[Record | Damage]:
+        missing = [ref for ref in self.refs if ref.image_id not in self.images]
+        if missing:
+            # A name may have been removed with its image since it was read.
+            with self._folder() as folder:
+                now = set(read_references(folder))
+                where = folder.where("repositories.json")
+            for ref in missing:
+                if ref in now:
+                    yield Damage("missing-image", where, f"{ids.shorten(ref.ref)} names {ref.image_id}", ref.ref)
+
+    def _read_images(self) -> Iterator[Record | Damage]:
+        with ExitStack() as stack:
+            content = stack.enter_context(self._folder("imagedb", "content", "sha256"))
+            metadata = None
+            if self._exists("imagedb", "metadata", "sha256"):
+                metadata = stack.enter_context(self._folder("imagedb", "metadata", "sha256"))
+            for item in salvage(lambda folder, name: read_image(folder, metadata, name), content, ids.HEX):
+                if isinstance(item, Config):
+                    yield from self._read_new_layers(item)
+                    yield from self._image(item, content)
+                else:
+                    yield item
+
+    def _read_new_layers(self, config: Config) -> Iterator[Record | Damage]:
+        """Yield layers of an image that were registered after layerdb was read."""
+        new = [layer.chain_id.removeprefix("sha256:") for layer in config.layers if layer.chain_id not in self.layers]
+        if any(self._exists("layerdb", "sha256", name) for name in new):
+            with self._folder("layerdb", "sha256") as folder:
+                folder.keep(new)
+                yield from self._take_layers(salvage(read_layer, folder, ids.HEX))
+
+    def _image(self, config: Config, content: Folder) -> Iterator[Record | Damage]:
+        image = config.image
+        self.images.add(image.image_id)
+        layers = [self.layers.get(layer.chain_id) for layer in config.layers]
+        sizes = [None if layer is None else layer.size for layer in layers]
+        yield image._replace(size=None if None in sizes else sum(size for size in sizes if size is not None))
+        yield from config.layers
+        yield from config.history
+        for layer, found in zip(config.layers, layers, strict=True):
+            name = image.image_id.removeprefix("sha256:")
+            if found is None and content.exists(name):
+                detail = f"layer {layer.position}, chain {layer.chain_id}, is not in layerdb"
+                yield Damage("missing-layer", content.where(name), detail, image.image_id)
+
+    def _check_parents(self) -> Iterator[Damage]:
+        for layer in self.layers.values():
+            parent = layer.parent_chain_id
+            if parent is None:
+                continue
+            name = layer.chain_id.removeprefix("sha256:")
+            if parent in self.layers:
+                self.claims.expect(layer.cache_id, self.layers[parent].cache_id)
+            elif self._exists("layerdb", "sha256", name):
+                where = f"image/{self.driver}/layerdb/sha256/{name}/parent"
+                yield Damage("missing-parent", where, f"{parent} is not in layerdb", layer.chain_id)
+
+    def _read_origins(
+        self, name: str, read: Callable[[Folder, str], Iterator[Record | Damage]]
+    ) -> Iterator[Record | Damage]:
+        if self._exists("distribution", name, "sha256"):
+            with self._folder("distribution", name, "sha256") as folder:
+                yield from salvage(read, folder, ids.HEX)
+
+    def _read_mounts(self) -> Iterator[Record | Damage]:
+        if not self._exists("layerdb", "mounts"):
+            return  # moby makes it with the first container
+        with self._folder("layerdb", "mounts") as folder:
+            for item in salvage(read_mounts, folder, ANY):
+                if isinstance(item, Mount):
+                    self.mounts[item.name] = item
+                else:
+                    yield item
+
+    def _read_containers(self) -> Iterator[Record | Damage]:
+        with self.root.folder("containers") as folder:
+            for item in salvage(self._read_container, folder, ids.HEX):
+                if isinstance(item, Container):
+                    mount = self.mounts.get(item.container_id) or self._new_mount(item.container_id)
+                    yield item._replace(mount_id=mount.mount_id if mount else None)
+                    yield from self._check_container(item, mount, folder)
+                else:
+                    yield item
+
+    def _read_container(self, folder: Folder, name: str) -> Iterator[Record | Damage]:
+        """Yield a container, unless it was made with another driver whose store it then belongs to."""
+        items = list(read_container(folder, name))
+        driver = next((item.driver for item in items if isinstance(item, Container)), None)
+        owner = driver if driver in self.store.siblings else CONTAINERD
+        if owner not in self.store.siblings:
+            owner = self.store.siblings[0]
+        if owner == self.driver:
+            self.containers[name] = None
+            yield from items
+
+    def _new_mount(self, container_id: str) -> Mount | None:
+        """Return the writable layer of a container that was made after layerdb/mounts was read."""
+        if self.driver == CONTAINERD or not self._exists("layerdb", "mounts", container_id):
+            return None
+        try:
+            with self._folder("layerdb", "mounts") as folder:
+                for item in read_mounts(folder, container_id):
+                    if isinstance(item, Mount):
+                        self.mounts[item.name] = item
+                        return item
+        except Damage:
+            pass  # It is going away again; the container is then said to have none.
+        return None
+
+    def _check_container(self, container: Container, mount: Mount | None, folder: Folder) -> Iterator[Damage]:
+        name = container.container_id
+        if self.driver == CONTAINERD or not folder.exists(name):
+            return
+        if mount is None and container.state != "dead":
+            detail = "layerdb/mounts has no entry for it; the engine cannot start it"
+            yield Damage("container-without-mount", folder.where(name), detail, name)
+        if container.image_id is not None and container.image_id not in self.images:
+            yield Damage("missing-image", folder.where(name), f"its image {container.image_id} is gone", name)
+
+    def _check_mounts(self) -> Iterator[Record | Damage]:
+        """Yield the writable layers, now that containers are known, and what is odd about them."""
+        for name, mount in sorted(self.mounts.items()):
+            container_id = name if name in self.containers else None
+            self.claims.add(mount.mount_id, "container" if container_id else "mount", name)
+            self.claims.add(mount.init_id, "init" if container_id else "mount-init", name)
+            yield mount._replace(container_id=container_id)
+            if not self._exists("layerdb", "mounts", *name.split("/")):
+                continue
+            where = f"image/{self.driver}/layerdb/mounts/{printable(name)}"
+            if container_id is None:
+                yield Damage("stale-mount", where, "containers/ has no container of that name", name)
+            if mount.parent_chain_id is not None and mount.parent_chain_id not in self.layers:
+                yield Damage("missing-parent", f"{where}/parent", f"{mount.parent_chain_id} is not in layerdb", name)
+
+    def _check_directories(self) -> Iterator[Damage]:
+        """Yield layers and writable layers whose directory is not there, and directories that two layers name."""
+        for cache_id, owners in sorted(self.claims.owners.items()):
+            layers = [owner for kind, owner in owners if kind == "layer"]
+            if len(layers) > 1:
+                yield Damage("shared-cache-id", f"{self.driver}/{cache_id}", f"named by {', '.join(layers[:3])}", cache_id)
+            if self.root.exists(self.driver, cache_id):
+                continue
+            for kind, owner in owners:
+                where = self._claim_path(kind, owner)
+                if kind not in ("removing", "writing") and self._exists(*where):
+                    path = f"image/{self.driver}/{printable('/'.join(where))}"
+                    yield Damage("missing-directory", path, f"{self.driver}/{cache_id} is not there", owner)
+
+    def _claim_path(self, kind: str, owner: str) -> tuple[str, ...]:
+        if kind == "layer":
+            return ("layerdb", "sha256", owner.removeprefix("sha256:"), "cache-id")
+        return ("layerdb", "mounts", *owner.split("/"), "init-id" if kind in ("init", "mount-init") else "mount-id")
+
+    def _read_volumes(self) -> Iterator[Record | Damage]:
+        with self.root.folder("volumes") as folder:
+            folder.keep(name for name in folder.entries if name not in NOT_VOLUMES)
+            yield from salvage(read_volume, folder, ANY)

@@ -1,0 +1,213 @@
+"""Reading a store's files without trusting one of them.
+
+Everything is reached relative to an open folder, one name at a time: no symlink is followed, nothing but a regular file is
+opened, and no file is read beyond its bound.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from layerindex.names import listed, printable
+from layerindex.problems import Damage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from types import TracebackType
+
+WORD = 4096
+"""Most bytes of a file that holds one id, digest or number."""
+LOWER = 65536
+"""Most bytes of a lower file: 500 short names, the deepest chain any engine allows, are 14,499."""
+JSON = 16 * 1024 * 1024
+"""Most bytes of a config: registries refuse manifests over 4 MiB, and no config comes near."""
+REPOSITORIES = 64 * 1024 * 1024
+"""Most bytes of repositories.json: some 300,000 references."""
+ENTRIES = 2_000_000
+"""Most names in one folder of metadata."""
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+def _open(name: str, flags: int, folder: int | None) -> int:
+    """Open without touching the access time, which is evidence; only the owner and root may ask for that."""
+    try:
+        return os.open(name, flags | os.O_NOATIME, dir_fd=folder)
+    except PermissionError:
+        return os.open(name, flags, dir_fd=folder)
+
+
+def damage(error: OSError, path: str) -> Damage:
+    """Say what the system answered about `path` as a finding."""
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return Damage("permission-denied", path, "permission denied")
+    if error.errno == errno.ENOENT:
+        return Damage("missing", path, "it is not there")
+    if error.errno in (errno.ELOOP, errno.ENOTDIR):
+        return Damage("not-a-folder", path, "it is not a folder")
+    return Damage("unreadable", path, os.strerror(error.errno or 0))
+
+
+class Folder:
+    """A folder of a store, held open and listed once.
+
+    `path` is relative to the store's root and safe to print. Opening raises Damage.
+    """
+
+    def __init__(self, name: str, parent: Folder | None = None) -> None:
+        self.path = "" if parent is None else f"{parent.path}/{printable(listed(name))}".lstrip("/")
+        try:
+            self.handle = _open(name, _FOLDER, None if parent is None else parent.handle)
+        except OSError as error:
+            raise damage(error, self.path) from error
+        try:
+            self.entries = self._list()
+        except BaseException:
+            os.close(self.handle)
+            raise
+
+    def _list(self) -> dict[str, os.DirEntry[str]]:
+        entries = {}
+        try:
+            with os.scandir(self.handle) as listing:
+                for entry in listing:
+                    entries[entry.name] = entry
+                    if len(entries) > ENTRIES:
+                        raise Damage("too-large", self.path, f"more than {ENTRIES} entries")
+        except OSError as error:
+            raise damage(error, self.path) from error
+        return entries
+
+    def __enter__(self) -> Folder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        os.close(self.handle)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.entries
+
+    def folder(self, *names: str) -> Folder:
+        """Open a folder below this one."""
+        folder = Folder(names[0], self)
+        if len(names) == 1:
+            return folder
+        with folder:
+            return folder.folder(*names[1:])
+
+    def where(self, name: str) -> str:
+        """Return the printable path of an entry."""
+        return f"{self.path}/{printable(listed(name))}".lstrip("/")
+
+    def keep(self, names: Iterable[str]) -> None:
+        """Forget all entries but these."""
+        wanted = set(names)
+        self.entries = {name: entry for name, entry in self.entries.items() if name in wanted}
+
+    def has_folder(self, name: str) -> int:
+        """Return 1 when `name` is a folder here, else 0."""
+        entry = self.entries.get(name)
+        try:
+            return int(entry is not None and entry.is_dir(follow_symlinks=False))
+        except OSError:
+            return 0
+
+    def exists(self, *names: str) -> bool:
+        """Look again whether something is there now, following no symlink on the way."""
+        opened: list[int] = []
+        try:
+            for name in names[:-1]:
+                opened.append(_open(name, _FOLDER, opened[-1] if opened else self.handle))
+            os.stat(names[-1], dir_fd=opened[-1] if opened else self.handle, follow_symlinks=False)
+        except OSError:
+            return False
+        finally:
+            for handle in opened:
+                os.close(handle)
+        return True
+
+    def read(self, name: str, limit: int) -> bytes:
+        """Return the bytes of a regular file of at most `limit` bytes; raises Damage."""
+        entry = self.entries.get(name)
+        if entry is None:
+            raise Damage("missing", self.where(name), "it is not there")
+        try:
+            if not entry.is_file(follow_symlinks=False):
+                raise Damage("not-regular", self.where(name), "it is not a regular file")
+            return self._read(name, limit)
+        except FileNotFoundError as error:
+            raise Damage("vanished", self.where(name), "it was listed and then gone") from error
+        except OSError as error:
+            code = "not-regular" if error.errno in (errno.ELOOP, errno.ENXIO) else None
+            found = damage(error, self.where(name))
+            raise Damage(code, self.where(name), "it is not a regular file") if code else found from error
+
+    def _read(self, name: str, limit: int) -> bytes:
+        handle = _open(name, _FILE, self.handle)
+        try:
+            status = os.fstat(handle)
+            if not stat.S_ISREG(status.st_mode):
+                raise Damage("not-regular", self.where(name), "it is not a regular file")
+            if status.st_size > limit:
+                raise Damage("too-large", self.where(name), f"{status.st_size} bytes, at most {limit} are read")
+            content = os.read(handle, limit + 1)
+            while 0 < len(content) < status.st_size and (more := os.read(handle, limit + 1 - len(content))):
+                content += more
+        finally:
+            os.close(handle)
+        if len(content) > limit:
+            raise Damage("too-large", self.where(name), f"it grew beyond {limit} bytes while it was read")
+        return content
+
+    def text(self, name: str, limit: int = WORD) -> str:
+        """Return a small text file without the white space around it, as moby reads it; raises Damage."""
+        content = self.read(name, limit)
+        try:
+            text = content.decode().strip()
+        except UnicodeDecodeError as error:
+            raise Damage("bad-text", self.where(name), f"not UTF-8 at byte {error.start}") from error
+        if not text:
+            raise Damage("empty", self.where(name), "the file has no content")
+        return text
+
+    def json(self, name: str, limit: int = JSON) -> dict[str, Any]:
+        """Return a JSON file that must hold an object; raises Damage."""
+        return self.parsed(name, self.read(name, limit))
+
+    def parsed(self, name: str, content: bytes) -> dict[str, Any]:
+        """Return the JSON object that a file's content is; raises Damage."""
+        if not content.strip():
+            raise Damage("empty", self.where(name), "the file has no content")
+        try:
+            value = orjson.loads(content)
+        except orjson.JSONDecodeError as error:
+            code = "bad-text" if "utf-8" in str(error) else "bad-json"
+            raise Damage(code, self.where(name), f"not JSON: {error}") from error
+        if not isinstance(value, dict):
+            raise Damage("bad-value", self.where(name), "an object was expected")
+        return value
+
+    def target(self, name: str) -> str:
+        """Return what a symlink here says, unfollowed; raises Damage."""
+        try:
+            return os.readlink(name, dir_fd=self.handle)
+        except FileNotFoundError as error:
+            raise Damage("vanished", self.where(name), "it was listed and then gone") from error
+        except OSError as error:
+            if error.errno == errno.EINVAL:
+                raise Damage("not-a-link", self.where(name), "it is not a symlink") from error
+            raise damage(error, self.where(name)) from error
+
+    def sizes(self, prefixes: tuple[str, ...]) -> Iterator[int]:
+        """Yield the size of each regular file here whose name begins with one of `prefixes`."""
+        for name, entry in self.entries.items():
+            if name.startswith(prefixes) and entry.is_file(follow_symlinks=False):
+                yield entry.stat(follow_symlinks=False).st_size

@@ -1,0 +1,115 @@
+"""The shapes of ids, and the values of JSON files, checked before anything relies on them (FORMATS section 15)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+HEX = re.compile(r"[0-9a-f]{64}")
+MOUNT_ID = re.compile(r"[0-9a-f]{64}(-init)?")
+LINK = re.compile(r"[A-Z2-7]{26}")
+BUILDKIT_ID = re.compile(r"[0-9a-z]{25}")
+CACHE_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,254}")
+REMOVING = re.compile(r"([0-9a-f]{64})-[0-9a-f]+-removing")
+LINK_TARGET = re.compile(r"\.\./([0-9A-Za-z][0-9A-Za-z_.-]{0,254})/diff")
+
+_TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
+_MAX = 2**63
+
+
+def chain_id(parent: str | None, diff_id: str) -> str:
+    """Return the chain id of a layer above `parent`; a base layer's is its diff_id.
+
+    https://github.com/opencontainers/image-spec/blob/main/config.md#layer-chainid
+    """
+    return diff_id if parent is None else sha256(f"{parent} {diff_id}".encode())
+
+
+def chain_ids(diff_ids: list[str]) -> list[str]:
+    """Return the chain id at each position of an image."""
+    chains: list[str] = []
+    for diff_id in diff_ids:
+        chains.append(chain_id(chains[-1] if chains else None, diff_id))
+    return chains
+
+
+def sha256(content: bytes) -> str:
+    """Return a digest as Docker writes it."""
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def shaped(shape: re.Pattern[str], text: str) -> str:
+    """Return an id that has its shape; raises ValueError."""
+    if not shape.fullmatch(text):
+        raise ValueError(f"{shorten(text)} does not have the shape {shape.pattern}")
+    return text
+
+
+def shorten(text: str) -> str:
+    """Return hostile text fit for a sentence."""
+    return ascii(text if len(text) <= 100 else f"{text[:100]}…")
+
+
+def _said(value: Any) -> str:  # noqa: ANN401 - whatever JSON held
+    # Never str() of a list or object: hostile nesting exhausts the stack.
+    return shorten(value) if isinstance(value, str) else f"{value}" if isinstance(value, int | float) else type(value).__name__
+
+
+def timestamp(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON held
+    """Return an RFC 3339 time in UTC with its fraction as written; None for absent and for Go's zero time.
+
+    Raises ValueError for what is no time.
+    """
+    if value is None or value == "":
+        return None
+    match = _TIME.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"{_said(value)} is no RFC 3339 time")
+    *fields, fraction, zone = match.groups()
+    moment = datetime.fromisoformat("{}-{}-{}T{}:{}:{}".format(*fields) + ("Z" if zone in "Zz" else zone))
+    try:
+        moment = moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{shorten(value)} is out of range") from error
+    if moment == datetime.min.replace(tzinfo=UTC):
+        return None
+    return f"{moment.replace(tzinfo=None).isoformat()}{fraction or ''}Z"
+
+
+def text(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON held
+    """Return a string of a JSON file, None for absent and empty; raises ValueError for another type."""
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise ValueError(f"{_said(value)} is no text")
+    return value
+
+
+def number(value: Any) -> int | None:  # noqa: ANN401 - whatever JSON held
+    """Return an integer that SQLite can hold, None for absent; raises ValueError."""
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or not -_MAX <= value < _MAX:
+        raise ValueError(f"{_said(value)} is no 64-bit integer")
+    return value
+
+
+def listed(value: Any) -> list[Any]:  # noqa: ANN401 - whatever JSON held
+    """Return a list of a JSON file, empty for absent; raises ValueError for another type."""
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise ValueError(f"{_said(value)} is no list")
+    return value
+
+
+def mapping(value: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever JSON held
+    """Return an object of a JSON file, empty for absent; raises ValueError for another type."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ValueError(f"{_said(value)} is no object")
+    return value

@@ -1,0 +1,94 @@
+"""Readers of `image/<driver>/layerdb/`: layers, what is being written or removed, and writable layers.
+
+Format: moby `daemon/internal/layer/{filestore,ro_layer,layer_store}.go`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from layerindex.problems import Damage
+from layerindex.records import Layer, Mount, UnfinishedLayer
+from layerindex.stores import ids
+from layerindex.stores.values import word
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from layerindex.stores.files import Folder
+
+DEPTH = 32
+"""Deepest nesting of names in layerdb/mounts: image mounts of Docker 28 nest one folder for each slash of a reference."""
+
+
+def read_layer(layers: Folder, name: str) -> Iterator[Layer | Damage]:
+    """Yield the layer `layerdb/sha256/<name>` and what is wrong with it.
+
+    No file names the chain: the folder does, and must be the digest of parent and diff. A lost parent file makes a child
+    look like a base, which is how that shows.
+    """
+    damages: list[Damage] = []
+    with layers.folder(name) as folder:
+        diff_id = word(folder, "diff", ids.DIGEST, damages)
+        cache_id = word(folder, "cache-id", ids.CACHE_ID, damages)
+        parent = word(folder, "parent", ids.DIGEST, damages) if "parent" in folder else None
+        size = _size(folder, damages)
+        parent_known = "parent" not in folder or parent is not None
+    chain = f"sha256:{name}"
+    verified = None
+    if diff_id is not None and parent_known:
+        found = ids.chain_id(parent, diff_id)
+        verified = int(found == chain)
+        if not verified:
+            damages.append(Damage("chain-id-mismatch", layers.where(name), f"parent and diff give {found}", chain))
+    yield Layer(chain, diff_id, parent, cache_id, size, verified)
+    yield from damages
+
+
+def _size(folder: Folder, damages: list[Damage]) -> int | None:
+    """Return what the size file says: decimal digits, which moby reads without trimming."""
+    try:
+        text = folder.text("size")
+        if not (text.isascii() and text.isdigit()) or len(text) > 19 or int(text) >= 2**63:
+            raise Damage("bad-value", folder.where("size"), f"{ids.shorten(text)} is no size")
+        return int(text)
+    except Damage as found:
+        damages.append(found)
+    return None
+
+
+def read_unfinished(parent: Folder, name: str, state: str) -> UnfinishedLayer:
+    """Read `<chain>-<random>-removing` or `write-set-<n>`, where each file may be gone or not yet there."""
+    found: list[Damage] = []
+    with parent.folder(name) as folder:
+        return UnfinishedLayer(
+            name,
+            state,
+            f"sha256:{match[1]}" if (match := ids.REMOVING.fullmatch(name)) else None,
+            word(folder, "diff", ids.DIGEST, found),
+            word(folder, "parent", ids.DIGEST, found),
+            word(folder, "cache-id", ids.CACHE_ID, found),
+            _size(folder, found),
+        )
+
+
+def read_mounts(mounts: Folder, name: str, depth: int = 0) -> Iterator[Mount | Damage]:
+    """Yield the writable layer `layerdb/mounts/<name>`, or those nested below it.
+
+    The container is not known here: image mounts and builders make such layers too.
+    """
+    damages: list[Damage] = []
+    with mounts.folder(name) as folder:
+        if "mount-id" in folder or not folder.entries:
+            yield Mount(
+                folder.path.partition("/layerdb/mounts/")[2],
+                word(folder, "mount-id", ids.MOUNT_ID, damages),
+                word(folder, "init-id", ids.MOUNT_ID, damages) if "init-id" in folder else None,
+                word(folder, "parent", ids.DIGEST, damages) if "parent" in folder else None,
+                None,
+            )
+            yield from damages
+            return
+        for below in sorted(folder.entries):
+            if folder.has_folder(below) and depth < DEPTH:
+                yield from read_mounts(folder, below, depth + 1)

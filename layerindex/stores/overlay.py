@@ -1,0 +1,198 @@
+"""The driver's folder as a whole: every directory, its short name, its lowers, and why it exists."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from layerindex.names import listed
+from layerindex.problems import Damage
+from layerindex.records import Link, OverlayDir, OverlayDirOwner, OverlayLower, Record
+from layerindex.stores.graphdriver import NOT_LAYERS, Directory, read_directory, read_link
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from layerindex.stores.files import Folder
+
+ROLES = {
+    "layer": "layer",
+    "container": "container",
+    "init": "init",
+    "mount": "mount",
+    "mount-init": "init",
+    "removing": "removing",
+    "writing": "in-flight",
+}
+"""The role that each kind of owner gives a directory, strongest first."""
+
+
+class Claims:
+    """Why directories exist, as the metadata says; `complete` while every source of it could be read."""
+
+    def __init__(self) -> None:
+        self.owners: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        self.parents: dict[str, str] = {}
+        """The directory that a layer's nearest lower must be."""
+        self.complete = True
+
+    def add(self, cache_id: str | None, kind: str, owner: str) -> None:
+        """Note one reason for a directory."""
+        if cache_id is not None:
+            self.owners[cache_id].append((kind, owner))
+
+    def expect(self, cache_id: str | None, parent: str | None) -> None:
+        """Note which directory the nearest lower of a layer's directory must be."""
+        if cache_id is not None and parent is not None:
+            self.parents[cache_id] = parent
+
+
+def directory_names(root: Folder, driver: str) -> set[str]:
+    """Return the names of the directories that are in the driver's folder now."""
+    try:
+        with root.folder(driver) as folder:
+            return {name for name in folder.entries if not NOT_LAYERS.fullmatch(name) and folder.has_folder(name)}
+    except Damage:
+        return set()
+
+
+def read_overlay(root: Folder, driver: str, before: set[str], claims: Claims) -> Iterator[Record | Damage]:
+    """Yield the directories, lowers, links and owners of a driver's folder.
+
+    `before` are the directories that were there before the metadata was read: one that came later may only be waiting for
+    its metadata, so nothing is said against it.
+    """
+    with root.folder(driver) as folder:
+        directories = {}
+        for name in sorted(folder.entries):
+            if NOT_LAYERS.fullmatch(name):
+                continue
+            try:
+                directories[name] = read_directory(folder, name)
+            except Damage as found:
+                # A file that lies here, or a directory gone since it was listed.
+                yield from _unless_gone(found, folder, name)
+        links: dict[str, Link] = {}
+        if "l" in folder:
+            with folder.folder("l") as names:
+                yield from _read_links(names, directories, links)
+        view = _View(directories, links, before, claims)
+        for name in directories:
+            yield from view.records(name)
+        # Look again at what a finding is about: while an engine runs, directories go away under us.
+        yield from (found for name, found in view.problems() if folder.exists(name))
+        yield from links.values()
+
+
+def _unless_gone(found: Damage, folder: Folder, name: str) -> Iterator[Damage]:
+    if found.problem.code == "not-a-folder":
+        yield Damage("unexpected-entry", found.problem.path, "not a directory of a layer")
+    elif folder.exists(name):
+        yield found
+
+
+def _read_links(
+    names: Folder, directories: dict[str, Directory], links: dict[str, Link]
+) -> Iterator[Damage]:
+    seen: Counter[str] = Counter()
+    for name in sorted(names.entries):
+        try:
+            link, damages = read_link(names, name)
+        except Damage as found:
+            yield found
+            continue
+        yield from damages
+        if link.cache_id is not None:
+            seen[link.cache_id] += 1
+            if seen[link.cache_id] == 2:
+                yield Damage("duplicate-link", names.where(name), "another short name leads there too", link.cache_id)
+            if link.cache_id not in directories:
+                if names.exists(name):
+                    detail = f"{link.cache_id} is not there"
+                    yield Damage("dangling-link", names.where(name), detail, link.cache_id)
+                link = link._replace(cache_id=None)  # noqa: PLW2901 - the record is finished here
+        links[name] = link
+
+
+class _View:
+    """Directories, links and claims side by side."""
+
+    def __init__(
+        self, directories: dict[str, Directory], links: dict[str, Link], before: set[str], claims: Claims
+    ) -> None:
+        self.directories, self.links, self.before, self.claims = directories, links, before, claims
+        self.named = self._named_by_live_directories()
+
+    def _named_by_live_directories(self) -> dict[str, list[str]]:
+        """Return for each directory that nothing owns the owned directories whose lower names it."""
+        named: dict[str, list[str]] = defaultdict(list)
+        for name, directory in self.directories.items():
+            if name in self.claims.owners:
+                for lower in self._lower_ids(directory):
+                    if lower is not None and lower not in self.claims.owners:
+                        named[lower].append(name)
+        return named
+
+    def _lower_ids(self, directory: Directory) -> list[str | None]:
+        return [link.cache_id if (link := self.links.get(item)) else None for item in directory.lowers or []]
+
+    def records(self, name: str) -> Iterator[Record]:
+        """Yield the rows of one directory."""
+        directory, text = self.directories[name], listed(name)
+        yield OverlayDir(
+            text,
+            self._role(name),
+            directory.link,
+            None if directory.lowers is None else len(directory.lowers),
+            directory.has_diff,
+            directory.has_work,
+            directory.has_merged,
+            directory.committed,
+        )
+        for kind, owner in dict.fromkeys(self.claims.owners.get(name, ())):
+            yield OverlayDirOwner(text, kind, owner)
+        for owner in self.named.get(name, ()):
+            yield OverlayDirOwner(text, "lower", listed(owner))
+        lowers = zip(directory.lowers or [], self._lower_ids(directory), strict=True)
+        for position, (link, lower) in enumerate(lowers):
+            yield OverlayLower(text, position, link, lower)
+
+    def _role(self, name: str) -> str:
+        kinds = {kind for kind, _ in self.claims.owners.get(name, ())}
+        for kind, role in ROLES.items():
+            if kind in kinds:
+                return role
+        if name not in self.before:
+            return "in-flight"
+        if name in self.named or not self.claims.complete:
+            return "unknown"
+        return "orphan"
+
+    def problems(self) -> Iterator[tuple[str, Damage]]:
+        """Yield what is odd about the directories that were there all the time, each with the directory's name."""
+        for name, directory in self.directories.items():
+            if name in self.before:
+                found = (directory.damages, self._link_problems(directory), self._lower_problems(directory))
+                yield from ((name, damage) for damage in chain(*found))
+
+    def _link_problems(self, directory: Directory) -> Iterator[Damage]:
+        if directory.link is None:
+            return
+        where = f"{directory.path}/link"
+        link = self.links.get(directory.link)
+        if link is None:
+            yield Damage("missing-link", where, f"l/{directory.link} is not there", directory.link)
+        elif link.cache_id not in (None, directory.cache_id):
+            detail = f"l/{directory.link} leads to {link.cache_id} instead"
+            yield Damage("duplicate-link", where, detail, directory.link)
+
+    def _lower_problems(self, directory: Directory) -> Iterator[Damage]:
+        where = f"{directory.path}/lower"
+        lowers = self._lower_ids(directory)
+        for item, lower in zip(directory.lowers or [], lowers, strict=True):
+            if lower is None:
+                yield Damage("broken-lower", where, f"l/{item} leads nowhere", item)
+        parent = self.claims.parents.get(directory.cache_id)
+        if parent is not None and directory.lowers is not None and (lowers[0] if lowers else None) not in (None, parent):
+            yield Damage("lower-mismatch", where, f"the parent layer is in {parent}", lowers[0])

@@ -1,0 +1,49 @@
+"""Values of small files and JSON objects, each checked on its own: a bad one is None and leaves its damage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from layerindex.problems import Damage
+from layerindex.stores import ids
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Callable
+
+    from layerindex.stores.files import Folder
+
+T = TypeVar("T")
+
+
+def word(folder: Folder, name: str, shape: re.Pattern[str], damages: list[Damage]) -> str | None:
+    """Return the one id a small file holds, or None with the damage noted."""
+    try:
+        return ids.shaped(shape, folder.text(name))
+    except Damage as found:
+        damages.append(found)
+    except ValueError as error:
+        damages.append(Damage("bad-id", folder.where(name), f"{error}"))
+    return None
+
+
+class Fields:
+    """The values of a JSON object; `damages` collects what is wrong with them."""
+
+    def __init__(
+        self, values: dict[str, Any], where: str, subject: str, damages: list[Damage] | None = None
+    ) -> None:
+        self.values, self.where, self.subject = values, where, subject
+        self.damages: list[Damage] = [] if damages is None else damages
+
+    def get(self, key: str, check: Callable[[Any], T | None]) -> T | None:
+        """Return the value of `key` as `check` returns it, None when it raises ValueError."""
+        try:
+            return check(self.values.get(key))
+        except ValueError as error:
+            self.damages.append(Damage("bad-value", self.where, f"{ids.shorten(key)}: {error}", self.subject))
+            return None
+
+    def below(self, key: str) -> Fields:
+        """Return the values of an object within this one."""
+        return Fields(self.get(key, ids.mapping) or {}, self.where, self.subject, self.damages)

@@ -1,0 +1,3 @@
+"""Tests against a real Docker engine."""
+
+from __future__ import annotations

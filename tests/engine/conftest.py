@@ -1,0 +1,51 @@
+"""One engine with one store for all engine tests, and its index."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .engine import Engine, why_not
+from .program import Index, scan
+from .store import Store, build_store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def new_engine() -> Engine:
+    """Return an engine that is not started; skip where none can run, fail there in CI."""
+    reason = why_not()
+    if reason and os.environ.get("CI"):
+        pytest.fail(f"no engine in CI: {reason}")
+    if reason:
+        pytest.skip(reason)
+    return Engine()
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """Give a running engine that holds the store; tests only ask it."""
+    with new_engine() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def store(engine: Engine) -> Store:
+    """Give the names and the lost ids of what the engine holds."""
+    return build_store(engine)
+
+
+@pytest.fixture(scope="session")
+def index(engine: Engine, store: Store, tmp_path_factory: pytest.TempPathFactory) -> Index:  # noqa: ARG001
+    """Give the index of the engine's store, scanned while its containers run."""
+    return scan(engine.root, tmp_path_factory.mktemp("index") / "layerindex.db")
+
+
+@pytest.fixture
+def idle_engine() -> Iterator[Engine]:
+    """Give a running engine of its own to a test that changes the store."""
+    with new_engine() as started:
+        yield started
