@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from contextlib import contextmanager, suppress
 from importlib import resources
 from typing import TYPE_CHECKING
@@ -125,7 +126,7 @@ def writing(path: str, wait: Callable[[str], None]) -> Iterator[sqlite3.Connecti
             if revision(connection, path) is None:
                 create(connection)
             yield connection
-            connection.execute("COMMIT")
+            _patiently(connection, "COMMIT", path, wait)
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -145,16 +146,30 @@ def _begin(connection: sqlite3.Connection, path: str, wait: Callable[[str], None
     # A larger cache keeps a usual snapshot in memory until the commit, so that readers are not locked out before it.
     connection.execute("PRAGMA cache_size = -65536")
     connection.execute("PRAGMA foreign_keys = ON")
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-    except sqlite3.OperationalError as error:
-        if not isinstance(failure(path, error), DatabaseBusyError):
-            raise
-        wait(f"{path}: another process is writing to it; waiting up to {PATIENCE} s")
-        connection.execute(f"PRAGMA busy_timeout = {PATIENCE * 1000}")
-        connection.execute("BEGIN IMMEDIATE")
+    _patiently(connection, "BEGIN IMMEDIATE", path, wait)
     if not os.path.exists(path):
         raise DatabaseError(path, "was removed while this scan waited for it; nothing was written, scan again")
+
+
+def _patiently(connection: sqlite3.Connection, statement: str, path: str, wait: Callable[[str], None]) -> None:
+    """Run BEGIN, which a writer holds up, or COMMIT, which readers do; `wait` is told before we wait for them."""
+    deadline = None
+    while True:
+        try:
+            connection.execute(statement)
+        except sqlite3.OperationalError as error:
+            if not isinstance(failure(path, error), DatabaseBusyError):
+                raise
+            if deadline is None:
+                deadline = time.monotonic() + PATIENCE
+                doing = "reading it" if connection.in_transaction else "writing to it"
+                wait(f"{path}: another process is {doing}; waiting up to {PATIENCE} s")
+                # In short turns: SQLite's own wait would not see Ctrl-C before its end.
+                connection.execute("PRAGMA busy_timeout = 200")
+            elif time.monotonic() > deadline:
+                raise
+        else:
+            return
 
 
 def create(connection: sqlite3.Connection) -> None:

@@ -13,8 +13,8 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069
 def as_text(name: bytes) -> str:
     r"""Return a file name as text.
 
-    UTF-8 stands for itself. Otherwise each byte that is not UTF-8 becomes `\xNN` and each backslash is doubled; so is the
-    rare UTF-8 name that itself holds such a `\xNN`, so that no two names become equal.
+    UTF-8 stands for itself. Otherwise each byte that is not UTF-8 becomes `\xNN` and each backslash is doubled; so is
+    the rare UTF-8 name that itself holds such a `\xNN`, so that no two names become equal.
     """
     try:
         text = name.decode()
@@ -34,6 +34,11 @@ def as_bytes(text: str) -> bytes:
 def listed(name: str) -> str:
     """Return a name that the operating system listed (`os.listdir`, `os.readlink`) as text for the database."""
     return name if name.isascii() and "\\" not in name else as_text(os.fsencode(name))
+
+
+def on_disk(text: str) -> str:
+    """Return the name, as the operating system takes it, that `listed` made text of."""
+    return os.fsdecode(as_bytes(text))
 
 
 def printable(text: str) -> str:

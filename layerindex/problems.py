@@ -49,7 +49,9 @@ KINDS = {
     "dangling-link": Kind("warning", "A short name in l/ leads to a directory that is not there."),
     "outside-link": Kind("error", "A short name in l/ does not point to ../<directory>/diff; not followed."),
     "not-a-link": Kind("error", "An entry of l/ is not a symlink, as after a copy that followed symlinks."),
-    "duplicate-link": Kind("warning", "Several short names in l/ lead to one directory, or one name stands in several."),
+    "duplicate-link": Kind(
+        "warning", "Several short names in l/ lead to one directory, or one name stands in several."
+    ),
     "broken-lower": Kind("error", "A directory's lower list names a short name that leads nowhere."),
     "lower-mismatch": Kind(
         "info", "The nearest lower is not the parent layer's directory; BuildKit does this when it built a layer twice."

@@ -1,7 +1,7 @@
 """What a store yields: one class for each table of facts, each record bound to its INSERT as it is.
 
-Field names are the table's column names without `snapshot_id`; `layerindex.schema` says what each means, and a test holds
-the two equal. Digests are `sha256:<64 hex>`, times ISO 8601 UTC text, sizes bytes, flags 0 or 1.
+Field names are the table's column names without `snapshot_id`; `layerindex.schema` says what each means, and a test
+holds the two equal. Digests are `sha256:<64 hex>`, times ISO 8601 UTC text, sizes bytes, flags 0 or 1.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex import __version__
+from layerindex.names import listed
 from layerindex.records import TABLES, Problem, Record
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def local_host(name: str | None) -> Host:
             machine_id = file.read(64).strip() or None
     except (OSError, UnicodeDecodeError):
         machine_id = None
-    return Host(name or os.uname().nodename, machine_id)
+    return Host(listed(name or os.uname().nodename), machine_id)
 
 
 def scan(connection: sqlite3.Connection, store: DockerStore, host: Host, label: str | None) -> Summary:
@@ -73,10 +74,10 @@ def _begin(connection: sqlite3.Connection, store: DockerStore, host: Host, label
         "uid": uuid.uuid4().hex,
         "host_id": known[0],
         "store": store.name,
-        "root": store.root,
+        "root": listed(store.root),
         "driver": store.driver,
         "engine_id": store.engine_id(),
-        "label": label,
+        "label": None if label is None else listed(label),
         "started_at": started,
         "finished_at": started,
         "status": "complete",
@@ -114,4 +115,5 @@ def _write(connection: sqlite3.Connection, records: Iterable[Record], summary: S
 def _insert(kind: type[Record], snapshot_id: int) -> str:
     columns = [*(["problem_id"] if kind is Problem else []), *kind._fields]
     marks = ", ".join("?" * len(columns))
-    return f"INSERT INTO {TABLES[kind]} (snapshot_id, {', '.join(columns)}) VALUES ({snapshot_id}, {marks})"  # noqa: S608
+    into = f"{TABLES[kind]} (snapshot_id, {', '.join(columns)})"
+    return f"INSERT INTO {into} VALUES ({snapshot_id}, {marks})"  # noqa: S608 - names of our own

@@ -1,24 +1,27 @@
 """The database's tables and views: one sentence for each table and column, written here and nowhere else.
 
-`layerindex/schema.sql` is this module compiled (`python -m layerindex.schema`): a new database is made from it, so that a
-first scan does not wait for SQLAlchemy. `migrations/` carries older databases forward. What changes here needs a
+`layerindex/schema.sql` is this module compiled (`python -m layerindex.schema`): a new database is made from it, so that
+a first scan does not wait for SQLAlchemy. `migrations/` carries older databases forward. What changes here needs a
 revision there and the file made anew; tests hold all three equal.
 
-Not in DESIGN's list and why: `unfinished_layers` (what moby left half written or half removed), `container_volumes` (named
-there without columns), and the `*_raw` columns, which keep the bytes of names that are not UTF-8.
+Not in DESIGN's list and why: `unfinished_layers` (what moby left half written or half removed), `container_volumes`
+(named there without columns), and the `*_raw` columns, which keep the bytes of names that are not UTF-8.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, create_mock_engine
+from sqlalchemy.engine import make_url
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateColumn, CreateTable
 
 from layerindex.database import APPLICATION_ID, REVISION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 metadata = MetaData()
 
@@ -43,7 +46,7 @@ def _comment(text: str | None) -> str:
 
 
 @compiles(CreateColumn, "sqlite")
-def _column_with_comment(element: CreateColumn, compiler: Any, **options: Any) -> str:  # noqa: ANN401 - SQLAlchemy's own
+def _column_with_comment(element: CreateColumn, compiler: Any, **options: Any) -> str:  # noqa: ANN401
     ddl: str = compiler.visit_create_column(element, **options)
     return ddl + _comment(element.element.comment)
 
@@ -74,7 +77,7 @@ def _position(comment: str) -> Column[int]:
     return _integer("position", comment, primary_key=True, nullable=False)
 
 
-def _reference(name: str, target: str, comment: str, **options: Any) -> Column[int]:  # noqa: ANN401 - Column's own options
+def _reference(name: str, target: str, comment: str, **options: Any) -> Column[int]:  # noqa: ANN401
     cascade = ForeignKey(target, ondelete="CASCADE")
     return Column(name, Integer, cascade, comment=comment, nullable=False, **options)
 
@@ -131,6 +134,7 @@ _facts(
     _text("last_updated_at", "When a tag was last put on it (imagedb/metadata lastUpdated)."),
     _integer("verified", "1 when the SHA-256 of the stored bytes is the image id, else 0.", nullable=False),
     _text("config", "The config JSON as stored.", nullable=False),
+    Index("images_parent", "snapshot_id", "parent_image_id"),
 )
 _facts(
     "image_refs",
@@ -203,7 +207,8 @@ _facts(
     _key("cache_id", "Name of the directory."),
     _text(
         "role",
-        "layer, container, init, build-cache, removing, mount (of something not a container), in-flight, orphan, unknown.",
+        "layer, container, init, build-cache, removing, mount (of something not a container), in-flight, orphan, "
+        "unknown.",
         nullable=False,
     ),
     _text("link", "Short name in l/, from the directory's link file."),
@@ -224,7 +229,9 @@ _facts(
     "Every reason why a directory exists; one row for each.",
     _key("cache_id", "Name of the directory."),
     _key("kind", "layer, removing, container, init, mount, mount-init, lower, writing."),
-    _key("owner", "Chain id, container id, name in layerdb/mounts, write-set, or the directory that names it as lower."),
+    _key(
+        "owner", "Chain id, container id, name in layerdb/mounts, write-set, or the directory that names it as lower."
+    ),
 )
 _facts(
     "overlay_lowers",
@@ -342,7 +349,9 @@ _numbered(
     _text("diff_id", "The layer it lists; NULL for a walked directory that is not a layer."),
     _text("source", "tar-split (the layer's tar headers) or walk (the directory).", nullable=False),
     _text("witness", "Identity and times of a walked directory's root, to know it again; NULL for tar-split."),
-    _integer("complete", "1 when everything was read, 0 when the source was damaged or unreadable in part.", nullable=False),
+    _integer(
+        "complete", "1 when everything was read, 0 when the source was damaged or unreadable in part.", nullable=False
+    ),
     _integer("entry_count", "How many entries it has.", nullable=False),
     _integer("total_size", "Sum of the sizes of its regular files.", nullable=False),
     _integer("disk_bytes", "512 * st_blocks, each inode once; NULL for tar-split."),
@@ -353,7 +362,12 @@ _numbered(
     "directories",
     "The dictionary of directory paths, shared by all listings.",
     _integer("directory_id", "Number of the path in this database.", primary_key=True),
-    _text("path", "Path from the layer's root, which is /; bytes that are not UTF-8 as \\xNN.", nullable=False, unique=True),
+    _text(
+        "path",
+        "Path from the layer's root, which is /; bytes that are not UTF-8 as \\xNN.",
+        nullable=False,
+        unique=True,
+    ),
     _blob("path_raw", "The path's bytes where path is an escaped form; NULL else."),
 )
 Table(
@@ -434,6 +448,41 @@ SELECT snapshot_id FROM (
 ) WHERE age = 1""",
     ),
     View(
+        "snapshot_hosts",
+        "Each snapshot with the name of its host.",
+        "SELECT s.snapshot_id, h.name AS host FROM snapshots AS s JOIN hosts AS h ON h.host_id = s.host_id",
+    ),
+    View(
+        "image_names",
+        "Everything an image may be called: references, with and without :latest, its id and its 12-character id.",
+        """
+SELECT snapshot_id, image_id, ref AS name FROM image_refs
+UNION ALL SELECT snapshot_id, image_id, substr(ref, 1, length(ref) - 7) FROM image_refs WHERE tag = 'latest'
+UNION ALL SELECT snapshot_id, image_id, image_id FROM images
+UNION ALL SELECT snapshot_id, image_id, substr(image_id, 8, 12) FROM images""",
+    ),
+    View(
+        "image_labels",
+        "One text to show for an image: its tags in order, else its digests, else its id.",
+        """
+SELECT i.snapshot_id, i.image_id, coalesce(
+  (SELECT group_concat(ref, ', ') FROM (SELECT ref FROM image_refs AS r
+     WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id AND r.tag IS NOT NULL ORDER BY ref)),
+  (SELECT group_concat(ref, ', ') FROM (SELECT ref FROM image_refs AS r
+     WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id ORDER BY ref)),
+  i.image_id) AS label
+FROM images AS i""",
+    ),
+    View(
+        "listed_images",
+        "Images as docker images lists them: all but untagged ones that have children, which the classic builder "
+        "leaves.",
+        """
+SELECT snapshot_id, image_id FROM images AS i
+WHERE EXISTS (SELECT 1 FROM image_refs AS r WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id)
+  OR NOT EXISTS (SELECT 1 FROM images AS c WHERE c.snapshot_id = i.snapshot_id AND c.parent_image_id = i.image_id)""",
+    ),
+    View(
         "files",
         "Every entry with its whole path and its time as text.",
         """
@@ -451,12 +500,14 @@ FROM entries AS e JOIN directories AS d ON d.directory_id = e.directory_id""",
 def statements() -> Iterator[str]:
     """Yield the statements that make a new database, in order."""
     found: list[str] = []
-    engine = create_mock_engine("sqlite://", lambda ddl, *_, **__: found.append(str(ddl.compile(dialect=engine.dialect))))
+    dialect = make_url("sqlite://").get_dialect()()
+    engine = create_mock_engine("sqlite://", lambda ddl, *_, **__: found.append(str(ddl.compile(dialect=dialect))))
     metadata.create_all(engine, checkfirst=False)
     yield from found
     yield from (view.ddl for view in VIEWS)
-    yield "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
-    yield f"INSERT INTO alembic_version VALUES ('{REVISION}')"
+    version = "version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)"
+    yield f"CREATE TABLE alembic_version ({version})"
+    yield f"INSERT INTO alembic_version VALUES ('{REVISION}')"  # noqa: S608 - a constant of ours
     yield f"PRAGMA application_id = {APPLICATION_ID}"
     yield f"PRAGMA user_version = {int(REVISION)}"
 

@@ -19,8 +19,8 @@ CREATE TABLE listings ( /* The files of one layer or directory; a layer's listin
 	PRIMARY KEY (listing_id)
 )
  STRICT;
-CREATE INDEX listings_diff ON listings (diff_id);
 CREATE INDEX listings_witness ON listings (witness);
+CREATE INDEX listings_diff ON listings (diff_id);
 CREATE TABLE directories ( /* The dictionary of directory paths, shared by all listings. */
 	directory_id INTEGER NOT NULL /* Number of the path in this database. */, 
 	path TEXT NOT NULL /* Path from the layer's root, which is /; bytes that are not UTF-8 as \xNN. */, 
@@ -93,6 +93,7 @@ CREATE TABLE images ( /* An image config found in imagedb/content; its name is t
 )
  WITHOUT ROWID,
  STRICT;
+CREATE INDEX images_parent ON images (snapshot_id, parent_image_id);
 CREATE TABLE image_refs ( /* A name in repositories.json: a tag or a digest of an image. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	ref TEXT NOT NULL /* The whole reference as stored, such as debian:12 or debian@sha256:… */, 
@@ -148,9 +149,9 @@ CREATE TABLE layers ( /* A layer registered in layerdb: a diff_id at one place i
 )
  WITHOUT ROWID,
  STRICT;
+CREATE INDEX layers_cache ON layers (cache_id, snapshot_id);
 CREATE INDEX layers_parent ON layers (snapshot_id, parent_chain_id);
 CREATE INDEX layers_diff ON layers (diff_id, snapshot_id);
-CREATE INDEX layers_cache ON layers (cache_id, snapshot_id);
 CREATE TABLE unfinished_layers ( /* What moby left half done: layerdb/sha256/<chain>-<random>-removing and layerdb/tmp/write-set-<n>. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	name TEXT NOT NULL /* Name of the directory. */, 
@@ -265,8 +266,8 @@ CREATE TABLE containers ( /* A container, as its config.v2.json was last saved. 
 )
  WITHOUT ROWID,
  STRICT;
-CREATE INDEX containers_image ON containers (snapshot_id, image_id);
 CREATE INDEX containers_name ON containers (name);
+CREATE INDEX containers_image ON containers (snapshot_id, image_id);
 CREATE TABLE container_volumes ( /* What is mounted into a container: volumes, binds, tmpfs, images. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	container_id TEXT NOT NULL /* The container. */, 
@@ -285,7 +286,7 @@ CREATE INDEX container_volumes_name ON container_volumes (snapshot_id, name);
 CREATE TABLE volumes ( /* A directory in volumes/: a volume of the local driver. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	name TEXT NOT NULL /* Name of the volume. */, 
-	driver TEXT NOT NULL /* Volume driver, from opts.json when it is there, else local. */, 
+	driver TEXT NOT NULL /* Volume driver: local, the only one that keeps its volumes here. */, 
 	options TEXT /* opts.json as stored; NULL when there is none. */, 
 	disk_bytes INTEGER /* 512 * st_blocks below it; NULL: not measured yet by this version. */, 
 	PRIMARY KEY (snapshot_id, name), 
@@ -353,6 +354,25 @@ SELECT snapshot_id FROM (
   ) AS age
   FROM snapshots WHERE status = 'complete'
 ) WHERE age = 1;
+CREATE VIEW snapshot_hosts AS /* Each snapshot with the name of its host. */
+SELECT s.snapshot_id, h.name AS host FROM snapshots AS s JOIN hosts AS h ON h.host_id = s.host_id;
+CREATE VIEW image_names AS /* Everything an image may be called: references, with and without :latest, its id and its 12-character id. */
+SELECT snapshot_id, image_id, ref AS name FROM image_refs
+UNION ALL SELECT snapshot_id, image_id, substr(ref, 1, length(ref) - 7) FROM image_refs WHERE tag = 'latest'
+UNION ALL SELECT snapshot_id, image_id, image_id FROM images
+UNION ALL SELECT snapshot_id, image_id, substr(image_id, 8, 12) FROM images;
+CREATE VIEW image_labels AS /* One text to show for an image: its tags in order, else its digests, else its id. */
+SELECT i.snapshot_id, i.image_id, coalesce(
+  (SELECT group_concat(ref, ', ') FROM (SELECT ref FROM image_refs AS r
+     WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id AND r.tag IS NOT NULL ORDER BY ref)),
+  (SELECT group_concat(ref, ', ') FROM (SELECT ref FROM image_refs AS r
+     WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id ORDER BY ref)),
+  i.image_id) AS label
+FROM images AS i;
+CREATE VIEW listed_images AS /* Images as docker images lists them: all but untagged ones that have children, which the classic builder leaves. */
+SELECT snapshot_id, image_id FROM images AS i
+WHERE EXISTS (SELECT 1 FROM image_refs AS r WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id)
+  OR NOT EXISTS (SELECT 1 FROM images AS c WHERE c.snapshot_id = i.snapshot_id AND c.parent_image_id = i.image_id);
 CREATE VIEW files AS /* Every entry with its whole path and its time as text. */
 SELECT e.listing_id, CASE d.path WHEN '/' THEN '/' || e.name ELSE d.path || '/' || e.name END AS path,
   e.name, e.name_raw, e.type, e.mode, e.uid, e.gid, e.size, e.mtime, e.mtime_ns,

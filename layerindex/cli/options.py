@@ -1,8 +1,19 @@
-"""Options that several commands share, each written once."""
+"""Options that several commands share, each bundle written once and delivered as one value."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
 import click
+
+from layerindex import query, render
+
+if TYPE_CHECKING:
+    import sqlite3
+
+Command = Callable[..., Any]
 
 database = click.option(
     "--db",
@@ -13,3 +24,53 @@ database = click.option(
     metavar="FILE",
     help="The database.",
 )
+
+
+class Snapshots(NamedTuple):
+    """Which snapshots a query sees; none named: the newest of each store."""
+
+    hosts: tuple[str, ...]
+    references: tuple[str, ...]
+
+    def select(self, connection: sqlite3.Connection) -> None:
+        """Make the choice on a connection."""
+        if self.hosts or self.references:
+            query.select_snapshots(connection, self.hosts, self.references)
+
+
+class Output(NamedTuple):
+    """How an answer is written."""
+
+    format: str
+    trunc: bool
+
+    def write(self, result: query.Result) -> None:
+        """Write an answer to standard output as it is read from the database."""
+        for line in render.FORMATS[self.format](result, trunc=self.trunc):
+            click.echo(line)
+
+
+def snapshots(command: Command) -> Command:
+    """Add --host and --snapshot, which arrive as one `Snapshots`."""
+
+    @click.option("--host", "hosts", multiple=True, metavar="HOST", help="Ask about this host only; may be repeated.")
+    @click.option(
+        "--snapshot", "references", multiple=True, metavar="REF", help="A snapshot's number, HOST, or HOST~1 for the one before."
+    )
+    @functools.wraps(command)
+    def wrapped(*args: Any, hosts: tuple[str, ...], references: tuple[str, ...], **options: Any) -> Any:  # noqa: ANN401
+        return command(*args, snapshots=Snapshots(hosts, references), **options)
+
+    return wrapped
+
+
+def output(command: Command) -> Command:
+    """Add --format and --no-trunc, which arrive as one `Output`."""
+
+    @click.option("--format", "format_", type=click.Choice(list(render.FORMATS)), default="table", show_default=True)
+    @click.option("--no-trunc", is_flag=True, help="Show whole ids, whole texts and exact bytes in tables.")
+    @functools.wraps(command)
+    def wrapped(*args: Any, format_: str, no_trunc: bool, **options: Any) -> Any:  # noqa: ANN401
+        return command(*args, output=Output(format_, not no_trunc), **options)
+
+    return wrapped

@@ -27,7 +27,7 @@ def default_root(environment: Mapping[str, str], *, root: bool) -> str:
     if not root:
         config = environment.get("XDG_CONFIG_HOME") or f"{home}/.config"
         data = environment.get("XDG_DATA_HOME") or f"{home}/.local/share"
-        if not os.path.isdir(f"{data}/docker"):
+        if not os.path.isdir(f"{data}/docker") and not os.path.isfile(f"{config}/docker/daemon.json"):
             config, data = "/etc", "/var/lib"
     try:
         with open(f"{config}/docker/daemon.json", "rb") as file:

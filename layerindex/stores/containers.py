@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from layerindex.names import listed
 from layerindex.problems import Damage
 from layerindex.records import Container, ContainerVolume, Volume
 from layerindex.stores import ids
@@ -34,7 +35,20 @@ def read_container(containers: Folder, name: str) -> Iterator[Container | Contai
         except Damage as found:
             yield found
             yield Container(
-                name, None, None, None, "unknown", None, None, None, None, None, None, log_driver, None, _log_bytes(folder)
+                name,
+                None,
+                None,
+                None,
+                "unknown",
+                None,
+                None,
+                None,
+                None,
+                None,
+                None,
+                log_driver,
+                None,
+                _log_bytes(folder),
             )
             return
         field = Fields(config, folder.where(CONFIG), name)
@@ -122,7 +136,7 @@ def _log_bytes(folder: Folder) -> int | None:
                 total += sum(logs.sizes(("container.log",)))
     except (Damage, OSError):
         return None
-    return total
+    return total if total < 2**63 else None  # sparse files can claim more than SQLite holds
 
 
 def read_volume(volumes: Folder, name: str) -> Iterator[Volume | Damage]:
@@ -136,4 +150,4 @@ def read_volume(volumes: Folder, name: str) -> Iterator[Volume | Damage]:
                 options = content.decode()
             except Damage as found:
                 yield found
-    yield Volume(name, "local", options)
+    yield Volume(listed(name), "local", options)

@@ -9,9 +9,9 @@ import re
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from layerindex.names import printable
-from layerindex.problems import Damage
-from layerindex.records import Container, ImageRef, Layer, Mount, Record
+from layerindex.names import listed, on_disk, printable
+from layerindex.problems import KINDS, Damage
+from layerindex.records import Container, ImageRef, Layer, LayerBlob, Mount, Problem, Record
 from layerindex.stores import ids
 from layerindex.stores.containers import read_container, read_volume
 from layerindex.stores.files import Folder
@@ -47,6 +47,9 @@ WRITE_SET = re.compile(r"write-set-\d+")
 ANY = re.compile(r"(?s).*")
 NOT_VOLUMES = ("metadata.db", "backingFsBlockDev")
 """What lies in volumes/ and is no volume: the engine's own database, and its quota device."""
+
+UNREAD = {code for code, kind in KINDS.items() if kind.severity == "error"} | {"vanished"}
+"""Findings after which not every reason for a directory is known."""
 
 REMAPPED = re.compile(r"\d+\.\d+")
 """A root of userns-remap below the data root: the uid and gid that root in a container is outside."""
@@ -86,11 +89,19 @@ def find_stores(root: str) -> list[DockerStore]:
     """
     with Folder(root) as opened:
         stores = _stores(root, opened)
-        for name in sorted(opened.entries):
-            if REMAPPED.fullmatch(name) and opened.has_folder(name):
+        for name in remapped_roots(opened):
+            try:
                 with opened.folder(name) as remapped:
                     stores += _stores(f"{root.rstrip('/')}/{name}", remapped)
+            except Damage:
+                if not stores:
+                    raise
         return stores
+
+
+def remapped_roots(root: Folder) -> list[str]:
+    """Return the names of the userns-remap roots below a root."""
+    return [name for name in sorted(root.entries) if REMAPPED.fullmatch(name) and root.has_folder(name)]
 
 
 def _stores(root: str, opened: Folder) -> list[DockerStore]:
@@ -142,10 +153,8 @@ def leftover(folder: Folder, name: str) -> Damage:
     return Damage("leftover", folder.where(name), "left by a write that did not finish")
 
 
-def salvage(
-    read: Callable[[Folder, str], Iterable[T | Damage]], folder: Folder, shape: re.Pattern[str]
-) -> Iterator[T | Damage]:
-    """Yield what `read` yields for each name of that shape in a folder, and in place of what it cannot read the damage."""
+def salvage(read: Callable[[Folder, str], Iterable[T]], folder: Folder, shape: re.Pattern[str]) -> Iterator[T | Damage]:
+    """Yield what `read` yields for each name of that shape in a folder, and the damage for what it cannot read."""
     for name in sorted(folder.entries):
         if name.startswith(TEMPORARY):
             yield leftover(folder, name)
@@ -176,6 +185,9 @@ class _Scan:
         self.refs: list[ImageRef] = []
         self.mounts: dict[str, Mount] = {}
         self.containers: dict[str, str | None] = {}
+        self.blobs: set[LayerBlob] = set()
+        self.told: set[Problem] = set()
+        """What was said about folders that several parts need."""
         self.claims = Claims()
 
     def items(self) -> Iterator[Record | Damage]:
@@ -188,8 +200,10 @@ class _Scan:
             yield from self._metadata()
         yield from self._part(self._read_containers)
         yield from self._check_mounts()
-        if self.driver == self.store.siblings[0] and "volumes" in self.root:
-            yield from self._part(self._read_volumes)
+        if self.driver == self.store.siblings[0]:
+            yield from self._check_remapped()
+            if "volumes" in self.root:
+                yield from self._part(self._read_volumes)
         if self.driver in READABLE:
             # BuildKit owns directories through databases that this version does not read: where they are, no directory
             # can be called an orphan.
@@ -199,8 +213,9 @@ class _Scan:
 
     def _metadata(self) -> Iterator[Record | Damage]:
         """Yield what `image/<driver>/` says; an error in what names directories leaves their owners unknown."""
-        yield from self._part(self._read_layers, proves=True)
+        # In this order a layer that is registered meanwhile is seen at least once.
         yield from self._part(self._read_write_sets, proves=True)
+        yield from self._part(self._read_layers, proves=True)
         yield from self._part(self._read_references)
         yield from self._part(self._read_images)
         yield from self._part(self._check_references)
@@ -209,16 +224,21 @@ class _Scan:
         yield from self._part(lambda: self._read_origins("v2metadata-by-diffid", read_sources))
         yield from self._part(self._read_mounts, proves=True)
 
-    def _part(self, part: Callable[[], Iterator[Record | Damage]], *, proves: bool = False) -> Iterator[Record | Damage]:
+    def _part(
+        self, part: Callable[[], Iterator[Record | Damage]], *, proves: bool = False
+    ) -> Iterator[Record | Damage]:
         try:
             for item in part():
-                if proves and isinstance(item, Damage) and item.problem.severity == "error":
+                # What went away unread may have named a directory, as what is damaged.
+                if proves and isinstance(item, Damage) and item.problem.code in UNREAD:
                     self.claims.complete = False
                 yield item
         except Damage as found:
             if proves:
                 self.claims.complete = False
-            yield found
+            if found.problem not in self.told:
+                self.told.add(found.problem)
+                yield found
 
     def _folder(self, *names: str) -> Folder:
         return self.root.folder("image", self.driver, *names)
@@ -245,7 +265,10 @@ class _Scan:
     def _read_write_sets(self) -> Iterator[Record | Damage]:
         if self._exists("layerdb", "tmp"):
             with self._folder("layerdb", "tmp") as folder:
-                yield from salvage(lambda inside, name: self._read_unfinished(inside, name, "writing"), folder, WRITE_SET)
+                yield from salvage(self._read_write_set, folder, WRITE_SET)
+
+    def _read_write_set(self, folder: Folder, name: str) -> Iterator[Record | Damage]:
+        return self._read_unfinished(folder, name, "writing")
 
     def _read_unfinished(self, folder: Folder, name: str, state: str) -> Iterator[Record | Damage]:
         unfinished = read_unfinished(folder, name, state)
@@ -282,7 +305,10 @@ class _Scan:
             content = stack.enter_context(self._folder("imagedb", "content", "sha256"))
             metadata = None
             if self._exists("imagedb", "metadata", "sha256"):
-                metadata = stack.enter_context(self._folder("imagedb", "metadata", "sha256"))
+                try:
+                    metadata = stack.enter_context(self._folder("imagedb", "metadata", "sha256"))
+                except Damage as found:
+                    yield found
             for item in salvage(lambda folder, name: read_image(folder, metadata, name), content, ids.HEX):
                 if isinstance(item, Config):
                     yield from self._read_new_layers(item)
@@ -302,12 +328,16 @@ class _Scan:
         image = config.image
         self.images.add(image.image_id)
         layers = [self.layers.get(layer.chain_id) for layer in config.layers]
-        sizes = [None if layer is None else layer.size for layer in layers]
-        yield image._replace(size=None if None in sizes else sum(size for size in sizes if size is not None))
+        name = image.image_id.removeprefix("sha256:")
+        sizes = [layer.size for layer in layers if layer is not None and layer.size is not None]
+        size = sum(sizes) if len(sizes) == len(layers) else None
+        if size is not None and size >= 2**63:
+            yield Damage("bad-value", content.where(name), f"its layers' sizes make {size} bytes", image.image_id)
+            size = None
+        yield image._replace(size=size)
         yield from config.layers
         yield from config.history
         for layer, found in zip(config.layers, layers, strict=True):
-            name = image.image_id.removeprefix("sha256:")
             if found is None and content.exists(name):
                 detail = f"layer {layer.position}, chain {layer.chain_id}, is not in layerdb"
                 yield Damage("missing-layer", content.where(name), detail, image.image_id)
@@ -329,7 +359,12 @@ class _Scan:
     ) -> Iterator[Record | Damage]:
         if self._exists("distribution", name, "sha256"):
             with self._folder("distribution", name, "sha256") as folder:
-                yield from salvage(read, folder, ids.HEX)
+                for item in salvage(read, folder, ids.HEX):
+                    # Both folders may know a blob without its repository.
+                    if not isinstance(item, LayerBlob) or item.source_repository or item not in self.blobs:
+                        yield item
+                    if isinstance(item, LayerBlob) and not item.source_repository:
+                        self.blobs.add(item)
 
     def _read_mounts(self) -> Iterator[Record | Damage]:
         if not self._exists("layerdb", "mounts"):
@@ -392,8 +427,12 @@ class _Scan:
             container_id = name if name in self.containers else None
             self.claims.add(mount.mount_id, "container" if container_id else "mount", name)
             self.claims.add(mount.init_id, "init" if container_id else "mount-init", name)
+            if mount.init_id is not None:
+                parent = self.layers.get(mount.parent_chain_id or "")
+                self.claims.expect(mount.mount_id, mount.init_id)
+                self.claims.expect(mount.init_id, parent.cache_id if parent else None)
             yield mount._replace(container_id=container_id)
-            if not self._exists("layerdb", "mounts", *name.split("/")):
+            if not self._exists("layerdb", "mounts", *map(on_disk, name.split("/"))):
                 continue
             where = f"image/{self.driver}/layerdb/mounts/{printable(name)}"
             if container_id is None:
@@ -406,19 +445,34 @@ class _Scan:
         for cache_id, owners in sorted(self.claims.owners.items()):
             layers = [owner for kind, owner in owners if kind == "layer"]
             if len(layers) > 1:
-                yield Damage("shared-cache-id", f"{self.driver}/{cache_id}", f"named by {', '.join(layers[:3])}", cache_id)
+                path, detail = f"{self.driver}/{cache_id}", f"named by {', '.join(layers[:3])}"
+                yield Damage("shared-cache-id", path, detail, cache_id)
             if self.root.exists(self.driver, cache_id):
                 continue
             for kind, owner in owners:
                 where = self._claim_path(kind, owner)
                 if kind not in ("removing", "writing") and self._exists(*where):
-                    path = f"image/{self.driver}/{printable('/'.join(where))}"
+                    path = "/".join(["image", self.driver, *(printable(listed(part)) for part in where)])
                     yield Damage("missing-directory", path, f"{self.driver}/{cache_id} is not there", owner)
 
     def _claim_path(self, kind: str, owner: str) -> tuple[str, ...]:
         if kind == "layer":
             return ("layerdb", "sha256", owner.removeprefix("sha256:"), "cache-id")
-        return ("layerdb", "mounts", *owner.split("/"), "init-id" if kind in ("init", "mount-init") else "mount-id")
+        return (
+            "layerdb",
+            "mounts",
+            *map(on_disk, owner.split("/")),
+            "init-id" if kind in ("init", "mount-init") else "mount-id",
+        )
+
+    def _check_remapped(self) -> Iterator[Damage]:
+        """Yield the userns-remap roots that cannot be opened; the others are stores of their own."""
+        for name in remapped_roots(self.root):
+            try:
+                with self.root.folder(name):
+                    pass
+            except Damage as found:
+                yield found
 
     def _read_volumes(self) -> Iterator[Record | Damage]:
         with self.root.folder("volumes") as folder:

@@ -1,7 +1,7 @@
 """Reading a store's files without trusting one of them.
 
-Everything is reached relative to an open folder, one name at a time: no symlink is followed, nothing but a regular file is
-opened, and no file is read beyond its bound.
+Everything is reached relative to an open folder, one name at a time: no symlink is followed, nothing but a regular file
+is opened, and no file is read beyond its bound.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from layerindex.problems import Damage
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import TracebackType
+    from typing import Self
 
 WORD = 4096
 """Most bytes of a file that holds one id, digest or number."""
@@ -54,6 +55,14 @@ def damage(error: OSError, path: str) -> Damage:
     return Damage("unreadable", path, os.strerror(error.errno or 0))
 
 
+def _is_utf8(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 class Folder:
     """A folder of a store, held open and listed once.
 
@@ -61,9 +70,9 @@ class Folder:
     """
 
     def __init__(self, name: str, parent: Folder | None = None) -> None:
-        self.path = "" if parent is None else f"{parent.path}/{printable(listed(name))}".lstrip("/")
+        self.path: str = "" if parent is None else parent.where(name)
         try:
-            self.handle = _open(name, _FOLDER, None if parent is None else parent.handle)
+            self.handle: int = _open(name, _FOLDER, None if parent is None else parent.handle)
         except OSError as error:
             raise damage(error, self.path) from error
         try:
@@ -84,7 +93,7 @@ class Folder:
             raise damage(error, self.path) from error
         return entries
 
-    def __enter__(self) -> Folder:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -121,12 +130,17 @@ class Folder:
             return 0
 
     def exists(self, *names: str) -> bool:
-        """Look again whether something is there now, following no symlink on the way."""
+        """Look again whether something is there now, following no symlink on the way.
+
+        What we may not look at counts as there: trying to read it will tell, and its absence proves nothing.
+        """
         opened: list[int] = []
         try:
             for name in names[:-1]:
                 opened.append(_open(name, _FOLDER, opened[-1] if opened else self.handle))
             os.stat(names[-1], dir_fd=opened[-1] if opened else self.handle, follow_symlinks=False)
+        except PermissionError:
+            return True
         except OSError:
             return False
         finally:
@@ -184,16 +198,20 @@ class Folder:
 
     def parsed(self, name: str, content: bytes) -> dict[str, Any]:
         """Return the JSON object that a file's content is; raises Damage."""
-        if not content.strip():
-            raise Damage("empty", self.where(name), "the file has no content")
-        try:
-            value = orjson.loads(content)
-        except orjson.JSONDecodeError as error:
-            code = "bad-text" if "utf-8" in str(error) else "bad-json"
-            raise Damage(code, self.where(name), f"not JSON: {error}") from error
+        value = self.value(name, content)
         if not isinstance(value, dict):
             raise Damage("bad-value", self.where(name), "an object was expected")
         return value
+
+    def value(self, name: str, content: bytes) -> Any:  # noqa: ANN401 - whatever JSON held
+        """Return the JSON value that a file's content is; raises Damage."""
+        if not content.strip():
+            raise Damage("empty", self.where(name), "the file has no content")
+        try:
+            return orjson.loads(content)
+        except orjson.JSONDecodeError as error:
+            code = "bad-json" if _is_utf8(content) else "bad-text"
+            raise Damage(code, self.where(name), f"not JSON: {error}") from error
 
     def target(self, name: str) -> str:
         """Return what a symlink here says, unfollowed; raises Damage."""

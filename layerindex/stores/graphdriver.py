@@ -22,7 +22,8 @@ LOWERS = 512
 """Most lowers of a directory: moby stops at 128, containers-storage at 500."""
 
 NOT_LAYERS = re.compile(
-    r"l|backingFsBlockDev|opaque-bug-check.*|metacopy-check.*|check-overlayfs-support.*|userxattr-check.*|fsutils-dummy.*"
+    r"l|backingFsBlockDev|opaque-bug-check.*|metacopy-check.*|check-overlayfs-support.*|userxattr-check.*"
+    r"|fsutils-dummy.*"
 )
 """Names in the driver's folder that are no layer directories (FORMATS 3.1)."""
 
@@ -69,9 +70,10 @@ def _lowers(folder: Folder, damages: list[Damage]) -> list[str] | None:
     """Return the short names of a lower file, nearest first: `l/<LINK>` joined by colons."""
     try:
         items = folder.text("lower", LOWER).split(":")
-        if len(items) > LOWERS:
-            raise ValueError(f"{len(items)} lowers, at most {LOWERS} are possible")
-        return [ids.shaped(ids.LINK, item.removeprefix("l/")) for item in items]
+        if len(items) <= LOWERS:
+            return [ids.shaped(ids.LINK, item.removeprefix("l/")) for item in items]
+        detail = f"{len(items)} lowers, at most {LOWERS} are possible"
+        damages.append(Damage("bad-value", folder.where("lower"), detail))
     except Damage as found:
         damages.append(found)
     except ValueError as error:

@@ -55,7 +55,9 @@ def shorten(text: str) -> str:
 
 def _said(value: Any) -> str:  # noqa: ANN401 - whatever JSON held
     # Never str() of a list or object: hostile nesting exhausts the stack.
-    return shorten(value) if isinstance(value, str) else f"{value}" if isinstance(value, int | float) else type(value).__name__
+    if isinstance(value, str):
+        return shorten(value)
+    return f"{value}" if isinstance(value, int | float) else type(value).__name__
 
 
 def timestamp(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON held
@@ -83,9 +85,9 @@ def text(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON held
     """Return a string of a JSON file, None for absent and empty; raises ValueError for another type."""
     if value is None or value == "":
         return None
-    if not isinstance(value, str):
-        raise ValueError(f"{_said(value)} is no text")
-    return value
+    if isinstance(value, str):
+        return value
+    raise ValueError(f"{_said(value)} is no text")
 
 
 def number(value: Any) -> int | None:  # noqa: ANN401 - whatever JSON held
@@ -101,15 +103,15 @@ def listed(value: Any) -> list[Any]:  # noqa: ANN401 - whatever JSON held
     """Return a list of a JSON file, empty for absent; raises ValueError for another type."""
     if value is None:
         return []
-    if not isinstance(value, list):
-        raise ValueError(f"{_said(value)} is no list")
-    return value
+    if isinstance(value, list):
+        return value
+    raise ValueError(f"{_said(value)} is no list")
 
 
 def mapping(value: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever JSON held
     """Return an object of a JSON file, empty for absent; raises ValueError for another type."""
     if value is None:
         return {}
-    if not isinstance(value, dict):
-        raise ValueError(f"{_said(value)} is no object")
-    return value
+    if isinstance(value, dict):
+        return value
+    raise ValueError(f"{_said(value)} is no object")

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import orjson
-
 from layerindex.problems import Damage
 from layerindex.records import Image, ImageHistory, ImageLayer, ImageRef, LayerBlob
 from layerindex.stores import ids
@@ -37,12 +35,16 @@ def read_references(folder: Folder, name: str = "repositories.json") -> Iterator
     for repository, references in _items(repositories, where):
         for reference, image_id in _items(references, where):
             try:
-                if reference in seen:
-                    raise ValueError("it stands under two repositories")
-                seen.add(reference)
-                yield _reference(reference, repository, image_id)
+                found = _reference(reference, repository, image_id)
             except ValueError as error:
                 yield Damage("bad-value", where, f"{ids.shorten(reference)}: {error}", reference)
+                continue
+            if reference in seen:
+                detail = f"{ids.shorten(reference)}: it stands under two repositories"
+                yield Damage("bad-value", where, detail, reference)
+                continue
+            seen.add(reference)
+            yield found
 
 
 def _items(value: Any, where: str) -> Iterable[tuple[str, Any]]:  # noqa: ANN401 - whatever JSON held
@@ -101,9 +103,9 @@ def read_image(content: Folder, metadata: Folder | None, name: str) -> Iterator[
 
 def _layers(image_id: str, config: dict[str, Any], where: str) -> list[ImageLayer]:
     """Return the image's layers; an image without any has no `diff_ids`, or null."""
+    if "rootfs" not in config:
+        raise Damage("bad-value", where, "rootfs is missing; moby rejects such an image", image_id)
     try:
-        if "rootfs" not in config:
-            raise ValueError("rootfs is missing; moby rejects such an image")
         diff_ids = ids.listed(ids.mapping(config["rootfs"]).get("diff_ids"))
         diff_ids = [ids.shaped(ids.DIGEST, ids.text(diff_id) or "") for diff_id in diff_ids]
     except ValueError as error:
@@ -172,12 +174,9 @@ def read_blob(folder: Folder, name: str) -> Iterator[LayerBlob]:
 def read_sources(folder: Folder, name: str) -> Iterator[LayerBlob | Damage]:
     """Yield the blobs and repositories that `distribution/v2metadata-by-diffid/sha256/<name>` lists for a diff_id."""
     where = folder.where(name)
-    content = folder.read(name, JSON)
+    diff_id = f"sha256:{name}"
     try:
-        diff_id = ids.shaped(ids.DIGEST, f"sha256:{name}")
-        sources = ids.listed(orjson.loads(content))
-    except orjson.JSONDecodeError as error:
-        raise Damage("bad-json", where, f"not JSON: {error}") from error
+        sources = ids.listed(folder.value(name, folder.read(name, JSON)))
     except ValueError as error:
         raise Damage("bad-value", where, f"{error}") from error
     seen = set()

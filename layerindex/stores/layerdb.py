@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from layerindex.names import listed
 from layerindex.problems import Damage
 from layerindex.records import Layer, Mount, UnfinishedLayer
 from layerindex.stores import ids
@@ -18,14 +19,17 @@ if TYPE_CHECKING:
     from layerindex.stores.files import Folder
 
 DEPTH = 32
-"""Deepest nesting of names in layerdb/mounts: image mounts of Docker 28 nest one folder for each slash of a reference."""
+"""Deepest nesting of names in layerdb/mounts: Docker 28 nests an image mount one folder for each slash of its name."""
+
+MOUNT_FILES = ("mount-id", "init-id", "parent")
+"""What a writable layer's folder holds."""
 
 
 def read_layer(layers: Folder, name: str) -> Iterator[Layer | Damage]:
     """Yield the layer `layerdb/sha256/<name>` and what is wrong with it.
 
-    No file names the chain: the folder does, and must be the digest of parent and diff. A lost parent file makes a child
-    look like a base, which is how that shows.
+    No file names the chain: the folder does, and must be the digest of parent and diff. A lost parent file makes a
+    child look like a base, which is how that shows.
     """
     damages: list[Damage] = []
     with layers.folder(name) as folder:
@@ -49,11 +53,12 @@ def _size(folder: Folder, damages: list[Damage]) -> int | None:
     """Return what the size file says: decimal digits, which moby reads without trimming."""
     try:
         text = folder.text("size")
-        if not (text.isascii() and text.isdigit()) or len(text) > 19 or int(text) >= 2**63:
-            raise Damage("bad-value", folder.where("size"), f"{ids.shorten(text)} is no size")
-        return int(text)
     except Damage as found:
         damages.append(found)
+        return None
+    if text.isascii() and text.isdigit() and len(text) <= 19 and int(text) < 2**63:
+        return int(text)
+    damages.append(Damage("bad-value", folder.where("size"), f"{ids.shorten(text)} is no size"))
     return None
 
 
@@ -72,23 +77,31 @@ def read_unfinished(parent: Folder, name: str, state: str) -> UnfinishedLayer:
         )
 
 
-def read_mounts(mounts: Folder, name: str, depth: int = 0) -> Iterator[Mount | Damage]:
-    """Yield the writable layer `layerdb/mounts/<name>`, or those nested below it.
+def read_mounts(mounts: Folder, name: str, above: str = "") -> Iterator[Mount | Damage]:
+    """Yield the writable layer `layerdb/mounts/<name>`, and those nested below it.
 
-    The container is not known here: image mounts and builders make such layers too.
+    The container is not known here: image mounts and builders make such layers too. `above` is the name's beginning,
+    with a slash at its end, where it is nested.
     """
     damages: list[Damage] = []
+    text = above + listed(name)
     with mounts.folder(name) as folder:
-        if "mount-id" in folder or not folder.entries:
+        own = MOUNT_FILES if "mount-id" in folder else ()
+        nested = [below for below in sorted(folder.entries) if below not in own and folder.has_folder(below)]
+        if own or not nested:
             yield Mount(
-                folder.path.partition("/layerdb/mounts/")[2],
+                text,
                 word(folder, "mount-id", ids.MOUNT_ID, damages),
                 word(folder, "init-id", ids.MOUNT_ID, damages) if "init-id" in folder else None,
                 word(folder, "parent", ids.DIGEST, damages) if "parent" in folder else None,
                 None,
             )
             yield from damages
-            return
-        for below in sorted(folder.entries):
-            if folder.has_folder(below) and depth < DEPTH:
-                yield from read_mounts(folder, below, depth + 1)
+        for below in nested:
+            if text.count("/") >= DEPTH:
+                yield Damage("unexpected-entry", folder.where(below), "names are not nested as deep as this; not read")
+                continue
+            try:
+                yield from read_mounts(folder, below, f"{text}/")
+            except Damage as found:
+                yield found

@@ -12,7 +12,7 @@ from layerindex.records import Link, OverlayDir, OverlayDirOwner, OverlayLower, 
 from layerindex.stores.graphdriver import NOT_LAYERS, Directory, read_directory, read_link
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from layerindex.stores.files import Folder
 
@@ -34,7 +34,7 @@ class Claims:
     def __init__(self) -> None:
         self.owners: dict[str, list[tuple[str, str]]] = defaultdict(list)
         self.parents: dict[str, str] = {}
-        """The directory that a layer's nearest lower must be."""
+        """The directory that the nearest lower of a layer's or container's directory must be."""
         self.complete = True
 
     def add(self, cache_id: str | None, kind: str, owner: str) -> None:
@@ -43,7 +43,7 @@ class Claims:
             self.owners[cache_id].append((kind, owner))
 
     def expect(self, cache_id: str | None, parent: str | None) -> None:
-        """Note which directory the nearest lower of a layer's directory must be."""
+        """Note which directory the nearest lower of a directory must be."""
         if cache_id is not None and parent is not None:
             self.parents[cache_id] = parent
 
@@ -60,8 +60,8 @@ def directory_names(root: Folder, driver: str) -> set[str]:
 def read_overlay(root: Folder, driver: str, before: set[str], claims: Claims) -> Iterator[Record | Damage]:
     """Yield the directories, lowers, links and owners of a driver's folder.
 
-    `before` are the directories that were there before the metadata was read: one that came later may only be waiting for
-    its metadata, so nothing is said against it.
+    `before` are the directories that were there before the metadata was read: one that came later may only be waiting
+    for its metadata, so nothing is said against it.
     """
     with root.folder(driver) as folder:
         directories = {}
@@ -74,10 +74,15 @@ def read_overlay(root: Folder, driver: str, before: set[str], claims: Claims) ->
                 # A file that lies here, or a directory gone since it was listed.
                 yield from _unless_gone(found, folder, name)
         links: dict[str, Link] = {}
+        links_known = True
         if "l" in folder:
-            with folder.folder("l") as names:
-                yield from _read_links(names, directories, links)
-        view = _View(directories, links, before, claims)
+            try:
+                with folder.folder("l") as names:
+                    yield from _read_links(names, folder, links)
+            except Damage as found:
+                yield found
+                links_known = False
+        view = _View(directories, links if links_known else None, before, claims)
         for name in directories:
             yield from view.records(name)
         # Look again at what a finding is about: while an engine runs, directories go away under us.
@@ -92,9 +97,7 @@ def _unless_gone(found: Damage, folder: Folder, name: str) -> Iterator[Damage]:
         yield found
 
 
-def _read_links(
-    names: Folder, directories: dict[str, Directory], links: dict[str, Link]
-) -> Iterator[Damage]:
+def _read_links(names: Folder, driver: Folder, links: dict[str, Link]) -> Iterator[Damage]:
     seen: Counter[str] = Counter()
     for name in sorted(names.entries):
         try:
@@ -107,21 +110,28 @@ def _read_links(
             seen[link.cache_id] += 1
             if seen[link.cache_id] == 2:
                 yield Damage("duplicate-link", names.where(name), "another short name leads there too", link.cache_id)
-            if link.cache_id not in directories:
+            if not _leads_somewhere(link.cache_id, driver):
                 if names.exists(name):
                     detail = f"{link.cache_id} is not there"
                     yield Damage("dangling-link", names.where(name), detail, link.cache_id)
-                link = link._replace(cache_id=None)  # noqa: PLW2901 - the record is finished here
+                link = link._replace(cache_id=None)
         links[name] = link
+
+
+def _leads_somewhere(cache_id: str, driver: Folder) -> bool:
+    """Say whether a directory is there: listed, or made since then."""
+    return driver.has_folder(cache_id) == 1 or (cache_id not in driver and driver.exists(cache_id))
 
 
 class _View:
     """Directories, links and claims side by side."""
 
     def __init__(
-        self, directories: dict[str, Directory], links: dict[str, Link], before: set[str], claims: Claims
+        self, directories: dict[str, Directory], links: dict[str, Link] | None, before: set[str], claims: Claims
     ) -> None:
-        self.directories, self.links, self.before, self.claims = directories, links, before, claims
+        """`links` is None when l/ could not be read: then nothing is said against a short name."""
+        self.directories, self.before, self.claims = directories, before, claims
+        self.links, self.links_known = links or {}, links is not None
         self.named = self._named_by_live_directories()
 
     def _named_by_live_directories(self) -> dict[str, list[str]]:
@@ -129,7 +139,7 @@ class _View:
         named: dict[str, list[str]] = defaultdict(list)
         for name, directory in self.directories.items():
             if name in self.claims.owners:
-                for lower in self._lower_ids(directory):
+                for lower in dict.fromkeys(self._lower_ids(directory)):  # hostile lists name one twice
                     if lower is not None and lower not in self.claims.owners:
                         named[lower].append(name)
         return named
@@ -177,7 +187,7 @@ class _View:
                 yield from ((name, damage) for damage in chain(*found))
 
     def _link_problems(self, directory: Directory) -> Iterator[Damage]:
-        if directory.link is None:
+        if directory.link is None or not self.links_known:
             return
         where = f"{directory.path}/link"
         link = self.links.get(directory.link)
@@ -189,10 +199,14 @@ class _View:
 
     def _lower_problems(self, directory: Directory) -> Iterator[Damage]:
         where = f"{directory.path}/lower"
+        parent = self.claims.parents.get(directory.cache_id)
+        if parent is not None and directory.lowers == []:
+            yield Damage("missing", where, f"it is not there, but the directory stands on {parent}")
+        if not self.links_known:
+            return
         lowers = self._lower_ids(directory)
         for item, lower in zip(directory.lowers or [], lowers, strict=True):
             if lower is None:
                 yield Damage("broken-lower", where, f"l/{item} leads nowhere", item)
-        parent = self.claims.parents.get(directory.cache_id)
-        if parent is not None and directory.lowers is not None and (lowers[0] if lowers else None) not in (None, parent):
-            yield Damage("lower-mismatch", where, f"the parent layer is in {parent}", lowers[0])
+        if parent is not None and lowers and lowers[0] not in (None, parent):
+            yield Damage("lower-mismatch", where, f"it must be the parent's, {parent}", lowers[0])

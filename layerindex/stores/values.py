@@ -30,9 +30,7 @@ def word(folder: Folder, name: str, shape: re.Pattern[str], damages: list[Damage
 class Fields:
     """The values of a JSON object; `damages` collects what is wrong with them."""
 
-    def __init__(
-        self, values: dict[str, Any], where: str, subject: str, damages: list[Damage] | None = None
-    ) -> None:
+    def __init__(self, values: dict[str, Any], where: str, subject: str, damages: list[Damage] | None = None) -> None:
         self.values, self.where, self.subject = values, where, subject
         self.damages: list[Damage] = [] if damages is None else damages
 

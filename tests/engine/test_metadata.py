@@ -144,7 +144,11 @@ def test_store_holds_every_case(
 
 
 def test_snapshot(index: Index, engine: Engine) -> None:
-    """One scan is one snapshot of one store at the host that was named."""
+    """One scan is one snapshot of one store: the containerd that runs the containers holds no images.
+
+    Its content store is not empty, though: the pull of `_push` kept the image's manifest there, as any pull does.
+    """
+    assert list((engine.root / "containerd/daemon/io.containerd.content.v1.content/blobs/sha256").iterdir())
     sql = "SELECT h.name, s.store, s.root, s.driver FROM snapshots s JOIN hosts h USING (host_id)"
 
     assert [("h1", "docker-overlay2", str(engine.root), "overlay2")] == index.rows(sql)
@@ -445,6 +449,14 @@ def test_sources_of_volumes(index: Index, containers: dict[str, dict[str, Any]])
         assert found in ({source} if kind == "bind" else {source, "", None}), destination
 
 
+def test_volumes(index: Index, engine: Engine, store: Store) -> None:  # noqa: ARG001
+    """The index has the volumes of `docker volume ls`."""
+    listed = {(row["Name"], row["Driver"]) for row in engine.rows("volume", "ls")}
+
+    assert listed == set(index.rows("SELECT name, driver FROM volumes"))
+    assert (VOLUME, "local") in listed
+
+
 # Canned queries ----------------------------------------------------------------------------------------------------
 
 
@@ -544,6 +556,15 @@ def test_query_unused_images(index: Index, usage: dict[str, dict[str, Any]]) -> 
     expected = {image_id for image_id, image in usage.items() if image["Containers"] == 0}
 
     assert expected == {row["image_id"] for row in index.query("unused-images")} & usage.keys()
+
+
+def test_query_children(index: Index, images: dict[str, dict[str, Any]]) -> None:
+    """`children` lists the images that the classic builder made on top of one, the intermediate ones too."""
+    base = next(image_id for image_id, image in images.items() if BASE in refs_of(image))
+    expected = {image_id for image_id, image in images.items() if image["Parent"] == base}
+
+    assert expected
+    assert expected <= {row["image_id"] for row in index.query("children", image=BASE)}
 
 
 def test_query_containers(index: Index, containers: dict[str, dict[str, Any]]) -> None:

@@ -1,0 +1,83 @@
+"""The canned queries: `.sql` files that run as they stand in any sqlite3 shell and say in their header what they answer.
+
+The header is TOML in the leading comment lines: `title`, `description`, `[params]` and `[columns]`. A parameter that is
+not bound is NULL, in the shell too, so each query holds its own defaults; the header repeats them for the reader.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from difflib import get_close_matches
+from typing import NamedTuple
+
+from layerindex.errors import UsageError
+
+
+class Param(NamedTuple):
+    """A parameter: its meaning, its type (text, integer, image, container, layer) and its default."""
+
+    help: str
+    type: str = "text"
+    default: str | int | None = None
+
+
+class Query(NamedTuple):
+    """A canned query: `params` and `columns` in the order of the header."""
+
+    name: str
+    title: str
+    description: str
+    params: dict[str, Param]
+    columns: dict[str, str]
+    sql: str
+
+
+def folder() -> str:
+    """Return where the .sql files are: inside the installed package, or beside it in a checkout."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    installed = os.path.join(here, "_queries")
+    return installed if os.path.isdir(installed) else os.path.join(os.path.dirname(here), "queries")
+
+
+def names() -> list[str]:
+    """Return the names of all canned queries, sorted."""
+    return sorted(entry.removesuffix(".sql") for entry in os.listdir(folder()) if entry.endswith(".sql"))
+
+
+def load(name: str) -> Query:
+    """Return one canned query; raises UsageError with the near names when there is none."""
+    if name not in names():
+        raise UsageError(f"no query {name!r}{near(name, names())}; `layerindex query` lists them all")
+    with open(os.path.join(folder(), f"{name}.sql"), encoding="utf-8") as file:
+        text = file.read()
+    header = []
+    for line in text.splitlines():
+        if not line.startswith("--"):
+            break
+        header.append(line.removeprefix("--").removeprefix(" "))
+    meta = tomllib.loads("\n".join(header))
+    params = {key: Param(**value) for key, value in meta.get("params", {}).items()}
+    return Query(name, meta["title"], meta["description"], params, meta["columns"], text)
+
+
+def near(word: str, words: list[str]) -> str:
+    """Return ` (did you mean …?)` for a misspelt word, or nothing."""
+    matches = get_close_matches(word, words, n=3, cutoff=0.5)
+    return f" (did you mean {' or '.join(matches)}?)" if matches else ""
+
+
+def values(query: Query, given: dict[str, str]) -> dict[str, str | int | None]:
+    """Return the value of each parameter in its type, from the words a user gave; raises UsageError."""
+    for key in given:
+        if key not in query.params:
+            takes = f"it takes {', '.join(query.params)}" if query.params else "it takes none"
+            raise UsageError(f"query {query.name} has no parameter {key!r}{near(key, list(query.params))}; {takes}")
+    bound: dict[str, str | int | None] = {key: param.default for key, param in query.params.items()}
+    for key, word in given.items():
+        bound[key] = word
+        if query.params[key].type == "integer":
+            if not word.lstrip("-").isdecimal() or len(word) > 18:
+                raise UsageError(f"parameter {key} of query {query.name} is a whole number, not {word!r}")
+            bound[key] = int(word)
+    return bound

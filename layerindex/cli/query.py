@@ -1,0 +1,114 @@
+"""`layerindex query`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from layerindex import catalog, database, query, render
+from layerindex.cli import options
+from layerindex.errors import UsageError
+
+if TYPE_CHECKING:
+    import sqlite3
+
+SQL_LIMIT = 1_000_000
+"""Most characters of SQL read from standard input: SQLite's own limit for a statement."""
+
+
+class Question(NamedTuple):
+    """What is asked: SQL, the values of its parameters, and the canned query it comes from."""
+
+    sql: str
+    values: dict[str, str | int | None]
+    canned: catalog.Query | None
+
+
+@click.command(name="query", add_help_option=False)
+@click.argument("name", required=False)
+@click.option("--sql", metavar="SQL", help="Run this SELECT instead of a canned query; - reads it from standard input.")
+@click.option("-p", "--param", "words", multiple=True, metavar="KEY=VALUE", help="Set a parameter of the query.")
+@options.database
+@options.snapshots
+@options.output
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Stop a query that takes longer.")
+@click.option("--show-sql", is_flag=True, help="Print the SQL instead of running it.")
+@click.option("-h", "--help", "help_", is_flag=True, help="Show this message, or with NAME what that query answers.")
+@click.pass_context
+def command(  # noqa: PLR0913 - one for each option
+    ctx: click.Context,
+    name: str | None,
+    sql: str | None,
+    words: tuple[str, ...],
+    path: str,
+    snapshots: options.Snapshots,
+    output: options.Output,
+    timeout: float | None,
+    show_sql: bool,
+    help_: bool,
+) -> None:
+    """Answer the canned question NAME from the database; without NAME list the questions.
+
+    NAME may be - to read SQL from standard input. Whatever the SQL says, it can only read.
+    """
+    if help_:
+        click.echo(explain(catalog.load(name)) if name and name != "-" else ctx.get_help())
+    elif name is None and sql is None:
+        output.write(query.Result(["name", "title"], iter([(each, catalog.load(each).title) for each in catalog.names()])))
+    else:
+        question = _question(name, sql, words)
+        if show_sql:
+            click.echo(question.sql.rstrip())
+            return
+        with database.reading(path) as connection:
+            snapshots.select(connection)
+            answer = query.run(connection, question.sql, _resolved(connection, question), timeout)
+            output.write(answer)
+
+
+def _question(name: str | None, sql: str | None, words: tuple[str, ...]) -> Question:
+    given = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise UsageError(f"-p takes KEY=VALUE, not {word!r}")
+        given[key] = value
+    if name is not None and sql is not None:
+        raise UsageError("give a NAME or --sql, not both")
+    if name not in (None, "-"):
+        canned = catalog.load(str(name))
+        return Question(canned.sql, catalog.values(canned, given), canned)
+    text = sys.stdin.read(SQL_LIMIT) if sql in (None, "-") else str(sql)
+    # A number is bound as one: in SQLite no integer expression is ever greater than a text.
+    typed = {key: int(word) if word.lstrip("-").isdecimal() and len(word) < 19 else word for key, word in given.items()}
+    return Question(text, dict(typed), None)
+
+
+def _resolved(connection: sqlite3.Connection, question: Question) -> dict[str, str | int | None]:
+    """Return the values with shortened ids made whole."""
+    values = dict(question.values)
+    for key, param in question.canned.params.items() if question.canned else ():
+        value = values[key]
+        if param.type in query.KINDS and isinstance(value, str):
+            values[key] = query.resolve(connection, param.type, value)
+    return values
+
+
+def explain(canned: catalog.Query) -> str:
+    """Return what a canned query answers, its parameters and its columns."""
+    lines = [f"Usage: layerindex query {canned.name} [-p KEY=VALUE]...", "", f"  {canned.title}", ""]
+    formatter = click.HelpFormatter(width=100)
+    with formatter.indentation():
+        formatter.write_text(canned.description)
+    if canned.params:
+        with formatter.section("Parameters"):
+            formatter.write_dl([(key, _param(param)) for key, param in canned.params.items()])
+    with formatter.section("Columns"):
+        formatter.write_dl(list(canned.columns.items()))
+    return "\n".join(lines) + formatter.getvalue().rstrip()
+
+
+def _param(param: catalog.Param) -> str:
+    return param.help if param.default is None else f"{param.help}  [default: {param.default}]"

@@ -1,0 +1,156 @@
+"""The read side: choose snapshots, resolve shortened ids, run SQL; the cursor is the result."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from layerindex.catalog import near
+from layerindex.errors import QueryError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+STEPS = 20_000
+"""SQLite instructions between two looks at the clock: some milliseconds."""
+
+_HEX = re.compile(r"(sha256:)?[0-9a-f]{2,64}")
+
+
+class Result(NamedTuple):
+    """The answer: column names, and the rows as SQLite hands them over."""
+
+    columns: list[str]
+    rows: Iterator[tuple[Any, ...]]
+
+
+def run(connection: sqlite3.Connection, sql: str, params: Mapping[str, Any], timeout: float | None = None) -> Result:
+    """Run one statement and return its rows as a stream; raises QueryError with SQLite's reason.
+
+    `timeout` is in seconds and also ends a statement while its rows are read.
+    """
+    if timeout is not None:
+        end = time.monotonic() + timeout
+        connection.set_progress_handler(lambda: time.monotonic() > end, STEPS)
+    try:
+        cursor = connection.execute(sql, params)
+    except (sqlite3.Error, sqlite3.Warning) as error:
+        raise _refused(error, timeout) from error
+    columns = [name for name, *_ in cursor.description or ()]
+    return Result(columns, _rows(cursor, timeout))
+
+
+def _rows(cursor: sqlite3.Cursor, timeout: float | None) -> Iterator[tuple[Any, ...]]:
+    try:
+        yield from cursor
+    except sqlite3.Error as error:
+        raise _refused(error, timeout) from error
+
+
+def _refused(error: Exception, timeout: float | None) -> QueryError:
+    name = getattr(error, "sqlite_errorname", "")
+    if name == "SQLITE_INTERRUPT":
+        return QueryError(f"the query took longer than --timeout {timeout:g} s and was stopped")
+    if name.startswith("SQLITE_BUSY"):
+        return QueryError("a scan is writing to the database just now; try again when it is done")
+    if name == "SQLITE_READONLY" or "too many attached databases" in str(error):
+        return QueryError("refused: a query can only read this database")
+    return QueryError(f"SQLite says: {error}")
+
+
+def select_snapshots(connection: sqlite3.Connection, hosts: Sequence[str], references: Sequence[str]) -> None:
+    """Let queries see other snapshots than the newest of each store: shadow the view `selected_snapshots`.
+
+    A reference is a snapshot's number, a host (its newest), or `host~1` (the one before). Raises UsageError.
+    """
+    chosen: set[int] = set()
+    for host in hosts:
+        chosen |= _newest(connection, host, 0)
+    for reference in references:
+        chosen |= _snapshots(connection, reference)
+    # The TEMP schema is in memory and belongs to this connection; the database file stays as it is.
+    connection.execute("CREATE TEMP TABLE selected_snapshots (snapshot_id INTEGER PRIMARY KEY)")
+    connection.executemany("INSERT INTO temp.selected_snapshots VALUES (?)", [(number,) for number in sorted(chosen)])
+
+
+def _snapshots(connection: sqlite3.Connection, reference: str) -> set[int]:
+    if reference.isdecimal() and len(reference) < 19:
+        found = connection.execute("SELECT snapshot_id FROM snapshots WHERE snapshot_id = ?", (int(reference),))
+        numbers = {number for (number,) in found}
+        if numbers:
+            return numbers
+        raise UsageError(f"no snapshot {reference}; `layerindex query snapshots` lists them")
+    host, tilde, age = reference.rpartition("~")
+    if tilde and age.isdecimal():
+        return _newest(connection, host, int(age))
+    return _newest(connection, reference, 0)
+
+
+def _newest(connection: sqlite3.Connection, host: str, age: int) -> set[int]:
+    """Return the snapshot of each store of a host that is `age` snapshots older than the newest."""
+    rows = connection.execute(
+        """SELECT snapshot_id FROM (
+             SELECT snapshot_id, row_number() OVER (
+               PARTITION BY host_id, store, root ORDER BY started_at DESC, snapshot_id DESC) AS age
+             FROM snapshots JOIN hosts USING (host_id) WHERE name = ? AND status = 'complete')
+           WHERE age = ? + 1""",
+        (host, age),
+    )
+    numbers = {number for (number,) in rows}
+    if not numbers:
+        hosts = [name for (name,) in connection.execute("SELECT DISTINCT name FROM hosts ORDER BY name")]
+        if host in hosts:
+            raise UsageError(f"host {host!r} has no snapshot {age} before its newest")
+        raise UsageError(f"no host {host!r}{near(host, hosts)}; the database has {', '.join(hosts[:10]) or 'none'}")
+    return numbers
+
+
+KINDS = {
+    "image": ("images", "image_id", "SELECT ref FROM image_refs WHERE snapshot_id IN selected_snapshots"),
+    "container": ("containers", "container_id", "SELECT name FROM containers WHERE snapshot_id IN selected_snapshots"),
+    "layer": ("layers", "chain_id", None),
+}
+"""For each kind of parameter that names a thing: its table, its id, and what else it may be called."""
+
+
+def resolve(connection: sqlite3.Connection, kind: str, word: str) -> str:
+    """Return the full id that a user shortened, or the name as it stands; raises UsageError.
+
+    An image may be a reference (`latest` may be left out) or an id, a container a name or an id, a layer a chain_id,
+    diff_id or cache-id; ids by any unambiguous prefix, with or without `sha256:`.
+    """
+    table, column, names_sql = KINDS[kind]
+    names = [name for (name,) in connection.execute(names_sql) if name] if names_sql else []
+    for name in (word, f"{word}:latest"):
+        if name in names:
+            return name
+    if kind == "layer":
+        return _layer(connection, word)
+    if _HEX.fullmatch(word):
+        found = _prefixed(connection, table, column, word)
+        if found:
+            return _only(word, kind, found)
+    raise UsageError(f"no {kind} {word!r} in the selected snapshots{near(word, names)}")
+
+
+def _prefixed(connection: sqlite3.Connection, table: str, column: str, word: str) -> list[str]:
+    """Return the ids in a column that begin with a shortened one, without reading the others."""
+    prefix = word if column in ("container_id", "cache_id") else f"sha256:{word.removeprefix('sha256:')}"
+    sql = f"SELECT DISTINCT {column} FROM {table} WHERE snapshot_id IN selected_snapshots AND {column} BETWEEN ? AND ?"  # noqa: S608
+    return [found for (found,) in connection.execute(f"{sql} ORDER BY 1 LIMIT 11", (prefix, f"{prefix}\x7f"))]
+
+
+def _layer(connection: sqlite3.Connection, word: str) -> str:
+    for column in ("chain_id", "diff_id", "cache_id"):
+        found = _prefixed(connection, "layers", column, word)
+        if found:
+            return _only(word, "layer", found)
+    raise UsageError(f"no layer {word!r} in the selected snapshots: no chain_id, diff_id or cache-id begins with it")
+
+
+def _only(word: str, kind: str, found: list[str]) -> str:
+    if len(found) > 1:
+        raise UsageError(f"{word!r} is ambiguous; it may be the {kind} {', '.join(found[:10])}")
+    return found[0]

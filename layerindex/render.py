@@ -1,0 +1,130 @@
+"""Output formats: each turns a result into lines of text.
+
+People get Docker's manners: upper-case heads, 12-character ids, kB MB GB, control characters escaped. Machines get whole
+ids and integers.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from typing import TYPE_CHECKING, Any
+
+from layerindex.names import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from layerindex.query import Result
+
+_ID = re.compile(r"(?:sha256:)?([0-9a-f]{12})[0-9a-f]{52}(-init)?")
+_BUILDKIT_ID = re.compile(r"[0-9a-z]{25}")
+_BYTES = re.compile(r"(?:.*_)?(?:size|bytes)")
+WIDTH = 60
+"""Longest text in a table cell before it is cut, unless --no-trunc."""
+
+
+def human_bytes(size: float) -> str:
+    """Return a size as Docker prints it: decimal units, up to four digits."""
+    for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
+        if abs(size) < 1000:
+            break
+        size /= 1000
+    else:
+        unit = "EB"
+    return f"{size:.4g}{unit}"
+
+
+def for_people(column: str, value: Any, *, trunc: bool) -> str:  # noqa: ANN401 - any SQLite value
+    """Return a cell as a person reads it."""
+    if value is None:
+        return ""
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, int) and trunc and _BYTES.fullmatch(column):
+        return human_bytes(value)
+    text = printable(str(value))
+    if not trunc:
+        return text
+    text = _ID.sub(r"\1\2", text)
+    return text if len(text) <= WIDTH else f"{text[: WIDTH - 1]}…"
+
+
+def _cells(result: Result, *, trunc: bool) -> list[list[str]]:
+    return [
+        [for_people(column, value, trunc=trunc) for column, value in zip(result.columns, row, strict=True)]
+        for row in result.rows
+    ]
+
+
+def as_table(result: Result, *, trunc: bool = True) -> Iterator[str]:
+    """Yield aligned columns under upper-case heads."""
+    from tabulate import tabulate  # noqa: PLC0415 - machine formats start without it
+
+    heads = [printable(column).upper().replace("_", " ") for column in result.columns]
+    rows = _cells(result, trunc=trunc)
+    numeric = [_BYTES.fullmatch(column) is not None for column in result.columns]
+    aligned = ["right" if number else "left" for number in numeric]
+    yield tabulate(rows, heads, tablefmt="plain", disable_numparse=True, colalign=aligned if rows else None)
+
+
+def as_markdown(result: Result, *, trunc: bool = True) -> Iterator[str]:
+    """Yield a Markdown table."""
+    from tabulate import tabulate  # noqa: PLC0415 - machine formats start without it
+
+    rows = [[cell.replace("|", "\\|") for cell in row] for row in _cells(result, trunc=trunc)]
+    yield tabulate(rows, result.columns, tablefmt="github", disable_numparse=True)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any SQLite value
+    return value.hex() if isinstance(value, bytes) else value
+
+
+def _separated(result: Result, delimiter: str) -> Iterator[str]:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, delimiter=delimiter, lineterminator="")
+    for row in ([result.columns], result.rows):
+        for values in row:
+            writer.writerow([_plain(value) for value in values])
+            yield buffer.getvalue()
+            buffer.seek(0)
+            buffer.truncate()
+
+
+def as_csv(result: Result, *, trunc: bool = False) -> Iterator[str]:  # noqa: ARG001 - machines get whole ids
+    """Yield comma-separated lines, heads first."""
+    return _separated(result, ",")
+
+
+def as_tsv(result: Result, *, trunc: bool = False) -> Iterator[str]:  # noqa: ARG001 - machines get whole ids
+    """Yield tab-separated lines, heads first; a text that holds a tab, quote or newline is quoted."""
+    return _separated(result, "\t")
+
+
+def as_jsonl(result: Result, *, trunc: bool = False) -> Iterator[str]:  # noqa: ARG001 - machines get whole ids
+    """Yield a JSON object a line."""
+    import orjson  # noqa: PLC0415 - a table starts without it
+
+    for row in result.rows:
+        yield orjson.dumps({column: _plain(value) for column, value in zip(result.columns, row, strict=True)}).decode()
+
+
+def as_json(result: Result, *, trunc: bool = False) -> Iterator[str]:  # noqa: ARG001 - machines get whole ids
+    """Yield one JSON array of objects, an object a line."""
+    begin = "["
+    for line in as_jsonl(result):
+        yield begin + line
+        begin = ","
+    yield "[]" if begin == "[" else "]"
+
+
+FORMATS: dict[str, Callable[..., Iterable[str]]] = {
+    "table": as_table,
+    "csv": as_csv,
+    "tsv": as_tsv,
+    "json": as_json,
+    "jsonl": as_jsonl,
+    "markdown": as_markdown,
+}
+"""The formats by the name that --format takes."""

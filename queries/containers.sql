@@ -1,0 +1,37 @@
+-- title = "Containers: state, image, space and volumes"
+-- description = "The state is the last one saved: a host that lost power still says running. rw_bytes and rw_files are known when file listings were indexed."
+-- [params]
+-- container = { type = "container", help = "only this container" }
+-- state = { help = "only containers in this state" }
+-- [columns]
+-- container_id = "the container"
+-- name = "its name"
+-- image_ref = "its image as the user named it"
+-- image_id = "the image it runs"
+-- image = "tags of that image now; NULL when the image was removed"
+-- state = "running, paused, restarting, removing, dead, created, exited or unknown"
+-- created_at = "when it was created"
+-- started_at = "when it last started"
+-- finished_at = "when it last ended"
+-- exit_code = "exit code of its last run"
+-- rw_bytes = "apparent bytes of its writable layer"
+-- rw_files = "files and folders in its writable layer"
+-- log_bytes = "bytes of its logs with rotations"
+-- volumes = "names of its volumes"
+-- mount_id = "directory of its writable layer in overlay2"
+-- host = "the host"
+
+SELECT c.container_id, c.name, c.image_ref, c.image_id, n.label AS image, c.state, c.created_at, c.started_at,
+  c.finished_at, c.exit_code, d.apparent_bytes AS rw_bytes, d.entry_count AS rw_files, c.log_bytes,
+  (SELECT group_concat(name, ', ') FROM (SELECT v.name FROM container_volumes AS v
+     WHERE v.snapshot_id = c.snapshot_id AND v.container_id = c.container_id AND v.type = 'volume' ORDER BY 1)) AS volumes,
+  c.mount_id,
+  h.host
+FROM selected_snapshots
+JOIN containers AS c USING (snapshot_id)
+LEFT JOIN image_labels AS n ON n.snapshot_id = c.snapshot_id AND n.image_id = c.image_id
+LEFT JOIN overlay_dirs AS d ON d.snapshot_id = c.snapshot_id AND d.cache_id = c.mount_id
+JOIN snapshot_hosts AS h ON h.snapshot_id = c.snapshot_id
+WHERE (:container IS NULL OR :container IN (c.container_id, c.name) OR c.container_id GLOB :container || '*')
+  AND (:state IS NULL OR c.state = :state)
+ORDER BY h.host, c.snapshot_id, c.created_at DESC, c.container_id;

@@ -1,0 +1,35 @@
+-- title = "How an image is stacked, and where each layer lies on disk"
+-- description = "The chain from image to directory: each layer with its diff_id, chain_id, cache-id and link, and the build step that made it."
+-- [params]
+-- image = { type = "image", help = "the image; all of them when left out" }
+-- [columns]
+-- image = "tags of the image, or its id"
+-- position = "0 for the base, counting up"
+-- diff_id = "SHA-256 of the layer's uncompressed tar"
+-- chain_id = "digest of this layer and all below it"
+-- cache_id = "its directory in overlay2; NULL when layerdb does not have the layer"
+-- link = "short name of the directory in overlay2/l"
+-- size = "its size"
+-- created_by = "the build step that made it"
+-- shared_by = "how many listed images use the layer, this one included"
+-- host = "the host"
+
+WITH uses AS MATERIALIZED (
+  SELECT snapshot_id, chain_id, count(*) AS times
+  FROM selected_snapshots JOIN listed_images USING (snapshot_id) JOIN image_layers USING (snapshot_id, image_id)
+  GROUP BY snapshot_id, chain_id
+)
+SELECT n.label AS image, l.position, l.diff_id, l.chain_id, y.cache_id, d.link, y.size, s.created_by,
+  coalesce(u.times, 0) AS shared_by,
+  h.host
+FROM selected_snapshots
+JOIN image_layers AS l USING (snapshot_id)
+JOIN image_labels AS n USING (snapshot_id, image_id)
+LEFT JOIN layers AS y USING (snapshot_id, chain_id)
+LEFT JOIN overlay_dirs AS d ON d.snapshot_id = l.snapshot_id AND d.cache_id = y.cache_id
+LEFT JOIN image_history AS s
+  ON s.snapshot_id = l.snapshot_id AND s.image_id = l.image_id AND s.layer_position = l.position
+LEFT JOIN uses AS u ON u.snapshot_id = l.snapshot_id AND u.chain_id = l.chain_id
+JOIN snapshot_hosts AS h ON h.snapshot_id = l.snapshot_id
+WHERE :image IS NULL OR (l.snapshot_id, l.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image)
+ORDER BY h.host, l.snapshot_id, n.label, l.image_id, l.position;

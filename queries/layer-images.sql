@@ -1,0 +1,27 @@
+-- title = "Which images and containers use a layer"
+-- description = "Every image that has the layer, listed or not, with the containers made of it. A layer without images may still be held by a container or by the build cache."
+-- [params]
+-- layer = { type = "layer", help = "chain_id, diff_id or cache-id; all layers when left out" }
+-- [columns]
+-- chain_id = "the layer"
+-- cache_id = "its directory in overlay2"
+-- image_id = "an image that has it; NULL when none has"
+-- image = "tags of that image, or its id"
+-- position = "the layer's place in the image, 0 for the base"
+-- is_top = "1 when it is the image's last layer, else 0"
+-- containers = "names of the containers made of the image"
+-- host = "the host"
+
+SELECT y.chain_id, y.cache_id, l.image_id, n.label AS image, l.position,
+  l.position = i.layer_count - 1 AS is_top,
+  (SELECT group_concat(name, ', ') FROM (SELECT coalesce(c.name, c.container_id) AS name FROM containers AS c
+     WHERE c.snapshot_id = l.snapshot_id AND c.image_id = l.image_id ORDER BY 1)) AS containers,
+  h.host
+FROM selected_snapshots
+JOIN layers AS y USING (snapshot_id)
+LEFT JOIN image_layers AS l ON l.snapshot_id = y.snapshot_id AND l.chain_id = y.chain_id
+LEFT JOIN images AS i ON i.snapshot_id = l.snapshot_id AND i.image_id = l.image_id
+LEFT JOIN image_labels AS n ON n.snapshot_id = l.snapshot_id AND n.image_id = l.image_id
+JOIN snapshot_hosts AS h ON h.snapshot_id = y.snapshot_id
+WHERE :layer IS NULL OR :layer IN (y.chain_id, y.diff_id, y.cache_id)
+ORDER BY h.host, y.snapshot_id, y.chain_id, n.label, l.image_id, l.position;

@@ -1,0 +1,19 @@
+-- title = "What was missing, torn, odd or hostile in the store"
+-- description = "Everything the scan could not read or found odd, worst first. `layerindex schema problems` explains each code."
+-- [params]
+-- code = { help = "only this code" }
+-- severity = { help = "only this severity: error, warning or info" }
+-- [columns]
+-- severity = "error: information is lost; warning: it is odd; info: good to know"
+-- code = "kind of problem"
+-- path = "where, relative to the root"
+-- subject = "the id or name it concerns"
+-- detail = "what was found"
+-- host = "the host"
+
+SELECT p.severity, p.code, p.path, p.subject, p.detail, h.host
+FROM selected_snapshots
+JOIN problems AS p USING (snapshot_id)
+JOIN snapshot_hosts AS h USING (snapshot_id)
+WHERE (:code IS NULL OR p.code = :code) AND (:severity IS NULL OR p.severity = :severity)
+ORDER BY CASE p.severity WHEN 'error' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, p.code, h.host, p.snapshot_id, p.problem_id;

@@ -1,0 +1,34 @@
+-- title = "Images without a container"
+-- description = "Images that docker images lists and no container, running or not, was made of. unique_size is what no other image needs; the build cache may still hold it."
+-- [columns]
+-- image = "tags of the image, or its id"
+-- image_id = "the image"
+-- created_at = "when it was created"
+-- last_updated_at = "when a tag was last put on it"
+-- age_days = "whole days from its creation to the scan"
+-- size = "sum of the sizes of its layers"
+-- unique_size = "bytes in layers that no other listed image has"
+-- host = "the host"
+
+WITH listed AS MATERIALIZED (
+  SELECT l.snapshot_id, l.image_id FROM selected_snapshots JOIN listed_images AS l USING (snapshot_id)
+),
+uses AS MATERIALIZED (
+  SELECT snapshot_id, chain_id, count(*) AS times
+  FROM listed JOIN image_layers USING (snapshot_id, image_id) GROUP BY snapshot_id, chain_id
+)
+SELECT n.label AS image, i.image_id, i.created_at, i.last_updated_at,
+  CAST(julianday(s.started_at) - julianday(i.created_at) AS INTEGER) AS age_days,
+  i.size,
+  CASE WHEN i.size IS NOT NULL THEN coalesce((
+    SELECT sum(y.size) FROM image_layers AS l
+    JOIN uses AS u USING (snapshot_id, chain_id) JOIN layers AS y USING (snapshot_id, chain_id)
+    WHERE l.snapshot_id = i.snapshot_id AND l.image_id = i.image_id AND u.times = 1), 0) END AS unique_size,
+  h.host
+FROM listed
+JOIN images AS i USING (snapshot_id, image_id)
+JOIN image_labels AS n USING (snapshot_id, image_id)
+JOIN snapshots AS s ON s.snapshot_id = i.snapshot_id
+JOIN snapshot_hosts AS h ON h.snapshot_id = i.snapshot_id
+WHERE NOT EXISTS (SELECT 1 FROM containers AS c WHERE c.snapshot_id = i.snapshot_id AND c.image_id = i.image_id)
+ORDER BY unique_size DESC, h.host, i.snapshot_id, i.image_id;
