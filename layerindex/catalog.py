@@ -7,11 +7,14 @@ not bound is NULL, in the shell too, so each query holds its own defaults; the h
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from difflib import get_close_matches
 from typing import NamedTuple
 
 from layerindex.errors import UsageError
+
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 
 class Param(NamedTuple):
@@ -63,7 +66,7 @@ def load(name: str) -> Query:
 
 def near(word: str, words: list[str]) -> str:
     """Return ` (did you mean …?)` for a misspelt word, or nothing."""
-    matches = get_close_matches(word, words, n=3, cutoff=0.5)
+    matches = get_close_matches(word, sorted(set(words)), n=3, cutoff=0.5)
     return f" (did you mean {' or '.join(matches)}?)" if matches else ""
 
 
@@ -77,7 +80,12 @@ def values(query: Query, given: dict[str, str]) -> dict[str, str | int | None]:
     for key, word in given.items():
         bound[key] = word
         if query.params[key].type == "integer":
-            if not word.lstrip("-").isdecimal() or len(word) > 18:
+            bound[key] = whole(word)
+            if bound[key] is None:
                 raise UsageError(f"parameter {key} of query {query.name} is a whole number, not {word!r}")
-            bound[key] = int(word)
     return bound
+
+
+def whole(word: str) -> int | None:
+    """Return the whole number that a word says, None when it says none that SQLite holds."""
+    return int(word) if _WHOLE.fullmatch(word) else None

@@ -54,6 +54,7 @@ class OlderDatabaseError(DatabaseError):
     """The database waits for an upgrade."""
 
     def __init__(self, path: str, revision: str) -> None:
+        self.revision = revision
         super().__init__(path, f"has the older schema {revision}; run `layerindex db upgrade` or `layerindex scan`")
 
 

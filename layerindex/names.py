@@ -36,6 +36,15 @@ def listed(name: str) -> str:
     return name if name.isascii() and "\\" not in name else as_text(os.fsencode(name))
 
 
+def typed(word: str) -> str:
+    """Return a word of the command line as text for the database: where it is not UTF-8, as `listed` escapes it."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return listed(word)
+    return word
+
+
 def on_disk(text: str) -> str:
     """Return the name, as the operating system takes it, that `listed` made text of."""
     return os.fsdecode(as_bytes(text))

@@ -11,6 +11,7 @@ import io
 import re
 from typing import TYPE_CHECKING, Any
 
+from layerindex.errors import QueryError
 from layerindex.names import printable
 
 if TYPE_CHECKING:
@@ -73,8 +74,9 @@ def as_markdown(result: Result, *, trunc: bool = True) -> Iterator[str]:
     """Yield a Markdown table."""
     from tabulate import tabulate  # noqa: PLC0415 - machine formats start without it
 
-    rows = [[cell.replace("|", "\\|") for cell in row] for row in _cells(result, trunc=trunc)]
-    yield tabulate(rows, result.columns, tablefmt="github", disable_numparse=True)
+    heads = [printable(column) for column in result.columns]
+    heads, *rows = ([cell.replace("|", "\\|") for cell in row] for row in (heads, *_cells(result, trunc=trunc)))
+    yield tabulate(rows, heads, tablefmt="github", disable_numparse=True)
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any SQLite value
@@ -83,11 +85,12 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any SQLite value
 
 def _separated(result: Result, delimiter: str) -> Iterator[str]:
     buffer = io.StringIO()
-    writer = csv.writer(buffer, delimiter=delimiter, lineterminator="")
+    # A text that holds a character of the line's end is quoted: name both, whatever ends the line.
+    writer = csv.writer(buffer, delimiter=delimiter, lineterminator="\r\n")
     for row in ([result.columns], result.rows):
         for values in row:
             writer.writerow([_plain(value) for value in values])
-            yield buffer.getvalue()
+            yield buffer.getvalue().removesuffix("\r\n")
             buffer.seek(0)
             buffer.truncate()
 
@@ -106,6 +109,9 @@ def as_jsonl(result: Result, *, trunc: bool = False) -> Iterator[str]:  # noqa: 
     """Yield a JSON object a line."""
     import orjson  # noqa: PLC0415 - a table starts without it
 
+    twice = {column for column in result.columns if result.columns.count(column) > 1}
+    if twice:
+        raise QueryError(f"two columns are called {min(twice)}; JSON needs a name for each: use AS")
     for row in result.rows:
         yield orjson.dumps({column: _plain(value) for column, value in zip(result.columns, row, strict=True)}).decode()
 

@@ -56,6 +56,9 @@ def scan(connection: sqlite3.Connection, store: DockerStore, host: Host, label: 
     snapshot_id = _begin(connection, store, host, label)
     summary = Summary(snapshot_id, Counter(), Counter(), Counter())
     _write(connection, store.records(), summary)
+    # Without statistics SQLite takes snapshot_id alone for a good key, and joins of a large store take minutes.
+    connection.execute("PRAGMA analysis_limit = 1000")
+    connection.execute("ANALYZE")
     connection.execute("UPDATE snapshots SET finished_at = ? WHERE snapshot_id = ?", (now(), snapshot_id))
     return summary
 

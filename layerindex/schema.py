@@ -1,6 +1,6 @@
 """The database's tables and views: one sentence for each table and column, written here and nowhere else.
 
-`layerindex/schema.sql` is this module compiled (`python -m layerindex.schema`): a new database is made from it, so that
+`layerindex/schema.sql` is this module compiled (`python -m tools.freeze_schema`): a new database is made from it, so that
 a first scan does not wait for SQLAlchemy. `migrations/` carries older databases forward. What changes here needs a
 revision there and the file made anew; tests hold all three equal.
 
@@ -10,7 +10,6 @@ Not in DESIGN's list and why: `unfinished_layers` (what moby left half written o
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, create_mock_engine
@@ -40,13 +39,16 @@ class View(NamedTuple):
 
 
 def _comment(text: str | None) -> str:
-    if not text or "*/" in text:
-        raise ValueError(f"a table or column needs a comment that can stand in SQL: {text!r}")
+    """Return the sentence as SQL; Alembic's own table has none."""
+    if text is None:
+        return ""
+    if "*/" in text:
+        raise ValueError(f"a comment that would end itself: {text!r}")
     return f" /* {text} */"
 
 
 @compiles(CreateColumn, "sqlite")
-def _column_with_comment(element: CreateColumn, compiler: Any, **options: Any) -> str:  # noqa: ANN401
+def _column_with_comment(element: CreateColumn, compiler: Any, **options: Any) -> str:  # noqa: ANN401 - SQLAlchemy's own
     ddl: str = compiler.visit_create_column(element, **options)
     return ddl + _comment(element.element.comment)
 
@@ -319,7 +321,7 @@ _facts(
     "What was missing, torn, odd or hostile in the store; the scan went on.",
     Column("problem_id", Integer, primary_key=True, nullable=False, comment="Number within the snapshot."),
     _text("severity", "error: information is lost; warning: it is odd; info: good to know.", nullable=False),
-    _text("code", "Short name of the kind of problem; layerindex schema problems lists them all.", nullable=False),
+    _text("code", "Short name of the kind of problem; layerindex schema codes lists them all.", nullable=False),
     _text("path", "Where, relative to the root, control characters escaped.", nullable=False),
     _text("subject", "The id or name it concerns, where there is one."),
     _text("detail", "What was found, in a sentence.", nullable=False),
@@ -503,7 +505,7 @@ def statements() -> Iterator[str]:
     dialect = make_url("sqlite://").get_dialect()()
     engine = create_mock_engine("sqlite://", lambda ddl, *_, **__: found.append(str(ddl.compile(dialect=dialect))))
     metadata.create_all(engine, checkfirst=False)
-    yield from found
+    yield from (ddl.strip() for ddl in found)
     yield from (view.ddl for view in VIEWS)
     version = "version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)"
     yield f"CREATE TABLE alembic_version ({version})"
@@ -512,6 +514,6 @@ def statements() -> Iterator[str]:
     yield f"PRAGMA user_version = {int(REVISION)}"
 
 
-if __name__ == "__main__":
-    sys.stdout.write("-- Made by: python -m layerindex.schema > layerindex/schema.sql\n")
-    sys.stdout.writelines(statement.strip() + ";\n" for statement in statements())
+def script() -> str:
+    """Return the text of `schema.sql`."""
+    return "-- Made by tools/freeze_schema.py from layerindex/schema.py.\n" + "".join(f"{each};\n" for each in statements())

@@ -1,4 +1,4 @@
--- Made by: python -m layerindex.schema > layerindex/schema.sql
+-- Made by tools/freeze_schema.py from layerindex/schema.py.
 CREATE TABLE hosts ( /* A machine whose stores were scanned. */
 	host_id INTEGER NOT NULL /* Number of the host in this database. */, 
 	name TEXT NOT NULL /* Name given with --host, by default the machine's host name. */, 
@@ -19,8 +19,8 @@ CREATE TABLE listings ( /* The files of one layer or directory; a layer's listin
 	PRIMARY KEY (listing_id)
 )
  STRICT;
-CREATE INDEX listings_witness ON listings (witness);
 CREATE INDEX listings_diff ON listings (diff_id);
+CREATE INDEX listings_witness ON listings (witness);
 CREATE TABLE directories ( /* The dictionary of directory paths, shared by all listings. */
 	directory_id INTEGER NOT NULL /* Number of the path in this database. */, 
 	path TEXT NOT NULL /* Path from the layer's root, which is /; bytes that are not UTF-8 as \xNN. */, 
@@ -118,8 +118,8 @@ CREATE TABLE image_layers ( /* The layers of an image in order, as its config li
 )
  WITHOUT ROWID,
  STRICT;
-CREATE INDEX image_layers_diff ON image_layers (diff_id, snapshot_id);
 CREATE INDEX image_layers_chain ON image_layers (chain_id, snapshot_id);
+CREATE INDEX image_layers_diff ON image_layers (diff_id, snapshot_id);
 CREATE TABLE image_history ( /* The build steps of an image, as its config lists them. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	image_id TEXT NOT NULL /* The image. */, 
@@ -196,8 +196,8 @@ CREATE TABLE overlay_dirs ( /* A directory in the driver's folder, such as overl
 )
  WITHOUT ROWID,
  STRICT;
-CREATE INDEX overlay_dirs_cache ON overlay_dirs (cache_id);
 CREATE INDEX overlay_dirs_link ON overlay_dirs (link, snapshot_id);
+CREATE INDEX overlay_dirs_cache ON overlay_dirs (cache_id);
 CREATE TABLE overlay_dir_owners ( /* Every reason why a directory exists; one row for each. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	cache_id TEXT NOT NULL /* Name of the directory. */, 
@@ -243,8 +243,8 @@ CREATE TABLE mounts ( /* A writable layer in layerdb/mounts: of a container, an 
 )
  WITHOUT ROWID,
  STRICT;
-CREATE INDEX mounts_parent ON mounts (snapshot_id, parent_chain_id);
 CREATE INDEX mounts_mount ON mounts (mount_id);
+CREATE INDEX mounts_parent ON mounts (snapshot_id, parent_chain_id);
 CREATE TABLE containers ( /* A container, as its config.v2.json was last saved. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	container_id TEXT NOT NULL /* Container id, the directory's name. */, 
@@ -266,8 +266,8 @@ CREATE TABLE containers ( /* A container, as its config.v2.json was last saved. 
 )
  WITHOUT ROWID,
  STRICT;
-CREATE INDEX containers_name ON containers (name);
 CREATE INDEX containers_image ON containers (snapshot_id, image_id);
+CREATE INDEX containers_name ON containers (name);
 CREATE TABLE container_volumes ( /* What is mounted into a container: volumes, binds, tmpfs, images. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	container_id TEXT NOT NULL /* The container. */, 
@@ -314,7 +314,7 @@ CREATE TABLE problems ( /* What was missing, torn, odd or hostile in the store; 
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	problem_id INTEGER NOT NULL /* Number within the snapshot. */, 
 	severity TEXT NOT NULL /* error: information is lost; warning: it is odd; info: good to know. */, 
-	code TEXT NOT NULL /* Short name of the kind of problem; layerindex schema problems lists them all. */, 
+	code TEXT NOT NULL /* Short name of the kind of problem; layerindex schema codes lists them all. */, 
 	path TEXT NOT NULL /* Where, relative to the root, control characters escaped. */, 
 	subject TEXT /* The id or name it concerns, where there is one. */, 
 	detail TEXT NOT NULL /* What was found, in a sentence. */, 

@@ -8,7 +8,11 @@
 -- host = "the host"
 
 WITH broken AS (
-  SELECT l.snapshot_id, 'l/' || l.link AS object, 'dangling' AS problem, l.link, l.target
+  SELECT l.snapshot_id, 'l/' || l.link AS object,
+    CASE WHEN l.target IS NULL THEN 'not a symlink'
+      WHEN l.target GLOB '../*/diff' AND l.target NOT GLOB '../*/*/diff' THEN 'dangling'
+      ELSE 'points elsewhere than to a directory' END AS problem,
+    l.link, l.target
   FROM selected_snapshots JOIN links AS l USING (snapshot_id) WHERE l.cache_id IS NULL
   UNION ALL
   SELECT d.snapshot_id, d.cache_id, 'its link file is missing or unreadable', NULL, NULL

@@ -8,7 +8,7 @@
 -- name = "its name"
 -- image_ref = "its image as the user named it"
 -- image_id = "the image it runs"
--- image = "tags of that image now; NULL when the image was removed"
+-- image = "tags of that image now, or its id; NULL when the image was removed"
 -- state = "running, paused, restarting, removing, dead, created, exited or unknown"
 -- created_at = "when it was created"
 -- started_at = "when it last started"
@@ -32,6 +32,6 @@ JOIN containers AS c USING (snapshot_id)
 LEFT JOIN image_labels AS n ON n.snapshot_id = c.snapshot_id AND n.image_id = c.image_id
 LEFT JOIN overlay_dirs AS d ON d.snapshot_id = c.snapshot_id AND d.cache_id = c.mount_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = c.snapshot_id
-WHERE (:container IS NULL OR :container IN (c.container_id, c.name) OR c.container_id GLOB :container || '*')
+WHERE (:container IS NULL OR :container IN (c.container_id, c.name, substr(c.container_id, 1, 12)))
   AND (:state IS NULL OR c.state = :state)
 ORDER BY h.host, c.snapshot_id, c.created_at DESC, c.container_id;

@@ -1,5 +1,5 @@
--- title = "Images that nothing names"
--- description = "Images without a tag or digest and without children, as docker images --filter dangling=true lists them: usually what a tag named before it moved."
+-- title = "Images without a tag"
+-- description = "Images without a tag and without children, as docker images --filter dangling=true lists them and docker image prune removes them: usually what a tag named before it moved, also what was pulled by digest."
 -- [columns]
 -- image_id = "the image"
 -- created_at = "when it was created"
@@ -10,24 +10,28 @@
 -- containers = "how many containers were made of it"
 -- host = "the host"
 
-WITH uses AS MATERIALIZED (
-  SELECT snapshot_id, chain_id, count(*) AS times
-  FROM selected_snapshots JOIN listed_images USING (snapshot_id) JOIN image_layers USING (snapshot_id, image_id)
-  GROUP BY snapshot_id, chain_id
+WITH sums AS MATERIALIZED (
+  SELECT snapshot_id, image_id,
+    coalesce(sum(size) FILTER (WHERE times > 1), 0) AS shared_size,
+    coalesce(sum(size) FILTER (WHERE times = 1), 0) AS unique_size
+  FROM (
+    SELECT i.snapshot_id, i.image_id, y.size, count(*) OVER (PARTITION BY i.snapshot_id, l.chain_id) AS times
+    FROM selected_snapshots JOIN listed_images AS i USING (snapshot_id)
+    LEFT JOIN image_layers AS l ON l.snapshot_id = i.snapshot_id AND l.image_id = i.image_id
+    LEFT JOIN layers AS y ON y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id)
+  GROUP BY snapshot_id, image_id
 )
 SELECT i.image_id, i.created_at, i.size,
-  CASE WHEN i.size IS NOT NULL THEN coalesce((
-    SELECT sum(y.size) FROM image_layers AS l
-    JOIN uses AS u USING (snapshot_id, chain_id) JOIN layers AS y USING (snapshot_id, chain_id)
-    WHERE l.snapshot_id = i.snapshot_id AND l.image_id = i.image_id AND u.times = 1), 0) END AS unique_size,
+  CASE WHEN i.size IS NOT NULL THEN u.unique_size END AS unique_size,
   i.parent_image_id,
   (SELECT created_by FROM image_history AS s
    WHERE s.snapshot_id = i.snapshot_id AND s.image_id = i.image_id ORDER BY position DESC LIMIT 1) AS last_created_by,
   (SELECT count(*) FROM containers AS c WHERE c.snapshot_id = i.snapshot_id AND c.image_id = i.image_id) AS containers,
   h.host
-FROM selected_snapshots
-JOIN listed_images USING (snapshot_id)
-JOIN images AS i USING (snapshot_id, image_id)
+FROM sums AS u
+CROSS JOIN images AS i USING (snapshot_id, image_id)
 JOIN snapshot_hosts AS h ON h.snapshot_id = i.snapshot_id
-WHERE NOT EXISTS (SELECT 1 FROM image_refs AS r WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id)
+WHERE NOT EXISTS (
+    SELECT 1 FROM image_refs AS r WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id AND r.tag IS NOT NULL)
+  AND NOT EXISTS (SELECT 1 FROM images AS c WHERE c.snapshot_id = i.snapshot_id AND c.parent_image_id = i.image_id)
 ORDER BY h.host, i.snapshot_id, i.created_at DESC, i.image_id;

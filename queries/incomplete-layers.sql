@@ -9,7 +9,7 @@
 -- host = "the host"
 
 WITH found AS (
-  SELECT u.snapshot_id, u.name AS object, u.state AS problem, u.cache_id, u.size, NULL AS chain_id
+  SELECT u.snapshot_id, u.name AS object, u.state AS problem, u.cache_id, u.size, u.chain_id
   FROM selected_snapshots JOIN unfinished_layers AS u USING (snapshot_id)
   UNION ALL
   SELECT y.snapshot_id, y.chain_id, 'a file of it is missing or unreadable', y.cache_id, y.size, y.chain_id

@@ -1,5 +1,5 @@
 -- title = "What was missing, torn, odd or hostile in the store"
--- description = "Everything the scan could not read or found odd, worst first. `layerindex schema problems` explains each code."
+-- description = "Everything the scan could not read or found odd, worst first. `layerindex schema codes` explains each code."
 -- [params]
 -- code = { help = "only this code" }
 -- severity = { help = "only this severity: error, warning or info" }

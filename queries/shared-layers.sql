@@ -12,33 +12,23 @@
 -- saved_bytes = "what sharing saves: (images - 1) * size"
 -- host = "the host"
 
-WITH users AS (
-  SELECT DISTINCT l.snapshot_id, l.chain_id, l.image_id
-  FROM selected_snapshots
-  JOIN image_layers AS l USING (snapshot_id)
-  JOIN listed_images USING (snapshot_id, image_id)
+WITH labels AS MATERIALIZED (
+  SELECT l.snapshot_id, l.image_id, n.label
+  FROM selected_snapshots JOIN listed_images AS l USING (snapshot_id) JOIN image_labels AS n USING (snapshot_id, image_id)
 ),
-shared AS (
-  SELECT snapshot_id, chain_id, count(*) AS images FROM users GROUP BY snapshot_id, chain_id HAVING count(*) > 1
-),
-labels AS MATERIALIZED (
-  SELECT n.* FROM (SELECT DISTINCT snapshot_id, image_id FROM users) JOIN image_labels AS n USING (snapshot_id, image_id)
-),
-names AS (
-  SELECT snapshot_id, chain_id, group_concat(label, ', ') AS image_names
-  FROM (SELECT u.snapshot_id, u.chain_id, n.label FROM shared
-        JOIN users AS u USING (snapshot_id, chain_id)
-        JOIN labels AS n USING (snapshot_id, image_id)
-        ORDER BY u.snapshot_id, u.chain_id, n.label)
-  GROUP BY snapshot_id, chain_id
+shared AS MATERIALIZED (
+  SELECT snapshot_id, chain_id, count(*) AS images, group_concat(label, ', ') AS image_names
+  -- CROSS JOIN: SQLite keeps this order.
+  FROM (SELECT snapshot_id, l.chain_id, n.label FROM labels AS n CROSS JOIN image_layers AS l USING (snapshot_id, image_id)
+        ORDER BY snapshot_id, l.chain_id, n.label)
+  GROUP BY snapshot_id, chain_id HAVING count(*) > 1
 )
-SELECT s.chain_id, y.diff_id, y.cache_id, y.size, s.images, n.image_names,
+SELECT s.chain_id, y.diff_id, y.cache_id, y.size, s.images, s.image_names,
   (s.images - 1) * y.size AS saved_bytes,
   h.host
 FROM shared AS s
-JOIN names AS n USING (snapshot_id, chain_id)
-LEFT JOIN layers AS y USING (snapshot_id, chain_id)
-JOIN snapshot_hosts AS h USING (snapshot_id)
+CROSS JOIN snapshot_hosts AS h USING (snapshot_id)
+LEFT JOIN layers AS y ON y.snapshot_id = s.snapshot_id AND y.chain_id = s.chain_id
 WHERE :image IS NULL OR (s.snapshot_id, s.chain_id) IN (
   SELECT snapshot_id, chain_id FROM image_layers JOIN image_names USING (snapshot_id, image_id) WHERE name = :image)
 ORDER BY saved_bytes DESC, s.chain_id, s.snapshot_id;

@@ -10,23 +10,24 @@
 -- unique_size = "bytes in layers that no other listed image has"
 -- host = "the host"
 
-WITH listed AS MATERIALIZED (
-  SELECT l.snapshot_id, l.image_id FROM selected_snapshots JOIN listed_images AS l USING (snapshot_id)
-),
-uses AS MATERIALIZED (
-  SELECT snapshot_id, chain_id, count(*) AS times
-  FROM listed JOIN image_layers USING (snapshot_id, image_id) GROUP BY snapshot_id, chain_id
+WITH sums AS MATERIALIZED (
+  SELECT snapshot_id, image_id,
+    coalesce(sum(size) FILTER (WHERE times > 1), 0) AS shared_size,
+    coalesce(sum(size) FILTER (WHERE times = 1), 0) AS unique_size
+  FROM (
+    SELECT i.snapshot_id, i.image_id, y.size, count(*) OVER (PARTITION BY i.snapshot_id, l.chain_id) AS times
+    FROM selected_snapshots JOIN listed_images AS i USING (snapshot_id)
+    LEFT JOIN image_layers AS l ON l.snapshot_id = i.snapshot_id AND l.image_id = i.image_id
+    LEFT JOIN layers AS y ON y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id)
+  GROUP BY snapshot_id, image_id
 )
 SELECT n.label AS image, i.image_id, i.created_at, i.last_updated_at,
   CAST(julianday(s.started_at) - julianday(i.created_at) AS INTEGER) AS age_days,
   i.size,
-  CASE WHEN i.size IS NOT NULL THEN coalesce((
-    SELECT sum(y.size) FROM image_layers AS l
-    JOIN uses AS u USING (snapshot_id, chain_id) JOIN layers AS y USING (snapshot_id, chain_id)
-    WHERE l.snapshot_id = i.snapshot_id AND l.image_id = i.image_id AND u.times = 1), 0) END AS unique_size,
+  CASE WHEN i.size IS NOT NULL THEN u.unique_size END AS unique_size,
   h.host
-FROM listed
-JOIN images AS i USING (snapshot_id, image_id)
+FROM sums AS u
+CROSS JOIN images AS i USING (snapshot_id, image_id)
 JOIN image_labels AS n USING (snapshot_id, image_id)
 JOIN snapshots AS s ON s.snapshot_id = i.snapshot_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = i.snapshot_id

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from layerindex import query, render
+from layerindex.names import typed
 
 if TYPE_CHECKING:
     import sqlite3
@@ -35,7 +36,7 @@ class Snapshots(NamedTuple):
     def select(self, connection: sqlite3.Connection) -> None:
         """Make the choice on a connection."""
         if self.hosts or self.references:
-            query.select_snapshots(connection, self.hosts, self.references)
+            query.select_snapshots(connection, *([typed(word) for word in words] for words in self))
 
 
 class Output(NamedTuple):

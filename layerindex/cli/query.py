@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -10,12 +9,13 @@ import click
 from layerindex import catalog, database, query, render
 from layerindex.cli import options
 from layerindex.errors import UsageError
+from layerindex.names import typed
 
 if TYPE_CHECKING:
     import sqlite3
 
 SQL_LIMIT = 1_000_000
-"""Most characters of SQL read from standard input: SQLite's own limit for a statement."""
+"""Most bytes of SQL read from standard input: SQLite's own limit for a statement."""
 
 
 class Question(NamedTuple):
@@ -71,7 +71,7 @@ def command(  # noqa: PLR0913 - one for each option
 def _question(name: str | None, sql: str | None, words: tuple[str, ...]) -> Question:
     given = {}
     for word in words:
-        key, equals, value = word.partition("=")
+        key, equals, value = typed(word).partition("=")
         if not equals or not key:
             raise UsageError(f"-p takes KEY=VALUE, not {word!r}")
         given[key] = value
@@ -80,10 +80,14 @@ def _question(name: str | None, sql: str | None, words: tuple[str, ...]) -> Ques
     if name not in (None, "-"):
         canned = catalog.load(str(name))
         return Question(canned.sql, catalog.values(canned, given), canned)
-    text = sys.stdin.read(SQL_LIMIT) if sql in (None, "-") else str(sql)
+    text = _standard_input() if sql in (None, "-") else typed(str(sql))
     # A number is bound as one: in SQLite no integer expression is ever greater than a text.
-    typed = {key: int(word) if word.lstrip("-").isdecimal() and len(word) < 19 else word for key, word in given.items()}
-    return Question(text, dict(typed), None)
+    numbers = {key: catalog.whole(word) for key, word in given.items()}
+    return Question(text, {key: word if numbers[key] is None else numbers[key] for key, word in given.items()}, None)
+
+
+def _standard_input() -> str:
+    return typed(click.get_binary_stream("stdin").read(SQL_LIMIT).decode(errors="surrogateescape"))
 
 
 def _resolved(connection: sqlite3.Connection, question: Question) -> dict[str, str | int | None]:

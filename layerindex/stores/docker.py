@@ -6,6 +6,7 @@ How the pieces hang together: moby `daemon/internal/{image,layer}` and `daemon/g
 from __future__ import annotations
 
 import re
+import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -17,7 +18,7 @@ from layerindex.stores.containers import read_container, read_volume
 from layerindex.stores.files import Folder
 from layerindex.stores.imagedb import Config, read_blob, read_image, read_references, read_sources
 from layerindex.stores.layerdb import read_layer, read_mounts, read_unfinished
-from layerindex.stores.overlay import Claims, directory_names, read_overlay
+from layerindex.stores.overlay import PAUSE, Claims, directory_names, read_overlay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -33,11 +34,11 @@ KNOWN = (*READABLE, "btrfs", "zfs", "vfs", "aufs", "overlay", "devicemapper", "w
 CONTAINERD = "containerd"
 """Stands in the driver's place for the image store that Docker 29 uses by default."""
 
-CONTAINERD_FOLDERS = (
-    ("containerd", "daemon", "io.containerd.content.v1.content", "blobs", "sha256"),
-    ("containerd", "daemon", "io.containerd.snapshotter.v1.overlayfs", "snapshots"),
-)
-"""Not empty when the engine keeps images in the containerd that it runs itself."""
+SNAPSHOTTER = "io.containerd.snapshotter.v1."
+"""How the folders of containerd's snapshotters begin; their snapshots/ is empty where another driver keeps the layers.
+
+Its content store proves nothing: every pull leaves a manifest there.
+"""
 
 TEMPORARY = ".tmp-"
 """How the names of atomic writes begin."""
@@ -69,17 +70,23 @@ def drivers(root: Folder) -> list[str]:
             ]
     except Damage:
         pass  # A root without image/ is told by its other folders.
-    if any(_has_entries(root, folder) for folder in CONTAINERD_FOLDERS):
+    if _has_snapshots(root):
         found.append(CONTAINERD)
     return sorted(found, key=lambda name: (KNOWN.index(name) if name in KNOWN else len(KNOWN), name))
 
 
-def _has_entries(root: Folder, names: tuple[str, ...]) -> bool:
+def _has_snapshots(root: Folder) -> bool:
+    """Say whether the containerd that the engine runs itself keeps image layers."""
     try:
-        with root.folder(*names) as folder:
-            return bool(folder.entries)
+        with root.folder("containerd", "daemon") as daemon:
+            for name in daemon.entries:
+                if name.startswith(SNAPSHOTTER) and daemon.exists(name, "snapshots"):
+                    with daemon.folder(name, "snapshots") as snapshots:
+                        if snapshots.entries:
+                            return True
     except Damage:
-        return False
+        pass  # It cannot be told; the other drivers are found all the same.
+    return False
 
 
 def find_stores(root: str) -> list[DockerStore]:
@@ -154,18 +161,36 @@ def leftover(folder: Folder, name: str) -> Damage:
 
 
 def salvage(read: Callable[[Folder, str], Iterable[T]], folder: Folder, shape: re.Pattern[str]) -> Iterator[T | Damage]:
-    """Yield what `read` yields for each name of that shape in a folder, and the damage for what it cannot read."""
+    """Yield what `read` yields for each name of that shape in a folder, and in place of what it cannot read the damage.
+
+    An entry that misses a file is read once more at the end: an engine may have been about to write it.
+    """
+    young = []
     for name in sorted(folder.entries):
         if name.startswith(TEMPORARY):
             yield leftover(folder, name)
         elif not shape.fullmatch(name):
             yield Damage("unexpected-entry", folder.where(name), "a name that does not belong here")
         else:
-            try:
-                for item in read(folder, name):
-                    yield _settled(item, folder, name) if isinstance(item, Damage) else item
-            except Damage as found:
-                yield _settled(found, folder, name)
+            items = _attempt(read, folder, name)
+            if any(isinstance(item, Damage) and item.problem.code == "missing" for item in items):
+                young.append(name)
+            else:
+                yield from items
+    if young:
+        time.sleep(PAUSE)
+    for name in young:
+        for item in _attempt(read, folder, name):
+            yield _settled(item, folder, name) if isinstance(item, Damage) else item
+
+
+def _attempt(read: Callable[[Folder, str], Iterable[T]], folder: Folder, name: str) -> list[T | Damage]:
+    items: list[T | Damage] = []
+    try:
+        items.extend(read(folder, name))
+    except Damage as found:
+        items.append(found)
+    return items
 
 
 def _settled(found: Damage, folder: Folder, name: str) -> Damage:
@@ -181,13 +206,15 @@ class _Scan:
     def __init__(self, store: DockerStore, root: Folder) -> None:
         self.store, self.root, self.driver = store, root, store.driver
         self.layers: dict[str, Layer] = {}
+        self.tried: set[str] = set()
+        """Layers that were read or could not be."""
         self.images: set[str] = set()
         self.refs: list[ImageRef] = []
         self.mounts: dict[str, Mount] = {}
         self.containers: dict[str, str | None] = {}
-        self.blobs: set[LayerBlob] = set()
         self.told: set[Problem] = set()
         """What was said about folders that several parts need."""
+        self.blobs: set[tuple[str, str]] = set()
         self.claims = Claims()
 
     def items(self) -> Iterator[Record | Damage]:
@@ -220,8 +247,8 @@ class _Scan:
         yield from self._part(self._read_images)
         yield from self._part(self._check_references)
         yield from self._check_parents()
-        yield from self._part(lambda: self._read_origins("diffid-by-digest", read_blob))
-        yield from self._part(lambda: self._read_origins("v2metadata-by-diffid", read_sources))
+        yield from self._part(self._read_sources)
+        yield from self._part(self._read_blobs)
         yield from self._part(self._read_mounts, proves=True)
 
     def _part(
@@ -250,6 +277,7 @@ class _Scan:
         if self._exists("layerdb") and not self._exists("layerdb", "sha256"):
             return  # moby makes it with the first layer
         with self._folder("layerdb", "sha256") as folder:
+            self.tried.update(f"sha256:{name}" for name in folder.entries)
             yield from self._take_layers(salvage(self._read_layer, folder, LAYER_NAME))
 
     def _read_layer(self, folder: Folder, name: str) -> Iterator[Record | Damage]:
@@ -318,11 +346,16 @@ class _Scan:
 
     def _read_new_layers(self, config: Config) -> Iterator[Record | Damage]:
         """Yield layers of an image that were registered after layerdb was read."""
-        new = [layer.chain_id.removeprefix("sha256:") for layer in config.layers if layer.chain_id not in self.layers]
+        chains = [layer.chain_id for layer in config.layers if layer.chain_id not in self.layers]
+        new = [chain.removeprefix("sha256:") for chain in chains if chain not in self.tried]
         if any(self._exists("layerdb", "sha256", name) for name in new):
-            with self._folder("layerdb", "sha256") as folder:
-                folder.keep(new)
-                yield from self._take_layers(salvage(read_layer, folder, ids.HEX))
+            try:
+                with self._folder("layerdb", "sha256") as folder:
+                    folder.keep(new)
+                    self.tried.update(chains)
+                    yield from self._take_layers(salvage(read_layer, folder, ids.HEX))
+            except Damage:
+                pass  # Said when all layers were to be read.
 
     def _image(self, config: Config, content: Folder) -> Iterator[Record | Damage]:
         image = config.image
@@ -354,17 +387,21 @@ class _Scan:
                 where = f"image/{self.driver}/layerdb/sha256/{name}/parent"
                 yield Damage("missing-parent", where, f"{parent} is not in layerdb", layer.chain_id)
 
-    def _read_origins(
-        self, name: str, read: Callable[[Folder, str], Iterator[Record | Damage]]
-    ) -> Iterator[Record | Damage]:
-        if self._exists("distribution", name, "sha256"):
-            with self._folder("distribution", name, "sha256") as folder:
-                for item in salvage(read, folder, ids.HEX):
-                    # Both folders may know a blob without its repository.
-                    if not isinstance(item, LayerBlob) or item.source_repository or item not in self.blobs:
+    def _read_sources(self) -> Iterator[Record | Damage]:
+        if self._exists("distribution", "v2metadata-by-diffid", "sha256"):
+            with self._folder("distribution", "v2metadata-by-diffid", "sha256") as folder:
+                for item in salvage(read_sources, folder, ids.HEX):
+                    if isinstance(item, LayerBlob):
+                        self.blobs.add((item.diff_id, item.digest))
+                    yield item
+
+    def _read_blobs(self) -> Iterator[Record | Damage]:
+        """Yield blobs that no repository is remembered for."""
+        if self._exists("distribution", "diffid-by-digest", "sha256"):
+            with self._folder("distribution", "diffid-by-digest", "sha256") as folder:
+                for item in salvage(read_blob, folder, ids.HEX):
+                    if not (isinstance(item, LayerBlob) and (item.diff_id, item.digest) in self.blobs):
                         yield item
-                    if isinstance(item, LayerBlob) and not item.source_repository:
-                        self.blobs.add(item)
 
     def _read_mounts(self) -> Iterator[Record | Damage]:
         if not self._exists("layerdb", "mounts"):
@@ -442,18 +479,21 @@ class _Scan:
 
     def _check_directories(self) -> Iterator[Damage]:
         """Yield layers and writable layers whose directory is not there, and directories that two layers name."""
+        missing = []
         for cache_id, owners in sorted(self.claims.owners.items()):
             layers = [owner for kind, owner in owners if kind == "layer"]
             if len(layers) > 1:
-                path, detail = f"{self.driver}/{cache_id}", f"named by {', '.join(layers[:3])}"
-                yield Damage("shared-cache-id", path, detail, cache_id)
-            if self.root.exists(self.driver, cache_id):
-                continue
-            for kind, owner in owners:
-                where = self._claim_path(kind, owner)
-                if kind not in ("removing", "writing") and self._exists(*where):
-                    path = "/".join(["image", self.driver, *(printable(listed(part)) for part in where)])
-                    yield Damage("missing-directory", path, f"{self.driver}/{cache_id} is not there", owner)
+                yield Damage("shared-cache-id", f"{self.driver}/{cache_id}", f"named by {', '.join(layers[:3])}", cache_id)
+            if not self.root.exists(self.driver, cache_id):
+                missing += [(cache_id, kind, owner) for kind, owner in owners if kind not in ("removing", "writing")]
+        if missing:
+            # A container's directories are removed just before the entry that names them.
+            time.sleep(PAUSE)
+        for cache_id, kind, owner in missing:
+            where = self._claim_path(kind, owner)
+            if self._exists(*where):
+                path = "/".join(["image", self.driver, *(printable(listed(part)) for part in where)])
+                yield Damage("missing-directory", path, f"{self.driver}/{cache_id} is not there", owner)
 
     def _claim_path(self, kind: str, owner: str) -> tuple[str, ...]:
         if kind == "layer":

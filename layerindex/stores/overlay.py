@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter, defaultdict
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from layerindex.stores.files import Folder
+
+PAUSE = 0.1
+"""Seconds to wait for an engine that has made a folder and not yet the files in it; it needs a few milliseconds."""
 
 ROLES = {
     "layer": "layer",
@@ -64,15 +68,16 @@ def read_overlay(root: Folder, driver: str, before: set[str], claims: Claims) ->
     for its metadata, so nothing is said against it.
     """
     with root.folder(driver) as folder:
-        directories = {}
-        for name in sorted(folder.entries):
-            if NOT_LAYERS.fullmatch(name):
-                continue
-            try:
-                directories[name] = read_directory(folder, name)
-            except Damage as found:
-                # A file that lies here, or a directory gone since it was listed.
-                yield from _unless_gone(found, folder, name)
+        directories: dict[str, Directory] = {}
+        listed_now = sorted(name for name in folder.entries if not NOT_LAYERS.fullmatch(name))
+        yield from _read_directories(folder, listed_now, directories)
+        # An engine makes a directory, then the files in it: what misses one is read once more.
+        young = [name for name, found in directories.items() if any(d.problem.code == "missing" for d in found.damages)]
+        if young:
+            time.sleep(PAUSE)
+            for name in young:
+                del directories[name]
+            yield from _read_directories(folder, young, directories)
         links: dict[str, Link] = {}
         links_known = True
         if "l" in folder:
@@ -83,11 +88,20 @@ def read_overlay(root: Folder, driver: str, before: set[str], claims: Claims) ->
                 yield found
                 links_known = False
         view = _View(directories, links if links_known else None, before, claims)
-        for name in directories:
+        for name in sorted(directories):
             yield from view.records(name)
         # Look again at what a finding is about: while an engine runs, directories go away under us.
         yield from (found for name, found in view.problems() if folder.exists(name))
         yield from links.values()
+
+
+def _read_directories(folder: Folder, names: list[str], directories: dict[str, Directory]) -> Iterator[Damage]:
+    for name in names:
+        try:
+            directories[name] = read_directory(folder, name)
+        except Damage as found:
+            # A file that lies here, or a directory gone since it was listed.
+            yield from _unless_gone(found, folder, name)
 
 
 def _unless_gone(found: Damage, folder: Folder, name: str) -> Iterator[Damage]:

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -79,6 +80,8 @@ class Engine:
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="li", dir="/tmp"))  # short, whatever TMPDIR says
+        # containerd refuses names with a `_` at their end, which the folder may have.
+        self._namespace = f"li{uuid.uuid4().hex}"
         self.root = self.folder / "root"
         self.socket = self.folder / "s"
         self._exec = self.folder / "exec"
@@ -107,8 +110,8 @@ class Engine:
             DOCKERD,
             *("--data-root", self.root, "--exec-root", self._exec, "--pidfile", self._pidfile),
             *("-H", f"unix://{self.socket}", "--storage-driver", "overlay2"),
-            *("--containerd-namespace", self.folder.name),
-            *("--containerd-plugins-namespace", f"plugins.{self.folder.name}"),
+            *("--containerd-namespace", self._namespace),
+            *("--containerd-plugins-namespace", f"plugins.{self._namespace}"),
             *("--config-file", self._empty_config()),
             *("--iptables=false", "--ip6tables=false", "--bridge=none", "--ip-forward=false", "--ip-masq=false"),
         ]

@@ -473,9 +473,20 @@ def test_query_images(index: Index, usage: dict[str, dict[str, Any]], store: Sto
         for image_id, image in usage.items()
     }
     columns = ("image_id", "size", "shared_size", "unique_size", "containers", "dangling")
-    rows = by_name([[row[column] for column in columns] for row in index.query("images")])
+    rows = {tuple(row[column] for column in columns) for row in index.query("images")}
 
-    assert expected == {image_id: row for image_id, row in rows.items() if image_id in usage}
+    assert expected == by_name(rows)
+
+
+def test_query_images_lists_what_docker_images_lists(index: Index, engine: Engine) -> None:
+    """`images` has one row for each image of `docker images`, with all of its tags."""
+    listed = {
+        (row["ID"], "" if row["Tag"] == NONE else f"{row['Repository']}:{row['Tag']}")
+        for row in engine.rows("images", "--no-trunc")
+    }
+    names = by_name((row["image_id"], row["names"] or "") for row in index.query("images"))
+
+    assert listed == {(image_id, name) for image_id, (tags,) in names.items() for name in tags.split(", ")}
 
 
 def test_query_shared_layers(index: Index, images: dict[str, dict[str, Any]], usage: dict[str, dict[str, Any]]) -> None:
@@ -562,9 +573,10 @@ def test_query_children(index: Index, images: dict[str, dict[str, Any]]) -> None
     """`children` lists the images that the classic builder made on top of one, the intermediate ones too."""
     base = next(image_id for image_id, image in images.items() if BASE in refs_of(image))
     expected = {image_id for image_id, image in images.items() if image["Parent"] == base}
+    rows = index.query("children", image=BASE)
 
     assert expected
-    assert expected <= {row["image_id"] for row in index.query("children", image=BASE)}
+    assert expected == {row["child_id"] for row in rows if row["relation"] == "child"}
 
 
 def test_query_containers(index: Index, containers: dict[str, dict[str, Any]]) -> None:

@@ -1,0 +1,58 @@
+"""`layerindex db`."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import click
+
+from layerindex import database
+from layerindex.cli import options
+from layerindex.errors import DatabaseError, OlderDatabaseError
+
+
+@click.group(name="db")
+def command() -> None:
+    """Upgrade or check a database."""
+
+
+@command.command()
+@options.database
+def upgrade(path: str) -> None:
+    """Bring a database of an older version to this version's schema, in one transaction."""
+    found = _revision(path)
+    if found == database.REVISION:
+        click.echo(f"{path}: has schema {found} already", err=True)
+        return
+    from layerindex import migrate  # noqa: PLC0415 - SQLAlchemy and Alembic take half a second to import
+
+    migrate.upgrade(path)
+    click.echo(f"{path}: upgraded from schema {found} to {database.REVISION}", err=True)
+
+
+def _revision(path: str) -> str:
+    """Return the revision of a database that is this version's or older; raises DatabaseError."""
+    try:
+        with database.reading(path):
+            return database.REVISION
+    except OlderDatabaseError as older:
+        return older.revision
+
+
+@command.command()
+@options.database
+def check(path: str) -> None:
+    """Check that a database is whole and has exactly this version's schema."""
+    with database.reading(path) as connection:
+        try:
+            found = [text for (text,) in connection.execute("PRAGMA integrity_check") if text != "ok"]
+            found += [f"a row of {table} points to no {parent}" for table, _, parent, _ in connection.execute("PRAGMA foreign_key_check")]
+        except sqlite3.Error as error:
+            raise database.failure(path, error) from error
+    if not found:
+        from layerindex import migrate  # noqa: PLC0415 - SQLAlchemy and Alembic take half a second to import
+
+        found = migrate.differences(path)
+    if found:
+        raise DatabaseError(path, "is not as it should be: " + "; ".join(found[:10]))
+    click.echo(f"{path}: whole, schema {database.REVISION}", err=True)

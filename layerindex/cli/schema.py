@@ -1,0 +1,62 @@
+"""`layerindex schema`."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+import click
+
+from layerindex import catalog, database, query
+from layerindex.cli import options
+from layerindex.errors import UsageError
+from layerindex.problems import KINDS
+
+CODES = "codes"
+"""The name under which the problem codes are explained."""
+
+
+@click.command(name="schema")
+@click.argument("table", required=False)
+@options.output
+def command(table: str | None, output: options.Output) -> None:
+    """List the tables and views, explain one TABLE, or with `codes` the problem codes.
+
+    The sentences are those that `.schema` shows in the sqlite3 shell.
+    """
+    output = output._replace(trunc=False)
+    if table is None:
+        output.write(query.Result(["name", "type", "description"], iter(_objects())))
+    elif table == CODES:
+        rows = [(code, kind.severity, kind.meaning) for code, kind in sorted(KINDS.items())]
+        output.write(query.Result(["code", "severity", "description"], iter(rows)))
+    else:
+        output.write(query.Result(["column", "type", "description"], iter(_columns(table))))
+
+
+def _described() -> list[tuple[str, str, str]]:
+    """Return type, name and SQL of each table and view of an empty database."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        database.create(connection)
+        sql = """SELECT type, name, sql FROM sqlite_schema WHERE type IN ('table', 'view') AND name <> 'alembic_version'
+                 ORDER BY type, name"""
+        return [(str(kind), str(name), str(text)) for kind, name, text in connection.execute(sql)]
+
+
+def _sentence(text: str) -> str:
+    return text.partition("/*")[2].partition("*/")[0].strip()
+
+
+def _objects() -> list[tuple[str, str, str]]:
+    return [(name, kind, _sentence(text)) for kind, name, text in _described()]
+
+
+def _columns(table: str) -> list[tuple[str, str, str]]:
+    found = {name: (kind, text) for kind, name, text in _described()}
+    if table not in found:
+        raise UsageError(f"no table {table!r}{catalog.near(table, list(found))}; `layerindex schema` lists them all")
+    kind, text = found[table]
+    if kind == "view":
+        return [("", "view", _sentence(text)), ("", "", text.partition("*/")[2].strip())]
+    lines = [line.strip() for line in text.splitlines()[1:] if "/*" in line]
+    return [(line.split()[0], line.split()[1], _sentence(line)) for line in lines]

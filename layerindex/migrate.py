@@ -1,0 +1,74 @@
+"""Carry an older database forward with Alembic, in one transaction; only this module and the schema need SQLAlchemy."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.util import CommandError
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from layerindex import database
+from layerindex.errors import DatabaseError
+from layerindex.schema import VIEWS, metadata
+
+
+def folder() -> str:
+    """Return where the revisions are: inside the installed package, or beside it in a checkout."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    installed = os.path.join(here, "_migrations")
+    return installed if os.path.isdir(installed) else os.path.join(os.path.dirname(here), "migrations")
+
+
+def config(connection: Connection) -> Config:
+    """Return Alembic's configuration over an open connection."""
+    settings = Config()
+    settings.set_main_option("script_location", folder().replace("%", "%%"))
+    settings.attributes["connection"] = connection
+    return settings
+
+
+def engine(path: str, mode: str) -> Engine:
+    """Return an engine whose transactions are SQLite's own, so that changes of the schema are part of them."""
+    made = create_engine("sqlite://", creator=lambda: database.connect(path, mode, database.PATIENCE), poolclass=NullPool)
+    begin = "BEGIN" if mode == "ro" else "BEGIN IMMEDIATE"
+    event.listen(made, "begin", lambda connection: connection.exec_driver_sql(begin))
+    return made
+
+
+def upgrade(path: str, revision: str = "head") -> None:
+    """Bring a database to a revision in one transaction; raises DatabaseError and leaves it as it was."""
+    try:
+        with engine(path, "rw").begin() as connection:
+            command.upgrade(config(connection), revision)
+            # SQLite takes no parameters in a PRAGMA; the number is the revision's own.
+            (number,) = connection.exec_driver_sql("SELECT version_num FROM alembic_version").one()
+            connection.exec_driver_sql(f"PRAGMA user_version = {int(number)}")
+            connection.exec_driver_sql(f"PRAGMA application_id = {database.APPLICATION_ID}")
+    except DBAPIError as error:
+        if isinstance(error.orig, sqlite3.Error):
+            raise database.failure(path, error.orig) from error
+        raise DatabaseError(path, f"the upgrade failed and changed nothing: {error}") from error
+    except CommandError as error:
+        raise DatabaseError(path, f"the upgrade failed and changed nothing: {error}") from error
+
+
+def differences(path: str) -> list[str]:
+    """Return what in a database's schema is not as this version makes it, one line each."""
+    with engine(path, "ro").connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        found = [str(difference) for difference in compare_metadata(context, metadata)]
+        sql = "SELECT name, sql FROM sqlite_schema WHERE type = 'view'"
+        views = {name: text for name, text in connection.exec_driver_sql(sql)}
+    expected = {view.name: view.ddl for view in VIEWS}
+    for name in sorted(views.keys() | expected.keys()):
+        if views.get(name) != expected.get(name):
+            found.append(f"view {name} differs")
+    return found

@@ -1,0 +1,274 @@
+"""Every canned query: its header is true, its answer is known, whole, and in one order whatever lies where in the file."""
+
+# ruff: noqa: SIM300 (the expected value stands first)
+from __future__ import annotations
+
+import csv
+import io
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+import tomllib
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+from layerindex import catalog, database, query, render, schema
+from layerindex.cli import group
+from tests import exhibits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.exhibits import Exhibits
+
+    Row = dict[str, Any]
+
+FOLDER = Path(__file__).resolve().parents[1] / "queries"
+GOLDEN = Path(__file__).with_name("golden")
+QUERIES = sorted(path.stem for path in FOLDER.glob("*.sql"))
+REWRITE = "LAYERINDEX_REWRITE_GOLDEN"
+"""Set this variable to 1 to write the golden answers anew; then review the difference by hand."""
+
+each_query = pytest.mark.parametrize("name", QUERIES)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Exhibits:
+    """Give the database with an example of every case."""
+    return exhibits.build(tmp_path_factory.mktemp("exhibits"))
+
+
+@pytest.fixture
+def connection(store: Exhibits) -> Iterator[sqlite3.Connection]:
+    """Give that database as a query sees it."""
+    with database.reading(store.path) as opened:
+        yield opened
+
+
+def ask(connection: sqlite3.Connection, name: str, **params: str) -> list[Row]:
+    """Return the rows of a canned query; parameters that are not given are not bound to anything but NULL."""
+    canned = catalog.load(name)
+    result = query.run(connection, canned.sql, dict.fromkeys(canned.params) | params)
+    return [dict(zip(result.columns, row, strict=True)) for row in result.rows]
+
+
+class Asked(dict[str, None]):
+    """Parameters that are all NULL and note who asked for them."""
+
+    def __missing__(self, name: str) -> None:
+        """Note a name."""
+        self[name] = None
+
+
+# The header ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_catalog_is_the_folder() -> None:
+    """The program offers every file of queries/ and nothing else."""
+    assert QUERIES == catalog.names()
+
+
+@each_query
+def test_header(name: str) -> None:
+    """A header has a title, a description, columns and perhaps parameters, each with a text, and no other key."""
+    lines = (FOLDER / f"{name}.sql").read_text(encoding="utf-8").splitlines()
+    end = next(number for number, line in enumerate(lines) if not line.startswith("--"))
+    header = tomllib.loads("\n".join(line.removeprefix("--").removeprefix(" ") for line in lines[:end]))
+
+    assert {"title", "description", "columns"} == set(header) - {"params"}
+    assert "" == lines[end]
+    assert is_title(header["title"])
+    assert header["description"].endswith(".")
+    assert header["columns"]
+    for text in header["columns"].values():
+        assert is_phrase(text)
+    for param in header.get("params", {}).values():
+        assert param.keys() <= {"type", "help", "default"}
+        assert is_phrase(param["help"])
+        assert param.get("type", "text") in {"text", "integer", "image", "container", "layer"}
+        kind = int if param.get("type") == "integer" else str
+        assert isinstance(param.get("default", kind()), kind)
+
+
+def is_title(text: str) -> bool:
+    """Say whether a text begins like a sentence and has no full stop."""
+    return text[:1].isupper() and not text.endswith(".")
+
+
+def is_phrase(text: str) -> bool:
+    """Say whether a text can stand beside a name: something, trimmed, without a full stop."""
+    return text != "" and text == text.strip() and not text.endswith(".")
+
+
+@each_query
+def test_declared_parameters(connection: sqlite3.Connection, name: str) -> None:
+    """The header names the parameters that SQLite asks for."""
+    asked = Asked()
+    canned = catalog.load(name)
+    connection.execute(canned.sql, asked)
+
+    assert set(asked) == set(canned.params)
+
+
+@each_query
+def test_declared_columns(connection: sqlite3.Connection, name: str) -> None:
+    """The header names the columns of the answer, in their order; the last is the host, but of `snapshots`."""
+    columns = [column for column, *_ in connection.execute(catalog.load(name).sql, Asked()).description]
+
+    assert columns == list(catalog.load(name).columns)
+    assert "host" == columns[-1] or name == "snapshots"
+
+
+@each_query
+def test_defaults_are_in_the_sql(connection: sqlite3.Connection, name: str) -> None:
+    """A parameter that is left out, as in the sqlite3 shell, is as if its default were given."""
+    canned = catalog.load(name)
+    result = query.run(connection, canned.sql, catalog.values(canned, {}))
+
+    assert [tuple(row.values()) for row in ask(connection, name)] == list(result.rows)
+
+
+# The answer ---------------------------------------------------------------------------------------------------------
+
+
+@each_query
+def test_golden(store: Exhibits, connection: sqlite3.Connection, name: str) -> None:
+    """The answer over the known store, with names in the place of ids, is the one that was reviewed."""
+    canned = catalog.load(name)
+    result = query.run(connection, canned.sql, Asked())
+    rows = [tuple(store.named(value) for value in row) for row in result.rows]
+    found = "\n".join(render.as_table(query.Result(result.columns, iter(rows)), trunc=False))
+    text = "".join(f"{line.rstrip()}\n" for line in found.splitlines())
+    golden = GOLDEN / f"{name}.txt"
+    if os.environ.get(REWRITE) == "1":
+        golden.write_text(text, encoding="utf-8")
+
+    assert golden.read_text(encoding="utf-8") == text
+
+
+def test_every_golden_answer_has_its_query() -> None:
+    """No answer is kept to a question that is gone."""
+    assert set(QUERIES) == {path.stem for path in GOLDEN.iterdir()}
+
+
+@each_query
+def test_golden_answers_say_something(connection: sqlite3.Connection, name: str) -> None:
+    """The known store has rows for every query."""
+    assert ask(connection, name)
+
+
+@each_query
+def test_order_is_the_querys_own(connection: sqlite3.Connection, name: str) -> None:
+    """The same answer comes in the same order when SQLite reads its tables backwards."""
+    forwards = ask(connection, name)
+    connection.execute("PRAGMA reverse_unordered_selects = ON")
+
+    assert forwards == ask(connection, name)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@each_query
+def test_order_is_total(store: Exhibits, connection: sqlite3.Connection, name: str, seed: int) -> None:
+    """The same answer comes in the same order from tables without any key or index, filled in any order."""
+    with closing(shuffled(store.path, seed)) as other:
+        assert ask(connection, name) == ask(other, name)
+
+
+def shuffled(path: str, seed: int) -> sqlite3.Connection:
+    """Return the rows of a database in another order, in tables that have none."""
+    rng = random.Random(seed)
+    other = sqlite3.connect(":memory:")
+    with closing(sqlite3.connect(path)) as source:
+        for table in schema.metadata.tables.values():
+            columns = ", ".join(f"{column.name} {column.type}" for column in table.c)
+            other.execute(f"CREATE TABLE {table.name} ({columns})")
+            rows = source.execute(f"SELECT * FROM {table.name}").fetchall()
+            rng.shuffle(rows)
+            other.executemany(f"INSERT INTO {table.name} VALUES ({', '.join('?' * len(table.c))})", rows)
+    for view in schema.VIEWS:
+        other.execute(view.ddl)
+    return other
+
+
+@each_query
+def test_runs_in_the_sqlite3_shell(store: Exhibits, name: str) -> None:
+    """`sqlite3 FILE < queries/NAME.sql` gives the rows that `layerindex query NAME --format csv` gives."""
+    if shutil.which("sqlite3") is None:
+        pytest.skip("the sqlite3 shell is not installed")
+    sql = (FOLDER / f"{name}.sql").read_bytes()
+    command = ["sqlite3", "-readonly", "-bail", "-csv", "-header", store.path]
+    shell = subprocess.run(command, input=sql, capture_output=True, check=True).stdout.decode()
+    program = CliRunner().invoke(group, ["query", name, "--format", "csv", "--db", store.path]).stdout
+
+    assert from_csv(shell) == from_csv(program)
+
+
+def from_csv(text: str) -> list[list[str]]:
+    """Return the cells of CSV, heads first."""
+    return list(csv.reader(io.StringIO(text, newline="")))
+
+
+# The parameters -----------------------------------------------------------------------------------------------------
+
+Examples = dict[tuple[str, str], "tuple[str, Callable[[Row], bool]]"]
+
+WEB = "localhost:5000/acme/web:1.0"
+IMAGE_WEB = "acme/web:1.0, acme/web:latest, localhost:5000/acme/web:1.0"
+EXAMPLES: Examples = {
+    ("children", "image"): ("debian:12", lambda row: row["image"] == "debian:12"),
+    ("containers", "container"): ("front", lambda row: row["name"] == "front"),
+    ("containers", "state"): ("exited", lambda row: row["name"] in {"failed", "survivor", "inside"}),
+    ("dirs", "dir"): ("dir:app@web-1", lambda row: row["cache_id"] == "dir:app@web-1"),
+    ("dirs", "role"): ("orphan", lambda row: row["cache_id"] in {"dir:orphan@db-1", "dir:orphan-above@db-1"}),
+    ("history", "image"): ("empty:1", lambda row: row["image"] == "empty:1"),
+    ("image-layers", "image"): (WEB, lambda row: row["image"] == IMAGE_WEB),
+    ("images", "image"): ("acme/web", lambda row: row["image_id"] == "image:web"),
+    ("layer-images", "layer"): ("chain:app", lambda row: row["chain_id"] == "chain:app"),
+    ("layers", "layer"): ("diff:app", lambda row: row["chain_id"] in {"chain:app", "diff:app"}),
+    ("lineage", "image"): ("acme/web:debug", lambda row: row["image"] == "acme/web:debug"),
+    ("links", "link"): ("link:app@web-1", lambda row: row["link"] == "link:app@web-1"),
+    ("problems", "code"): ("stale-mount", lambda row: row["code"] == "stale-mount"),
+    ("problems", "severity"): ("error", lambda row: row["severity"] == "error"),
+    ("shared-layers", "image"): ("debian:12", lambda row: row["chain_id"] == "diff:base"),
+    ("snapshots", "host"): ("web-1", lambda row: row["host"] == "web-1"),
+}
+"""For each parameter of each query a value, by name, and which rows of the whole answer are then the answer."""
+
+
+def test_every_parameter_has_an_example() -> None:
+    """No parameter goes untested."""
+    declared = {(name, param) for name in QUERIES for param in catalog.load(name).params}
+
+    assert declared == set(EXAMPLES)
+
+
+@pytest.mark.parametrize(("name", "param"), EXAMPLES)
+def test_parameter(store: Exhibits, connection: sqlite3.Connection, name: str, param: str) -> None:
+    """A parameter leaves the rows it means, and changes nothing in them."""
+    value, wanted = EXAMPLES[name, param]
+    ids = {given: id_ for id_, given in store.names.items()}
+    rows = ask(connection, name, **{param: ids.get(value, value)})
+    named = [{column: store.named(cell) for column, cell in row.items()} for row in rows]
+    whole = [{column: store.named(cell) for column, cell in row.items()} for row in ask(connection, name)]
+
+    assert [row for row in whole if wanted(row)] == named
+    assert 0 < len(named) < len(whole)
+
+
+def test_a_name_is_not_taken_for_the_beginning_of_an_id(tmp_path: Path) -> None:
+    """A container may be called like the beginning of another's id; its name means itself."""
+    root = exhibits.DataRoot(tmp_path / "docker")
+    image = root.image(root.layer(metadata_only=True), ["a:1"])
+    root.container(image, name="db", container_id="a" * 64)
+    root.container(image, name="other", container_id="db" * 32)
+    path = str(tmp_path / "one.db")
+    exhibits.scan_into(path, root.path, exhibits.DB, None)
+
+    with database.reading(path) as connection:
+        assert ["db"] == [row["name"] for row in ask(connection, "containers", container="db")]
