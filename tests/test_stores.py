@@ -114,6 +114,16 @@ def test_driver_that_is_unknown(tmp_path: Path) -> None:
     assert table(scanned(root), "s.driver, i.os", "snapshots s JOIN images i USING (snapshot_id)") == [("newfs", "linux")]
 
 
+def test_directories_without_metadata(world: World) -> None:
+    """A root of which only the driver's folder was kept is still a store; what lacks is a problem each."""
+    for name in ("image", "containers", "volumes"):
+        shutil.rmtree(world.root.file(name))
+    connection = scanned(world.root)
+    assert table(connection, "driver", "snapshots") == [("overlay2",)]
+    assert problems(connection, "missing") == [("image", None), ("containers", None)]
+    assert len(table(connection, "cache_id", "overlay_dirs WHERE role = 'unknown'")) == 7
+
+
 def test_two_drivers(tmp_path: Path) -> None:
     """Each driver is a snapshot of its own, with the containers that were made under it; volumes are told once."""
     old, new = DataRoot(tmp_path, "aufs", seed=2), DataRoot(tmp_path, "overlay2")
@@ -137,7 +147,7 @@ def test_userns_roots(tmp_path: Path) -> None:
     connection = scanned(tmp_path)
     roots = ["", "/100000.65536", "/231072.231072"]
     assert table(connection, "root", "snapshots") == [(f"{tmp_path}{root}",) for root in roots]
-    joined = "containers c JOIN image_refs r USING (snapshot_id)"
+    joined = "containers c JOIN image_refs r USING (snapshot_id) ORDER BY snapshot_id"
     assert table(connection, "c.name, r.ref", joined) == [("a", "a:1"), ("c", "c:1"), ("b", "b:1")]
 
 
@@ -212,6 +222,9 @@ def test_what_is_no_store(tmp_path: Path) -> None:
     """A folder without a store, a file and nothing at all are refused, each with its reason."""
     (tmp_path / "file").touch()
     (tmp_path / "empty").mkdir()
+    (tmp_path / "etc/zfs").mkdir(parents=True)
+    (tmp_path / "etc/containers").mkdir(parents=True)
+    assert not_a_store(tmp_path / "etc").startswith(f"{tmp_path}/etc: no container store: it has no")
     assert not_a_store(tmp_path / "empty").startswith(f"{tmp_path}/empty: no container store: it has no")
     assert not_a_store(tmp_path / "none") == f"{tmp_path}/none: no such folder; name the data root, such as /var/lib/docker"
     assert not_a_store(tmp_path / "file") == f"{tmp_path}/file: not a folder; name the data root, such as /var/lib/docker"

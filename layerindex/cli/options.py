@@ -68,7 +68,14 @@ def snapshots(command: Command) -> Command:
 def output(command: Command) -> Command:
     """Add --format and --no-trunc, which arrive as one `Output`."""
 
-    @click.option("--format", "format_", type=click.Choice(list(render.FORMATS)), default="table", show_default=True)
+    @click.option(
+        "--format",
+        "format_",
+        type=click.Choice(list(render.FORMATS)),
+        default="table",
+        show_default=True,
+        help="How the answer is written.",
+    )
     @click.option("--no-trunc", is_flag=True, help="Show whole ids, whole texts and exact bytes in tables.")
     @functools.wraps(command)
     def wrapped(*args: Any, format_: str, no_trunc: bool, **options: Any) -> Any:  # noqa: ANN401

@@ -102,7 +102,7 @@ def _resolved(connection: sqlite3.Connection, question: Question) -> dict[str, s
 
 def explain(canned: catalog.Query) -> str:
     """Return what a canned query answers, its parameters and its columns."""
-    lines = [f"Usage: layerindex query {canned.name} [-p KEY=VALUE]...", "", f"  {canned.title}", ""]
+    lines = [f"Usage: layerindex query {canned.name} [-p KEY=VALUE]...", "", f"  {canned.title}", "", ""]
     formatter = click.HelpFormatter(width=100)
     with formatter.indentation():
         formatter.write_text(canned.description)

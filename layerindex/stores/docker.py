@@ -57,8 +57,15 @@ REMAPPED = re.compile(r"\d+\.\d+")
 
 
 def drivers(root: Folder) -> list[str]:
-    """Return the drivers that left something under a root, in the engine's order of preference."""
-    found = [name for name in KNOWN if root.has_folder(name)]
+    """Return the drivers that left something under a root, in the engine's order of preference.
+
+    A folder of a driver's name proves nothing alone: /etc/zfs is none, nor is image/overlay2.
+    """
+    found = [
+        name
+        for name in KNOWN
+        if root.has_folder(name) and (root.has_folder("image") or (name in READABLE and root.exists(name, "l")))
+    ]
     try:
         with root.folder("image") as image:
             found += [

@@ -1,0 +1,66 @@
+"""The README is run: every block of output in it is what the program prints, and its commands are the ones CI uses."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+
+from layerindex import catalog
+from layerindex.cli import COMMANDS, group
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+BLOCK = re.compile(r"(<!-- run: (layerindex .*?) -->\n```\n)(.*?)(```\n)", re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Give the database of `layerindex demo`."""
+    folder = tmp_path_factory.mktemp("demo")
+    result = CliRunner().invoke(group, ["demo", str(folder)])
+    assert 0 == result.exit_code, result.output
+    assert "acme/web:1.0" in result.stdout
+    yield folder / "layerindex.db"
+
+
+def _printed(command: str, database: Path) -> str:
+    words = shlex.split(command)[1:]
+    result = CliRunner(env={"LAYERINDEX_DB": str(database)}).invoke(group, words)
+    assert 0 == result.exit_code, f"{command}: {result.output}"
+    return "".join(f"{line.rstrip()}\n" for line in result.stdout.splitlines())
+
+
+def test_blocks_are_what_the_program_prints(demo: Path) -> None:
+    """Each block of the README is the output of the command in the comment above it."""
+    text = README.read_text(encoding="utf-8")
+    assert BLOCK.search(text)
+    expected = BLOCK.sub(lambda match: match[1] + _printed(match[2], demo) + match[4], text)
+    if os.environ.get("LAYERINDEX_REWRITE_GOLDEN"):
+        README.write_text(expected, encoding="utf-8")
+
+    assert expected == README.read_text(encoding="utf-8")
+
+
+def test_questions_are_answered(demo: Path) -> None:
+    """Each command of the table of questions runs."""
+    questions = [line for line in README.read_text(encoding="utf-8").splitlines() if line.startswith("| ") and "`layer" in line]
+    assert 10 == len(questions)
+    for line in questions:
+        for command in re.findall(r"`(layerindex query [^`]*)`", line.rpartition("|")[0].rpartition("| ")[2]):
+            _printed(command, demo)
+
+
+def test_commands_and_queries_are_documented() -> None:
+    """The README names every command and every canned query."""
+    text = README.read_text(encoding="utf-8")
+
+    assert [] == [name for name in COMMANDS if f"layerindex {name}" not in text]
+    assert [] == [name for name in catalog.names() if name not in text]
