@@ -1,4 +1,4 @@
-"""The canned queries: `.sql` files that run as they stand in any sqlite3 shell and say in their header what they answer.
+"""The canned queries: `.sql` files that run as they stand in any sqlite3 shell, with a header that explains them.
 
 The header is TOML in the leading comment lines: `title`, `description`, `[params]` and `[columns]`. A parameter that is
 not bound is NULL, in the shell too, so each query holds its own defaults; the header repeats them for the reader.

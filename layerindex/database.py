@@ -69,7 +69,7 @@ def reading(path: str) -> Iterator[sqlite3.Connection]:
     """
     if not os.path.exists(path):
         raise NoDatabaseError(path)
-    _recover(path)
+    recover(path)
     connection = connect(path, "ro", timeout=5)
     try:
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
@@ -83,7 +83,7 @@ def reading(path: str) -> Iterator[sqlite3.Connection]:
         connection.close()
 
 
-def _recover(path: str) -> None:
+def recover(path: str) -> None:
     """Let SQLite roll back what a killed scan left: a read-only connection cannot, and would refuse the file."""
     if os.path.exists(f"{path}-journal"):
         with suppress(DatabaseError, sqlite3.Error):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from typing import TYPE_CHECKING
 
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -11,13 +12,15 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.util import CommandError
 from sqlalchemy import create_engine, event
-from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from layerindex import database
 from layerindex.errors import DatabaseError
 from layerindex.schema import VIEWS, metadata
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection, Engine
 
 
 def folder() -> str:
@@ -37,7 +40,9 @@ def config(connection: Connection) -> Config:
 
 def engine(path: str, mode: str) -> Engine:
     """Return an engine whose transactions are SQLite's own, so that changes of the schema are part of them."""
-    made = create_engine("sqlite://", creator=lambda: database.connect(path, mode, database.PATIENCE), poolclass=NullPool)
+    made = create_engine(
+        "sqlite://", creator=lambda: database.connect(path, mode, database.PATIENCE), poolclass=NullPool
+    )
     begin = "BEGIN" if mode == "ro" else "BEGIN IMMEDIATE"
     event.listen(made, "begin", lambda connection: connection.exec_driver_sql(begin))
     return made
@@ -66,9 +71,7 @@ def differences(path: str) -> list[str]:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         found = [str(difference) for difference in compare_metadata(context, metadata)]
         sql = "SELECT name, sql FROM sqlite_schema WHERE type = 'view'"
-        views = {name: text for name, text in connection.exec_driver_sql(sql)}
+        views: dict[str, str] = dict(connection.exec_driver_sql(sql).tuples().all())
     expected = {view.name: view.ddl for view in VIEWS}
-    for name in sorted(views.keys() | expected.keys()):
-        if views.get(name) != expected.get(name):
-            found.append(f"view {name} differs")
-    return found
+    names = sorted(views.keys() | expected.keys())
+    return found + [f"view {name} differs" for name in names if views.get(name) != expected.get(name)]

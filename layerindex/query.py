@@ -44,7 +44,9 @@ def run(connection: sqlite3.Connection, sql: str, params: Mapping[str, Any], tim
 
 def _rows(cursor: sqlite3.Cursor, timeout: float | None) -> Iterator[tuple[Any, ...]]:
     try:
-        yield from cursor
+        # Not `yield from`: that closes the cursor of a reader who had enough, when the database is closed already.
+        for row in cursor:  # noqa: UP028
+            yield row
     except sqlite3.Error as error:
         raise _refused(error, timeout) from error
 
@@ -73,6 +75,12 @@ def select_snapshots(connection: sqlite3.Connection, hosts: Sequence[str], refer
     # The TEMP schema is in memory and belongs to this connection; the database file stays as it is.
     connection.execute("CREATE TEMP TABLE selected_snapshots (snapshot_id INTEGER PRIMARY KEY)")
     connection.executemany("INSERT INTO temp.selected_snapshots VALUES (?)", [(number,) for number in sorted(chosen)])
+    # A view in the file sees only what is in the file: those that stand on the choice are made again beside it.
+    views = connection.execute(
+        "SELECT sql FROM sqlite_schema WHERE type = 'view' AND name LIKE 'current\\_%' ESCAPE '\\'"
+    )
+    for (sql,) in views.fetchall():
+        connection.execute(sql.replace("CREATE VIEW", "CREATE TEMP VIEW", 1))
 
 
 def _snapshots(connection: sqlite3.Connection, reference: str) -> set[int]:

@@ -1,7 +1,7 @@
 """Output formats: each turns a result into lines of text.
 
-People get Docker's manners: upper-case heads, 12-character ids, kB MB GB, control characters escaped. Machines get whole
-ids and integers.
+People get Docker's manners: upper-case heads, 12-character ids, kB MB GB, control characters escaped. Machines get
+whole ids and integers.
 """
 
 from __future__ import annotations
@@ -28,13 +28,11 @@ WIDTH = 60
 
 def human_bytes(size: float) -> str:
     """Return a size as Docker prints it: decimal units, up to four digits."""
-    for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
-        if abs(size) < 1000:
-            break
+    units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"]
+    while abs(size) >= 1000 and len(units) > 1:
         size /= 1000
-    else:
-        unit = "EB"
-    return f"{size:.4g}{unit}"
+        units.pop(0)
+    return f"{size:.4g}{units[0]}"
 
 
 def for_people(column: str, value: Any, *, trunc: bool) -> str:  # noqa: ANN401 - any SQLite value

@@ -1,7 +1,7 @@
 """The database's tables and views: one sentence for each table and column, written here and nowhere else.
 
-`layerindex/schema.sql` is this module compiled (`python -m tools.freeze_schema`): a new database is made from it, so that
-a first scan does not wait for SQLAlchemy. `migrations/` carries older databases forward. What changes here needs a
+`layerindex/schema.sql` is this module compiled (`python -m tools.freeze_schema`): a new database is made from it, so
+that a first scan does not wait for SQLAlchemy. `migrations/` carries older databases forward. What changes here needs a
 revision there and the file made anew; tests hold all three equal.
 
 Not in DESIGN's list and why: `unfinished_layers` (what moby left half written or half removed), `container_volumes`
@@ -516,4 +516,6 @@ def statements() -> Iterator[str]:
 
 def script() -> str:
     """Return the text of `schema.sql`."""
-    return "-- Made by tools/freeze_schema.py from layerindex/schema.py.\n" + "".join(f"{each};\n" for each in statements())
+    return "-- Made by tools/freeze_schema.py from layerindex/schema.py.\n" + "".join(
+        f"{each};\n" for each in statements()
+    )

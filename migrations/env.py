@@ -1,4 +1,4 @@
-"""Run revisions over the connection that the program hands in; over a scratch file for a developer's `alembic` command."""
+"""Run revisions over the connection that the program hands in, or a scratch file for a developer."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from hypothesis import settings
@@ -143,7 +143,7 @@ def problems(connection: sqlite3.Connection, code: str) -> list[tuple[str, str |
     return list(connection.execute(query, (code,)))
 
 
-def table(connection: sqlite3.Connection, columns: str, name: str) -> list[tuple[object, ...]]:
+def table(connection: sqlite3.Connection, columns: str, name: str) -> list[Any]:
     """Return some columns of a table in the order of its key."""
     return list(connection.execute(f"SELECT {columns} FROM {name}"))
 

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layerindex.stores import ids
@@ -127,7 +127,7 @@ def test_zero_times_are_none(lasting: World) -> None:
 
 
 def test_image_without_rootfs(lasting: World) -> None:
-    """moby refuses an image without rootfs: a problem, and no image; its names then lead nowhere."""
+    """Moby refuses an image without rootfs: a problem, and no image; its names then lead nowhere."""
     config = {key: value for key, value in json.loads(lasting.image.config).items() if key != "rootfs"}
     connection = with_content(lasting, "image config", json.dumps(config).encode())
     assert codes(connection) >= {"bad-value", "missing-image"}
@@ -147,7 +147,15 @@ def test_reference_under_two_repositories(lasting: World) -> None:
 def test_odd_references(lasting: World) -> None:
     """Names an engine would never write are kept as they are; ids that are none are problems."""
     image = lasting.image.image_id
-    names = {"": image, ":": image, "@": image, "a\nb:1": image, "\x00:1": image, "x:1": "sha256:../../etc", "y:1": None}
+    names = {
+        "": image,
+        ":": image,
+        "@": image,
+        "a\nb:1": image,
+        "\x00:1": image,
+        "x:1": "sha256:../../etc",
+        "y:1": None,
+    }
     content = json.dumps({"Repositories": {"": names, "z": None}}).encode()
     connection = with_content(lasting, "repositories.json", content)
     assert [subject for _, subject in problems(connection, "bad-value")] == ["x:1", "y:1"]
@@ -188,6 +196,7 @@ def placed(document: object, place: tuple[Any, ...], value: object) -> object:
 
 
 @pytest.mark.parametrize("file", FILES)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_any_value_anywhere(lasting: World, file: str, data: st.DataObject) -> None:
     """Whatever value stands at whichever key, the scan comes to its end and what is not JSON's is text."""

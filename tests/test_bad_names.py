@@ -131,7 +131,12 @@ def test_mounts(world: World) -> None:
 
 def test_nested_mounts(world: World) -> None:
     """Docker 28 makes a folder of each part of an image mount's name: each layer has its whole name, to a depth."""
-    names = [f"{'c' * 64}-registry:5000/team/app", f"{'c' * 64}-registry:5000/team", "\udcff/\\xff/\\\\x", "d/" * 40 + "d"]
+    names = [
+        f"{'c' * 64}-registry:5000/team/app",
+        f"{'c' * 64}-registry:5000/team",
+        "\udcff/\\xff/\\\\x",
+        "d/" * 40 + "d",
+    ]
     mounts = [world.root.mount(name, parent=world.top, init=False) for name in names[1::-1]]
     mounts += [world.root.mount(name, init=False) for name in names[2:]]
     connection = scanned(world.root)

@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
@@ -14,21 +13,18 @@ from click.testing import CliRunner
 from layerindex import catalog
 from layerindex.cli import COMMANDS, group
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 README = Path(__file__).resolve().parents[1] / "README.md"
 BLOCK = re.compile(r"(<!-- run: (layerindex .*?) -->\n```\n)(.*?)(```\n)", re.DOTALL)
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give the database of `layerindex demo`."""
     folder = tmp_path_factory.mktemp("demo")
     result = CliRunner().invoke(group, ["demo", str(folder)])
     assert 0 == result.exit_code, result.output
     assert "acme/web:1.0" in result.stdout
-    yield folder / "layerindex.db"
+    return folder / "layerindex.db"
 
 
 def _printed(command: str, database: Path) -> str:
@@ -51,7 +47,9 @@ def test_blocks_are_what_the_program_prints(demo: Path) -> None:
 
 def test_questions_are_answered(demo: Path) -> None:
     """Each command of the table of questions runs."""
-    questions = [line for line in README.read_text(encoding="utf-8").splitlines() if line.startswith("| ") and "`layer" in line]
+    questions = [
+        line for line in README.read_text(encoding="utf-8").splitlines() if line.startswith("| ") and "`layer" in line
+    ]
     assert 10 == len(questions)
     for line in questions:
         for command in re.findall(r"`(layerindex query [^`]*)`", line.rpartition("|")[0].rpartition("| ")[2]):

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from layerindex.names import as_bytes, as_text, listed, on_disk, printable
 
 # Bytes that meet the escapes' own letters far more often than chance would.
-PIECES = st.sampled_from([b"\\", b"\\\\", b"x", b"\\x", b"ff", b"\\xff", b"\\x7f", b"\xff", b"\xc3\xa9", b"a", b"\n", b"\x1b"])
+PIECES = st.sampled_from(
+    [b"\\", b"\\\\", b"x", b"\\x", b"ff", b"\\xff", b"\\x7f", b"\xff", b"\xc3\xa9", b"a", b"\n", b"\x1b"]
+)
 NAMES = st.binary(max_size=12) | st.lists(PIECES, max_size=8).map(b"".join)
 
 

@@ -51,7 +51,7 @@ def run(*arguments: str | Path, stdin: str | bytes | None = None) -> Result:
 def answer(path: str | Path, *arguments: str, stdin: str | bytes | None = None) -> str:
     """Return what a query prints, when all is well."""
     result = run("query", "--db", path, *arguments, stdin=stdin)
-    assert ("", 0) == (result.stderr, result.exit_code)
+    assert (None, "", 0) == (result.exception, result.stderr, result.exit_code)
     return result.stdout
 
 
@@ -174,29 +174,29 @@ def test_help_without_a_name(tmp_path: Path) -> None:
         (["images", "-p", "=x"], "-p takes KEY=VALUE, not '=x'"),
         (["images", "--sql", "SELECT 1"], "give a NAME or --sql, not both"),
         (["images", "-p", "image=debain"], "no image 'debain' in the selected snapshots (did you mean debian:12?)"),
-        (["images", "-p", "image=00"], "no image '00' in the selected snapshots"),
+        (["images", "-p", "image=000000"], "no image '000000' in the selected snapshots"),
         (["containers", "-p", "container=frond"], "no container 'frond' in the selected snapshots (did you mean front?)"),
         (
             ["layers", "-p", "layer=zz"],
             "no layer 'zz' in the selected snapshots: no chain_id, diff_id or cache-id begins with it",
         ),
-        (["images", "--host", "web1"], "no host 'web1' (did you mean web-1?); the database has db-1, web-1"),
+        (["images", "--host", "web1"], "no host 'web1' (did you mean web-1 or db-1?); the database has db-1, web-1"),
         (["images", "--host", "\udcff"], "no host '\\\\xff'; the database has db-1, web-1"),
         (["images", "--snapshot", "9"], "no snapshot 9; `layerindex query snapshots` lists them"),
         (["images", "--snapshot", "9" * 30], f"no host '{'9' * 30}'; the database has db-1, web-1"),
         (["images", "--snapshot", "web-1~2"], "host 'web-1' has no snapshot 2 before its newest"),
-        (["images", "--snapshot", "web-1~x"], "no host 'web-1~x' (did you mean web-1?); the database has db-1, web-1"),
+        (["images", "--snapshot", "web-1~x"], "no host 'web-1~x' (did you mean web-1 or db-1?); the database has db-1, web-1"),
         (["images", "--format", "xml"], "Invalid value for '--format': 'xml' is not one of 'table', 'csv', 'tsv', 'json', "
          "'jsonl', 'markdown'."),
         (["images", "--timeout", "0"], "Invalid value for '--timeout': 0.0 is not in the range x>0."),
         (["images", "--timeout", "soon"], "Invalid value for '--timeout': 'soon' is not a valid float range."),
         (["images", "more"], "Got unexpected extra argument (more)"),
-        (["--colour"], "No such option: --colour"),
+        (["--colour"], "No such option '--colour'."),
     ],
 )  # fmt: skip
 def test_what_cannot_be_asked(store: Exhibits, arguments: list[str], sentence: str) -> None:
     """A question that cannot be is refused with a sentence, near words where there are some, and exit status 2."""
-    assert sentence == refusal(store.path, *arguments, status=2).removesuffix(" (Possible options: --db)")
+    assert sentence == refusal(store.path, *arguments, status=2)
 
 
 @pytest.mark.parametrize("word", ["x", "", "1.5", "--5", "1_000", "٣", "9" * 19, "0x10"])
@@ -328,12 +328,12 @@ UNION ALL SELECT 5, '', 999
 
 FORMATS = {
     "table": """\
-N|O    TEXT                     SIZE
-1      tab\\tand\\nnewline    1.235MB
--2     say "hi", a | b           -5B
+N|O    TEXT                  SIZE
+1      tab\\tand\\nnewline  1.235MB
+-2     say "hi", a | b        -5B
 3      \\x1b[31mred\\r
-       00ff                       0B
-5                               999B
+       00ff                    0B
+5                            999B
 """,
     "csv": 'n|o,text,size\n1,"tab\tand\nnewline",1234567\n-2,"say ""hi"", a | b",-5\n3,"\x1b[31mred\r",\n,00ff,0\n5,,999\n',
     "tsv": 'n|o\ttext\tsize\n1\t"tab\tand\nnewline"\t1234567\n-2\t"say ""hi"", a | b"\t-5\n3\t"\x1b[31mred\r"\t\n\t00ff\t0\n'
@@ -354,20 +354,20 @@ N|O    TEXT                     SIZE
 {"n|o":5,"text":"","size":999}
 """,
     "markdown": """\
-| n\\|o   | text                | size    |
-|--------|---------------------|---------|
-| 1      | tab\\tand\\nnewline   | 1.235MB |
-| -2     | say "hi", a \\| b    | -5B     |
-| 3      | \\x1b[31mred\\r       |         |
-|        | 00ff                | 0B      |
-| 5      |                     | 999B    |
+| n\\|o   | text              | size    |
+|--------|-------------------|---------|
+| 1      | tab\\tand\\nnewline | 1.235MB |
+| -2     | say "hi", a \\| b  | -5B     |
+| 3      | \\x1b[31mred\\r     |         |
+|        | 00ff              | 0B      |
+| 5      |                   | 999B    |
 """,
 }
 """That answer in each format."""
 
 
 def printed(text: str) -> str:
-    """Return printed text as it was, where click's runner made one kind of line's end of all."""
+    """Return text without the spaces that pad the last column of a table."""
     return "\n".join(line.rstrip(" ") for line in text.split("\n"))
 
 
@@ -485,8 +485,8 @@ ATTEMPTS = {
     "ALTER TABLE hosts ADD COLUMN x": REFUSED,
     "CREATE TRIGGER t AFTER INSERT ON hosts BEGIN SELECT 1; END": REFUSED,
     "CREATE VIRTUAL TABLE v USING fts5 (a)": REFUSED,
-    "BEGIN IMMEDIATE": REFUSED,
-    "BEGIN EXCLUSIVE": REFUSED,
+    "BEGIN IMMEDIATE": None,
+    "BEGIN EXCLUSIVE": None,
     "ATTACH 'other.db' AS other": REFUSED,
     "ATTACH 'file:other.db?mode=rwc' AS other": REFUSED,
     "ATTACH ':memory:' AS other": REFUSED,
@@ -504,7 +504,7 @@ ATTEMPTS = {
     "PRAGMA user_version = 9": REFUSED,
     "PRAGMA application_id = 9": REFUSED,
     "PRAGMA wal_checkpoint(TRUNCATE)": None,
-    "PRAGMA incremental_vacuum": None,
+    "PRAGMA incremental_vacuum": REFUSED,
     "PRAGMA optimize": None,
     "PRAGMA temp_store_directory = '.'": None,
     "SELECT load_extension('other')": "SQLite says: not authorized",
@@ -536,7 +536,7 @@ def test_can_only_read_with_several_statements(copy: Path, monkeypatch: pytest.M
     before = copy.read_bytes()
     with database.reading(copy.name) as connection:
         for sql, sentence in ATTEMPTS.items():
-            if sentence is None:
+            if sentence is None and not sql.startswith("BEGIN"):
                 connection.execute(sql).fetchall()
         for sql, sentence in ATTEMPTS.items():
             if sentence is not None:
@@ -713,7 +713,8 @@ def test_closed_pipe(store: Exhibits, format_: str) -> None:
     """A reader that has enough ends the program without a word."""
     sql = "WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 100000) SELECT x FROM c"
     command = [sys.executable, "-m", "layerindex", "query", "--db", store.path, "--sql", sql, "--format", format_]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    buffered = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=buffered) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         first = process.stdout.readline()

@@ -36,7 +36,8 @@ def test_root_that_daemon_json_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"data-root": "relative"}, {"data-root": 7}, {"data-root": ""}, [], "", "{", "[" * 100_000, "\udcff"]
+    "settings",
+    [{}, {"data-root": "relative"}, {"data-root": 7}, {"data-root": ""}, [], "", "{", "[" * 100_000, "\udcff"],
 )
 def test_daemon_json_that_names_none(tmp_path: Path, settings: object) -> None:
     """Without a usable word in daemon.json the data root is the engine's default."""
@@ -111,7 +112,9 @@ def test_driver_that_is_unknown(tmp_path: Path) -> None:
     """A driver that did not exist when this was written is found by its image metadata."""
     root = DataRoot(tmp_path, "newfs")
     root.image(root.layer(), ["a:1"])
-    assert table(scanned(root), "s.driver, i.os", "snapshots s JOIN images i USING (snapshot_id)") == [("newfs", "linux")]
+    assert table(scanned(root), "s.driver, i.os", "snapshots s JOIN images i USING (snapshot_id)") == [
+        ("newfs", "linux")
+    ]
 
 
 def test_directories_without_metadata(world: World) -> None:
@@ -226,8 +229,13 @@ def test_what_is_no_store(tmp_path: Path) -> None:
     (tmp_path / "etc/containers").mkdir(parents=True)
     assert not_a_store(tmp_path / "etc").startswith(f"{tmp_path}/etc: no container store: it has no")
     assert not_a_store(tmp_path / "empty").startswith(f"{tmp_path}/empty: no container store: it has no")
-    assert not_a_store(tmp_path / "none") == f"{tmp_path}/none: no such folder; name the data root, such as /var/lib/docker"
-    assert not_a_store(tmp_path / "file") == f"{tmp_path}/file: not a folder; name the data root, such as /var/lib/docker"
+    assert (
+        not_a_store(tmp_path / "none")
+        == f"{tmp_path}/none: no such folder; name the data root, such as /var/lib/docker"
+    )
+    assert (
+        not_a_store(tmp_path / "file") == f"{tmp_path}/file: not a folder; name the data root, such as /var/lib/docker"
+    )
 
 
 def test_store_nearby(tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 
     python -m tools.bench_metadata [FOLDER]
 
-FOLDER keeps the store between runs: ext4 is slow to make one where another was just deleted. Prints medians of five runs
-of each, one after the other, warm caches, whole processes.
+FOLDER keeps the store between runs: ext4 is slow to make one where another was just deleted. Prints medians of five
+runs of each, one after the other, warm caches, whole processes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The command line: parse, call, render. Each command is imported when it is called, so that a small query starts fast."""
+"""The command line: parse, call, render. A command is imported when it is called, so that a small query starts fast."""
 
 from __future__ import annotations
 
@@ -19,6 +19,14 @@ COMMANDS = {
     "demo": "Unpack a small data root, scan it and query it.",
 }
 """What `layerindex --help` lists: a module of this package for each, and what it does."""
+
+
+class _Failure(click.ClickException):
+    """One of our errors, as click prints it."""
+
+    def __init__(self, error: LayerindexError) -> None:
+        super().__init__(str(error))
+        self.exit_code = error.exit_status  # type: ignore[misc]  # click declares it for the class, reads it from self
 
 
 class Commands(click.Group):
@@ -45,9 +53,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except LayerindexError as error:
-            failure = click.ClickException(str(error))
-            failure.exit_code = error.exit_status
-            raise failure from error
+            raise _Failure(error) from error
 
 
 EPILOG = """\b
@@ -59,7 +65,7 @@ DOCKER_HOST is never used: layerindex reads disks and asks no daemon.
 """
 
 
-@click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="layerindex")
 def group() -> None:
     """Say what is in a container host's layer store: offline, read-only, in one SQLite file."""

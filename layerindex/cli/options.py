@@ -48,7 +48,8 @@ class Output(NamedTuple):
     def write(self, result: query.Result) -> None:
         """Write an answer to standard output as it is read from the database."""
         for line in render.FORMATS[self.format](result, trunc=self.trunc):
-            click.echo(line)
+            # "color": what looks like a colour in the data of machine formats stays; tables have none.
+            click.echo(line, color=True)
 
 
 def snapshots(command: Command) -> Command:
@@ -56,7 +57,11 @@ def snapshots(command: Command) -> Command:
 
     @click.option("--host", "hosts", multiple=True, metavar="HOST", help="Ask about this host only; may be repeated.")
     @click.option(
-        "--snapshot", "references", multiple=True, metavar="REF", help="A snapshot's number, HOST, or HOST~1 for the one before."
+        "--snapshot",
+        "references",
+        multiple=True,
+        metavar="REF",
+        help="A snapshot's number, HOST, or HOST~1 for the one before.",
     )
     @functools.wraps(command)
     def wrapped(*args: Any, hosts: tuple[str, ...], references: tuple[str, ...], **options: Any) -> Any:  # noqa: ANN401

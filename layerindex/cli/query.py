@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from layerindex import catalog, database, query, render
+from layerindex import catalog, database, query
 from layerindex.cli import options
 from layerindex.errors import UsageError
 from layerindex.names import typed
@@ -33,11 +34,13 @@ class Question(NamedTuple):
 @options.database
 @options.snapshots
 @options.output
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Stop a query that takes longer.")
+@click.option(
+    "--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Stop a query that takes longer."
+)
 @click.option("--show-sql", is_flag=True, help="Print the SQL instead of running it.")
 @click.option("-h", "--help", "help_", is_flag=True, help="Show this message, or with NAME what that query answers.")
 @click.pass_context
-def command(  # noqa: PLR0913 - one for each option
+def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
     ctx: click.Context,
     name: str | None,
     sql: str | None,
@@ -56,7 +59,8 @@ def command(  # noqa: PLR0913 - one for each option
     if help_:
         click.echo(explain(catalog.load(name)) if name and name != "-" else ctx.get_help())
     elif name is None and sql is None:
-        output.write(query.Result(["name", "title"], iter([(each, catalog.load(each).title) for each in catalog.names()])))
+        titles = [(each, catalog.load(each).title) for each in catalog.names()]
+        output.write(query.Result(["name", "title"], iter(titles)))
     else:
         question = _question(name, sql, words)
         if show_sql:
@@ -87,7 +91,7 @@ def _question(name: str | None, sql: str | None, words: tuple[str, ...]) -> Ques
 
 
 def _standard_input() -> str:
-    return typed(click.get_binary_stream("stdin").read(SQL_LIMIT).decode(errors="surrogateescape"))
+    return typed(sys.stdin.buffer.read(SQL_LIMIT).decode(errors="surrogateescape"))
 
 
 def _resolved(connection: sqlite3.Connection, question: Question) -> dict[str, str | int | None]:

@@ -26,11 +26,11 @@ def note(text: str) -> None:
 @click.option("--label", metavar="TEXT", help="A note to keep with the snapshot.")
 @click.option("--strict", is_flag=True, help="Exit with 3 when a problem of severity error was found.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr but errors.")
-def command(root: str | None, path: str, host: str | None, label: str | None, strict: bool, quiet: bool) -> None:  # noqa: PLR0913
+def command(root: str | None, path: str, host: str | None, label: str | None, strict: bool, quiet: bool) -> None:  # noqa: PLR0913, PLR0917 - click hands over one for each option
     """Index the store under ROOT into a database, without a daemon and without writing to the store.
 
-    ROOT is a Docker data root, by default the one that daemon.json names, else /var/lib/docker. Each storage driver in it,
-    and each <uid>.<gid> root of userns-remap, becomes a snapshot of its own, written whole or not at all.
+    ROOT is a Docker data root, by default the one that daemon.json names, else /var/lib/docker. Each storage driver in
+    it, and each <uid>.<gid> root of userns-remap, becomes a snapshot of its own, written whole or not at all.
     """
     say = (lambda _: None) if quiet else note
     root = root or stores.default_root(os.environ, root=os.geteuid() == 0)

@@ -13,7 +13,7 @@ from layerindex.errors import LayerindexError
 
 
 def unpack(folder: str) -> str:
-    """Unpack the demo data root below a folder and return its path; raises LayerindexError when it cannot be written."""
+    """Unpack the demo data root below a folder and return its path; raises LayerindexError where that fails."""
     root = os.path.join(folder, "docker")
     if os.path.lexists(root):
         raise LayerindexError(f"{root}: is there already; remove it, or name another folder")

@@ -490,7 +490,9 @@ class _Scan:
         for cache_id, owners in sorted(self.claims.owners.items()):
             layers = [owner for kind, owner in owners if kind == "layer"]
             if len(layers) > 1:
-                yield Damage("shared-cache-id", f"{self.driver}/{cache_id}", f"named by {', '.join(layers[:3])}", cache_id)
+                yield Damage(
+                    "shared-cache-id", f"{self.driver}/{cache_id}", f"named by {', '.join(layers[:3])}", cache_id
+                )
             if not self.root.exists(self.driver, cache_id):
                 missing += [(cache_id, kind, owner) for kind, owner in owners if kind not in ("removing", "writing")]
         if missing:
