@@ -71,7 +71,7 @@ def differences(path: str) -> list[str]:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         found = [str(difference) for difference in compare_metadata(context, metadata)]
         sql = "SELECT name, sql FROM sqlite_schema WHERE type = 'view'"
-        views: dict[str, str] = dict(connection.exec_driver_sql(sql).tuples().all())
+        views = {str(name): str(text) for name, text in connection.exec_driver_sql(sql)}
     expected = {view.name: view.ddl for view in VIEWS}
     names = sorted(views.keys() | expected.keys())
     return found + [f"view {name} differs" for name in names if views.get(name) != expected.get(name)]

@@ -5,28 +5,62 @@ from __future__ import annotations
 import os
 import re
 
-_LOOKS_ESCAPED = re.compile(r"\\x[89a-f][0-9a-f]")
+_LOOKS_ESCAPED = re.compile(rb"\\x[89a-f][0-9a-f]")
 _ESCAPED = re.compile(rb"\\(\\|x[89a-f][0-9a-f])")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 
-def as_text(name: bytes) -> str:
-    r"""Return a file name as text.
+def escape(name: bytes) -> tuple[str, bytes | None]:
+    r"""Return a file name as text, and its bytes where the text is not simply their decoding.
 
-    UTF-8 stands for itself. Otherwise each byte that is not UTF-8 becomes `\xNN` and each backslash is doubled; so is
-    the rare UTF-8 name that itself holds such a `\xNN`, so that no two names become equal.
+    Bytes that are not UTF-8 become `\xNN` and every backslash is doubled; so does the rare UTF-8 name that itself holds
+    such a `\xNN`, so that no two names become equal.
     """
-    try:
-        text = name.decode()
-    except UnicodeDecodeError:
-        return name.replace(b"\\", b"\\\\").decode(errors="backslashreplace")
-    return text.replace("\\", "\\\\") if "\\x" in text and _LOOKS_ESCAPED.search(text) else text
+    if not _LOOKS_ESCAPED.search(name):
+        try:
+            return name.decode(), None
+        except UnicodeDecodeError:
+            pass
+    return name.replace(b"\\", b"\\\\").decode(errors="backslashreplace"), name
+
+
+def escape_path(path: bytes) -> tuple[str, bytes | None]:
+    """Return the same for a path or a link's target, component by component."""
+    if b"\\" not in path:
+        try:
+            return path.decode(), None
+        except UnicodeDecodeError:
+            pass
+    parts = [escape(part) for part in path.split(b"/")]
+    return "/".join(text for text, _ in parts), path if any(raw is not None for _, raw in parts) else None
+
+
+def clean(name: bytes) -> list[bytes] | None:
+    """Return the components of a name below a layer's root, or None where it climbs out of it.
+
+    Lexical, like ``filepath.Clean`` in moby's ``vendor/github.com/moby/go-archive/archive.go`` (Unpack): no link is
+    looked at.
+    """
+    kept: list[bytes] = []
+    for part in name.split(b"/"):
+        if part == b"..":
+            if not kept:
+                return None
+            kept.pop()
+        elif part not in (b"", b"."):
+            kept.append(part)
+    return kept
+
+
+def as_text(name: bytes) -> str:
+    """Return a file name as text."""
+    return escape(name)[0]
 
 
 def as_bytes(text: str) -> bytes:
     """Return the bytes of a name that `as_text` made."""
     raw = text.encode()
-    if not _LOOKS_ESCAPED.search(text):
+    if not _LOOKS_ESCAPED.search(raw):
         return raw
     return _ESCAPED.sub(lambda match: b"\\" if match[1] == b"\\" else bytes([int(match[1][1:], 16)]), raw)
 

@@ -9,17 +9,22 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex import __version__
+from layerindex.listings.snapshot import Options, index_files
 from layerindex.names import listed
-from layerindex.records import TABLES, Problem, Record
+from layerindex.records import TABLES, Image, Problem, Record
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
 
+    from layerindex.listings.index import Progress
     from layerindex.stores import DockerStore
 
 BATCH = 2000
 """Records bound in one executemany: enough to hide its cost, few enough to keep memory flat."""
+
+LARGE = 100_000
+"""Characters of a config beyond which it does not wait for others: a hostile store may hold thousands of huge ones."""
 
 
 class Host(NamedTuple):
@@ -27,6 +32,13 @@ class Host(NamedTuple):
 
     name: str
     machine_id: str | None
+
+
+class Filing(NamedTuple):
+    """Under what a snapshot is filed."""
+
+    host: Host
+    label: str | None = None
 
 
 class Summary(NamedTuple):
@@ -51,11 +63,19 @@ def local_host(name: str | None) -> Host:
     return Host(listed(name or os.uname().nodename), machine_id)
 
 
-def scan(connection: sqlite3.Connection, store: DockerStore, host: Host, label: str | None) -> Summary:
+def scan(
+    connection: sqlite3.Connection,
+    store: DockerStore,
+    filed: Filing,
+    options: Options = Options(),  # noqa: B008 - immutable
+    progress: Progress | None = None,
+) -> Summary:
     """Write one store as a new snapshot into the open transaction and count what was found."""
-    snapshot_id = _begin(connection, store, host, label)
+    snapshot_id = _begin(connection, store, filed)
     summary = Summary(snapshot_id, Counter(), Counter(), Counter())
     _write(connection, store.records(), summary)
+    if options.files:
+        _write(connection, index_files(connection, snapshot_id, store, options, progress), summary)
     # Without statistics SQLite takes snapshot_id alone for a good key, and joins of a large store take minutes.
     connection.execute("PRAGMA analysis_limit = 1000")
     connection.execute("ANALYZE")
@@ -68,7 +88,8 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _begin(connection: sqlite3.Connection, store: DockerStore, host: Host, label: str | None) -> int:
+def _begin(connection: sqlite3.Connection, store: DockerStore, filed: Filing) -> int:
+    host = filed.host
     known = connection.execute("SELECT host_id FROM hosts WHERE name = ? AND machine_id IS ?", host).fetchone()
     if known is None:
         known = (connection.execute("INSERT INTO hosts (name, machine_id) VALUES (?, ?)", host).lastrowid,)
@@ -80,7 +101,7 @@ def _begin(connection: sqlite3.Connection, store: DockerStore, host: Host, label
         "root": listed(store.root),
         "driver": store.driver,
         "engine_id": store.engine_id(),
-        "label": None if label is None else listed(label),
+        "label": None if filed.label is None else listed(filed.label),
         "started_at": started,
         "finished_at": started,
         "status": "complete",
@@ -108,7 +129,7 @@ def _write(connection: sqlite3.Connection, records: Iterable[Record], summary: S
             batch.append((summary.rows["problems"], *record))
         else:
             batch.append(record)
-        if len(batch) == BATCH:
+        if len(batch) == BATCH or (isinstance(record, Image) and len(record.config) > LARGE):
             connection.executemany(inserts[kind], batch)
             batch.clear()
     for kind, batch in waiting.items():

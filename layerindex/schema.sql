@@ -1,4 +1,12 @@
 -- Made by tools/freeze_schema.py from layerindex/schema.py.
+CREATE TABLE directories ( /* The dictionary of directory paths, shared by all listings. */
+	directory_id INTEGER NOT NULL /* Number of the path in this database. */, 
+	path TEXT NOT NULL /* Path from the layer's root, which is /; bytes that are not UTF-8 as \xNN. */, 
+	path_raw BLOB /* The path's bytes where path is an escaped form; NULL else. */, 
+	PRIMARY KEY (directory_id), 
+	UNIQUE (path)
+)
+ STRICT;
 CREATE TABLE hosts ( /* A machine whose stores were scanned. */
 	host_id INTEGER NOT NULL /* Number of the host in this database. */, 
 	name TEXT NOT NULL /* Name given with --host, by default the machine's host name. */, 
@@ -15,39 +23,13 @@ CREATE TABLE listings ( /* The files of one layer or directory; a layer's listin
 	complete INTEGER NOT NULL /* 1 when everything was read, 0 when the source was damaged or unreadable in part. */, 
 	entry_count INTEGER NOT NULL /* How many entries it has. */, 
 	total_size INTEGER NOT NULL /* Sum of the sizes of its regular files. */, 
+	apparent_bytes INTEGER /* Sum of st_size of all but folders, each inode once, a symlink's target's length included. */, 
 	disk_bytes INTEGER /* 512 * st_blocks, each inode once; NULL for tar-split. */, 
 	PRIMARY KEY (listing_id)
 )
  STRICT;
 CREATE INDEX listings_diff ON listings (diff_id);
 CREATE INDEX listings_witness ON listings (witness);
-CREATE TABLE directories ( /* The dictionary of directory paths, shared by all listings. */
-	directory_id INTEGER NOT NULL /* Number of the path in this database. */, 
-	path TEXT NOT NULL /* Path from the layer's root, which is /; bytes that are not UTF-8 as \xNN. */, 
-	path_raw BLOB /* The path's bytes where path is an escaped form; NULL else. */, 
-	PRIMARY KEY (directory_id), 
-	UNIQUE (path)
-)
- STRICT;
-CREATE TABLE snapshots ( /* One store, at one host, at one time; written in one transaction and never edited. */
-	snapshot_id INTEGER NOT NULL /* Number of the snapshot in this database. */, 
-	uid TEXT NOT NULL /* Random hex that names the snapshot in every database it is copied to. */, 
-	host_id INTEGER NOT NULL /* The host that holds the store. */, 
-	store TEXT NOT NULL /* Kind of store: docker-overlay2, docker-fuse-overlayfs, docker-vfs … */, 
-	root TEXT NOT NULL /* Absolute path of the store's root where it was scanned, symlinks resolved. */, 
-	driver TEXT NOT NULL /* Storage driver as image/<driver>/ names it. */, 
-	engine_id TEXT /* What the root's engine-id file says (Docker 23 and later). */, 
-	label TEXT /* Text given with --label. */, 
-	started_at TEXT NOT NULL /* When the scan of this store began. */, 
-	finished_at TEXT NOT NULL /* When the scan of this store ended. */, 
-	status TEXT NOT NULL /* complete: every place was tried; what could not be read is in problems. */, 
-	tool_version TEXT NOT NULL /* Version of layerindex that wrote the snapshot. */, 
-	PRIMARY KEY (snapshot_id), 
-	UNIQUE (uid), 
-	FOREIGN KEY(host_id) REFERENCES hosts (host_id) ON DELETE CASCADE
-)
- STRICT;
-CREATE INDEX snapshots_host ON snapshots (host_id, store, root);
 CREATE TABLE entries ( /* One file or folder of a listing. */
 	listing_id INTEGER NOT NULL /* The listing it belongs to. */, 
 	directory_id INTEGER NOT NULL /* The directory it lies in. */, 
@@ -75,6 +57,144 @@ CREATE TABLE entries ( /* One file or folder of a listing. */
  WITHOUT ROWID,
  STRICT;
 CREATE INDEX entries_name ON entries (name);
+CREATE TABLE snapshots ( /* One store, at one host, at one time; written in one transaction and never edited. */
+	snapshot_id INTEGER NOT NULL /* Number of the snapshot in this database. */, 
+	uid TEXT NOT NULL /* Random hex that names the snapshot in every database it is copied to. */, 
+	host_id INTEGER NOT NULL /* The host that holds the store. */, 
+	store TEXT NOT NULL /* Kind of store: docker-overlay2, docker-fuse-overlayfs, docker-vfs … */, 
+	root TEXT NOT NULL /* Absolute path of the store's root where it was scanned, symlinks resolved. */, 
+	driver TEXT NOT NULL /* Storage driver as image/<driver>/ names it. */, 
+	engine_id TEXT /* What the root's engine-id file says (Docker 23 and later). */, 
+	label TEXT /* Text given with --label. */, 
+	started_at TEXT NOT NULL /* When the scan of this store began. */, 
+	finished_at TEXT NOT NULL /* When the scan of this store ended. */, 
+	status TEXT NOT NULL /* complete: every place was tried; what could not be read is in problems. */, 
+	tool_version TEXT NOT NULL /* Version of layerindex that wrote the snapshot. */, 
+	PRIMARY KEY (snapshot_id), 
+	UNIQUE (uid), 
+	FOREIGN KEY(host_id) REFERENCES hosts (host_id) ON DELETE CASCADE
+)
+ STRICT;
+CREATE INDEX snapshots_host ON snapshots (host_id, store, root);
+CREATE TABLE build_cache ( /* BuildKit's cache records. Empty: this version does not read buildkit/ yet, so see overlay_dirs.role unknown. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	record_id TEXT NOT NULL /* Id of the record. */, 
+	cache_id TEXT /* Directory that holds its data. */, 
+	parent_record_id TEXT /* Record it builds on. */, 
+	description TEXT /* What BuildKit says it is. */, 
+	record_type TEXT /* regular, internal, frontend, source.local, source.git.checkout or exec.cachemount. */, 
+	size INTEGER /* Bytes as BuildKit measured them; NULL when not measured. */, 
+	created_at TEXT /* When it was made. */, 
+	last_used_at TEXT /* When it was last used. */, 
+	usage_count INTEGER /* How often it was used. */, 
+	PRIMARY KEY (snapshot_id, record_id), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE TABLE container_volumes ( /* What is mounted into a container: volumes, binds, tmpfs, images. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	container_id TEXT NOT NULL /* The container. */, 
+	destination TEXT NOT NULL /* Path inside the container. */, 
+	type TEXT /* volume, bind, tmpfs, image … as saved. */, 
+	name TEXT /* Name of the volume; NULL for a bind. */, 
+	source TEXT /* Path on the original host. */, 
+	driver TEXT /* Volume driver. */, 
+	read_write INTEGER /* 1 when mounted for writing, 0 when read-only. */, 
+	PRIMARY KEY (snapshot_id, container_id, destination), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX container_volumes_name ON container_volumes (snapshot_id, name);
+CREATE TABLE containers ( /* A container, as its config.v2.json was last saved. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	container_id TEXT NOT NULL /* Container id, the directory's name. */, 
+	name TEXT /* Name without the leading slash. */, 
+	image_id TEXT /* The image it runs, which may have been removed. */, 
+	image_ref TEXT /* The image as the user named it, which may name another image by now. */, 
+	state TEXT /* running, paused, restarting, removing, dead, created or exited, as saved; unknown if unreadable. */, 
+	created_at TEXT /* When it was created. */, 
+	started_at TEXT /* When it last started; NULL for never. */, 
+	finished_at TEXT /* When it last ended; NULL for never. */, 
+	exit_code INTEGER /* Exit code of its last run. */, 
+	driver TEXT /* Storage driver it was made with. */, 
+	mount_id TEXT /* Directory of its writable layer, from layerdb/mounts. */, 
+	log_driver TEXT /* Logging driver, from hostconfig.json. */, 
+	log_path TEXT /* Log file as the engine named it on the original host. */, 
+	log_bytes INTEGER /* Bytes of its log files with rotations; NULL when they could not be read. */, 
+	PRIMARY KEY (snapshot_id, container_id), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX containers_image ON containers (snapshot_id, image_id);
+CREATE INDEX containers_name ON containers (name);
+CREATE TABLE disk_usage ( /* Who holds how many bytes below the root. Empty: this version does not attribute bytes yet. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	category TEXT NOT NULL /* What holds the bytes, such as layers, containers, logs, volumes or unaccounted. */, 
+	items INTEGER /* How many of them there are. */, 
+	apparent_bytes INTEGER /* Sum of st_size, each inode once. */, 
+	disk_bytes INTEGER /* 512 * st_blocks, each inode once, as du counts. */, 
+	note TEXT /* How the figure was found. */, 
+	PRIMARY KEY (snapshot_id, category), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE TABLE drift ( /* Where a layer's directory differs from its tar-split (scan --walk). */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	cache_id TEXT NOT NULL /* The layer's directory. */, 
+	path TEXT NOT NULL /* Path inside the layer. */, 
+	kind TEXT NOT NULL /* added, removed or changed. */, 
+	expected TEXT /* What tar-split says, as JSON of the fields that differ; NULL when added. */, 
+	found TEXT /* What the directory says, as JSON of the fields that differ; NULL when removed. */, 
+	PRIMARY KEY (snapshot_id, cache_id, path), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE TABLE image_history ( /* The build steps of an image, as its config lists them. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	image_id TEXT NOT NULL /* The image. */, 
+	position INTEGER NOT NULL /* 0 for the first step, counting up. */, 
+	created_at TEXT /* When the step ran. */, 
+	created_by TEXT /* The command of the step. */, 
+	author TEXT /* Author of the step. */, 
+	comment TEXT /* Comment of the step, such as buildkit.dockerfile.v0 or Imported from -. */, 
+	empty_layer INTEGER NOT NULL /* 1 when the step made no layer, else 0. */, 
+	layer_position INTEGER /* image_layers.position of the layer it made; NULL when it made none. */, 
+	PRIMARY KEY (snapshot_id, image_id, position), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE TABLE image_layers ( /* The layers of an image in order, as its config lists them. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	image_id TEXT NOT NULL /* The image. */, 
+	position INTEGER NOT NULL /* 0 for the base, counting up. */, 
+	diff_id TEXT NOT NULL /* SHA-256 of the layer's uncompressed tar. */, 
+	chain_id TEXT NOT NULL /* Digest of this layer and all below it: sha256(chain below + ' ' + diff_id). */, 
+	PRIMARY KEY (snapshot_id, image_id, position), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX image_layers_chain ON image_layers (chain_id, snapshot_id);
+CREATE INDEX image_layers_diff ON image_layers (diff_id, snapshot_id);
+CREATE TABLE image_refs ( /* A name in repositories.json: a tag or a digest of an image. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	ref TEXT NOT NULL /* The whole reference as stored, such as debian:12 or debian@sha256:… */, 
+	repository TEXT NOT NULL /* Its repository, such as debian or localhost:5000/team/app. */, 
+	tag TEXT /* Its tag; NULL for a digest reference. */, 
+	digest TEXT /* Its manifest digest; NULL for a tag. */, 
+	image_id TEXT NOT NULL /* The image it names, which may be missing from imagedb. */, 
+	PRIMARY KEY (snapshot_id, ref), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX image_refs_image ON image_refs (snapshot_id, image_id);
 CREATE TABLE images ( /* An image config found in imagedb/content; its name is the SHA-256 of its bytes. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	image_id TEXT NOT NULL /* Image id (sha256:…), the file's name. */, 
@@ -94,47 +214,17 @@ CREATE TABLE images ( /* An image config found in imagedb/content; its name is t
  WITHOUT ROWID,
  STRICT;
 CREATE INDEX images_parent ON images (snapshot_id, parent_image_id);
-CREATE TABLE image_refs ( /* A name in repositories.json: a tag or a digest of an image. */
+CREATE TABLE layer_blobs ( /* Compressed blobs a layer was pulled from or pushed to, as distribution/ remembers them, also after rmi. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
-	ref TEXT NOT NULL /* The whole reference as stored, such as debian:12 or debian@sha256:… */, 
-	repository TEXT NOT NULL /* Its repository, such as debian or localhost:5000/team/app. */, 
-	tag TEXT /* Its tag; NULL for a digest reference. */, 
-	digest TEXT /* Its manifest digest; NULL for a tag. */, 
-	image_id TEXT NOT NULL /* The image it names, which may be missing from imagedb. */, 
-	PRIMARY KEY (snapshot_id, ref), 
-	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
-)
- WITHOUT ROWID,
- STRICT;
-CREATE INDEX image_refs_image ON image_refs (snapshot_id, image_id);
-CREATE TABLE image_layers ( /* The layers of an image in order, as its config lists them. */
-	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
-	image_id TEXT NOT NULL /* The image. */, 
-	position INTEGER NOT NULL /* 0 for the base, counting up. */, 
 	diff_id TEXT NOT NULL /* SHA-256 of the layer's uncompressed tar. */, 
-	chain_id TEXT NOT NULL /* Digest of this layer and all below it: sha256(chain below + ' ' + diff_id). */, 
-	PRIMARY KEY (snapshot_id, image_id, position), 
+	digest TEXT NOT NULL /* Digest of the compressed blob. */, 
+	source_repository TEXT NOT NULL /* Repository it was seen in; empty when only diffid-by-digest knows the blob. */, 
+	PRIMARY KEY (snapshot_id, diff_id, digest, source_repository), 
 	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
 )
  WITHOUT ROWID,
  STRICT;
-CREATE INDEX image_layers_chain ON image_layers (chain_id, snapshot_id);
-CREATE INDEX image_layers_diff ON image_layers (diff_id, snapshot_id);
-CREATE TABLE image_history ( /* The build steps of an image, as its config lists them. */
-	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
-	image_id TEXT NOT NULL /* The image. */, 
-	position INTEGER NOT NULL /* 0 for the first step, counting up. */, 
-	created_at TEXT /* When the step ran. */, 
-	created_by TEXT /* The command of the step. */, 
-	author TEXT /* Author of the step. */, 
-	comment TEXT /* Comment of the step, such as buildkit.dockerfile.v0 or Imported from -. */, 
-	empty_layer INTEGER NOT NULL /* 1 when the step made no layer, else 0. */, 
-	layer_position INTEGER /* image_layers.position of the layer it made; NULL when it made none. */, 
-	PRIMARY KEY (snapshot_id, image_id, position), 
-	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
-)
- WITHOUT ROWID,
- STRICT;
+CREATE INDEX layer_blobs_digest ON layer_blobs (digest);
 CREATE TABLE layers ( /* A layer registered in layerdb: a diff_id at one place in a chain. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	chain_id TEXT NOT NULL /* Chain id, the name of its layerdb directory. */, 
@@ -150,76 +240,8 @@ CREATE TABLE layers ( /* A layer registered in layerdb: a diff_id at one place i
  WITHOUT ROWID,
  STRICT;
 CREATE INDEX layers_cache ON layers (cache_id, snapshot_id);
-CREATE INDEX layers_parent ON layers (snapshot_id, parent_chain_id);
 CREATE INDEX layers_diff ON layers (diff_id, snapshot_id);
-CREATE TABLE unfinished_layers ( /* What moby left half done: layerdb/sha256/<chain>-<random>-removing and layerdb/tmp/write-set-<n>. */
-	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
-	name TEXT NOT NULL /* Name of the directory. */, 
-	state TEXT NOT NULL /* removing or writing. */, 
-	chain_id TEXT /* Chain id of a layer being removed, from the directory's name. */, 
-	diff_id TEXT /* SHA-256 of the layer's tar, if already or still there. */, 
-	parent_chain_id TEXT /* Chain id of the layer below, if already or still there. */, 
-	cache_id TEXT /* Name of its directory in the driver's folder, if already or still there. */, 
-	size INTEGER /* Bytes as its size file says, if already or still there. */, 
-	PRIMARY KEY (snapshot_id, name), 
-	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
-)
- WITHOUT ROWID,
- STRICT;
-CREATE TABLE layer_blobs ( /* Compressed blobs a layer was pulled from or pushed to, as distribution/ remembers them, also after rmi. */
-	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
-	diff_id TEXT NOT NULL /* SHA-256 of the layer's uncompressed tar. */, 
-	digest TEXT NOT NULL /* Digest of the compressed blob. */, 
-	source_repository TEXT NOT NULL /* Repository it was seen in; empty when only diffid-by-digest knows the blob. */, 
-	PRIMARY KEY (snapshot_id, diff_id, digest, source_repository), 
-	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
-)
- WITHOUT ROWID,
- STRICT;
-CREATE INDEX layer_blobs_digest ON layer_blobs (digest);
-CREATE TABLE overlay_dirs ( /* A directory in the driver's folder, such as overlay2/<cache-id>. */
-	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
-	cache_id TEXT NOT NULL /* Name of the directory. */, 
-	role TEXT NOT NULL /* layer, container, init, build-cache, removing, mount (of something not a container), in-flight, orphan, unknown. */, 
-	link TEXT /* Short name in l/, from the directory's link file. */, 
-	lower_count INTEGER /* How many directories its lower file names; 0 for a base. */, 
-	has_diff INTEGER NOT NULL /* 1 when diff/ is there, else 0. */, 
-	has_work INTEGER NOT NULL /* 1 when work/ is there, else 0. */, 
-	has_merged INTEGER NOT NULL /* 1 when merged/ is there, else 0; a running container is mounted on it. */, 
-	committed INTEGER NOT NULL /* 1 when the committed marker is there: a child was made from it. */, 
-	apparent_bytes INTEGER /* Sum of st_size below diff/, each inode once, as read from its listing; NULL if not. */, 
-	disk_bytes INTEGER /* 512 * st_blocks below diff/, each inode once, as du counts; NULL when not walked. */, 
-	entry_count INTEGER /* Files and folders below diff/; NULL when not indexed. */, 
-	listing_id INTEGER /* The listing of its files; NULL when not indexed. */, 
-	PRIMARY KEY (snapshot_id, cache_id), 
-	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
-)
- WITHOUT ROWID,
- STRICT;
-CREATE INDEX overlay_dirs_link ON overlay_dirs (link, snapshot_id);
-CREATE INDEX overlay_dirs_cache ON overlay_dirs (cache_id);
-CREATE TABLE overlay_dir_owners ( /* Every reason why a directory exists; one row for each. */
-	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
-	cache_id TEXT NOT NULL /* Name of the directory. */, 
-	kind TEXT NOT NULL /* layer, removing, container, init, mount, mount-init, lower, writing. */, 
-	owner TEXT NOT NULL /* Chain id, container id, name in layerdb/mounts, write-set, or the directory that names it as lower. */, 
-	PRIMARY KEY (snapshot_id, cache_id, kind, owner), 
-	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
-)
- WITHOUT ROWID,
- STRICT;
-CREATE TABLE overlay_lowers ( /* The directories below a directory, as its lower file lists them. */
-	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
-	cache_id TEXT NOT NULL /* Name of the directory. */, 
-	position INTEGER NOT NULL /* 0 for the nearest parent, the base last. */, 
-	link TEXT NOT NULL /* Short name as the lower file says it. */, 
-	lower_cache_id TEXT /* Directory the short name leads to; NULL when it leads nowhere. */, 
-	PRIMARY KEY (snapshot_id, cache_id, position), 
-	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
-)
- WITHOUT ROWID,
- STRICT;
-CREATE INDEX overlay_lowers_lower ON overlay_lowers (snapshot_id, lower_cache_id);
+CREATE INDEX layers_parent ON layers (snapshot_id, parent_chain_id);
 CREATE TABLE links ( /* A short name in l/, which keeps mount options under a page. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	link TEXT NOT NULL /* The short name: 26 characters of base32. */, 
@@ -245,71 +267,49 @@ CREATE TABLE mounts ( /* A writable layer in layerdb/mounts: of a container, an 
  STRICT;
 CREATE INDEX mounts_mount ON mounts (mount_id);
 CREATE INDEX mounts_parent ON mounts (snapshot_id, parent_chain_id);
-CREATE TABLE containers ( /* A container, as its config.v2.json was last saved. */
+CREATE TABLE overlay_dir_owners ( /* Every reason why a directory exists; one row for each. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
-	container_id TEXT NOT NULL /* Container id, the directory's name. */, 
-	name TEXT /* Name without the leading slash. */, 
-	image_id TEXT /* The image it runs, which may have been removed. */, 
-	image_ref TEXT /* The image as the user named it, which may name another image by now. */, 
-	state TEXT /* running, paused, restarting, removing, dead, created or exited, as saved; unknown if unreadable. */, 
-	created_at TEXT /* When it was created. */, 
-	started_at TEXT /* When it last started; NULL for never. */, 
-	finished_at TEXT /* When it last ended; NULL for never. */, 
-	exit_code INTEGER /* Exit code of its last run. */, 
-	driver TEXT /* Storage driver it was made with. */, 
-	mount_id TEXT /* Directory of its writable layer, from layerdb/mounts. */, 
-	log_driver TEXT /* Logging driver, from hostconfig.json. */, 
-	log_path TEXT /* Log file as the engine named it on the original host. */, 
-	log_bytes INTEGER /* Bytes of its log files with rotations; NULL when they could not be read. */, 
-	PRIMARY KEY (snapshot_id, container_id), 
+	cache_id TEXT NOT NULL /* Name of the directory. */, 
+	kind TEXT NOT NULL /* layer, removing, container, init, mount, mount-init, lower, writing. */, 
+	owner TEXT NOT NULL /* Chain id, container id, name in layerdb/mounts, write-set, or the directory that names it as lower. */, 
+	PRIMARY KEY (snapshot_id, cache_id, kind, owner), 
 	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
 )
  WITHOUT ROWID,
  STRICT;
-CREATE INDEX containers_image ON containers (snapshot_id, image_id);
-CREATE INDEX containers_name ON containers (name);
-CREATE TABLE container_volumes ( /* What is mounted into a container: volumes, binds, tmpfs, images. */
+CREATE TABLE overlay_dirs ( /* A directory in the driver's folder, such as overlay2/<cache-id>. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
-	container_id TEXT NOT NULL /* The container. */, 
-	destination TEXT NOT NULL /* Path inside the container. */, 
-	type TEXT /* volume, bind, tmpfs, image … as saved. */, 
-	name TEXT /* Name of the volume; NULL for a bind. */, 
-	source TEXT /* Path on the original host. */, 
-	driver TEXT /* Volume driver. */, 
-	read_write INTEGER /* 1 when mounted for writing, 0 when read-only. */, 
-	PRIMARY KEY (snapshot_id, container_id, destination), 
+	cache_id TEXT NOT NULL /* Name of the directory. */, 
+	role TEXT NOT NULL /* layer, container, init, build-cache, removing, mount (of something not a container), in-flight, orphan, unknown. */, 
+	link TEXT /* Short name in l/, from the directory's link file. */, 
+	lower_count INTEGER /* How many directories its lower file names; 0 for a base. */, 
+	has_diff INTEGER NOT NULL /* 1 when diff/ is there, else 0. */, 
+	has_work INTEGER NOT NULL /* 1 when work/ is there, else 0. */, 
+	has_merged INTEGER NOT NULL /* 1 when merged/ is there, else 0; a running container is mounted on it. */, 
+	committed INTEGER NOT NULL /* 1 when the committed marker is there: a child was made from it. */, 
+	apparent_bytes INTEGER /* Sum of st_size below diff/, each inode once, as read from its listing; NULL if not. */, 
+	disk_bytes INTEGER /* 512 * st_blocks below diff/, each inode once, as du counts; NULL when not walked. */, 
+	entry_count INTEGER /* Files and folders below diff/; NULL when not indexed. */, 
+	listing_id INTEGER /* The listing of its files; NULL when not indexed. */, 
+	PRIMARY KEY (snapshot_id, cache_id), 
 	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
 )
  WITHOUT ROWID,
  STRICT;
-CREATE INDEX container_volumes_name ON container_volumes (snapshot_id, name);
-CREATE TABLE volumes ( /* A directory in volumes/: a volume of the local driver. */
+CREATE INDEX overlay_dirs_cache ON overlay_dirs (cache_id);
+CREATE INDEX overlay_dirs_link ON overlay_dirs (link, snapshot_id);
+CREATE TABLE overlay_lowers ( /* The directories below a directory, as its lower file lists them. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
-	name TEXT NOT NULL /* Name of the volume. */, 
-	driver TEXT NOT NULL /* Volume driver: local, the only one that keeps its volumes here. */, 
-	options TEXT /* opts.json as stored; NULL when there is none. */, 
-	disk_bytes INTEGER /* 512 * st_blocks below it; NULL: not measured yet by this version. */, 
-	PRIMARY KEY (snapshot_id, name), 
+	cache_id TEXT NOT NULL /* Name of the directory. */, 
+	position INTEGER NOT NULL /* 0 for the nearest parent, the base last. */, 
+	link TEXT NOT NULL /* Short name as the lower file says it. */, 
+	lower_cache_id TEXT /* Directory the short name leads to; NULL when it leads nowhere. */, 
+	PRIMARY KEY (snapshot_id, cache_id, position), 
 	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
 )
  WITHOUT ROWID,
  STRICT;
-CREATE TABLE build_cache ( /* BuildKit's cache records. Empty: this version does not read buildkit/ yet, so see overlay_dirs.role unknown. */
-	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
-	record_id TEXT NOT NULL /* Id of the record. */, 
-	cache_id TEXT /* Directory that holds its data. */, 
-	parent_record_id TEXT /* Record it builds on. */, 
-	description TEXT /* What BuildKit says it is. */, 
-	record_type TEXT /* regular, internal, frontend, source.local, source.git.checkout or exec.cachemount. */, 
-	size INTEGER /* Bytes as BuildKit measured them; NULL when not measured. */, 
-	created_at TEXT /* When it was made. */, 
-	last_used_at TEXT /* When it was last used. */, 
-	usage_count INTEGER /* How often it was used. */, 
-	PRIMARY KEY (snapshot_id, record_id), 
-	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
-)
- WITHOUT ROWID,
- STRICT;
+CREATE INDEX overlay_lowers_lower ON overlay_lowers (snapshot_id, lower_cache_id);
 CREATE TABLE problems ( /* What was missing, torn, odd or hostile in the store; the scan went on. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	problem_id INTEGER NOT NULL /* Number within the snapshot. */, 
@@ -323,26 +323,27 @@ CREATE TABLE problems ( /* What was missing, torn, odd or hostile in the store; 
 )
  WITHOUT ROWID,
  STRICT;
-CREATE TABLE disk_usage ( /* Who holds how many bytes below the root. Empty: this version does not attribute bytes yet. */
+CREATE TABLE unfinished_layers ( /* What moby left half done: layerdb/sha256/<chain>-<random>-removing and layerdb/tmp/write-set-<n>. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
-	category TEXT NOT NULL /* What holds the bytes, such as layers, containers, logs, volumes or unaccounted. */, 
-	items INTEGER /* How many of them there are. */, 
-	apparent_bytes INTEGER /* Sum of st_size, each inode once. */, 
-	disk_bytes INTEGER /* 512 * st_blocks, each inode once, as du counts. */, 
-	note TEXT /* How the figure was found. */, 
-	PRIMARY KEY (snapshot_id, category), 
+	name TEXT NOT NULL /* Name of the directory. */, 
+	state TEXT NOT NULL /* removing or writing. */, 
+	chain_id TEXT /* Chain id of a layer being removed, from the directory's name. */, 
+	diff_id TEXT /* SHA-256 of the layer's tar, if already or still there. */, 
+	parent_chain_id TEXT /* Chain id of the layer below, if already or still there. */, 
+	cache_id TEXT /* Name of its directory in the driver's folder, if already or still there. */, 
+	size INTEGER /* Bytes as its size file says, if already or still there. */, 
+	PRIMARY KEY (snapshot_id, name), 
 	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
 )
  WITHOUT ROWID,
  STRICT;
-CREATE TABLE drift ( /* Where a layer's directory differs from its tar-split (scan --walk). */
+CREATE TABLE volumes ( /* A directory in volumes/: a volume of the local driver. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
-	cache_id TEXT NOT NULL /* The layer's directory. */, 
-	path TEXT NOT NULL /* Path inside the layer. */, 
-	kind TEXT NOT NULL /* added, removed or changed. */, 
-	expected TEXT /* What tar-split says, as JSON of the fields that differ; NULL when added. */, 
-	found TEXT /* What the directory says, as JSON of the fields that differ; NULL when removed. */, 
-	PRIMARY KEY (snapshot_id, cache_id, path), 
+	name TEXT NOT NULL /* Name of the volume. */, 
+	driver TEXT NOT NULL /* Volume driver: local, the only one that keeps its volumes here. */, 
+	options TEXT /* opts.json as stored; NULL when there is none. */, 
+	disk_bytes INTEGER /* 512 * st_blocks below it; NULL: not measured yet by this version. */, 
+	PRIMARY KEY (snapshot_id, name), 
 	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
 )
  WITHOUT ROWID,

@@ -128,7 +128,7 @@ def scanned(root: DataRoot | Path) -> sqlite3.Connection:
     _new_database().backup(connection)
     with in_time():
         for store in stores.open_stores(str(path)):
-            scan.scan(connection, store, HOST, None)
+            scan.scan(connection, store, scan.Filing(HOST))
     return connection
 
 

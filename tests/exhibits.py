@@ -1,8 +1,8 @@
-"""Two hosts with one example of every case a canned query tells apart, in one database, each id with a name of its own.
+"""Two hosts with an example of every case that a canned query tells apart, in one database; each id has a name.
 
-`web-1` was scanned twice: before and after a tag moved. It has all the odd things, and BuildKit's folder, so that nothing
-there is called an orphan. `db-1` shares a base with it and is in order but for its orphans. Sizes are round, so that sums
-can be checked by eye; times do not depend on when the tests run.
+`web-1` was scanned twice: before and after a tag moved. It has all the odd things, and BuildKit's folder, so that
+nothing there is called an orphan. `db-1` shares a base with it and is in order but for its orphans. Sizes are round, so
+that sums can be checked by eye; times do not depend on when the tests run.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Exhibits(NamedTuple):
         return IDS.sub(lambda found: self._name(found[0]), value) if isinstance(value, str) else value
 
     def _name(self, id_: str) -> str:
-        """Return the name of an id; a base layer's chain_id is its diff_id, so that has one name, and is called diff."""
+        """Return the name of an id; a base layer's chain_id is its diff_id and has that one's name."""
         return self.names.get(id_) or self.names.get(f"sha256:{id_}") or id_
 
     def id_of(self, name: str) -> str:
@@ -61,7 +61,9 @@ class _Host:
         """Give an id its name."""
         assert self.names.setdefault(id_, name) == name
 
-    def layer(self, name: str, size: int, parent: Layer | None = None, *, same_as: Layer | None = None, **options: str) -> Layer:
+    def layer(
+        self, name: str, size: int, parent: Layer | None = None, *, same_as: Layer | None = None, **options: str
+    ) -> Layer:
         """Add a layer without files; `same_as` is the layer whose content it has at another place."""
         diff_id = same_as.diff_id if same_as else "sha256:" + hashlib.sha256(name.encode()).hexdigest()
         made = self.root.layer(
@@ -75,12 +77,15 @@ class _Host:
         self.name(made.link, f"link:{name}@{self.host}")
         return made
 
-    def image(self, name: str, layer: Layer | None, steps: list[str], tags: tuple[str, ...] = (), **options: object) -> Image:
+    def image(
+        self, name: str, layer: Layer | None, steps: list[str], tags: tuple[str, ...] = (), **options: object
+    ) -> Image:
         """Add an image; a step that begins with # makes no layer."""
         day = len([known for known in self.names.values() if known.startswith("image:")])
         created = stamp(24 * 60 * day)
         history: list[Mapping[str, object]] = [
-            {"created": created, "created_by": step.removeprefix("#")} | ({"empty_layer": True} if step[0] == "#" else {})
+            {"created": created, "created_by": step.removeprefix("#")}
+            | ({"empty_layer": True} if step[0] == "#" else {})
             for step in steps
         ]
         made = self.root.image(layer or (), tags, created=created, history=history, **options)  # type: ignore[arg-type]
@@ -132,7 +137,7 @@ def scan_into(path: str, root: Path, as_host: scan.Host, label: str | None) -> N
     """Scan a data root of one store into a database file."""
     with database.writing(path, lambda _: None) as connection:
         (store,) = stores.open_stores(str(root))
-        scan.scan(connection, store, as_host, label)
+        scan.scan(connection, store, scan.Filing(as_host, label))
 
 
 def _set_clocks(path: str) -> None:
@@ -141,7 +146,8 @@ def _set_clocks(path: str) -> None:
         for number, minute in ((1, 20 * 1440), (2, 30 * 1440), (3, 30 * 1440 + 5)):
             values = (f"{number:032x}", stamp(minute)[:19] + "Z", stamp(minute)[:19] + "Z", number)
             connection.execute(
-                "UPDATE snapshots SET root = '/var/lib/docker', tool_version = '1', uid = ?, started_at = ?, finished_at = ?"
+                "UPDATE snapshots SET root = '/var/lib/docker', tool_version = '1', uid = ?, started_at = ?,"
+                " finished_at = ?"
                 " WHERE snapshot_id = ?",
                 values,
             )
@@ -163,7 +169,7 @@ def _after(web: _Host, base: Layer, old: Image) -> None:
     """All the rest of `web-1`."""
     debian = _image_named(web, "image:debian")
     _classic(web, base, old, debian)
-    _odd_images(web, base, old)
+    _odd_images(web, base)
     _containers(web, old, debian)
     _unfinished(web, base)
     _broken_links(web, base)
@@ -188,13 +194,15 @@ def _classic(web: _Host, base: Layer, old: Image, debian: Image) -> None:
     new = web.image("web", tool, steps, tags, parent=step2, last_updated="2023-12-01T13:00:00.5+01:00")
     web.root.tag(new, "acme/web@" + "sha256:" + "d" * 64)
     web.image("commit", web.layer("commit", 500, tool), [*steps, "RUN commit"], ("acme/web:debug",), parent=new)
-    web.image("stray", base, ["ADD rootfs", "#LABEL stray"], ("stray:1",), parent=Image(f"sha256:{NOBODY}", (), (), None, b""))
+    web.image(
+        "stray", base, ["ADD rootfs", "#LABEL stray"], ("stray:1",), parent=Image(f"sha256:{NOBODY}", (), (), None, b"")
+    )
     flat = web.layer("flat", 20_000_000, same_as=app)
     web.image("flat", flat, ["COPY app"], ("flat:1",))
     web.root.distribution(base)
 
 
-def _odd_images(web: _Host, base: Layer, old: Image) -> None:
+def _odd_images(web: _Host, base: Layer) -> None:
     """Images known by digest only, without layers, with a layer twice, and with layers that are not there."""
     kit = web.layer("kit", 1_000_000, base, cache_id=web.root.buildkit_id())
     web.image("kit", kit, ["ADD rootfs", "COPY . /kit # buildkit"], ("registry.example:5000/kit@sha256:" + "c" * 64,))
@@ -225,7 +233,7 @@ def _containers(web: _Host, old: Image, debian: Image) -> None:
 
 
 def _unfinished(web: _Host, base: Layer) -> None:
-    """What crashes leave: layers being written, removed (below an image still there) or damaged, and mounts of no container."""
+    """What crashes leave: layers being written, removed below an image, or damaged, and mounts of no container."""
     half = web.layer("half", 300, base)
     web.image("half", half, ["ADD rootfs", "RUN half"], ("half:1",))
     removing = web.root.removing(half)
@@ -251,8 +259,10 @@ def _broken_links(web: _Host, base: Layer) -> None:
     link("B" * 26).symlink_to("../../../etc")
     link("C" * 26).mkdir()
     link("D" * 26).symlink_to(f"../{base.cache_id}/diff")
-    unlinked, emptied, torn, swapped, cut = (web.directory(name, web.root.orphan(parent=base)) for name in (
-        "unlinked", "emptied", "torn-lower", "swapped", "cut"))  # fmt: skip
+    unlinked, emptied, torn, swapped, cut = (
+        web.directory(name, web.root.orphan(parent=base))
+        for name in ("unlinked", "emptied", "torn-lower", "swapped", "cut")
+    )
     link(unlinked.link).unlink()
     web.root.overlay_file(emptied.cache_id, "link").write_bytes(b"")
     web.root.overlay_file(torn.cache_id, "lower").write_bytes(b"")

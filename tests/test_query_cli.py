@@ -1,6 +1,5 @@
 """`layerindex query` as a person meets it: what it prints, what it refuses, and that it can only read."""
 
-# ruff: noqa: SIM300 (the expected value stands first)
 from __future__ import annotations
 
 import os
@@ -21,6 +20,7 @@ from click.testing import CliRunner, Result
 
 from layerindex import __version__, catalog, database
 from layerindex.cli import group
+from layerindex.errors import UsageError
 from tests import exhibits
 from tests.conftest import nobody_special, program
 from tests.dataroot import DataRoot
@@ -154,17 +154,23 @@ def test_help_without_a_name(tmp_path: Path) -> None:
     assert answer(tmp_path / "none.db", "--help").startswith("Usage: layerindex query [OPTIONS] [NAME]\n")
 
 
+MEANT = "images or layer-images or image-layers"
+IMGES = f"no query 'imges' (did you mean {MEANT}?); `layerindex query` lists them all"
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (
             ["imges"],
-            "no query 'imges' (did you mean images or layer-images or image-layers?); `layerindex query` lists them all",
+            IMGES,
         ),
         (["zzz"], "no query 'zzz'; `layerindex query` lists them all"),
         (["../x"], "no query '../x'; `layerindex query` lists them all"),
-        (["imges", "--help"], "no query 'imges' (did you mean images or layer-images or image-layers?); "
-         "`layerindex query` lists them all"),
+        (
+            ["imges", "--help"],
+            IMGES,
+        ),
         (
             ["containers", "-p", "stat=exited"],
             "query containers has no parameter 'stat' (did you mean state?); it takes container, state",
@@ -175,7 +181,10 @@ def test_help_without_a_name(tmp_path: Path) -> None:
         (["images", "--sql", "SELECT 1"], "give a NAME or --sql, not both"),
         (["images", "-p", "image=debain"], "no image 'debain' in the selected snapshots (did you mean debian:12?)"),
         (["images", "-p", "image=000000"], "no image '000000' in the selected snapshots"),
-        (["containers", "-p", "container=frond"], "no container 'frond' in the selected snapshots (did you mean front?)"),
+        (
+            ["containers", "-p", "container=frond"],
+            "no container 'frond' in the selected snapshots (did you mean front?)",
+        ),
         (
             ["layers", "-p", "layer=zz"],
             "no layer 'zz' in the selected snapshots: no chain_id, diff_id or cache-id begins with it",
@@ -185,15 +194,20 @@ def test_help_without_a_name(tmp_path: Path) -> None:
         (["images", "--snapshot", "9"], "no snapshot 9; `layerindex query snapshots` lists them"),
         (["images", "--snapshot", "9" * 30], f"no host '{'9' * 30}'; the database has db-1, web-1"),
         (["images", "--snapshot", "web-1~2"], "host 'web-1' has no snapshot 2 before its newest"),
-        (["images", "--snapshot", "web-1~x"], "no host 'web-1~x' (did you mean web-1 or db-1?); the database has db-1, web-1"),
-        (["images", "--format", "xml"], "Invalid value for '--format': 'xml' is not one of 'table', 'csv', 'tsv', 'json', "
-         "'jsonl', 'markdown'."),
+        (
+            ["images", "--snapshot", "web-1~x"],
+            "no host 'web-1~x' (did you mean web-1 or db-1?); the database has db-1, web-1",
+        ),
+        (
+            ["images", "--format", "xml"],
+            "Invalid value for '--format': 'xml' is not one of 'table', 'csv', 'tsv', 'json', 'jsonl', 'markdown'.",
+        ),
         (["images", "--timeout", "0"], "Invalid value for '--timeout': 0.0 is not in the range x>0."),
         (["images", "--timeout", "soon"], "Invalid value for '--timeout': 'soon' is not a valid float range."),
         (["images", "more"], "Got unexpected extra argument (more)"),
         (["--colour"], "No such option '--colour'."),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_asked(store: Exhibits, arguments: list[str], sentence: str) -> None:
     """A question that cannot be is refused with a sentence, near words where there are some, and exit status 2."""
     assert sentence == refusal(store.path, *arguments, status=2)
@@ -204,7 +218,7 @@ def test_no_whole_number(word: str) -> None:
     """A parameter that is a whole number takes no other text."""
     canned = catalog.Query("q", "t", "d.", {"top": catalog.Param("how many", "integer", 10)}, {}, "SELECT :top")
 
-    with pytest.raises(catalog.UsageError, match=f"^parameter top of query q is a whole number, not {re.escape(repr(word))}$"):
+    with pytest.raises(UsageError, match=f"^parameter top of query q is a whole number, not {re.escape(repr(word))}$"):
         catalog.values(canned, {"top": word})
 
 
@@ -240,7 +254,7 @@ def test_selected_snapshots(store: Exhibits, arguments: list[str], expected: lis
 
 
 def test_canned_queries_and_views_see_the_selected_snapshots(store: Exhibits) -> None:
-    """The choice holds in canned queries and in the views of the file; before the update the tag named the old image."""
+    """The choice holds in canned queries and in the file's views; before the update the tag named the old image."""
     old, new = store.id_of("image:old"), store.id_of("image:web")
     sql = "SELECT image_id FROM current_image_refs WHERE ref = 'acme/web:1.0'"
 
@@ -255,9 +269,18 @@ def test_canned_queries_and_views_see_the_selected_snapshots(store: Exhibits) ->
 
 @pytest.mark.parametrize(
     "word",
-    ["acme/web", "acme/web:latest", "localhost:5000/acme/web:1.0", "acme/web@sha256:" + "d" * 64, "{id}", "{id:.19}", "{hex}",
-     "{hex:.12}", "{hex:.5}"],
-)  # fmt: skip
+    [
+        "acme/web",
+        "acme/web:latest",
+        "localhost:5000/acme/web:1.0",
+        "acme/web@sha256:" + "d" * 64,
+        "{id}",
+        "{id:.19}",
+        "{hex}",
+        "{hex:.12}",
+        "{hex:.5}",
+    ],
+)
 def test_names_of_an_image(store: Exhibits, word: str) -> None:
     """An image is named by any of its references, without :latest too, or by the beginning of its id."""
     image_id = store.id_of("image:web")
@@ -335,9 +358,10 @@ N|O    TEXT                  SIZE
        00ff                    0B
 5                            999B
 """,
-    "csv": 'n|o,text,size\n1,"tab\tand\nnewline",1234567\n-2,"say ""hi"", a | b",-5\n3,"\x1b[31mred\r",\n,00ff,0\n5,,999\n',
-    "tsv": 'n|o\ttext\tsize\n1\t"tab\tand\nnewline"\t1234567\n-2\t"say ""hi"", a | b"\t-5\n3\t"\x1b[31mred\r"\t\n\t00ff\t0\n'
-    "5\t\t999\n",
+    "csv": 'n|o,text,size\n1,"tab\tand\nnewline",1234567\n-2,"say ""hi"", a | b",-5\n'
+    '3,"\x1b[31mred\r",\n,00ff,0\n5,,999\n',
+    "tsv": 'n|o\ttext\tsize\n1\t"tab\tand\nnewline"\t1234567\n-2\t"say ""hi"", a | b"\t-5\n'
+    '3\t"\x1b[31mred\r"\t\n\t00ff\t0\n5\t\t999\n',
     "json": """\
 [{"n|o":1,"text":"tab\\tand\\nnewline","size":1234567}
 ,{"n|o":-2,"text":"say \\"hi\\", a | b","size":-5}
@@ -381,8 +405,15 @@ def test_format(store: Exhibits, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("table", "A    B\n"), ("csv", "a,b\n"), ("tsv", "a\tb\n"), ("json", "[]\n"), ("jsonl", ""), ("markdown", "| a   | b   |\n|-----|-----|\n")],
-)  # fmt: skip
+    [
+        ("table", "A    B\n"),
+        ("csv", "a,b\n"),
+        ("tsv", "a\tb\n"),
+        ("json", "[]\n"),
+        ("jsonl", ""),
+        ("markdown", "| a   | b   |\n|-----|-----|\n"),
+    ],
+)
 def test_format_without_rows(store: Exhibits, name: str, expected: str) -> None:
     """An answer without rows is well-formed too."""
     assert expected == answer(store.path, "--sql", "SELECT 1 AS a, 2 AS b WHERE 0", "--format", name)
@@ -568,6 +599,7 @@ def test_reads_a_file_that_nobody_may_write(copy: Path) -> None:
 
 def foreign(path: Path) -> None:
     """Write a database of another program."""
+    path.unlink()
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE images (a)")
 
@@ -579,15 +611,18 @@ def changed(path: Path, sql: str) -> None:
 
 
 FILES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "missing": (Path.unlink, "no such database; make it with `layerindex scan`, or name another with --db"),
-    "empty": (lambda path: path.write_bytes(b""), "is empty: no scan has been written to it yet; run `layerindex scan`"),
+    "missing": (os.unlink, "no such database; make it with `layerindex scan`, or name another with --db"),
+    "empty": (
+        lambda path: path.write_bytes(b""),
+        "is empty: no scan has been written to it yet; run `layerindex scan`",
+    ),
     "random": (
         lambda path: path.write_bytes(random.Random(1).randbytes(8192)),
         "is not an SQLite database; name another file with --db",
     ),
     "text": (lambda path: path.write_text("hello\n"), "is not an SQLite database; name another file with --db"),
     "foreign": (
-        lambda path: (path.unlink(), foreign(path)),
+        foreign,
         "is an SQLite file, but not a layerindex database; name another with --db",
     ),
     "truncated": (lambda path: os.truncate(path, 4096), "database disk image is malformed"),
@@ -786,8 +821,15 @@ def test_help_lists_the_exit_statuses() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "status"),
-    [(["--version"], 0), (["query"], 0), (["quary"], 2), ([], 2), (["query", "x"], 2), (["query", "images", "--db", "none.db"], 1)],
-)  # fmt: skip
+    [
+        (["--version"], 0),
+        (["query"], 0),
+        (["quary"], 2),
+        ([], 2),
+        (["query", "x"], 2),
+        (["query", "images", "--db", "none.db"], 1),
+    ],
+)
 def test_exit_status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], status: int) -> None:
     """0 is done, 1 an error, 2 a command that cannot be."""
     monkeypatch.chdir(tmp_path)

@@ -14,6 +14,7 @@ from layerindex.errors import LayerindexError
 COMMANDS = {
     "scan": "Index a container host's layer store into a database.",
     "query": "Answer a canned question, or your own SQL, from the database.",
+    "find": "Find files by name or path in images, containers and other directories.",
     "schema": "Explain the database's tables and columns, and the problem codes.",
     "db": "Upgrade or check a database.",
     "demo": "Unpack a small data root, scan it and query it.",

@@ -47,7 +47,7 @@ def check(path: str) -> None:
         try:
             found = [text for (text,) in connection.execute("PRAGMA integrity_check") if text != "ok"]
             dangling = connection.execute("PRAGMA foreign_key_check")
-            found += [f"a row of {table} points to no {parent}" for table, _, parent, _ in dangling]
+            found += dict.fromkeys(f"a row of {table} points to no {parent}" for table, _, parent, _ in dangling)
         except sqlite3.Error as error:
             raise database.failure(path, error) from error
     if not found:

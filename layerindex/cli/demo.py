@@ -23,7 +23,8 @@ def command(folder: str | None) -> None:
     path = os.path.join(folder, "layerindex.db")
     [store] = stores.open_stores(root)
     with database.writing(path, note) as connection:
-        summary = scan.scan(connection, store, scan.Host("demo", None), "made by layerindex demo")
+        filed = scan.Filing(scan.Host("demo", None), "made by layerindex demo")
+        summary = scan.scan(connection, store, filed)
     note(describe(store, summary, path))
     note("\nlayerindex query shared-layers\n")
     with database.reading(path) as connection:

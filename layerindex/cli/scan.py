@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
-from layerindex import database, scan, stores
+from layerindex import database, progress, scan, stores
 from layerindex.cli import options
-from layerindex.errors import OlderDatabaseError
+from layerindex.errors import OlderDatabaseError, UsageError
 
 
 def note(text: str) -> None:
@@ -19,32 +20,64 @@ def note(text: str) -> None:
     click.echo(text, err=True)
 
 
+def filing(command: options.Command) -> options.Command:
+    """Add --host and --label, which arrive as one `scan.Filing`."""
+
+    @click.option("--host", metavar="NAME", help="File the snapshot under this host.  [default: this machine's name]")
+    @click.option("--label", metavar="TEXT", help="A note to keep with the snapshot.")
+    @functools.wraps(command)
+    def wrapped(*args: Any, host: str | None, label: str | None, **others: Any) -> Any:  # noqa: ANN401
+        return command(*args, filed=scan.Filing(scan.local_host(host), label), **others)
+
+    return wrapped
+
+
+def reading(command: options.Command) -> options.Command:
+    """Add --walk, --no-files and --jobs, which arrive as one `scan.Options`."""
+
+    @click.option("--walk", is_flag=True, help="Also walk the directories of layers, and note where they differ.")
+    @click.option("--no-files", is_flag=True, help="Read no file listings.")
+    @click.option("--jobs", type=click.IntRange(1, 64), metavar="N", help="Processes to use.  [default: one a core]")
+    @functools.wraps(command)
+    def wrapped(*args: Any, walk: bool, no_files: bool, jobs: int | None, **others: Any) -> Any:  # noqa: ANN401
+        if walk and no_files:
+            raise UsageError("--walk reads files, --no-files does not: give one of them")
+        chosen = scan.Options(not no_files, walk, jobs or len(os.sched_getaffinity(0)))
+        return command(*args, read=chosen, **others)
+
+    return wrapped
+
+
 @click.command(name="scan")
 @click.argument("root", required=False, envvar="LAYERINDEX_ROOT")
 @options.database
-@click.option("--host", metavar="NAME", help="File the snapshot under this host.  [default: this machine's name]")
-@click.option("--label", metavar="TEXT", help="A note to keep with the snapshot.")
+@filing
+@reading
 @click.option("--strict", is_flag=True, help="Exit with 3 when a problem of severity error was found.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr but errors.")
-def command(root: str | None, path: str, host: str | None, label: str | None, strict: bool, quiet: bool) -> None:  # noqa: PLR0913, PLR0917 - click hands over one for each option
+def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
+    root: str | None, path: str, filed: scan.Filing, read: scan.Options, strict: bool, quiet: bool
+) -> None:
     """Index the store under ROOT into a database, without a daemon and without writing to the store.
 
     ROOT is a Docker data root, by default the one that daemon.json names, else /var/lib/docker. Each storage driver in
     it, and each <uid>.<gid> root of userns-remap, becomes a snapshot of its own, written whole or not at all.
     """
-    say = (lambda _: None) if quiet else note
     root = root or stores.default_root(os.environ, root=os.geteuid() == 0)
     found = stores.open_stores(root)
     _prepare(path)
     for stop in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(stop, _interrupted)
+        # What was ignored stays so: nohup means it.
+        if signal.getsignal(stop) is not signal.SIG_IGN:
+            signal.signal(stop, _interrupted)
     errors = 0
     try:
         for store in found:
-            with database.writing(path, note) as connection:
-                summary = scan.scan(connection, store, scan.local_host(host), label)
+            with database.writing(path, note) as connection, progress.shown(quiet=quiet) as report:
+                summary = scan.scan(connection, store, filed, read, report)
             errors += summary.severities["error"]
-            say(describe(store, summary, path))
+            if not quiet:
+                note(describe(store, summary, path))
     except KeyboardInterrupt:
         note(f"Interrupted; {path} holds whole snapshots only, and nothing of the one that was being written.")
         sys.exit(1)
@@ -58,7 +91,11 @@ def _interrupted(*_: object) -> NoReturn:
 
 def _prepare(path: str) -> None:
     """Upgrade an older database, after saying so; refuse what is not ours before the scan begins."""
-    if not os.path.exists(path) or os.path.getsize(path) == 0:
+    if not os.path.exists(path):
+        return
+    # What a killed first scan left is empty once it is rolled back, and as good as none.
+    database.recover(path)
+    if os.path.getsize(path) == 0:
         return
     try:
         with database.reading(path):

@@ -15,7 +15,7 @@ from layerindex.problems import KINDS, Damage
 from layerindex.records import Container, ImageRef, Layer, LayerBlob, Mount, Problem, Record
 from layerindex.stores import ids
 from layerindex.stores.containers import read_container, read_volume
-from layerindex.stores.files import Folder
+from layerindex.stores.files import Folder, open_below
 from layerindex.stores.imagedb import Config, read_blob, read_image, read_references, read_sources
 from layerindex.stores.layerdb import read_layer, read_mounts, read_unfinished
 from layerindex.stores.overlay import PAUSE, Claims, directory_names, read_overlay
@@ -151,6 +151,18 @@ class DockerStore(NamedTuple):
                 return root.text("engine-id") if "engine-id" in root else None
         except Damage:
             return None
+
+    def open_tar_split(self, chain_id: str) -> int:
+        """Open the tar-split of a layer, which lists its files; raises Damage."""
+        return open_below(self.root, *self.tar_split(chain_id).split("/"))
+
+    def tar_split(self, chain_id: str) -> str:
+        """Return where the tar-split of a layer is, relative to the root."""
+        return f"image/{self.driver}/layerdb/sha256/{chain_id.removeprefix('sha256:')}/tar-split.json.gz"
+
+    def open_tree(self, cache_id: str) -> int:
+        """Open the folder with a directory's own files, in the name the database gives it; raises Damage."""
+        return open_below(self.root, self.driver, on_disk(cache_id), "diff", folder=True)
 
     def records(self) -> Iterator[Record]:
         """Yield every fact of the store, and a Problem for everything that could not be read or is odd."""

@@ -44,6 +44,34 @@ def _open(name: str, flags: int, folder: int | None) -> int:
         return os.open(name, flags, dir_fd=folder)
 
 
+def open_below(root: str, *names: str, folder: bool = False) -> int:
+    """Open a regular file or folder below a root, following no symlink on the way; the caller closes it.
+
+    Raises Damage.
+    """
+    where = printable("/".join(listed(name) for name in names))
+    handle = -1
+    try:
+        handle = _open(root, _FOLDER, None)
+        for number, name in enumerate(names, 1):
+            last = number == len(names) and not folder
+            if last and not stat.S_ISREG(os.stat(name, dir_fd=handle, follow_symlinks=False).st_mode):
+                raise Damage("not-regular", where, "it is not a regular file")
+            opened = _open(name, _FILE if last else _FOLDER, handle)
+            os.close(handle)
+            handle = opened
+        if not folder and not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise Damage("not-regular", where, "it is not a regular file")
+    except OSError as error:
+        if handle >= 0:
+            os.close(handle)
+        raise damage(error, where) from error
+    except Damage:
+        os.close(handle)
+        raise
+    return handle
+
+
 def damage(error: OSError, path: str) -> Damage:
     """Say what the system answered about `path` as a finding."""
     if error.errno in (errno.EACCES, errno.EPERM):

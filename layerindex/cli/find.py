@@ -1,0 +1,93 @@
+"""`layerindex find`."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from layerindex import catalog, database, query
+from layerindex.cli import options
+from layerindex.errors import UsageError
+from layerindex.names import listed
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+
+TYPES = ("file", "dir", "symlink", "hardlink", "char", "block", "fifo", "socket", "whiteout")
+UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
+"""Factors of --size: decimal, as all sizes here are shown."""
+
+
+@click.command(name="find")
+@click.argument("pattern")
+@click.option("--image", metavar="IMAGE", help="Only in this image: a reference, or an id.")
+@click.option("--container", metavar="NAME", help="Only in this container and the layers below it.")
+@click.option("--type", "type_", type=click.Choice(TYPES), help="Only entries of this type.")
+@click.option("--size", metavar="[+-]N[kMG]", help="Only of N bytes; +N: at least, -N: at most.")
+@options.database
+@options.snapshots
+@options.output
+def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
+    pattern: str,
+    image: str | None,
+    container: str | None,
+    type_: str | None,
+    size: str | None,
+    path: str,
+    snapshots: options.Snapshots,
+    output: options.Output,
+) -> None:
+    """Find files by name or path in images, containers and the other directories of a store.
+
+    PATTERN is a name (passwd), a glob for names ('*.jar'), a path (/etc/passwd) or a glob for paths ('/usr/*.so'), where *
+    also matches across folders. The columns are those of `layerindex query find-file --help`. Exit status 1: nothing found.
+    """
+    canned = catalog.load("find-file")
+    smallest, largest = _size(size)
+    values: dict[str, str | int | None] = {
+        "name": None if pattern.startswith("/") else listed(pattern),
+        "path": listed(pattern) if pattern.startswith("/") else None,
+        "type": type_,
+        "min_size": smallest,
+        "max_size": largest,
+        "image": image,
+        "container": container,
+    }
+    with database.reading(path) as connection:
+        snapshots.select(connection)
+        for kind in ("image", "container"):
+            word = values[kind]
+            if isinstance(word, str):
+                values[kind] = query.resolve(connection, kind, word)
+        answer = query.run(connection, canned.sql, values)
+        first = next(answer.rows, None)
+        if first is None:
+            _nothing(connection)
+        output.write(query.Result(answer.columns, _again(first, answer.rows)))
+
+
+def _size(text: str | None) -> tuple[int | None, int | None]:
+    """Return the bounds that --size names."""
+    if text is None:
+        return None, None
+    match = re.fullmatch(r"([+-]?)(\d{1,15})([kMG]?)", text)
+    if match is None:
+        raise UsageError(f"--size takes a number of bytes such as 100, +10M or -1k, not {text!r}")
+    number = int(match[2]) * UNITS[match[3]]
+    return {"+": (number, None), "-": (None, number), "": (number, number)}[match[1]]
+
+
+def _nothing(connection: sqlite3.Connection) -> None:
+    """End with 1, as grep does; say why where no file could have been found."""
+    if connection.execute("SELECT 1 FROM listings LIMIT 1").fetchone() is None:
+        click.echo("The database has no file listings: scan without --no-files.", err=True)
+    sys.exit(1)
+
+
+def _again(first: tuple[object, ...], rows: Iterator[tuple[object, ...]]) -> Iterator[tuple[object, ...]]:
+    yield first
+    yield from rows

@@ -1,0 +1,159 @@
+"""What a producer of file listings hands to the writer: batches of entries, small enough to send through a pipe."""
+
+from __future__ import annotations
+
+import marshal
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+BATCH_ROWS = 4096
+PROBLEMS_KEPT = 100
+ENDINGS = {"tar-split-gzip", "tar-split-truncated", "tar-split-bomb", "tar-split-noise", "tar-split-read"}
+
+
+class Entry(NamedTuple):
+    """One name of a layer. All but the two directory fields are columns of ``entries``, in their order.
+
+    ``type`` may also be ``opaque``: not a row, but the news that this directory is opaque.
+    """
+
+    directory: str
+    directory_raw: bytes | None
+    name: str
+    name_raw: bytes | None
+    type: str
+    mode: int | None = None
+    uid: int | None = None
+    gid: int | None = None
+    size: int | None = None
+    mtime: int | None = None
+    mtime_ns: int | None = None
+    link_target: str | None = None
+    link_target_raw: bytes | None = None
+    device: str | None = None
+    content_crc64: int | None = None
+    opaque: int | None = None
+    xattrs: str | None = None
+    capability: bytes | None = None
+    sparse: int | None = None
+
+
+class Problem(NamedTuple):
+    """Damage in the source of a listing; ``path`` is a path in the layer."""
+
+    code: str
+    path: str | None
+    detail: str
+
+
+# Most entries need few columns. Sending and binding only those halves the writer's time: these are its statements.
+SHAPES: dict[str, tuple[str, ...]] = {
+    "file": ("mode", "uid", "gid", "size", "mtime", "mtime_ns", "content_crc64"),
+    "dir": ("mode", "uid", "gid", "mtime", "mtime_ns"),
+    "symlink": ("mode", "uid", "gid", "size", "mtime", "mtime_ns", "link_target"),
+}
+
+
+class Columns(NamedTuple):
+    """Entries of one type of SHAPES by columns: texts joined by NUL, and arrays of signed 64-bit numbers."""
+
+    names: str
+    directories: bytes
+    values: tuple[bytes, ...]
+    targets: str | None = None  # for link_target, which comes last
+
+
+class Batch(NamedTuple):
+    """Some entries of one listing; directories are numbered within the batch."""
+
+    directories: list[tuple[str, bytes | None]]
+    columns: dict[str, Columns]
+    rows: list[tuple[Any, ...]]  # directory number, then the fields of Entry from ``name`` on
+    problems: list[Problem]
+    problem_count: int
+    complete: bool
+    bytes_read: int
+    totals: tuple[int, int] | None = None  # apparent and disk bytes, in a walk's last batch
+
+    def pack(self) -> bytes:
+        """The batch as bytes, for another process of the same program."""
+        return marshal.dumps(
+            (
+                self.directories,
+                {kind: tuple(columns) for kind, columns in self.columns.items()},
+                self.rows,
+                [tuple(problem) for problem in self.problems],
+                *self[4:],
+            )
+        )
+
+    @classmethod
+    def unpack(cls, data: bytes) -> "Batch":
+        """The batch that ``pack`` wrote."""
+        directories, columns, rows, problems, *rest = marshal.loads(data)
+        return cls(
+            directories,
+            {kind: Columns(*values) for kind, values in columns.items()},
+            rows,
+            [Problem(*problem) for problem in problems],
+            *rest,
+        )
+
+
+class Builder:
+    """Gathers entries and problems, and gives a batch of them."""
+
+    def __init__(self) -> None:
+        self.problem_count = 0
+        self.complete = True
+        self._start()
+
+    def _start(self) -> None:
+        self.numbers: dict[str, int] = {}
+        self.directories: list[tuple[str, bytes | None]] = []
+        self.columns: dict[str, Columns] = {}
+        self.rows: list[tuple[Any, ...]] = []
+        self.problems: list[Problem] = []
+
+    def number(self, path: str, raw: bytes | None) -> int:
+        """The number of a directory within this batch."""
+        number = self.numbers.setdefault(path, len(self.directories))
+        if number == len(self.directories):
+            self.directories.append((path, raw))
+        return number
+
+    def add(self, entry: Entry) -> None:
+        """Take one entry."""
+        self.rows.append((self.number(entry.directory, entry.directory_raw), *entry[2:]))
+
+    def problem(self, code: str, path: str | None, detail: str) -> None:
+        """Count a problem, and keep it while there are not too many, or where it ended the reading."""
+        self.problem_count += 1
+        if self.problem_count <= PROBLEMS_KEPT or code in ENDINGS:
+            self.problems.append(Problem(code, path, detail[:500]))
+
+    def batch(self, bytes_read: int = 0) -> Batch:
+        """What was gathered since the last batch."""
+        batch = Batch(
+            self.directories, self.columns, self.rows, self.problems, self.problem_count, self.complete, bytes_read
+        )
+        self._start()
+        return batch
+
+
+def batched(items: Iterable[Entry | Problem]) -> Iterator[Batch]:
+    """Batches of what a producer that knows only entries and problems yields, such as a directory walk."""
+    builder = Builder()
+    for item in items:
+        if isinstance(item, Entry):
+            builder.add(item)
+            if len(builder.rows) >= BATCH_ROWS:
+                yield builder.batch()
+        else:
+            builder.problem(*item)
+    yield builder.batch()
+
+
+def merge_problems(kept: list[Problem], new: Sequence[Problem]) -> None:
+    """Add to a listing's problems, up to the bound."""
+    kept.extend(problem for problem in new if len(kept) < PROBLEMS_KEPT or problem.code in ENDINGS)

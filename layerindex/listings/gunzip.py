@@ -1,0 +1,76 @@
+"""Lines out of a gzip file of unknown honesty, in blocks, with bounded memory and work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+from isal import igzip_lib
+
+# Enough lines that whole-array work on them pays, and not more than a processor's cache holds.
+BLOCK_BYTES = 4 << 20
+READ_BYTES = 512 << 10
+# The longest honest line holds a chunk of 1 MiB in base64 (tar-split's disassemble.go); extension headers are bounded
+# to 1 MiB each by archive/tar.
+LINE_BYTES = 16 << 20
+# Real tar-split files unpack to 15-40 times their size, deflate can reach 1032. Zero padding may push a small layer
+# up, so there is a floor; beyond both a file is a bomb.
+RATIO = 256
+FLOOR_BYTES = 256 << 20
+CEILING_BYTES = 64 << 30
+
+Report = Callable[[str, str], None]
+
+
+def unpacked(fd: int, report: Report) -> Iterator[bytes]:
+    """The content in blocks; what is wrong with the file is reported, and ends it. Several gzip members are one file."""
+    size = os.fstat(fd).st_size
+    limit = min(CEILING_BYTES, max(FLOOR_BYTES, size * RATIO))
+    total = 0
+    inflater = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
+    data = os.read(fd, READ_BYTES)
+    while data or not inflater.needs_input:
+        try:
+            block = inflater.decompress(data, BLOCK_BYTES)
+        except igzip_lib.error as error:  # type: ignore[misc]  # isal's stub says it is an alias
+            report("tar-split-gzip", f"not gzip, or damaged, after {total} bytes of content: {error}")
+            return
+        total += len(block)
+        if total > limit:
+            report("tar-split-bomb", f"{size} bytes unpack to more than {limit}")
+            return
+        if block:
+            yield block
+        data = b""
+        if inflater.eof:
+            data = inflater.unused_data or os.read(fd, READ_BYTES)
+            if not data:
+                return
+            inflater = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
+        elif inflater.needs_input:
+            data = os.read(fd, READ_BYTES)
+    report("tar-split-truncated", f"the gzip stream ends early, after {total} bytes of content")
+
+
+def line_blocks(fd: int, report: Report) -> Iterator[bytes]:
+    """Blocks of whole lines, each ending with a newline."""
+    begun: list[bytes | memoryview] = []
+    held = 0
+    skipping = False
+    for block in unpacked(fd, report):
+        start, end = 0, block.rfind(b"\n") + 1
+        if skipping:
+            if not end:
+                continue
+            start, skipping = block.find(b"\n") + 1, False
+        view = memoryview(block)
+        if end > start or begun and end:
+            yield b"".join((*begun, view[start:end]))
+            begun, held = [], 0
+        begun.append(bytes(view[max(start, end) :]))
+        held += len(begun[-1])
+        if held > LINE_BYTES:
+            report("tar-split-line", f"a line of more than {LINE_BYTES} bytes is skipped")
+            begun, held, skipping = [], 0, True
+    if held:
+        report("tar-split-truncated", f"the last line, of {held} bytes, does not end")

@@ -1,0 +1,121 @@
+"""Tar headers and their extensions, read plainly and with care.
+
+As Go's ``archive/tar`` reads them (``reader.go``, ``strconv.go``), which is what moby and tar-split accept.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+BLOCK = 512
+EXTENSIONS = b"xgLK"
+_PAX_TIME = re.compile(rb"(-?)([0-9]{1,18})(?:\.([0-9]*))?")
+_DECIMAL = re.compile(rb"[0-9]{1,18}")
+
+
+class HeaderError(ValueError):
+    """A header that cannot be read; ``code`` names the problem."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+class Header(NamedTuple):
+    """The last header of a member, and the extension records before it."""
+
+    block: bytes
+    flag: bytes
+    pax: dict[bytes, bytes]
+    long_link: bytes | None
+
+
+def number(field: bytes) -> int:
+    """An octal or base-256 number. ``archive/tar/strconv.go`` parseNumeric."""
+    if field[0] & 0x80:
+        value = int.from_bytes(field, "big") & ((1 << (8 * len(field) - 1)) - 1)
+        if field[0] & 0x40:
+            value -= 1 << (8 * len(field) - 1)
+    else:
+        text = field.strip(b" \0").partition(b"\0")[0]
+        if text.strip(b"01234567"):
+            raise HeaderError("tar-header-number", f"not an octal number: {field!r}")
+        value = int(text or b"0", 8)
+    if not -(1 << 63) <= value < 1 << 63:
+        raise HeaderError("tar-header-number", f"a number beyond 64 bits: {field!r}")
+    return value
+
+
+def check(block: bytes) -> None:
+    """Raise where the checksum, of unsigned or of signed bytes, is not the block's."""
+    stored = number(block[148:156])
+    total = sum(block) - sum(block[148:156]) + 8 * 0x20
+    if stored != total and stored != total - 256 * sum(1 for byte in block[:148] + block[156:] if byte > 127):
+        raise HeaderError("tar-header-checksum", f"checksum is {stored}, should be {total}")
+
+
+def pax_records(data: bytes) -> dict[bytes, bytes]:
+    """The records of an extended header. ``archive/tar/strconv.go`` parsePAXRecord."""
+    records: dict[bytes, bytes] = {}
+    while data:
+        length, space, _ = data[:20].partition(b" ")
+        if not space or not _DECIMAL.fullmatch(length):
+            raise HeaderError("pax-record", f"no length: {data[:40]!r}")
+        record, data = data[len(length) + 1 : int(length)], data[int(length) :]
+        key, equals, value = record.partition(b"=")
+        if not equals or not key or value[-1:] != b"\n" or len(length) + 1 + len(record) != int(length):
+            raise HeaderError("pax-record", f"malformed: {record[:40]!r}")
+        records[key] = value[:-1]
+    return records
+
+
+def pax_number(value: bytes) -> int:
+    """A decimal number of a record."""
+    if not _DECIMAL.fullmatch(value):
+        raise HeaderError("pax-value", f"not a number: {value[:40]!r}")
+    return int(value)
+
+
+def pax_time(value: bytes) -> tuple[int, int]:
+    """Seconds and nanoseconds, the fraction truncated. ``archive/tar/strconv.go`` parsePAXTime."""
+    match = _PAX_TIME.fullmatch(value)
+    if match is None:
+        raise HeaderError("pax-value", f"not a time: {value[:40]!r}")
+    sign, seconds, fraction = match.groups()
+    nanoseconds = int((fraction or b"")[:9].ljust(9, b"0"))
+    if not sign:
+        return int(seconds), nanoseconds
+    return (-int(seconds) - 1, 10**9 - nanoseconds) if nanoseconds else (-int(seconds), 0)
+
+
+def read(segment: bytes) -> Header | None:
+    """The member's header in the raw bytes before its content; None for a global header, which is no member.
+
+    The bytes are [padding of the member before] [extension headers with their data] header [sparse map]; all but the
+    padding is in whole blocks, so their length says how long that is.
+    """
+    offset = len(segment) % BLOCK
+    pax: dict[bytes, bytes] = {}
+    long_link = None
+    seen_global = False
+    while offset < len(segment):
+        block = segment[offset : offset + BLOCK]
+        check(block)
+        flag = block[156:157]
+        offset += BLOCK
+        if flag not in (b"x", b"g", b"L", b"K"):
+            return Header(block, flag, pax, long_link)
+        size = number(block[124:136])
+        data = segment[offset : offset + size] if size >= 0 else b""
+        if len(data) != size:
+            raise HeaderError("tar-header-size", f"an extension header of {size} bytes, of which {len(data)} are there")
+        offset += -(-size // BLOCK) * BLOCK
+        seen_global |= flag == b"g"
+        if flag == b"x":
+            pax.update(pax_records(data))
+        elif flag == b"K":
+            long_link = data.partition(b"\0")[0]
+    if seen_global:
+        return None
+    raise HeaderError("tar-header-missing", "no tar header before the content")

@@ -1,0 +1,545 @@
+"""The files of a directory as the disk has them: the second witness of a layer, and the only one of a container.
+
+Nothing is opened but directories, each by one name relative to its parent's handle and never through a symlink, so that
+neither a path beyond PATH_MAX nor a directory that is swapped for a symlink under us leads elsewhere. Memory does not
+grow with the number of files: a directory's files leave as they are read, only the names of its subdirectories wait.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+import threading
+from array import array
+from collections import deque
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from layerindex.listings.batches import BATCH_ROWS, PROBLEMS_KEPT, Batch, Columns, Problem
+from layerindex.names import as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    Row = tuple[Any, ...]
+    _Plain = tuple[int, str, int, int, int, int, int, int]
+    _Known = tuple[int | None, str | None, bytes | None]
+
+HANDLES = 256
+"""Most directories of the path to the current one that are held open; 1024 files is the usual limit of a process."""
+PATH_LENGTH = 32_768
+"""Longest path that is entered: each level's whole path is a row, so that unbounded depth costs its square. Engines
+extract to PATH_MAX, 4096; beyond it come only containers that descend with chdir."""
+CHUNK = 1024
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NANOSECONDS = 1_000_000_000
+_CAP_SYS_ADMIN = 21
+_FIRST_USER_NAMESPACE = 0xEFFFFFFD  # PROC_USER_INIT_INO in Linux' include/linux/proc_ns.h
+_CAPABILITY = "security.capability"
+_ABSENT = (None,) * 4
+_LABEL = ["security.selinux"]  # what the host calls it, on every file or on none; no engine packs it
+_WHITEOUT = ".wh."
+_AUFS = ".wh..wh."
+_OPAQUE = ".wh..wh..opq"
+_OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+_TYPES = {
+    stat.S_IFREG: "file",
+    stat.S_IFDIR: "dir",
+    stat.S_IFLNK: "symlink",
+    stat.S_IFCHR: "char",
+    stat.S_IFBLK: "block",
+    stat.S_IFIFO: "fifo",
+    stat.S_IFSOCK: "socket",
+}
+
+
+class Totals:
+    """Sums over a walk, each inode once; what is mounted in the tree belongs to another filesystem and is left out."""
+
+    def __init__(self) -> None:
+        self.entry_count = 0
+        """Rows, the root's included."""
+        self.apparent_bytes = 0
+        """st_size of everything but directories; a symlink's is the length of its target."""
+        self.file_bytes = 0
+        """st_size of regular files: `listings.total_size`."""
+        self.disk_bytes = 0
+        """512 * st_blocks of everything, directories included: what `du -x --block-size=1` prints."""
+        self.newest_mtime_ns: int | None = None
+        self.vanished = 0
+        self.problem_count = 0
+        self.complete = True
+        """False when something that is there could not be read."""
+
+
+class Rules(NamedTuple):
+    """How a driver marks deletions, which a name or attribute alone does not tell."""
+
+    opaque: frozenset[str]
+    bookkeeping: frozenset[str]
+    markers: bool
+    """Whether `.wh.` files are whiteouts, as AUFS had them."""
+
+    @classmethod
+    def of(cls, driver: str, *, rootless: bool = False) -> Rules:
+        """Return the rules of a storage driver; `rootless`: its engine runs in a user namespace.
+
+        moby:daemon/graphdriver/{overlay2,fuse-overlayfs}, go-archive/archive_linux.go; fuse-overlayfs main.c.
+        """
+        spaces = {"user.overlay"} if rootless else {"trusted.overlay"}
+        if driver == "fuse-overlayfs":
+            spaces = {"trusted.overlay", "user.overlay", "user.fuseoverlayfs"}
+        kept = ("origin", "impure", "uuid", "nlink", "upper")
+        return cls(
+            frozenset(f"{space}.opaque" for space in spaces),
+            frozenset(_LABEL) | frozenset(f"{space}.{name}" for space in spaces for name in kept),
+            driver == "fuse-overlayfs",
+        )
+
+    @property
+    def need_trusted(self) -> bool:
+        """Whether nothing but a trusted attribute says that a directory is opaque."""
+        return not self.markers and any(name.startswith("trusted.") for name in self.opaque)
+
+
+def trusted_readable() -> bool:
+    """Say whether we see trusted.* attributes, silently absent without the first namespace's SYS_ADMIN.
+
+    Linux:fs/xattr.c xattr_permission, fs/ext4/xattr_trusted.c. A uid_map of all users can be a child's too.
+    """
+    try:
+        first = os.stat("/proc/self/ns/user").st_ino == _FIRST_USER_NAMESPACE
+        with open("/proc/self/status", encoding="ascii", errors="replace") as status:
+            effective = next((int(line.split()[1], 16) for line in status if line.startswith("CapEff:")), 0)
+    except (OSError, ValueError, IndexError):
+        return False
+    return first and bool(effective >> _CAP_SYS_ADMIN & 1)
+
+
+def open_folder(name: str, folder: int | None = None) -> int:
+    """Open a directory that is no symlink, without touching its access time where we may ask for that."""
+    try:
+        return os.open(name, _FOLDER | os.O_NOATIME, dir_fd=folder)
+    except PermissionError:
+        return os.open(name, _FOLDER, dir_fd=folder)
+
+
+def escaped(name: str) -> tuple[str, bytes | None]:
+    """Return a listed path or name as text, component by component, and its bytes where the text is not they."""
+    if name.isascii() and "\\" not in name:
+        return name, None
+    text = "/".join(as_text(os.fsencode(part)) for part in name.split("/"))
+    return text, None if text == name else os.fsencode(name)
+
+
+def _home() -> int | None:
+    """Hold the working directory, so that it can be left for a while; None where that must not be."""
+    if threading.active_count() > 1:
+        return None
+    try:
+        home = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        os.fchdir(home)
+    except OSError:  # as in root's home after sudo -u
+        os.close(home)
+        return None
+    return home
+
+
+def _type(status: os.stat_result) -> str:
+    """Name an inode's type; a whiteout is the device 0:0. Linux:Documentation/filesystems/overlayfs.rst."""
+    kind = stat.S_IFMT(status.st_mode)
+    return "whiteout" if kind == stat.S_IFCHR and status.st_rdev == 0 else _TYPES.get(kind, "file")
+
+
+def _columns(rows: list[_Plain]) -> tuple[Columns, int, int]:
+    """Turn plain entries into columns; the other parts are their bytes of content and their blocks."""
+    number, name, mode, uid, gid, size, times, blocks = zip(*rows, strict=True)
+    seconds = [time // _NANOSECONDS for time in times]
+    rest = [time % _NANOSECONDS for time in times]
+    values = tuple(array("q", column).tobytes() for column in (mode, uid, gid, size, seconds, rest))
+    return Columns("\0".join(name), array("q", number).tobytes(), values), sum(size), sum(blocks)
+
+
+class _Frame:
+    """A directory on the way to the current one."""
+
+    __slots__ = ("below", "handle", "inode", "name", "path")
+
+    def __init__(self, name: str, handle: int, inode: int, path: int) -> None:
+        self.name, self.handle, self.inode = name, handle, inode
+        self.path = path  # how much of the walk's path leads here
+        self.below: list[str] = []
+
+
+class Walk:
+    """One walk over the directory behind a handle, which stays the caller's.
+
+    Attributes are read by bare names from the directory as working directory, twice as fast as through /proc/self/fd;
+    the old one is back at every yield. With other threads about, whom that would surprise, it is /proc/self/fd.
+    """
+
+    def __init__(self, handle: int, rules: Rules, *, trusted: bool | None = None) -> None:
+        self.totals = Totals()
+        self._rules = rules
+        self._opaque_known = not rules.need_trusted or (trusted_readable() if trusted is None else trusted)
+        self._start = os.fstat(handle)
+        self._frames = [_Frame("", handle, self._start.st_ino, 0)]
+        self._held: deque[_Frame] = deque()
+        self._path = ""
+        self._links: dict[int, tuple[int, str]] = {}  # inode -> names still to come, first name
+        self._xattrs_missing = False
+        self._home = _home()
+        self._clear()
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield all entries, each directory's after its own row, else in the disk's order."""
+        try:
+            self._root(self._frames[0].handle)
+            yield from self._scan(self._frames[0])
+            while self._frames:
+                top = self._frames[-1]
+                if not top.below:
+                    self._ascend()
+                elif (frame := self._enter(top, top.below.pop())) is not None:
+                    yield from self._scan(frame)
+            # The last batch says what all of them come to.
+            yield self._flush()._replace(totals=(self.totals.apparent_bytes, self.totals.disk_bytes))
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Close what is held open, also of a walk that is given up."""
+        while self._held:
+            self._release(self._held[-1])
+        if self._home is not None:
+            os.close(self._home)
+            self._home = None
+
+    # Directories ---------------------------------------------------------------------------------------------------
+
+    def _enter(self, top: _Frame, name: str) -> _Frame | None:
+        """Open a directory below the last one; None, with a problem, where that is not to be."""
+        if len(self._path) + len(name) >= PATH_LENGTH:
+            self._problem("too-deep", name, f"its path is longer than {PATH_LENGTH} characters; not entered")
+            return None
+        if top.handle < 0 and not self._reopen():
+            return None
+        try:
+            handle = open_folder(name, top.handle)
+        except OSError as error:
+            self._failed(name, error)
+            return None
+        status = os.fstat(handle)
+        if status.st_dev != self._start.st_dev:  # mounted between lstat and open
+            os.close(handle)
+            self._problem("other-filesystem", name, "another filesystem is mounted here; not entered")
+            return None
+        if not top.below:
+            self._release(top)  # this was the last it was open for
+        self._path += f"/{name}"
+        frame = _Frame(name, handle, status.st_ino, len(self._path))
+        self._frames.append(frame)
+        self._hold(frame)
+        return frame
+
+    def _ascend(self) -> None:
+        self._release(self._frames.pop())
+        if self._frames:
+            self._path = self._path[: self._frames[-1].path]
+
+    def _hold(self, frame: _Frame) -> None:
+        self._held.append(frame)
+        if len(self._held) > HANDLES:
+            self._release(self._held[0])
+
+    def _release(self, frame: _Frame) -> None:
+        if frame.handle < 0 or not frame.name:  # the first one is the caller's
+            return
+        if self._held[-1] is frame:
+            self._held.pop()
+        else:
+            self._held.remove(frame)
+        os.close(frame.handle)
+        frame.handle = -1
+
+    def _reopen(self) -> bool:
+        """Open the last directory on the way again, and some before it, from the deepest that is still open.
+
+        ".." would be one step, but leads elsewhere once a directory is moved; this finds the same directories or none.
+        """
+        index = max(place for place, frame in enumerate(self._frames) if frame.handle >= 0)
+        handle = os.dup(self._frames[index].handle)
+        try:
+            while index + 1 < len(self._frames):
+                index += 1
+                frame = self._frames[index]
+                child = open_folder(frame.name, handle)
+                os.close(handle)
+                handle = child
+                if os.fstat(child).st_ino != frame.inode:
+                    raise FileNotFoundError(errno.ENOENT, "another directory took its place")
+                if len(self._frames) - index <= max(1, HANDLES // 2):
+                    frame.handle = os.dup(child)
+                    self._hold(frame)
+        except OSError as error:
+            for frame in self._frames[index:]:
+                frame.below.clear()
+            self._failed(None, error)
+            self.totals.complete = False  # what was listed below it, still there or not, was not read
+            return False
+        finally:
+            os.close(handle)
+        return True
+
+    # Entries -------------------------------------------------------------------------------------------------------
+
+    def _scan(self, frame: _Frame) -> Iterator[Batch]:
+        """Read a directory; yields in the midst of one that is large."""
+        chunk: list[os.DirEntry[str]] = []
+        try:
+            with os.scandir(frame.handle) as listing:
+                while True:
+                    try:
+                        chunk.extend(islice(listing, CHUNK))
+                    finally:  # what came before an error counts
+                        self._read(chunk, frame)
+                    if len(self._files) + len(self._dirs) + len(self._rows) >= BATCH_ROWS:
+                        yield self._flush()
+                    if len(chunk) < CHUNK:
+                        return
+                    chunk.clear()
+        except OSError as error:
+            self._failed(None, error)
+
+    def _read(self, chunk: list[os.DirEntry[str]], frame: _Frame) -> None:
+        """Take a directory's entries: the loop in which the walk spends its time."""
+        prefix = self._stand_in(frame.handle)
+        device, number, listxattr = self._start.st_dev, self._place(self._path), os.listxattr
+        files, dirs, below = self._files.append, self._dirs.append, frame.below.append
+        try:
+            for entry in chunk:
+                name = entry.name
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except OSError as error:
+                    self._failed(name, error)
+                    continue
+                try:
+                    xattrs: list[str] | None = listxattr(prefix + name, follow_symlinks=False)
+                except OSError as error:
+                    xattrs = self._unlisted(name, error)
+                mode = status.st_mode
+                kind, times = mode & 0o170000, status.st_mtime_ns
+                if (
+                    (xattrs and xattrs != _LABEL)
+                    or (kind != stat.S_IFDIR and (kind != stat.S_IFREG or status.st_nlink != 1))
+                    or status.st_dev != device
+                    or not name.isascii()
+                    or "\\" in name
+                    or name[:4] == _WHITEOUT
+                    or (kind == stat.S_IFDIR and (xattrs is None or not self._opaque_known))
+                ):
+                    self._take(name, status, xattrs, prefix, frame)
+                    continue
+                owner = (number, name, mode & 0o7777, status.st_uid, status.st_gid)
+                if kind == stat.S_IFREG:
+                    files((*owner, status.st_size, times, status.st_blocks))
+                else:
+                    below(name)
+                    dirs((*owner, 0, times, status.st_blocks))
+        finally:
+            if self._home is not None:
+                os.fchdir(self._home)
+
+    def _stand_in(self, handle: int) -> str:
+        """Make the directory the working directory; return what to put before its names."""
+        if self._home is not None:
+            try:
+                os.fchdir(handle)
+            except PermissionError:  # we may list it, but not search it
+                pass
+            else:
+                return ""
+        return f"/proc/self/fd/{handle}/"
+
+    def _take(self, name: str, status: os.stat_result, xattrs: list[str] | None, prefix: str, frame: _Frame) -> None:
+        """Take an entry that is not a plain file."""
+        is_dir, first = stat.S_ISDIR(status.st_mode), None
+        if status.st_dev != self._start.st_dev:
+            self._problem("other-filesystem", name, "another filesystem is mounted here; not entered")
+        else:
+            first = None if is_dir or status.st_nlink < 2 else self._first(name, status)
+            if first is None:
+                self._count(status)
+        if self._rules.markers and self._marker(name, status):
+            return
+        if is_dir and status.st_dev == self._start.st_dev:
+            frame.below.append(name)
+        known = self._attributes(prefix + name, xattrs, is_dir=is_dir)
+        if first is not None:
+            self._row(name, status, known, "hardlink", first)
+        elif stat.S_ISLNK(status.st_mode):
+            self._row(name, status, known, "symlink", self._target(name, frame))
+        else:
+            self._row(name, status, known, _type(status))
+
+    def _count(self, status: os.stat_result) -> None:
+        totals = self.totals
+        totals.disk_bytes += 512 * status.st_blocks
+        if not stat.S_ISDIR(status.st_mode):
+            totals.apparent_bytes += status.st_size
+        if stat.S_ISREG(status.st_mode):
+            totals.file_bytes += status.st_size
+
+    def _first(self, name: str, status: os.stat_result) -> str | None:
+        """Return the name an inode was met by before; forget it with its last."""
+        path = f"{self._path}/{name}"
+        rest, first = self._links.pop(status.st_ino, (status.st_nlink, path))
+        if rest > 1:
+            self._links[status.st_ino] = (rest - 1, first)
+        return None if first == path else first
+
+    def _target(self, name: str, frame: _Frame) -> str | None:
+        try:
+            return os.readlink(name, dir_fd=frame.handle)
+        except OSError as error:
+            self._failed(name, error)
+            return None
+
+    def _marker(self, name: str, status: os.stat_result) -> bool:
+        """Take a name as AUFS marks deletions; go-archive/archive_linux.go and whiteouts.go."""
+        if name == _OPAQUE:
+            directory, _, base = self._path.rpartition("/")
+            news = Entry(directory, None, base, None, "opaque", opaque=1)
+            self._rows.append((self._place(directory), *escaped(base), *news[4:]))
+            return True
+        if name.startswith(_AUFS):
+            return True
+        if not name.startswith(_WHITEOUT) or len(name) == len(_WHITEOUT) or not stat.S_ISREG(status.st_mode):
+            return False
+        self._row(name.removeprefix(_WHITEOUT), status, (None, None, None), "whiteout")
+        return True
+
+    def _attributes(self, path: str, listed: list[str] | None, *, is_dir: bool) -> _Known:
+        """Return whether a directory is opaque, the names of the attributes that are content, and the capability."""
+        opaque = (0 if self._opaque_known and listed is not None else None) if is_dir else None
+        if not listed:
+            return opaque, None, None
+        kept = []
+        for name in listed:
+            if name not in self._rules.opaque:
+                if name not in self._rules.bookkeeping:
+                    kept.append(as_text(os.fsencode(name)))
+            elif not is_dir:
+                kept.append(name)
+            else:
+                value = self._value(path, name)
+                if value == b"y":  # Linux:fs/overlayfs: x marks a directory that may hold whiteouts as attributes
+                    opaque = 1
+                else:
+                    kept.append(name)
+                    opaque = None if value is None else opaque
+        names = json.dumps(sorted(kept), ensure_ascii=False) if kept else None
+        return opaque, names, self._value(path, _CAPABILITY) if _CAPABILITY in listed else None
+
+    def _value(self, path: str, name: str) -> bytes | None:
+        try:
+            return os.getxattr(path, name, follow_symlinks=False)
+        except OSError as error:
+            self._failed(os.path.basename(path), error)
+            return None
+
+    def _unlisted(self, name: str, error: OSError) -> list[str] | None:
+        """Say, once where it is the filesystem's nature, that attributes could not be listed; they are unknown."""
+        if error.errno not in (errno.ENOTSUP, errno.ENOSYS):
+            self._failed(name, error)
+        elif not self._xattrs_missing:
+            self._xattrs_missing = True
+            self._problem("no-xattrs", name, "this filesystem has no extended attributes", whole=True)
+        return None
+
+    def _root(self, handle: int) -> None:
+        """Give the directory itself, whose name is empty."""
+        try:
+            listed: list[str] | None = os.listxattr(handle)
+        except OSError as error:
+            listed = self._unlisted("", error)
+        self._count(self._start)
+        known = self._attributes(f"/proc/self/fd/{handle}/.", listed, is_dir=True)
+        self._row("", self._start, known, "dir")
+
+    # Batches -------------------------------------------------------------------------------------------------------
+
+    def _row(self, name: str, status: os.stat_result, known: _Known, type_: str, target: str | None = None) -> None:
+        text, raw = escaped(name)
+        link, link_raw = (None, None) if target is None else escaped(target)
+        size = status.st_size if type_ in ("file", "symlink") else 0
+        device = f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}" if type_ in ("char", "block") else None
+        seconds, rest = divmod(status.st_mtime_ns, _NANOSECONDS)
+        owner = (status.st_mode & 0o7777, status.st_uid, status.st_gid)
+        fields = (*owner, size, seconds, rest or None, link, link_raw, device, None, *known, None)
+        self._rows.append((self._place(self._path), text, raw, type_, *fields))
+        self.totals.entry_count += 1
+        self._newest(status.st_mtime_ns)
+
+    def _newest(self, mtime_ns: int) -> None:
+        newest = self.totals.newest_mtime_ns
+        self.totals.newest_mtime_ns = mtime_ns if newest is None else max(newest, mtime_ns)
+
+    def _place(self, path: str) -> int:
+        """Return a directory's number in this batch."""
+        number = self._numbers.setdefault(path, len(self._directories))
+        if number == len(self._directories):
+            self._directories.append(escaped(path or "/"))
+        return number
+
+    def _failed(self, name: str | None, error: OSError) -> None:
+        """Take what the system answered as a finding, unless the trouble is our own."""
+        if error.errno in _OURS:
+            raise error
+        if error.errno in (errno.ENOENT, errno.ESTALE):
+            self.totals.vanished += 1
+            self._problem("vanished", name, "it was listed and then gone", whole=True)
+        elif error.errno in (errno.EACCES, errno.EPERM):
+            self._problem("permission-denied", name, "permission denied")
+        elif error.errno in (errno.ELOOP, errno.ENOTDIR):
+            self._problem("not-a-folder", name, "it was a folder when it was listed; not followed")
+        else:
+            self._problem("unreadable", name, os.strerror(error.errno or 0))
+
+    def _problem(self, code: str, name: str | None, detail: str, *, whole: bool = False) -> None:
+        """Count a problem, and keep it while there are not too many; `whole`: it leaves the listing complete."""
+        self.totals.complete &= whole
+        self.totals.problem_count += 1
+        if self.totals.problem_count <= PROBLEMS_KEPT:
+            path = f"{self._path}/{name}" if name else self._path or "/"
+            self._problems.append(Problem(code, escaped(path)[0], detail))
+
+    def _clear(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._directories: list[tuple[str, bytes | None]] = []
+        self._files: list[_Plain] = []
+        self._dirs: list[_Plain] = []
+        self._rows: list[Row] = []
+        self._problems: list[Problem] = []
+
+    def _flush(self) -> Batch:
+        columns, totals = {}, self.totals
+        for shape, rows in (("walked", self._files), ("dir", self._dirs)):
+            totals.entry_count += len(rows)
+            if rows:
+                columns[shape], size, blocks = _columns(rows)
+                totals.apparent_bytes += size
+                totals.disk_bytes += 512 * blocks
+                self._newest(max(row[6] for row in rows))
+        batch = Batch(
+            self._directories, columns, self._rows, self._problems, totals.problem_count, totals.complete, 0
+        )
+        self._clear()
+        return batch

@@ -1,0 +1,44 @@
+-- title = "One path through all layers of an image"
+-- description = "Every layer of an image that has the path, base first: what it was there, and which build step made it so. A whiteout removed it; an opaque directory above it, or the removal of a folder above it, is shown as a row of that folder."
+-- [params]
+-- path = { help = "the whole path, such as /etc/passwd" }
+-- image = { type = "image", help = "the image; every listed image when left out" }
+-- [columns]
+-- image = "tags of the image, or its id"
+-- position = "the layer's place, 0 for the base"
+-- path = "the path itself, or the folder above it that was removed, replaced or made opaque"
+-- type = "what it is in this layer"
+-- size = "bytes of its content"
+-- mode = "permission bits, octal"
+-- uid = "owner"
+-- gid = "group"
+-- modified_at = "modification time"
+-- crc64 = "CRC-64/GO-ISO of a file's content"
+-- created_by = "the build step that made the layer"
+-- chain_id = "the layer"
+-- host = "the host"
+
+WITH RECURSIVE parts (path, upper, name) AS (
+  SELECT :path, rtrim(rtrim(:path, replace(:path, '/', '')), '/'), substr(:path, length(rtrim(:path, replace(:path, '/', ''))) + 1)
+  WHERE :path LIKE '/%'
+  UNION
+  SELECT upper, rtrim(rtrim(upper, replace(upper, '/', '')), '/'), substr(upper, length(rtrim(upper, replace(upper, '/', ''))) + 1)
+  FROM parts WHERE upper <> ''
+)
+SELECT n.label AS image, l.position, p.path, e.type, e.size, printf('%04o', e.mode) AS mode, e.uid, e.gid,
+  strftime('%Y-%m-%dT%H:%M:%SZ', e.mtime, 'unixepoch') AS modified_at,
+  CASE WHEN e.content_crc64 IS NOT NULL THEN printf('%016x', e.content_crc64) END AS crc64,
+  s.created_by, l.chain_id, h.host
+FROM selected_snapshots
+JOIN listed_images AS i USING (snapshot_id)
+JOIN image_layers AS l USING (snapshot_id, image_id)
+JOIN layers AS y USING (snapshot_id, chain_id)
+CROSS JOIN parts AS p
+JOIN directories AS d ON d.path = CASE p.upper WHEN '' THEN '/' ELSE p.upper END
+JOIN entries AS e ON e.listing_id = y.listing_id AND e.directory_id = d.directory_id AND e.name = p.name
+JOIN image_labels AS n ON n.snapshot_id = i.snapshot_id AND n.image_id = i.image_id
+LEFT JOIN image_history AS s ON s.snapshot_id = i.snapshot_id AND s.image_id = i.image_id AND s.layer_position = l.position
+JOIN snapshot_hosts AS h ON h.snapshot_id = i.snapshot_id
+WHERE (p.path = :path OR e.type <> 'dir' OR e.opaque = 1)
+  AND (:image IS NULL OR (i.snapshot_id, i.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image))
+ORDER BY h.host, i.snapshot_id, n.label, i.image_id, l.position, p.path;

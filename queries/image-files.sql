@@ -1,0 +1,61 @@
+-- title = "What an image really shows at each path, and from which layer"
+-- description = "The merged tree of an image, as a fresh container would see it: for each path the topmost layer that has it, less what whiteouts, opaque directories and files in place of folders hide."
+-- [params]
+-- image = { type = "image", help = "the image; without it the answer is empty" }
+-- under = { help = "only this path and what lies below it" }
+-- [columns]
+-- path = "path from the root of the image"
+-- type = "file, dir, symlink, hardlink, char, block or fifo"
+-- mode = "permission bits, octal"
+-- uid = "owner"
+-- gid = "group"
+-- size = "bytes of its content"
+-- modified_at = "modification time"
+-- link_target = "where a link points"
+-- crc64 = "CRC-64/GO-ISO of a file's content"
+-- position = "place of the layer it comes from, 0 for the base"
+-- chain_id = "that layer"
+-- host = "the host"
+
+WITH stack AS MATERIALIZED (
+  SELECT i.snapshot_id, i.image_id, l.position, y.chain_id, y.listing_id, y.cache_id
+  FROM selected_snapshots JOIN images AS i USING (snapshot_id)
+  JOIN image_layers AS l USING (snapshot_id, image_id) JOIN layers AS y USING (snapshot_id, chain_id)
+  WHERE (i.snapshot_id, i.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image)
+),
+-- What hides everything below a path in lower layers: a whiteout, an opaque directory, or a file where a folder was.
+blockers AS MATERIALIZED (
+  SELECT s.snapshot_id, s.image_id, s.position, CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name AS path
+  FROM stack AS s CROSS JOIN entries AS e USING (listing_id) CROSS JOIN directories AS d USING (directory_id)
+  WHERE s.position > 0 AND (e.type = 'whiteout' OR e.opaque = 1
+    OR (e.type <> 'dir' AND EXISTS (
+      SELECT 1 FROM directories AS p WHERE p.path = CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name)))
+),
+-- The lowest layer whose entries in a folder still show; every path below /a/b lies between /a/b/ and /a/b0.
+floors AS MATERIALIZED (
+  SELECT snapshot_id, image_id, directory_id, max(position) AS floor FROM (
+    SELECT b.snapshot_id, b.image_id, d.directory_id, b.position
+    FROM blockers AS b CROSS JOIN directories AS d ON d.path = b.path
+    UNION ALL
+    SELECT b.snapshot_id, b.image_id, d.directory_id, b.position
+    FROM blockers AS b CROSS JOIN directories AS d
+      ON d.path > rtrim(b.path, '/') || '/' AND d.path < rtrim(b.path, '/') || '0')
+  GROUP BY snapshot_id, image_id, directory_id
+),
+ranked AS (
+  SELECT s.snapshot_id, s.image_id, s.position, s.chain_id, e.*,
+    row_number() OVER (PARTITION BY s.snapshot_id, s.image_id, e.directory_id, e.name ORDER BY s.position DESC) AS place
+  FROM stack AS s CROSS JOIN entries AS e USING (listing_id)
+)
+SELECT CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || r.name AS path, r.type, printf('%04o', r.mode) AS mode,
+  r.uid, r.gid, r.size, strftime('%Y-%m-%dT%H:%M:%SZ', r.mtime, 'unixepoch') AS modified_at, r.link_target,
+  CASE WHEN r.content_crc64 IS NOT NULL THEN printf('%016x', r.content_crc64) END AS crc64,
+  r.position, r.chain_id, h.host
+FROM ranked AS r
+CROSS JOIN directories AS d USING (directory_id)
+LEFT JOIN floors AS f ON f.snapshot_id = r.snapshot_id AND f.image_id = r.image_id AND f.directory_id = r.directory_id
+JOIN snapshot_hosts AS h ON h.snapshot_id = r.snapshot_id
+WHERE r.place = 1 AND r.type <> 'whiteout' AND r.position >= coalesce(f.floor, 0)
+  AND (:under IS NULL OR d.path = rtrim(:under, '/') OR d.path || '/' GLOB rtrim(:under, '/') || '/*'
+    OR CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || r.name = rtrim(:under, '/'))
+ORDER BY path, h.host, r.snapshot_id, r.image_id;

@@ -1,0 +1,75 @@
+-- title = "Files and build steps that look like secrets, and whether a later layer hides them"
+-- description = "Names that usually hold keys, passwords or tokens, in images, and build steps that pass one on the command line. Names prove nothing: look at each. A secret that a later layer removed can still be read by whoever has the image."
+-- [params]
+-- image = { type = "image", help = "the image; every listed image when left out" }
+-- [columns]
+-- what = "file, or step for a build step"
+-- path = "path of the file, or the command of the step"
+-- pattern = "what it looks like"
+-- size = "bytes of the file"
+-- visible = "1 when the image shows the file, 0 when a later layer hides it"
+-- position = "place of the layer that holds the file, or of the step in the history"
+-- image = "tags of the image, or its id"
+-- host = "the host"
+
+WITH stack AS MATERIALIZED (
+  SELECT i.snapshot_id, i.image_id, l.position, y.chain_id, y.listing_id, y.cache_id
+  FROM selected_snapshots JOIN images AS i USING (snapshot_id)
+  JOIN image_layers AS l USING (snapshot_id, image_id) JOIN layers AS y USING (snapshot_id, chain_id)
+  WHERE CASE WHEN :image IS NULL THEN (i.snapshot_id, i.image_id) IN (SELECT snapshot_id, image_id FROM listed_images)
+    ELSE (i.snapshot_id, i.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image) END
+),
+-- What hides everything below a path in lower layers: a whiteout, an opaque directory, or a file where a folder was.
+blockers AS MATERIALIZED (
+  SELECT s.snapshot_id, s.image_id, s.position, CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name AS path
+  FROM stack AS s CROSS JOIN entries AS e USING (listing_id) CROSS JOIN directories AS d USING (directory_id)
+  WHERE s.position > 0 AND (e.type = 'whiteout' OR e.opaque = 1
+    OR (e.type <> 'dir' AND EXISTS (
+      SELECT 1 FROM directories AS p WHERE p.path = CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name)))
+),
+-- The lowest layer whose entries in a folder still show; every path below /a/b lies between /a/b/ and /a/b0.
+floors AS MATERIALIZED (
+  SELECT snapshot_id, image_id, directory_id, max(position) AS floor FROM (
+    SELECT b.snapshot_id, b.image_id, d.directory_id, b.position
+    FROM blockers AS b CROSS JOIN directories AS d ON d.path = b.path
+    UNION ALL
+    SELECT b.snapshot_id, b.image_id, d.directory_id, b.position
+    FROM blockers AS b CROSS JOIN directories AS d
+      ON d.path > rtrim(b.path, '/') || '/' AND d.path < rtrim(b.path, '/') || '0')
+  GROUP BY snapshot_id, image_id, directory_id
+),
+patterns (pattern, glob) AS (
+  VALUES ('private key', 'id_rsa'), ('private key', 'id_dsa'), ('private key', 'id_ecdsa'), ('private key', 'id_ed25519'),
+    ('private key', '*.key'), ('private key', '*_key.pem'), ('private key', 'private*.pem'), ('key store', '*.p12'),
+    ('key store', '*.pfx'), ('key store', '*.jks'), ('key store', '*.kdbx'), ('environment file', '.env'), ('environment file', '.env.*'),
+    ('password file', '.htpasswd'), ('password file', '.pgpass'), ('password file', '.my.cnf'), ('password file', '.netrc'),
+    ('password file', '*password*'), ('password file', 'shadow'), ('token file', '.npmrc'), ('token file', '.pypirc'),
+    ('token file', '.git-credentials'), ('token file', '.dockercfg'), ('token file', '*token*.json'), ('token file', '*secret*'),
+    ('cloud credentials', 'credentials'), ('cloud credentials', 'credentials.json'), ('cloud credentials', 'kubeconfig'),
+    ('cloud credentials', 'service-account*.json')
+),
+held AS MATERIALIZED (
+  SELECT e.listing_id, e.directory_id, e.name, e.size, (
+    SELECT p.pattern FROM patterns AS p WHERE lower(e.name) GLOB p.glob ORDER BY p.pattern LIMIT 1) AS pattern
+  FROM (SELECT DISTINCT listing_id FROM stack) CROSS JOIN entries AS e USING (listing_id)
+  WHERE e.type IN ('file', 'hardlink') AND pattern IS NOT NULL
+),
+found AS (
+  SELECT s.snapshot_id, s.image_id, 'file' AS what, CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || k.name AS path,
+    k.pattern, k.size, s.position,
+    s.position >= coalesce(f.floor, 0) AND NOT EXISTS (
+      SELECT 1 FROM stack AS u JOIN entries AS e ON e.listing_id = u.listing_id
+        AND e.directory_id = k.directory_id AND e.name = k.name
+      WHERE u.snapshot_id = s.snapshot_id AND u.image_id = s.image_id AND u.position > s.position) AS visible
+  FROM held AS k CROSS JOIN stack AS s USING (listing_id) CROSS JOIN directories AS d USING (directory_id)
+  LEFT JOIN floors AS f ON f.snapshot_id = s.snapshot_id AND f.image_id = s.image_id AND f.directory_id = k.directory_id
+  UNION ALL
+  SELECT i.snapshot_id, i.image_id, 'step', t.created_by, 'value on the command line', NULL, t.position, 1
+  FROM (SELECT DISTINCT snapshot_id, image_id FROM stack) AS i JOIN image_history AS t USING (snapshot_id, image_id)
+  WHERE lower(t.created_by) GLOB '*password=[^ $]*' OR lower(t.created_by) GLOB '*passwd=[^ $]*'
+    OR lower(t.created_by) GLOB '*secret=[^ $]*' OR lower(t.created_by) GLOB '*token=[^ $]*'
+    OR lower(t.created_by) GLOB '*api[_-]key=[^ $]*' OR lower(t.created_by) GLOB '*access[_-]key*=[^ $]*'
+)
+SELECT f.what, f.path, f.pattern, f.size, f.visible, f.position, n.label AS image, h.host
+FROM found AS f JOIN image_labels AS n USING (snapshot_id, image_id) JOIN snapshot_hosts AS h USING (snapshot_id)
+ORDER BY h.host, f.snapshot_id, n.label, f.image_id, f.what, f.path, f.position;

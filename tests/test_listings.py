@@ -1,0 +1,258 @@
+"""Many listings into one database."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import signal
+import sqlite3
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from layerindex.listings import index, writer
+from layerindex.listings.batches import Batch, Builder, Entry, Problem, batched
+from layerindex.listings.index import ProducerError, Production, Source, index_listings
+from layerindex.listings.snapshot import tar_split_source
+from layerindex.database import create
+from tests.packing import member, pack, tar_split
+
+JOBS = pytest.mark.parametrize("jobs", [1, 2, 3])
+
+
+@pytest.fixture
+def database() -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    create(connection)
+    connection.execute("BEGIN")
+    yield connection
+    connection.close()
+
+
+@pytest.fixture(autouse=True)
+def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use processes, numpy and the late index for however little."""
+    monkeypatch.setattr(index, "SMALL_BYTES", 0)
+    monkeypatch.setattr(writer, "REBUILD_ROWS", 1)
+
+
+def layer(directory: Path, number: int, members: list) -> Source:
+    path = directory / f"{number}.gz"
+    path.write_bytes(gzip.compress(tar_split(pack(members, tarfile.PAX_FORMAT)).encode()))
+    return tar_split_source(f"sha256:{number}", path.stat().st_size, lambda: os.open(path, os.O_RDONLY))
+
+
+def rows(database: sqlite3.Connection) -> list[tuple]:
+    sql = "SELECT diff_id, path, e.* FROM entries e JOIN directories USING (directory_id) JOIN listings USING (listing_id)"
+    cursor = database.execute(sql)
+    names = [column[0] for column in cursor.description]
+    drop = {names.index("listing_id"), names.index("directory_id")}
+    return sorted([tuple(v for n, v in enumerate(row) if n not in drop) for row in cursor], key=repr)
+
+
+@JOBS
+def test_layers(database: sqlite3.Connection, tmp_path: Path, jobs: int) -> None:
+    """All layers are listed, directories are shared, counts are right, the index is there."""
+    layers = []
+    for number in range(5):
+        members = [member(f"usr/d{n % 7}/f{n}", content=b"x" * n) for n in range(50 * number)]
+        layers.append(layer(tmp_path, number, [*members, member("usr", tarfile.DIRTYPE)]))
+    calls = []
+    listings = list(index_listings(database, layers, jobs, lambda *args: calls.append(args)))
+    assert sorted(listing.diff_id for listing in listings) == [f"sha256:{n}" for n in range(5)]
+    for listing in listings:
+        number = int(listing.diff_id[-1])
+        count = 50 * number
+        assert (listing.entry_count, listing.total_size) == (count + 1, count * (count - 1) // 2)
+        assert (listing.complete, listing.problems) == (True, [])
+        stored = database.execute("SELECT * FROM listings WHERE listing_id = ?", (listing.listing_id,)).fetchone()
+        assert stored[1:] == (listing.diff_id, "tar-split", listing.entry_count, listing.total_size, 1)
+    assert database.execute("SELECT count(*), count(DISTINCT path) FROM directories").fetchone() == (8, 8)
+    assert calls[-1][:2] == (5, 505)
+    assert database.execute("SELECT count(*) FROM sqlite_master WHERE name = 'entries_name'").fetchone() == (1,)
+    assert database.in_transaction
+
+
+def test_jobs_and_readers_give_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one process or three, with blocks or lines, and with directories forgotten in between."""
+    layers = [
+        layer(tmp_path, n, [member(f"d{m % 9}/f{m}", mtime=1.7e9 + m / 8, uid=m) for m in range(400)]) for n in range(3)
+    ]
+    results = []
+    for jobs, small, known in ((1, 0, 20_000), (3, 0, 20_000), (1, 10**9, 20_000), (2, 0, 2)):
+        monkeypatch.setattr(index, "SMALL_BYTES", small)
+        monkeypatch.setattr(writer, "KNOWN_DIRECTORIES", known)
+        connection = sqlite3.connect(":memory:", isolation_level=None)
+        create(connection)
+        connection.execute("BEGIN")
+        assert len(list(index_listings(connection, layers, jobs))) == 3
+        results.append(rows(connection))
+    assert len(results[0]) == 1200
+    assert all(result == results[0] for result in results)
+
+
+def names(*entries: tuple) -> list[Entry]:
+    return [
+        Entry("/d", None, name, None, kind, mode=mode, mtime=1, uid=0, gid=0, size=0) for name, kind, mode in entries
+    ]
+
+
+def store(database: sqlite3.Connection, *items: list) -> index.Listing:
+    source = Source(None, "walk", 0, lambda fast: (b for part in items for b in batched(part)))
+    (listing,) = index_listings(database, [source], 1)
+    return listing
+
+
+def content(database: sqlite3.Connection) -> set[tuple]:
+    return set(database.execute("SELECT name, type, mode, opaque FROM entries"))
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_names_that_meet(database: sqlite3.Connection, split: bool) -> None:
+    """The first of two stays and that is a problem; a file beats a whiteout, in either order."""
+    entries = names(("a", "file", 1), ("a", "file", 2), ("b", "whiteout", 0), ("b", "file", 3))
+    entries += names(("c", "file", 4), ("c", "whiteout", 0), ("e", "file", 5))
+    listing = store(database, *([entry] for entry in entries)) if split else store(database, entries)
+    assert content(database) == {
+        ("a", "file", 1, None),
+        ("b", "file", 3, None),
+        ("c", "file", 4, None),
+        ("e", "file", 5, None),
+    }
+    assert [problem[:2] for problem in listing.problems] == [("tar-duplicate", "/d/a")]
+    assert (listing.entry_count, listing.problem_count) == (4, 1)
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_opaque_marker(database: sqlite3.Connection, split: bool) -> None:
+    """It may come before the directory's entry, after it, or alone."""
+    entries = names(("before", "opaque", None), ("before", "dir", 1), ("after", "dir", 2), ("after", "opaque", None))
+    entries += names(("alone", "opaque", None), ("none", "dir", 3))
+    entries = [e._replace(opaque=0) if e.type == "dir" else e for e in entries]
+    listing = store(database, *([entry] for entry in entries)) if split else store(database, entries)
+    assert content(database) == {
+        ("before", "dir", 1, 1),
+        ("after", "dir", 2, 1),
+        ("alone", "dir", None, 1),
+        ("none", "dir", 3, 0),
+    }
+    assert (listing.entry_count, listing.problems) == (4, [])
+
+
+def test_conflicts_of_columns(database: sqlite3.Connection, tmp_path: Path) -> None:
+    """The same through the block reader."""
+    members = [member("d", tarfile.DIRTYPE), member("d/.wh..wh..opq"), member("d/a", content=b"1"), member("d/.wh.a")]
+    members += [member("d/b", content=b"1"), member("./d/b", content=b"22"), *(member(f"d/{n}") for n in range(20))]
+    (listing,) = index_listings(database, [layer(tmp_path, 0, members)], 1)
+    found = content(database)
+    assert ("d", "dir", 0o644, 1) in found
+    assert ("a", "file", 0o644, None) in found
+    assert [problem[:2] for problem in listing.problems] == [("tar-duplicate", "/d/b")]
+    assert database.execute("SELECT size FROM entries WHERE name = 'b'").fetchall() == [(1,)]
+    assert listing.entry_count == 23
+
+
+def test_a_second_scan_finds_its_directories(database: sqlite3.Connection, tmp_path: Path) -> None:
+    """Directories keep their numbers from one scan to the next."""
+    for number in range(2):
+        list(index_listings(database, [layer(tmp_path, number, [member("a/b"), member(f"c{number}/d")])], 1))
+    assert [row[0] for row in database.execute("SELECT path FROM directories ORDER BY 1")] == ["/a", "/c0", "/c1"]
+    assert len(rows(database)) == 4
+
+
+@JOBS
+def test_a_walk_among_layers(database: sqlite3.Connection, tmp_path: Path, jobs: int) -> None:
+    """Another producer's entries and problems come through the same pipes."""
+    walk = Source(
+        None, "walk", 1, lambda fast: batched([*names(("x", "socket", 1)), Problem("gone", "/d", "while read")])
+    )
+    sources = [walk, index.Source(*layer_source(layer(tmp_path, 1, [member("f")])))]
+    listings = {listing.source: listing for listing in index_listings(database, sources, jobs)}
+    assert listings["walk"].problems == [Problem("gone", "/d", "while read")]
+    assert {row[2] for row in rows(database)} == {"x", "f"}
+
+
+def layer_source(source: LayerSource) -> tuple:
+    from layerindex.listings.layers import as_source
+
+    return tuple(as_source(source))
+
+
+def test_a_layer_that_does_not_open(database: sqlite3.Connection) -> None:
+    """It is a listing with a problem."""
+
+    def fail() -> int:
+        raise FileNotFoundError(2, "No such file or directory")
+
+    (listing,) = index_listings(database, [LayerSource("sha256:1", fail, 5)], 1)
+    assert (listing.complete, listing.entry_count, listing.problems[0].code) == (False, 0, "tar-split-open")
+
+
+def source_of(function: object) -> Source:
+    return Source(None, "walk", 1, function)  # type: ignore[arg-type]
+
+
+def test_a_worker_that_fails(database: sqlite3.Connection) -> None:
+    """Its traceback, or its signal, is in the error; nothing is left running."""
+
+    def fail(fast: bool) -> Iterator[Batch]:
+        yield Builder().batch()
+        raise RuntimeError("a fault")
+
+    def die(fast: bool) -> Iterator[Batch]:
+        yield Builder().batch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    for function, text in ((fail, "a fault"), (die, "status -9")):
+        production = Production([source_of(function)] * 3, 3)
+        workers = [worker.pid for worker in production.workers]
+        with pytest.raises(ProducerError, match=text):
+            list(production.write(database))
+        assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+
+
+def endless(fast: bool) -> Iterator[Batch]:
+    while True:
+        builder = Builder()
+        for entry in names(*((f"{n}", "file", 1) for n in range(4000))):
+            builder.add(entry)
+        yield builder.batch()
+
+
+def test_workers_end_with_the_parent() -> None:
+    """Killed, the parent leaves no process behind."""
+    reader, end = os.pipe()
+    parent = os.fork()
+    if parent == 0:
+        production = Production([source_of(endless)] * 2, 3)
+        os.write(end, " ".join(str(worker.pid) for worker in production.workers).encode())
+        time.sleep(60)
+    workers = os.read(reader, 100).split()
+    os.kill(parent, signal.SIGKILL)
+    os.waitpid(parent, 0)
+    deadline = time.monotonic() + 20
+    while alive := [pid for pid in workers if _running(pid.decode())]:
+        assert time.monotonic() < deadline, alive
+        time.sleep(0.05)
+
+
+def _running(pid: str) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_an_abandoned_scan_ends_its_workers(database: sqlite3.Connection) -> None:
+    """As Ctrl-C does, in the middle."""
+    production = Production([source_of(endless)] * 2, 3)
+    workers = [worker.pid for worker in production.workers]
+
+    def interrupt(*_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(production.write(database, interrupt))
+    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
