@@ -145,7 +145,6 @@ def writing(path: str, wait: Callable[[str], None]) -> Iterator[sqlite3.Connecti
 def _begin(connection: sqlite3.Connection, path: str, wait: Callable[[str], None]) -> None:
     # A larger cache keeps a usual snapshot in memory until the commit, so that readers are not locked out before it.
     connection.execute("PRAGMA cache_size = -65536")
-    connection.execute("PRAGMA foreign_keys = ON")
     _patiently(connection, "BEGIN IMMEDIATE", path, wait)
     if not os.path.exists(path):
         raise DatabaseError(path, "was removed while this scan waited for it; nothing was written, scan again")

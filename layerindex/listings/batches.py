@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import marshal
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 BATCH_ROWS = 4096
@@ -51,7 +51,9 @@ SHAPES: dict[str, tuple[str, ...]] = {
     "file": ("mode", "uid", "gid", "size", "mtime", "mtime_ns", "content_crc64"),
     "dir": ("mode", "uid", "gid", "mtime", "mtime_ns"),
     "symlink": ("mode", "uid", "gid", "size", "mtime", "mtime_ns", "link_target"),
+    "walked": ("mode", "uid", "gid", "size", "mtime", "mtime_ns"),
 }
+TYPES = {"walked": "file"}  # where the shape's name is not its type: a file whose content nobody read
 
 
 class Columns(NamedTuple):
@@ -98,6 +100,18 @@ class Batch(NamedTuple):
             [Problem(*problem) for problem in problems],
             *rest,
         )
+
+
+class Source(NamedTuple):
+    """Something that yields a listing; ``batches`` runs in another process, and is asked whether numpy is worth it."""
+
+    diff_id: str | None
+    source: str
+    weight: int  # compressed bytes, or a guess in that currency
+    batches: Callable[[bool], Iterator[Batch]]
+    name: str = ""  # of the directory that is walked
+    witness: str | None = None  # of that directory, to know it again
+    kept: bool = True  # False: only to be compared with the layer's tar-split, so in a temporary table
 
 
 class Builder:

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from layerindex.listings.batches import Batch
+from layerindex.listings.batches import Batch, Source
 from layerindex.listings.writer import Listing, Writer
 
 # Below this much compressed tar-split, starting processes and numpy costs more than it saves.
@@ -32,15 +32,6 @@ BATCH, DONE, FAILED = range(3)
 
 Progress = Callable[[int, int, int, int, int], None]
 """Told of listings done, of how many; entries; bytes read, of how many."""
-
-
-class Source(NamedTuple):
-    """Something that yields a listing; ``batches`` runs in another process, and is asked whether numpy is worth it."""
-
-    diff_id: str | None
-    source: str
-    weight: int  # compressed bytes, or a guess in that currency
-    batches: Callable[[bool], Iterator[Batch]]
 
 
 class ProducerError(RuntimeError):
@@ -83,7 +74,7 @@ class Production:
         try:
             for index, batch in self._messages():
                 if index not in writer.open:
-                    writer.start(index, self.sources[index].diff_id, self.sources[index].source)
+                    writer.start(index, self.sources[index])
                 if batch is None:
                     done += 1
                     yield writer.finish(index)

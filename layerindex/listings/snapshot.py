@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from layerindex.listings.batches import Builder
-from layerindex.listings.index import Production, Source
+from layerindex.listings.batches import Builder, Source
+from layerindex.listings.index import Production
+from layerindex.listings.writer import WALKED
 from layerindex.names import printable
 from layerindex.problems import KINDS, Damage
 from layerindex.records import Problem
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from layerindex.listings.index import Progress
     from layerindex.listings.writer import Listing
     from layerindex.stores import DockerStore
+
+
+TREE_WEIGHT = 50_000
+"""What a directory of unknown size counts beside a tar-split's compressed bytes: some 500 entries."""
 
 
 class Options(NamedTuple):
@@ -51,11 +56,24 @@ UPDATE overlay_dirs SET (listing_id, entry_count, apparent_bytes) = (
   WHERE y.snapshot_id = overlay_dirs.snapshot_id AND y.cache_id = overlay_dirs.cache_id ORDER BY y.chain_id LIMIT 1)
 WHERE snapshot_id = :snapshot"""
 
+WALKED_DIRECTORY = """
+UPDATE overlay_dirs SET listing_id = coalesce(listing_id, :listing), entry_count = coalesce(entry_count, :entries),
+  apparent_bytes = :apparent, disk_bytes = :disk
+WHERE snapshot_id = :snapshot AND cache_id = :cache_id"""
+
+TREES = """
+SELECT cache_id, role IN ('init', 'orphan') OR (role = 'unknown' AND committed) AS settled, listing_id
+FROM overlay_dirs WHERE snapshot_id = ? AND has_diff AND (listing_id IS NULL OR :walk) ORDER BY cache_id"""
+"""Directories to walk: what no tar-split lists, and with --walk all. Settled ones nobody writes to any more."""
+
 
 def index_files(
     connection: sqlite3.Connection, snapshot_id: int, store: DockerStore, options: Options, progress: Progress | None
 ) -> Iterator[Problem]:
-    """Write the listings that a snapshot needs into the open transaction; yield what was wrong with their sources."""
+    """Write the listings that a snapshot needs into the open transaction; yield what was wrong with their sources.
+
+    First the layers' tar-splits; then walks, of what has none, and with `walk` of all, compared with the tar-splits.
+    """
     new = {diff_id: chain_id for chain_id, diff_id in connection.execute(NEW_LAYERS, (snapshot_id,))}
     sources = []
     for diff_id, chain_id in new.items():
@@ -63,10 +81,102 @@ def index_files(
             sources.append(_tar_split(store, diff_id, chain_id))
         except Damage as found:
             yield found.problem
-    for listing in Production(sources, options.jobs).write(connection, progress):
-        yield from _problems(listing, store.tar_split(new[listing.diff_id or ""]), listing.diff_id)
+    reading = Production(sources, options.jobs)
+    for listing in reading.write(connection, progress):
+        diff_id = listing.source.diff_id or ""
+        yield from _problems(listing, store.tar_split(new[diff_id]), diff_id)
     connection.execute(LISTED_LAYERS, {"snapshot": snapshot_id})
     connection.execute(LISTED_DIRECTORIES, {"snapshot": snapshot_id})
+    yield from _walk(connection, snapshot_id, store, options, progress)
+
+
+def _walk(
+    connection: sqlite3.Connection, snapshot_id: int, store: DockerStore, options: Options, progress: Progress | None
+) -> Iterator[Problem]:
+    if not store.walkable:
+        return
+    from layerindex.listings.drift import Side, drift  # noqa: PLC0415
+    from layerindex.listings.walk import Rules, trusted_readable  # noqa: PLC0415 - not for a store of known layers only
+
+    trees = connection.execute(TREES.replace(":walk", str(int(options.walk))), (snapshot_id,)).fetchall()
+    sources = []
+    for cache_id, settled, listing_id in trees:
+        try:
+            source = _tree(store, cache_id, settled=bool(settled), kept=listing_id is None)
+        except Damage as found:
+            yield found.problem
+            continue
+        if not _known(connection, snapshot_id, source):
+            sources.append(source)
+    if sources and Rules.of(store.driver).need_trusted and not trusted_readable():
+        yield Damage("opaque-unknown", store.driver, "walked without the right to read trusted attributes").problem
+    compared = []
+    for listing in Production(sources, options.jobs).write(connection, progress):
+        source = listing.source
+        yield from _problems(listing, f"{store.driver}/{printable(source.name)}/diff", source.name)
+        values = {"listing": listing.listing_id if source.kept else None, "entries": listing.entry_count}
+        values |= {"apparent": listing.apparent_bytes, "disk": listing.disk_bytes}
+        connection.execute(WALKED_DIRECTORY, {"snapshot": snapshot_id, "cache_id": source.name, **values})
+        if not source.kept and listing.complete:
+            compared.append(listing)
+    for listing in compared:
+        sql = "SELECT listing_id FROM overlay_dirs WHERE snapshot_id = ? AND cache_id = ?"
+        (expected,) = connection.execute(sql, (snapshot_id, listing.source.name)).fetchone()
+        rows = drift(connection, Side(expected), Side(listing.listing_id, WALKED))
+        connection.executemany(
+            "INSERT INTO drift (snapshot_id, cache_id, path, kind, expected, found) VALUES (?, ?, ?, ?, ?, ?)",
+            [(snapshot_id, listing.source.name, *row) for row in rows],
+        )
+    connection.execute(f"DROP TABLE IF EXISTS {WALKED}")
+
+
+def _tree(store: DockerStore, cache_id: str, *, settled: bool, kept: bool) -> Source:
+    """Return a directory to walk as a source; it is opened again by the process that walks it."""
+    handle = store.open_tree(cache_id)
+    try:
+        status = os.fstat(handle)
+    finally:
+        os.close(handle)
+    witness = None
+    if settled:
+        times = f"{status.st_mtime_ns}:{status.st_ctime_ns}"
+        witness = f"{store.root}/{store.driver}/{cache_id} {status.st_dev}:{status.st_ino} {times}"
+
+    def batches(_: bool) -> Iterator[Batch]:
+        from layerindex.listings.walk import Rules, Walk  # noqa: PLC0415 - not for a store of known layers only
+
+        try:
+            opened = store.open_tree(cache_id)
+        except Damage as found:
+            yield _refused(found)
+            return
+        try:
+            yield from Walk(opened, Rules.of(store.driver)).batches()
+        finally:
+            os.close(opened)
+
+    return Source(None, "walk", TREE_WEIGHT, batches, cache_id, witness, kept)
+
+
+def _known(connection: sqlite3.Connection, snapshot_id: int, source: Source) -> bool:
+    """Use the listing of a directory that is what it was: the same inode with the same times."""
+    if source.witness is None or not source.kept:
+        return False
+    sql = """SELECT max(listing_id) AS listing, entry_count AS entries, apparent_bytes AS apparent, disk_bytes AS disk
+             FROM listings WHERE witness = ? AND complete = 1"""
+    listing = connection.execute(sql, (source.witness,)).fetchone()
+    if listing[0] is None:
+        return False
+    values = dict(zip(("listing", "entries", "apparent", "disk"), listing, strict=True))
+    connection.execute(WALKED_DIRECTORY, {"snapshot": snapshot_id, "cache_id": source.name, **values})
+    return True
+
+
+def _refused(found: Damage) -> Batch:
+    builder = Builder()
+    builder.complete = False
+    builder.problem(found.problem.code, None, found.problem.detail)
+    return builder.batch()
 
 
 def _tar_split(store: DockerStore, diff_id: str, chain_id: str) -> Source:
@@ -88,10 +198,7 @@ def tar_split_source(diff_id: str, size: int, open_: Callable[[], int]) -> Sourc
         try:
             opened = open_()
         except Damage as found:
-            builder = Builder()
-            builder.complete = False
-            builder.problem(found.problem.code, None, found.problem.detail)
-            yield builder.batch()
+            yield _refused(found)
         else:
             yield from tar_split_batches(opened, fast)
 

@@ -17,7 +17,7 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from layerindex.listings.batches import BATCH_ROWS, PROBLEMS_KEPT, Batch, Columns, Problem
+from layerindex.listings.batches import BATCH_ROWS, PROBLEMS_KEPT, SHAPES, Batch, Columns, Problem
 from layerindex.names import as_text
 
 if TYPE_CHECKING:
@@ -157,12 +157,13 @@ def _type(status: os.stat_result) -> str:
     return "whiteout" if kind == stat.S_IFCHR and status.st_rdev == 0 else _TYPES.get(kind, "file")
 
 
-def _columns(rows: list[_Plain]) -> tuple[Columns, int, int]:
+def _columns(shape: str, rows: list[_Plain]) -> tuple[Columns, int, int]:
     """Turn plain entries into columns; the other parts are their bytes of content and their blocks."""
     number, name, mode, uid, gid, size, times, blocks = zip(*rows, strict=True)
     seconds = [time // _NANOSECONDS for time in times]
     rest = [time % _NANOSECONDS for time in times]
-    values = tuple(array("q", column).tobytes() for column in (mode, uid, gid, size, seconds, rest))
+    sizes = (size,) if "size" in SHAPES[shape] else ()
+    values = tuple(array("q", column).tobytes() for column in (mode, uid, gid, *sizes, seconds, rest))
     return Columns("\0".join(name), array("q", number).tobytes(), values), sum(size), sum(blocks)
 
 
@@ -534,7 +535,7 @@ class Walk:
         for shape, rows in (("walked", self._files), ("dir", self._dirs)):
             totals.entry_count += len(rows)
             if rows:
-                columns[shape], size, blocks = _columns(rows)
+                columns[shape], size, blocks = _columns(shape, rows)
                 totals.apparent_bytes += size
                 totals.disk_bytes += 512 * blocks
                 self._newest(max(row[6] for row in rows))

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
 from typing import Any, NamedTuple
 
-from layerindex.listings.batches import SHAPES, Batch, Columns, Entry, Problem, merge_problems
+from layerindex.listings.batches import SHAPES, TYPES, Batch, Columns, Entry, Problem, Source, merge_problems
 
 KNOWN_DIRECTORIES = 20_000
 # Where this many rows come at once, the index on names is cheaper to build anew (0.4 s per million) than to keep.
 REBUILD_ROWS = 100_000
+# Where a walk goes that is only to be compared.
+WALKED = "temp.walked"
 INDEX = "CREATE INDEX entries_name ON entries(name)"
 
 COLUMNS = Entry._fields[2:]
@@ -21,38 +23,41 @@ COLUMNS = Entry._fields[2:]
 class Listing(NamedTuple):
     """What became of one source of a listing."""
 
-    diff_id: str | None
-    source: str
+    source: Source
     listing_id: int
     entry_count: int
     total_size: int
+    apparent_bytes: int
+    disk_bytes: int | None
     complete: bool
     problems: list[Problem]
     problem_count: int
 
 
-def _shape_sql(kind: str) -> str:
+def _shape_sql(kind: str, table: str) -> str:
     """Constants for what is the same in all rows of a shape: each value bound costs, and each None much more."""
-    values = {name: "?" for name in SHAPES[kind]} | {"mtime_ns": "nullif(?, 0)"}
+    values = dict.fromkeys(SHAPES[kind], "?") | {"mtime_ns": "nullif(?, 0)"}
     fixed = {"size": "0", "opaque": "0"} if kind == "dir" else {}
     columns = ["listing_id", "directory_id", "name", "type", *SHAPES[kind], *fixed]
-    terms = ["?", "?", "?", f"'{kind}'", *(values[name] for name in SHAPES[kind]), *fixed.values()]
-    return f"INSERT INTO entries ({', '.join(columns)}) VALUES ({', '.join(terms)}) ON CONFLICT DO NOTHING"
+    terms = ["?", "?", "?", f"'{TYPES.get(kind, kind)}'", *(values[name] for name in SHAPES[kind]), *fixed.values()]
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(terms)}) ON CONFLICT DO NOTHING"
 
 
-SHAPE_SQL = {kind: _shape_sql(kind) for kind in SHAPES}
-ROW_SQL = (
-    f"INSERT INTO entries (listing_id, directory_id, {', '.join(COLUMNS)}) "
-    f"VALUES (?, ?{', ?' * len(COLUMNS)}) ON CONFLICT DO NOTHING"
-)
+def _row_sql(table: str) -> str:
+    return f"""INSERT INTO {table} (listing_id, directory_id, {", ".join(COLUMNS)})
+    VALUES (?, ?{", ?" * len(COLUMNS)}) ON CONFLICT DO NOTHING"""
+
+
 # For a directory whose own entry comes later, or never: then this is all that is known of it.
-OPAQUE_SQL = (
-    "INSERT INTO entries (listing_id, directory_id, name, type, opaque) VALUES (?, ?, ?, 'dir', 1) "
-    "ON CONFLICT DO UPDATE SET opaque = 1 WHERE type = 'dir'"
-)
-FIND_SQL = f"SELECT {', '.join(COLUMNS)} FROM entries WHERE listing_id = ? AND directory_id = ? AND name = ?"
-COUNT_SQL = "SELECT count(*), coalesce(sum(size) FILTER (WHERE type = 'file'), 0) FROM entries WHERE listing_id = ?"
-DELETE_SQL = "DELETE FROM entries WHERE listing_id = ? AND directory_id = ? AND name = ?"
+def _opaque_sql(table: str) -> str:
+    return f"""INSERT INTO {table} (listing_id, directory_id, name, type, opaque) VALUES (?, ?, ?, 'dir', 1)
+    ON CONFLICT DO UPDATE SET opaque = 1 WHERE type = 'dir'"""
+
+
+FIND_SQL = f"SELECT {', '.join(COLUMNS)} FROM {{table}} WHERE listing_id = ? AND directory_id = ? AND name = ?"
+COUNT_SQL = """SELECT count(*), coalesce(sum(size) FILTER (WHERE type = 'file'), 0),
+coalesce(sum(size) FILTER (WHERE type IN ('file', 'symlink')), 0) FROM {table} WHERE listing_id = ?"""
+DELETE_SQL = "DELETE FROM {table} WHERE listing_id = ? AND directory_id = ? AND name = ?"
 
 
 class Directories:
@@ -89,18 +94,29 @@ class Writer:
         self.database = database
         self.directories = Directories(database)
         self.open: dict[int, _Open] = {}
+        self.checks = 0
         self.rebuild = expected_rows >= REBUILD_ROWS
         if self.rebuild:
             database.execute("DROP INDEX IF EXISTS entries_name")
 
-    def start(self, key: int, diff_id: str | None, source: str) -> None:
+    def start(self, key: int, source: Source) -> None:
         """Open a listing."""
+        if not source.kept:
+            if not self.checks:
+                # With the types of entries: joined to a column without one, SQLite would use no key.
+                types = self.database.execute("SELECT name || ' ' || type FROM pragma_table_info('entries')")
+                columns = ", ".join(column for (column,) in types)
+                primary = "PRIMARY KEY (listing_id, directory_id, name)"
+                self.database.execute(f"CREATE TABLE {WALKED} ({columns}, {primary}) WITHOUT ROWID")
+            self.checks += 1
+            self.open[key] = _Open(self.database, self.checks, source)
+            return
         cursor = self.database.execute(
-            "INSERT INTO listings (diff_id, source, complete, entry_count, total_size) VALUES (?, ?, 0, 0, 0)",
-            (diff_id, source),
+            """INSERT INTO listings (diff_id, source, witness, complete, entry_count, total_size)
+               VALUES (?, ?, ?, 0, 0, 0)""",
+            (source.diff_id, source.source, source.witness),
         )
-        assert cursor.lastrowid is not None
-        self.open[key] = _Open(self.database, cursor.lastrowid, diff_id, source)
+        self.open[key] = _Open(self.database, cursor.lastrowid or 0, source)
 
     def add(self, key: int, batch: Batch) -> int:
         """Write a batch of a listing; how many entries it held."""
@@ -119,9 +135,10 @@ class Writer:
 class _Open:
     """A listing that is being written."""
 
-    def __init__(self, database: sqlite3.Connection, listing_id: int, diff_id: str | None, source: str) -> None:
+    def __init__(self, database: sqlite3.Connection, listing_id: int, source: Source) -> None:
         self.database = database
-        self.listing_id, self.diff_id, self.source = listing_id, diff_id, source
+        self.listing_id, self.source = listing_id, source
+        self.table = "entries" if source.kept else WALKED
         self.complete = True
         self.problems: list[Problem] = []
         self.problem_count = 0  # as the producer counts
@@ -142,12 +159,12 @@ class _Open:
         marks: list[Any] = [row[:3] for row in rows if row[4] == "opaque"]
         if marks:
             rows = [row for row in rows if row[4] != "opaque"]
-            self.database.executemany(OPAQUE_SQL, marks)
+            self.database.executemany(_opaque_sql(self.table), marks)
             self.exact = False
         if rows:
             self.total_size += sum(row[8] or 0 for row in rows if row[4] == "file")
             self.link_size += sum(row[8] or 0 for row in rows if row[4] == "symlink")
-            self._insert(ROW_SQL, rows, len(rows), lambda: rows)
+            self._insert(_row_sql(self.table), rows, len(rows), lambda: rows)
         return count + len(rows)
 
     def _columns(self, kind: str, columns: Columns, directory_ids: list[int]) -> int:
@@ -155,7 +172,7 @@ class _Open:
         values: list[Iterable[Any]] = [array("q", value) for value in columns.values]
         if columns.targets is not None:
             values.append(columns.targets.split("\0"))
-        if kind == "file":
+        if TYPES.get(kind, kind) == "file":
             self.total_size += sum(values[SHAPES[kind].index("size")])
         elif kind == "symlink":
             self.link_size += sum(values[SHAPES[kind].index("size")])
@@ -164,7 +181,7 @@ class _Open:
             directories = map(directory_ids.__getitem__, array("q", columns.directories))
             return zip(repeat(self.listing_id), directories, names, *values, strict=False)
 
-        self._insert(SHAPE_SQL[kind], rows(), len(names), lambda: map(_widen(kind), rows()))
+        self._insert(_shape_sql(kind, self.table), rows(), len(names), lambda: map(_widen(kind), rows()))
         return len(names)
 
     def _insert(self, sql: str, rows: Iterable[Any], count: int, full: Callable[[], Iterable[tuple[Any, ...]]]) -> None:
@@ -180,7 +197,7 @@ class _Open:
         Of a whiteout and a file the file shows, as when Docker unpacks them (``go-archive/archive.go`` Unpack). Of two
         files moby would refuse the layer (tar-split ``ErrDuplicatePath``): the first stays.
         """
-        kept = self.database.execute(FIND_SQL, row[:3]).fetchone()
+        kept = self.database.execute(FIND_SQL.format(table=self.table), row[:3]).fetchone()
         if kept == row[2:]:
             return
         old, new = Entry("", None, *kept), Entry("", None, *row[2:])
@@ -192,8 +209,8 @@ class _Open:
             if new.type != "whiteout":
                 self._duplicate(row)
             return
-        self.database.execute(DELETE_SQL, row[:3])
-        self.database.execute(ROW_SQL, (*row[:2], *new[2:]))
+        self.database.execute(DELETE_SQL.format(table=self.table), row[:3])
+        self.database.execute(_row_sql(self.table), (*row[:2], *new[2:]))
 
     def _duplicate(self, row: tuple[Any, ...]) -> None:
         self.conflicts += 1
@@ -204,23 +221,24 @@ class _Open:
         """Say in the listing's row what there is."""
         count, size, apparent = self.entry_count, self.total_size, self.total_size + self.link_size
         if not self.exact:
-            count, size, apparent = self.database.execute(COUNT_SQL, (self.listing_id,)).fetchone()
+            count, size, apparent = self.database.execute(COUNT_SQL.format(table=self.table), (self.listing_id,)).fetchone()
         apparent, disk = self.totals or (apparent, None)
-        self.database.execute(
-            """UPDATE listings SET entry_count = ?, total_size = ?, apparent_bytes = ?, disk_bytes = ?, complete = ?
-               WHERE listing_id = ?""",
-            (count, size, apparent, disk, self.complete, self.listing_id),
-        )
-        problem_count = self.problem_count + self.conflicts
+        if self.source.kept:
+            self.database.execute(
+                """UPDATE listings SET entry_count = ?, total_size = ?, apparent_bytes = ?, disk_bytes = ?, complete = ?
+                   WHERE listing_id = ?""",
+                (count, size, apparent, disk, self.complete, self.listing_id),
+            )
+        found = self.problem_count + self.conflicts
         return Listing(
-            self.diff_id, self.source, self.listing_id, count, size, self.complete, self.problems, problem_count
+            self.source, self.listing_id, count, size, apparent, disk, self.complete, self.problems, found
         )
 
 
 def _widen(kind: str) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
     """From a row of a shape to a row with all columns."""
     source = {name: place for place, name in enumerate(SHAPES[kind], 3)}
-    fixed = {"type": kind} | ({"size": 0, "opaque": 0} if kind == "dir" else {})
+    fixed = {"type": TYPES.get(kind, kind)} | ({"size": 0, "opaque": 0} if kind == "dir" else {})
 
     def widen(row: tuple[Any, ...]) -> tuple[Any, ...]:
         values = {name: row[place] for name, place in source.items()} | fixed

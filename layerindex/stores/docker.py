@@ -144,6 +144,11 @@ class DockerStore(NamedTuple):
             return f"driver {self.driver}: its image metadata is indexed, its directories are not read by this version"
         return None
 
+    @property
+    def walkable(self) -> bool:
+        """Whether the driver keeps each directory's own files in `diff`."""
+        return self.driver in READABLE
+
     def engine_id(self) -> str | None:
         """Return what the root's engine-id file says (Docker 23 and later)."""
         try:
