@@ -128,7 +128,7 @@ def scanned(root: DataRoot | Path) -> sqlite3.Connection:
     _new_database().backup(connection)
     with in_time():
         for store in stores.open_stores(str(path)):
-            scan.scan(connection, store, scan.Filing(HOST))
+            scan.scan(connection, store, scan.Filing(HOST), scan.Options(files=False))
     return connection
 
 

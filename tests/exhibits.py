@@ -137,7 +137,7 @@ def scan_into(path: str, root: Path, as_host: scan.Host, label: str | None) -> N
     """Scan a data root of one store into a database file."""
     with database.writing(path, lambda _: None) as connection:
         (store,) = stores.open_stores(str(root))
-        scan.scan(connection, store, scan.Filing(as_host, label))
+        scan.scan(connection, store, scan.Filing(as_host, label), scan.Options(files=False))
 
 
 def _set_clocks(path: str) -> None:

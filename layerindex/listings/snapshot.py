@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from layerindex.listings.batches import Builder, Source
 from layerindex.listings.index import Production
 from layerindex.listings.writer import WALKED
-from layerindex.names import printable
+from layerindex.names import listed, printable
 from layerindex.problems import KINDS, Damage
 from layerindex.records import Problem
 
@@ -140,7 +140,7 @@ def _tree(store: DockerStore, cache_id: str, *, settled: bool, kept: bool) -> So
     witness = None
     if settled:
         times = f"{status.st_mtime_ns}:{status.st_ctime_ns}"
-        witness = f"{store.root}/{store.driver}/{cache_id} {status.st_dev}:{status.st_ino} {times}"
+        witness = f"{listed(store.root)}/{store.driver}/{cache_id} {status.st_dev}:{status.st_ino} {times}"
 
     def batches(_: bool) -> Iterator[Batch]:
         from layerindex.listings.walk import Rules, Walk  # noqa: PLC0415 - not for a store of known layers only
