@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex import __version__
-from layerindex.listings.snapshot import Options, index_files
+from layerindex.listings.snapshot import Options as Options  # noqa: PLC0414 - part of what a scan is called with
+from layerindex.listings.snapshot import index_files
 from layerindex.names import listed
 from layerindex.records import TABLES, Image, Problem, Record
 

@@ -356,7 +356,7 @@ _numbered(
     ),
     _integer("entry_count", "How many entries it has.", nullable=False),
     _integer("total_size", "Sum of the sizes of its regular files.", nullable=False),
-    _integer("apparent_bytes", "Sum of st_size of all but folders, each inode once, a symlink's target's length included."),
+    _integer("apparent_bytes", "Sum of st_size of all but folders, each inode once, a symlink's length included."),
     _integer("disk_bytes", "512 * st_blocks, each inode once; NULL for tar-split."),
     Index("listings_diff", "diff_id"),
     Index("listings_witness", "witness"),

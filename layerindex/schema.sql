@@ -23,7 +23,7 @@ CREATE TABLE listings ( /* The files of one layer or directory; a layer's listin
 	complete INTEGER NOT NULL /* 1 when everything was read, 0 when the source was damaged or unreadable in part. */, 
 	entry_count INTEGER NOT NULL /* How many entries it has. */, 
 	total_size INTEGER NOT NULL /* Sum of the sizes of its regular files. */, 
-	apparent_bytes INTEGER /* Sum of st_size of all but folders, each inode once, a symlink's target's length included. */, 
+	apparent_bytes INTEGER /* Sum of st_size of all but folders, each inode once, a symlink's length included. */, 
 	disk_bytes INTEGER /* 512 * st_blocks, each inode once; NULL for tar-split. */, 
 	PRIMARY KEY (listing_id)
 )

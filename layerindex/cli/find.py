@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -43,8 +43,9 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
 ) -> None:
     """Find files by name or path in images, containers and the other directories of a store.
 
-    PATTERN is a name (passwd), a glob for names ('*.jar'), a path (/etc/passwd) or a glob for paths ('/usr/*.so'), where *
-    also matches across folders. The columns are those of `layerindex query find-file --help`. Exit status 1: nothing found.
+    PATTERN is a name (passwd), a glob for names ('*.jar'), a path (/etc/passwd) or a glob for paths ('/usr/*.so'),
+    where * also matches across folders. The columns are those of `layerindex query find-file --help`. Exit status 1:
+    nothing found.
     """
     canned = catalog.load("find-file")
     smallest, largest = _size(size)
@@ -81,7 +82,7 @@ def _size(text: str | None) -> tuple[int | None, int | None]:
     return {"+": (number, None), "-": (None, number), "": (number, number)}[match[1]]
 
 
-def _nothing(connection: sqlite3.Connection) -> None:
+def _nothing(connection: sqlite3.Connection) -> NoReturn:
     """End with 1, as grep does; say why where no file could have been found."""
     if connection.execute("SELECT 1 FROM listings LIMIT 1").fetchone() is None:
         click.echo("The database has no file listings: scan without --no-files.", err=True)

@@ -53,23 +53,32 @@ def open_below(root: str, *names: str, folder: bool = False) -> int:
     handle = -1
     try:
         handle = _open(root, _FOLDER, None)
-        for number, name in enumerate(names, 1):
-            last = number == len(names) and not folder
-            if last and not stat.S_ISREG(os.stat(name, dir_fd=handle, follow_symlinks=False).st_mode):
-                raise Damage("not-regular", where, "it is not a regular file")
-            opened = _open(name, _FILE if last else _FOLDER, handle)
+        for name in names if folder else names[:-1]:
+            below = _open(name, _FOLDER, handle)
             os.close(handle)
-            handle = opened
-        if not folder and not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise Damage("not-regular", where, "it is not a regular file")
+            handle = below
+        if folder:
+            return handle
+        opened = _open_regular(names[-1], handle)
     except OSError as error:
         if handle >= 0:
             os.close(handle)
         raise damage(error, where) from error
-    except Damage:
-        os.close(handle)
-        raise
-    return handle
+    os.close(handle)
+    if opened is None:
+        raise Damage("not-regular", where, "it is not a regular file")
+    return opened
+
+
+def _open_regular(name: str, folder: int) -> int | None:
+    """Open a regular file; None for anything else, of which a device is not opened at all."""
+    if not stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+        return None
+    opened = _open(name, _FILE, folder)
+    if stat.S_ISREG(os.fstat(opened).st_mode):
+        return opened
+    os.close(opened)
+    return None
 
 
 def damage(error: OSError, path: str) -> Damage:
