@@ -47,12 +47,11 @@ def test_blocks_are_what_the_program_prints(demo: Path) -> None:
 
 def test_questions_are_answered(demo: Path) -> None:
     """Each command of the table of questions runs."""
-    questions = [
-        line for line in README.read_text(encoding="utf-8").splitlines() if line.startswith("| ") and "`layer" in line
-    ]
+    section = README.read_text(encoding="utf-8").partition("## Ten questions")[2].partition("## ")[0]
+    questions = [line for line in section.splitlines() if line.startswith("| ") and "`layerindex" in line]
     assert 10 == len(questions)
     for line in questions:
-        for command in re.findall(r"`(layerindex query [^`]*)`", line.rpartition("|")[0].rpartition("| ")[2]):
+        for command in re.findall(r"`(layerindex (?:query|find) [^`]*)`", line.rpartition("|")[0].rpartition("| ")[2]):
             _printed(command, demo)
 
 

@@ -43,7 +43,7 @@ def main() -> None:
     for _ in range(RUNS + 1):
         rows["find -exec cat"].append(_measure("find", *metadata, "-type", "f", "-exec", "cat", "{}", "+"))
         database.unlink(missing_ok=True)
-        rows["scan"].append(_measure(*program, "scan", str(root), "--db", str(database), "-q"))
+        rows["scan"].append(_measure(*program, "scan", str(root), "--db", str(database), "-q", "--no-files"))
         query = ("query", "shared-layers", "--db", str(database), "--format", "csv")
         rows["query shared-layers"].append(_measure(*program, *query))
     print(f"{os.cpu_count()} cores, medians of {RUNS} runs, the first of {RUNS + 1} not counted")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import marshal
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 BATCH_ROWS = 4096
 PROBLEMS_KEPT = 100
@@ -90,9 +92,9 @@ class Batch(NamedTuple):
         )
 
     @classmethod
-    def unpack(cls, data: bytes) -> "Batch":
+    def unpack(cls, data: bytes) -> Batch:
         """The batch that ``pack`` wrote."""
-        directories, columns, rows, problems, *rest = marshal.loads(data)
+        directories, columns, rows, problems, *rest = marshal.loads(data)  # noqa: S302 - from our own child, through a pipe nobody else has
         return cls(
             directories,
             {kind: Columns(*values) for kind, values in columns.items()},

@@ -1,8 +1,9 @@
 """The usual lines of a tar-split, a whole block at a time, with numpy.
 
 Usual is: one Segment line and one FileType line for each member, a file, directory or symlink whose name has no escape,
-with a plain octal header, alone or behind one PAX header with times and path or one GNU long name. Every condition is checked; a member that
-fails any goes to ``Reader`` line by line, and so does a block in which a line is not what it should be.
+with a plain octal header, alone or behind one PAX header with times and path or one GNU long name. Every condition is
+checked; a member that fails any goes to ``Reader`` line by line, and so does a block in which a line is not what it
+should be.
 
 Numbers are read eight characters at a time, as 64-bit words (first character in the lowest byte).
 """
@@ -420,7 +421,7 @@ def _targets(members: _Members, good: Array) -> dict[int, str]:
     return targets
 
 
-def read_block(reader: "Reader", block: bytes) -> None:
+def read_block(reader: Reader, block: bytes) -> None:
     """Read a block of whole lines."""
     text = _Text(block)
     lines = _lines(text, reader.position) if len(block) > 64 else None

@@ -23,7 +23,10 @@ Report = Callable[[str, str], None]
 
 
 def unpacked(fd: int, report: Report) -> Iterator[bytes]:
-    """The content in blocks; what is wrong with the file is reported, and ends it. Several gzip members are one file."""
+    """Yield the content in blocks; what is wrong with the file is reported, and ends it.
+
+    Several gzip members are one file.
+    """
     size = os.fstat(fd).st_size
     limit = min(CEILING_BYTES, max(FLOOR_BYTES, size * RATIO))
     total = 0
@@ -64,7 +67,7 @@ def line_blocks(fd: int, report: Report) -> Iterator[bytes]:
                 continue
             start, skipping = block.find(b"\n") + 1, False
         view = memoryview(block)
-        if end > start or begun and end:
+        if end > start or (begun and end):
             yield b"".join((*begun, view[start:end]))
             begun, held = [], 0
         begun.append(bytes(view[max(start, end) :]))

@@ -10,15 +10,17 @@ import gc
 import os
 import select
 import signal
-import sqlite3
 import struct
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 from layerindex.listings.batches import Batch, Source
 from layerindex.listings.writer import Listing, Writer
+
+if TYPE_CHECKING:
+    import sqlite3
 
 # Below this much compressed tar-split, starting processes and numpy costs more than it saves.
 SMALL_BYTES = 200_000
@@ -182,7 +184,7 @@ class _Sender:
         self.size = 0
         os.set_blocking(pipe, False)
         try:
-            import fcntl
+            import fcntl  # noqa: PLC0415 - only where there are workers
 
             fcntl.fcntl(pipe, F_SETPIPE_SZ, PIPE_BYTES)
         except OSError:
@@ -213,7 +215,7 @@ class _Sender:
 
 def _keep_memory() -> None:
     """Have malloc reuse large blocks: giving each back to the system costs a third more time, in page faults."""
-    import ctypes
+    import ctypes  # noqa: PLC0415 - only where there are workers
 
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):  # glibc

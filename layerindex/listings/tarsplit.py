@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import pybase64
@@ -21,8 +20,11 @@ import pybase64
 from layerindex.listings import tarheader
 from layerindex.listings.batches import BATCH_ROWS, Batch, Builder, Entry
 from layerindex.listings.gunzip import line_blocks
-from layerindex.names import clean, escape, escape_path
 from layerindex.listings.tarheader import Header, HeaderError
+from layerindex.names import clean, escape, escape_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TYPES = {
     b"0": "file", b"\0": "file", b"7": "file", b"S": "file", b"1": "hardlink", b"2": "symlink", b"3": "char",
@@ -39,7 +41,7 @@ XATTR = b"SCHILY.xattr."
 IDS_END = 1 << 32
 
 
-class TooManyBadLines(Exception):
+class TooManyBadLines(Exception):  # noqa: N818 - it is a finding about the store, not an error of ours
     """The file is noise."""
 
 
@@ -64,7 +66,7 @@ class Reader:
             record = orjson.loads(line)
             kind, position = record["type"], record["position"]
             if type(position) is not int or type(kind) is not int:
-                raise TypeError("type and position must be numbers")
+                raise TypeError("type and position must be numbers")  # noqa: TRY301 - one place says what any bad line is
             if position != self.position:
                 self.report("tar-split-position", f"position {position} where {self.position} is due")
             self.position = position + 1
@@ -73,7 +75,7 @@ class Reader:
             elif kind == 1:
                 self._file(record)
             else:
-                raise ValueError(f"unknown type {kind}")
+                raise ValueError(f"unknown type {kind}")  # noqa: TRY301 - as above
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             self.report("tar-split-line", f"{type(error).__name__}: {error} in {line[:120]!r}")
             self.bad_lines += 1
@@ -151,7 +153,7 @@ class Reader:
             return None
         return "whiteout", [*parents, base.removeprefix(WHITEOUT)]
 
-    def _entry(
+    def _entry(  # noqa: PLR0913, PLR0917 - what was found out of one member, called in one place
         self, parts: list[bytes], path: str, kind: str, size: int | None, crc: int | None, header: Header
     ) -> None:
         directory, directory_raw = escape_path(b"/" + b"/".join(parts[:-1]))
@@ -202,7 +204,7 @@ class _Fields:
             record = self.header.pax.get(name.encode())
             value = tarheader.number(self.header.block[place]) if not record else tarheader.pax_number(record)
             if not 0 <= value < end:
-                raise HeaderError("tar-header-number", f"absurd value {value}")
+                raise HeaderError("tar-header-number", f"absurd value {value}")  # noqa: TRY301 - reported as the others are
         except HeaderError as error:
             self.builder.problem(error.code, self.path, f"{name}: {error}")
             return None
@@ -281,7 +283,8 @@ def tar_split_batches(fd: int, fast: bool = True) -> Iterator[Batch]:
     try:
         blocks = line_blocks(fd, reader.report)
         if fast:
-            from layerindex.listings.blocks import read_block  # numpy: not worth its import for a small store
+            # numpy: not worth its import for a small store
+            from layerindex.listings.blocks import read_block  # noqa: PLC0415
 
             for block in blocks:
                 read_block(reader, block)

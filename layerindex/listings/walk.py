@@ -17,7 +17,7 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from layerindex.listings.batches import BATCH_ROWS, PROBLEMS_KEPT, SHAPES, Batch, Columns, Problem
+from layerindex.listings.batches import BATCH_ROWS, PROBLEMS_KEPT, SHAPES, Batch, Columns, Entry, Problem
 from layerindex.names import as_text
 
 if TYPE_CHECKING:
@@ -538,9 +538,8 @@ class Walk:
                 columns[shape], size, blocks = _columns(shape, rows)
                 totals.apparent_bytes += size
                 totals.disk_bytes += 512 * blocks
+                totals.file_bytes += size  # 0 for directories
                 self._newest(max(row[6] for row in rows))
-        batch = Batch(
-            self._directories, columns, self._rows, self._problems, totals.problem_count, totals.complete, 0
-        )
+        batch = Batch(self._directories, columns, self._rows, self._problems, totals.problem_count, totals.complete, 0)
         self._clear()
         return batch

@@ -1,14 +1,17 @@
+# ruff: noqa: S608 - statements are put together from our own names alone
 """Writes batches of entries into ``listings``, ``directories`` and ``entries``."""
 
 from __future__ import annotations
 
-import sqlite3
 from array import array
-from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layerindex.listings.batches import SHAPES, TYPES, Batch, Columns, Entry, Problem, Source, merge_problems
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterable, Sequence
 
 KNOWN_DIRECTORIES = 20_000
 # Where this many rows come at once, the index on names is cheaper to build anew (0.4 s per million) than to keep.
@@ -221,7 +224,9 @@ class _Open:
         """Say in the listing's row what there is."""
         count, size, apparent = self.entry_count, self.total_size, self.total_size + self.link_size
         if not self.exact:
-            count, size, apparent = self.database.execute(COUNT_SQL.format(table=self.table), (self.listing_id,)).fetchone()
+            count, size, apparent = self.database.execute(
+                COUNT_SQL.format(table=self.table), (self.listing_id,)
+            ).fetchone()
         apparent, disk = self.totals or (apparent, None)
         if self.source.kept:
             self.database.execute(
@@ -230,9 +235,7 @@ class _Open:
                 (count, size, apparent, disk, self.complete, self.listing_id),
             )
         found = self.problem_count + self.conflicts
-        return Listing(
-            self.source, self.listing_id, count, size, apparent, disk, self.complete, self.problems, found
-        )
+        return Listing(self.source, self.listing_id, count, size, apparent, disk, self.complete, self.problems, found)
 
 
 def _widen(kind: str) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
