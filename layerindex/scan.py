@@ -77,6 +77,8 @@ def scan(
     _write(connection, store.records(), summary)
     if options.files:
         _write(connection, index_files(connection, snapshot_id, store, options, progress), summary)
+        sql = "SELECT coalesce(sum(entry_count), 0) FROM overlay_dirs WHERE snapshot_id = ?"
+        (summary.rows["entries"],) = connection.execute(sql, (snapshot_id,)).fetchone()
     # Without statistics SQLite takes snapshot_id alone for a good key, and joins of a large store take minutes.
     connection.execute("PRAGMA analysis_limit = 1000")
     connection.execute("ANALYZE")

@@ -13,12 +13,11 @@
 -- host = "the host"
 
 WITH chosen AS MATERIALIZED (
-  SELECT c.snapshot_id, c.container_id, c.image_id, coalesce(c.name, c.container_id) AS container, m.parent_chain_id,
-    d.listing_id, i.listing_id AS init_listing_id
+  SELECT c.snapshot_id, c.container_id, c.image_id, coalesce(c.name, c.container_id) AS container,
+    d.listing_id
   FROM selected_snapshots JOIN containers AS c USING (snapshot_id)
   JOIN mounts AS m USING (snapshot_id, container_id)
   JOIN overlay_dirs AS d ON d.snapshot_id = m.snapshot_id AND d.cache_id = m.mount_id
-  LEFT JOIN overlay_dirs AS i ON i.snapshot_id = m.snapshot_id AND i.cache_id = m.init_id
   WHERE :container IS NULL OR :container IN (c.container_id, c.name)
 ),
 below AS MATERIALIZED (
@@ -31,13 +30,20 @@ own AS MATERIALIZED (
   SELECT c.snapshot_id, c.container_id, c.container, e.directory_id, e.name, e.type, e.size, e.mode, e.mtime, e.mtime_ns, e.opaque,
     (SELECT min(b.position) FROM below AS b JOIN entries AS l USING (listing_id)
      WHERE b.snapshot_id = c.snapshot_id AND b.container_id = c.container_id
-       AND l.directory_id = e.directory_id AND l.name = e.name) AS lower_position
+       AND l.directory_id = e.directory_id AND l.name = e.name) IS NOT NULL
+    -- A layer's tar need not list a folder, only what lies below it.
+    OR (e.type = 'dir' AND EXISTS (
+      SELECT 1 FROM directories AS f CROSS JOIN directories AS d CROSS JOIN below AS b CROSS JOIN entries AS l
+      WHERE f.directory_id = e.directory_id AND b.snapshot_id = c.snapshot_id AND b.container_id = c.container_id
+        AND (d.path = rtrim(f.path, '/') || '/' || e.name
+          OR (d.path > rtrim(f.path, '/') || '/' || e.name || '/' AND d.path < rtrim(f.path, '/') || '/' || e.name || '0'))
+        AND l.listing_id = b.listing_id AND l.directory_id = d.directory_id)) AS is_below
   FROM chosen AS c CROSS JOIN entries AS e USING (listing_id)
   WHERE e.name <> ''
 ),
 changes AS (
-  SELECT o.*, CASE WHEN o.type = 'whiteout' OR (o.opaque = 1 AND o.lower_position IS NOT NULL) THEN 'D'
-    WHEN o.lower_position IS NULL THEN 'A' ELSE 'C' END AS kind
+  SELECT o.*, CASE WHEN o.type = 'whiteout' OR (o.opaque = 1 AND o.is_below) THEN 'D'
+    WHEN NOT o.is_below THEN 'A' ELSE 'C' END AS kind
   FROM own AS o
 )
 SELECT c.container, c.kind, CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || c.name AS path, c.type, c.size,

@@ -14,7 +14,7 @@
 -- host = "the host"
 
 WITH stack AS MATERIALIZED (
-  SELECT i.snapshot_id, i.image_id, l.position, y.chain_id, y.listing_id, y.cache_id
+  SELECT i.snapshot_id, i.image_id, l.position, y.chain_id, y.listing_id, i.layer_count
   FROM selected_snapshots JOIN images AS i USING (snapshot_id)
   JOIN image_layers AS l USING (snapshot_id, image_id) JOIN layers AS y USING (snapshot_id, chain_id)
   WHERE CASE WHEN :image IS NULL THEN (i.snapshot_id, i.image_id) IN (SELECT snapshot_id, image_id FROM listed_images)
@@ -22,11 +22,22 @@ WITH stack AS MATERIALIZED (
 ),
 -- What hides everything below a path in lower layers: a whiteout, an opaque directory, or a file where a folder was.
 blockers AS MATERIALIZED (
-  SELECT s.snapshot_id, s.image_id, s.position, CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name AS path
+  SELECT s.snapshot_id, s.image_id, s.position, e.directory_id, e.name, e.type,
+    CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name AS path
   FROM stack AS s CROSS JOIN entries AS e USING (listing_id) CROSS JOIN directories AS d USING (directory_id)
-  WHERE s.position > 0 AND (e.type = 'whiteout' OR e.opaque = 1
+  WHERE s.layer_count > 1 AND (e.type = 'whiteout' OR e.opaque = 1
     OR (e.type <> 'dir' AND EXISTS (
       SELECT 1 FROM directories AS p WHERE p.path = CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name)))
+),
+-- A file where a later layer has a folder: its tar need not list that folder, only what lies below it.
+covered AS MATERIALIZED (
+  SELECT b.snapshot_id, b.image_id, b.position, b.directory_id, b.name, min(u.position) AS hidden_in
+  FROM blockers AS b
+  CROSS JOIN directories AS d ON d.path = b.path OR (d.path > b.path || '/' AND d.path < b.path || '0')
+  CROSS JOIN stack AS u ON u.snapshot_id = b.snapshot_id AND u.image_id = b.image_id AND u.position > b.position
+  WHERE b.type NOT IN ('dir', 'whiteout')
+    AND EXISTS (SELECT 1 FROM entries AS e WHERE e.listing_id = u.listing_id AND e.directory_id = d.directory_id)
+  GROUP BY b.snapshot_id, b.image_id, b.position, b.directory_id, b.name
 ),
 -- The lowest layer whose entries in a folder still show; every path below /a/b lies between /a/b/ and /a/b0.
 floors AS MATERIALIZED (
@@ -46,21 +57,29 @@ ranked AS MATERIALIZED (
   FROM stack AS s CROSS JOIN entries AS e USING (listing_id)
 ),
 hidden AS (
-  SELECT r.*, f.floor FROM ranked AS r
+  -- above: the lowest layer that hides the folder it lies in.
+  SELECT r.*, c.hidden_in AS covered_in, CASE WHEN r.position < f.floor THEN (
+      SELECT min(b.position) FROM blockers AS b
+      WHERE b.snapshot_id = r.snapshot_id AND b.image_id = r.image_id AND b.position > r.position
+        AND (b.path = d.path OR (d.path > rtrim(b.path, '/') || '/' AND d.path < rtrim(b.path, '/') || '0'))) END AS above,
+    CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || r.name AS path
+  FROM ranked AS r
+  CROSS JOIN directories AS d USING (directory_id)
   LEFT JOIN floors AS f ON f.snapshot_id = r.snapshot_id AND f.image_id = r.image_id AND f.directory_id = r.directory_id
-  WHERE r.type = 'file' AND (r.next_position IS NOT NULL OR r.position < f.floor)
+  LEFT JOIN covered AS c ON c.snapshot_id = r.snapshot_id AND c.image_id = r.image_id
+    AND c.position = r.position AND c.directory_id = r.directory_id AND c.name = r.name
+  WHERE r.type = 'file' AND (r.next_position IS NOT NULL OR r.position < f.floor OR c.hidden_in IS NOT NULL)
 )
-SELECT CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || r.name AS path, r.size,
-  CASE WHEN r.next_position IS NULL THEN 'folder' WHEN r.next_type = 'whiteout' THEN 'whiteout' ELSE 'overwritten' END AS how,
-  r.position, coalesce(r.next_position, (
-    SELECT min(b.position) FROM blockers AS b
-    WHERE b.snapshot_id = r.snapshot_id AND b.image_id = r.image_id AND b.position > r.position
-      AND (b.path = d.path OR (d.path > rtrim(b.path, '/') || '/' AND d.path < rtrim(b.path, '/') || '0')))) AS hidden_in,
+SELECT r.path, r.size,
+  CASE WHEN r.above <= min(coalesce(r.next_position, r.above), coalesce(r.covered_in, r.above)) THEN 'folder'
+    WHEN r.next_type = 'whiteout' AND r.next_position <= coalesce(r.covered_in, r.next_position) THEN 'whiteout'
+    ELSE 'overwritten' END AS how,
+  r.position, min(coalesce(r.next_position, r.above, r.covered_in), coalesce(r.above, r.next_position, r.covered_in),
+    coalesce(r.covered_in, r.next_position, r.above)) AS hidden_in,
   s.created_by, n.label AS image, r.chain_id, h.host
 FROM hidden AS r
-CROSS JOIN directories AS d USING (directory_id)
 JOIN image_labels AS n ON n.snapshot_id = r.snapshot_id AND n.image_id = r.image_id
 LEFT JOIN image_history AS s
   ON s.snapshot_id = r.snapshot_id AND s.image_id = r.image_id AND s.layer_position = r.position
 JOIN snapshot_hosts AS h ON h.snapshot_id = r.snapshot_id
-ORDER BY r.size DESC, path, image, r.position, r.snapshot_id, r.image_id;
+ORDER BY r.size DESC, r.path, image, r.position, r.snapshot_id, r.image_id;

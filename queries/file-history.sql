@@ -30,7 +30,7 @@ SELECT n.label AS image, l.position, p.path, e.type, e.size, printf('%04o', e.mo
   CASE WHEN e.content_crc64 IS NOT NULL THEN printf('%016x', e.content_crc64) END AS crc64,
   s.created_by, l.chain_id, h.host
 FROM selected_snapshots
-JOIN listed_images AS i USING (snapshot_id)
+JOIN images AS i USING (snapshot_id)
 JOIN image_layers AS l USING (snapshot_id, image_id)
 JOIN layers AS y USING (snapshot_id, chain_id)
 CROSS JOIN parts AS p
@@ -40,5 +40,6 @@ JOIN image_labels AS n ON n.snapshot_id = i.snapshot_id AND n.image_id = i.image
 LEFT JOIN image_history AS s ON s.snapshot_id = i.snapshot_id AND s.image_id = i.image_id AND s.layer_position = l.position
 JOIN snapshot_hosts AS h ON h.snapshot_id = i.snapshot_id
 WHERE (p.path = :path OR e.type <> 'dir' OR e.opaque = 1)
-  AND (:image IS NULL OR (i.snapshot_id, i.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image))
+  AND CASE WHEN :image IS NULL THEN (i.snapshot_id, i.image_id) IN (SELECT snapshot_id, image_id FROM listed_images)
+    ELSE (i.snapshot_id, i.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image) END
 ORDER BY h.host, i.snapshot_id, n.label, i.image_id, l.position, p.path;

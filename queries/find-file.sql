@@ -65,10 +65,12 @@ above (folder, upper, name) AS (
 ),
 -- Layers by place: an image's from 0; a container's own above its init layer above those of its image.
 stack AS MATERIALIZED (
-  SELECT l.snapshot_id, l.image_id, NULL AS container_id, l.position, y.listing_id, y.cache_id, y.diff_id
-  FROM selected_snapshots JOIN listed_images USING (snapshot_id)
+  SELECT i.snapshot_id, i.image_id, NULL AS container_id, l.position, y.listing_id, y.cache_id, y.diff_id
+  FROM selected_snapshots JOIN images AS i USING (snapshot_id)
   JOIN image_layers AS l USING (snapshot_id, image_id) JOIN layers AS y USING (snapshot_id, chain_id)
   WHERE :container IS NULL
+    AND CASE WHEN :image IS NULL THEN (i.snapshot_id, i.image_id) IN (SELECT snapshot_id, image_id FROM listed_images)
+      ELSE (i.snapshot_id, i.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image) END
   UNION ALL
   SELECT c.snapshot_id, NULL, c.container_id, l.position, y.listing_id, y.cache_id, y.diff_id
   FROM selected_snapshots JOIN containers AS c USING (snapshot_id)
@@ -91,7 +93,12 @@ placed AS MATERIALIZED (
          OR EXISTS (SELECT 1 FROM above AS a
               JOIN directories AS d ON d.path = CASE a.upper WHEN '' THEN '/' ELSE a.upper END
               JOIN entries AS e ON e.listing_id = u.listing_id AND e.directory_id = d.directory_id AND e.name = a.name
-              WHERE a.folder = n.folder AND (e.type <> 'dir' OR e.opaque = 1)))) AS hidden_by
+              WHERE a.folder = n.folder AND (e.type <> 'dir' OR e.opaque = 1))
+         -- A folder in the place of a file: a tar need not list it, only what lies below it.
+         OR (n.type NOT IN ('dir', 'whiteout') AND EXISTS (
+           SELECT 1 FROM directories AS d CROSS JOIN entries AS e
+             ON e.listing_id = u.listing_id AND e.directory_id = d.directory_id
+           WHERE d.path = n.path OR (d.path > n.path || '/' AND d.path < n.path || '0'))))) AS hidden_by
   FROM kept AS n JOIN stack AS s USING (listing_id)
   UNION ALL
   -- Directories that no image and no container explains: build cache, leftovers, layers of no listed image.
@@ -115,5 +122,4 @@ LEFT JOIN image_labels AS n ON n.snapshot_id = p.snapshot_id AND n.image_id = p.
 LEFT JOIN containers AS c ON c.snapshot_id = p.snapshot_id AND c.container_id = p.container_id
 LEFT JOIN image_history AS h ON h.snapshot_id = p.snapshot_id
   AND h.image_id = coalesce(p.image_id, c.image_id) AND h.layer_position = p.position
-WHERE :image IS NULL OR (p.snapshot_id, p.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image)
 ORDER BY p.path, o.host, p.snapshot_id, image, container, p.position, p.cache_id;

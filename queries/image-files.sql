@@ -18,18 +18,29 @@
 -- host = "the host"
 
 WITH stack AS MATERIALIZED (
-  SELECT i.snapshot_id, i.image_id, l.position, y.chain_id, y.listing_id, y.cache_id
+  SELECT i.snapshot_id, i.image_id, l.position, y.chain_id, y.listing_id, i.layer_count
   FROM selected_snapshots JOIN images AS i USING (snapshot_id)
   JOIN image_layers AS l USING (snapshot_id, image_id) JOIN layers AS y USING (snapshot_id, chain_id)
   WHERE (i.snapshot_id, i.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image)
 ),
 -- What hides everything below a path in lower layers: a whiteout, an opaque directory, or a file where a folder was.
 blockers AS MATERIALIZED (
-  SELECT s.snapshot_id, s.image_id, s.position, CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name AS path
+  SELECT s.snapshot_id, s.image_id, s.position, e.directory_id, e.name, e.type,
+    CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name AS path
   FROM stack AS s CROSS JOIN entries AS e USING (listing_id) CROSS JOIN directories AS d USING (directory_id)
-  WHERE s.position > 0 AND (e.type = 'whiteout' OR e.opaque = 1
+  WHERE s.layer_count > 1 AND (e.type = 'whiteout' OR e.opaque = 1
     OR (e.type <> 'dir' AND EXISTS (
       SELECT 1 FROM directories AS p WHERE p.path = CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name)))
+),
+-- A file where a later layer has a folder: its tar need not list that folder, only what lies below it.
+covered AS MATERIALIZED (
+  SELECT b.snapshot_id, b.image_id, b.position, b.directory_id, b.name, min(u.position) AS hidden_in
+  FROM blockers AS b
+  CROSS JOIN directories AS d ON d.path = b.path OR (d.path > b.path || '/' AND d.path < b.path || '0')
+  CROSS JOIN stack AS u ON u.snapshot_id = b.snapshot_id AND u.image_id = b.image_id AND u.position > b.position
+  WHERE b.type NOT IN ('dir', 'whiteout')
+    AND EXISTS (SELECT 1 FROM entries AS e WHERE e.listing_id = u.listing_id AND e.directory_id = d.directory_id)
+  GROUP BY b.snapshot_id, b.image_id, b.position, b.directory_id, b.name
 ),
 -- The lowest layer whose entries in a folder still show; every path below /a/b lies between /a/b/ and /a/b0.
 floors AS MATERIALIZED (
@@ -56,6 +67,8 @@ CROSS JOIN directories AS d USING (directory_id)
 LEFT JOIN floors AS f ON f.snapshot_id = r.snapshot_id AND f.image_id = r.image_id AND f.directory_id = r.directory_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = r.snapshot_id
 WHERE r.place = 1 AND r.type <> 'whiteout' AND r.position >= coalesce(f.floor, 0)
+  AND (r.snapshot_id, r.image_id, r.position, r.directory_id, r.name) NOT IN (
+    SELECT snapshot_id, image_id, position, directory_id, name FROM covered)
   AND (:under IS NULL OR d.path = rtrim(:under, '/') OR d.path || '/' GLOB rtrim(:under, '/') || '/*'
     OR CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || r.name = rtrim(:under, '/'))
 ORDER BY path, h.host, r.snapshot_id, r.image_id;

@@ -11,7 +11,7 @@ import click
 from layerindex import catalog, database, query
 from layerindex.cli import options
 from layerindex.errors import UsageError
-from layerindex.names import listed
+from layerindex.names import typed
 
 if TYPE_CHECKING:
     import sqlite3
@@ -50,8 +50,8 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
     canned = catalog.load("find-file")
     smallest, largest = _size(size)
     values: dict[str, str | int | None] = {
-        "name": None if pattern.startswith("/") else listed(pattern),
-        "path": listed(pattern) if pattern.startswith("/") else None,
+        "name": None if "/" in pattern else typed(pattern),
+        "path": _path(pattern) if "/" in pattern else None,
         "type": type_,
         "min_size": smallest,
         "max_size": largest,
@@ -69,6 +69,11 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
         if first is None:
             _nothing(connection)
         output.write(query.Result(answer.columns, _again(first, answer.rows)))
+
+
+def _path(pattern: str) -> str:
+    """Return a path as the database has it, from the root and without a slash at its end."""
+    return "/" + "/".join(typed(part) for part in pattern.split("/") if part not in ("", "."))
 
 
 def _size(text: str | None) -> tuple[int | None, int | None]:

@@ -79,7 +79,8 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
             if not quiet:
                 note(describe(store, summary, path))
     except KeyboardInterrupt:
-        note(f"Interrupted; {path} holds whole snapshots only, and nothing of the one that was being written.")
+        kept = f"{path} holds whole snapshots only, and nothing of the one that was being written"
+        note(f"Interrupted; {kept if os.path.exists(path) else 'nothing was written'}.")
         sys.exit(1)
     if strict and errors:
         sys.exit(3)
@@ -116,6 +117,7 @@ def describe(store: stores.DockerStore, summary: scan.Summary, path: str) -> str
         (rows["overlay_dirs"], "directory"),
         (rows["containers"], "container"),
         (rows["volumes"], "volume"),
+        *([(rows["entries"], "file")] if "entries" in rows else []),
     )
     lines = [f"{store.root} ({store.name}): {', '.join(plural(*each) for each in counted)}"]
     if store.limits:

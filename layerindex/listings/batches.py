@@ -80,7 +80,7 @@ class Batch(NamedTuple):
     totals: tuple[int, int] | None = None  # apparent and disk bytes, in a walk's last batch
 
     def pack(self) -> bytes:
-        """The batch as bytes, for another process of the same program."""
+        """Return the batch as bytes, for another process of the same program."""
         return marshal.dumps(
             (
                 self.directories,
@@ -93,7 +93,7 @@ class Batch(NamedTuple):
 
     @classmethod
     def unpack(cls, data: bytes) -> Batch:
-        """The batch that ``pack`` wrote."""
+        """Return the batch that ``pack`` wrote."""
         directories, columns, rows, problems, *rest = marshal.loads(data)  # noqa: S302 - from our own child, through a pipe nobody else has
         return cls(
             directories,
@@ -132,7 +132,7 @@ class Builder:
         self.problems: list[Problem] = []
 
     def number(self, path: str, raw: bytes | None) -> int:
-        """The number of a directory within this batch."""
+        """Return the number of a directory within this batch."""
         number = self.numbers.setdefault(path, len(self.directories))
         if number == len(self.directories):
             self.directories.append((path, raw))
@@ -149,7 +149,7 @@ class Builder:
             self.problems.append(Problem(code, path, detail[:500]))
 
     def batch(self, bytes_read: int = 0) -> Batch:
-        """What was gathered since the last batch."""
+        """Return what was gathered since the last batch."""
         batch = Batch(
             self.directories, self.columns, self.rows, self.problems, self.problem_count, self.complete, bytes_read
         )
@@ -158,7 +158,7 @@ class Builder:
 
 
 def batched(items: Iterable[Entry | Problem]) -> Iterator[Batch]:
-    """Batches of what a producer that knows only entries and problems yields, such as a directory walk."""
+    """Yield batches of what a producer that knows only entries and problems yields, such as a directory walk."""
     builder = Builder()
     for item in items:
         if isinstance(item, Entry):

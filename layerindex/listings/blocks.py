@@ -55,7 +55,7 @@ class _Text:
 
 
 def _decimal(words: Array) -> tuple[Array, Array]:
-    """The number at the end of each word, and how many digits it has (8: perhaps more stand before)."""
+    """Return the number at the end of each word, and how many digits it has (8: perhaps more stand before)."""
     digits = words ^ ZEROS
     other = (((digits & U64(0x7F7F7F7F7F7F7F7F)) + U64(0x7676767676767676)) | digits) & U64(0x8080808080808080)
     for shift in (8, 16, 32):
@@ -65,7 +65,7 @@ def _decimal(words: Array) -> tuple[Array, Array]:
 
 
 def _octal(words: Array, skip: int) -> tuple[Array, Array]:
-    """The number in each word less its last ``skip`` characters, and whether it is one."""
+    """Return the number in each word less its last ``skip`` characters, and whether it is one."""
     shift = U64(8 * skip)
     digits = (words << shift) ^ (ZEROS << shift)
     return _digits(digits, 8), digits & U64(0xF8F8F8F8F8F8F8F8) == 0
@@ -92,7 +92,7 @@ class _Lines(NamedTuple):
 
 
 def _lines(text: _Text, position: int) -> _Lines | None:
-    """The lines of a block, or None where one is not a Segment or FileType with the position due."""
+    """Return the lines of a block, or None where one is not a Segment or FileType with the position due."""
     end = np.flatnonzero(text.bytes == 0x0A)
     start = np.concatenate(([0], end[:-1] + 1))
     if (end - start).min() < 36:
@@ -116,7 +116,7 @@ class _Files(NamedTuple):
 
 
 def _files(text: _Text, start: Array, tail: Array) -> _Files:
-    """The parts of FileType lines."""
+    """Return the parts of FileType lines."""
     empty = text.bytes[tail - 1] == 0x6C  # null
     key = tail - np.where(empty, 14, 24)
     good = (text.word(start) == _word(b'{"type":')) & (text.word(start + 8) == _word(b'1,"name"'))
@@ -149,7 +149,7 @@ def _decode(chars: Array, width: int, offset: Array) -> _Block:
 
 
 def _checksums(block: _Block) -> Array:
-    """Whether the 512 bytes that begin in the first bytes of each row have the checksum they state."""
+    """Return whether the 512 bytes that begin in the first bytes of each row have the checksum they state."""
     lanes = block.rows[:, :MAIN_BYTES].view("<u4")
     pairs = lanes >> np.uint32(8)
     pairs &= np.uint32(0x00FF00FF)
@@ -184,7 +184,7 @@ class _Headers(NamedTuple):
 
 
 def _headers(block: _Block) -> _Headers:
-    """The fields of ustar headers."""
+    """Return the fields of ustar headers."""
     good = _checksums(block)
     short = []
     for offset in (100, 108, 116):
@@ -309,7 +309,7 @@ def _members(text: _Text, lines: _Lines, file: Array) -> _Members | None:
 
 
 def _crcs(text: _Text, at: Array) -> Array:
-    """The CRCs whose base64 is at these places; 0 where the place is 0."""
+    """Return the CRCs whose base64 is at these places; 0 where the place is 0."""
     result = np.zeros(len(at), np.int64)
     rows = np.flatnonzero(at)
     if len(rows):
@@ -329,7 +329,7 @@ _NEVER_PLAIN = bytes(range(32)) + b'"\\'  # in JSON these need an escape
 
 
 def _names(block: bytes, members: _Members) -> list[str]:
-    """The members' names without one closing slash; "" for one that is not plainly what stands there."""
+    """Return the members' names without one closing slash; "" for one that is not plainly what stands there."""
     files = members.files
     end = files.name_end - (members.text.bytes[files.name_end - 1] == 0x2F)
     pieces = [block[a:b] for a, b in zip(files.name.tolist(), end.tolist(), strict=True)]
@@ -408,7 +408,7 @@ def _emit(builder: Builder, block: bytes, members: _Members) -> Array:
 
 
 def _targets(members: _Members, good: Array) -> dict[int, str]:
-    """The targets of symlinks by row; strikes out what is not plain text."""
+    """Return the targets of symlinks by row; strikes out what is not plain text."""
     targets = {}
     for row in np.flatnonzero(good & (members.headers.flag == FLAGS["symlink"])).tolist():
         at = int(members.block.at[row]) + 157

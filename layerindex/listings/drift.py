@@ -332,7 +332,7 @@ class Comparison:
         )  # fmt: skip
 
     def _any_header(self, first: str, found: Row) -> bool:
-        """Whether some header of the hard link is what the inode shows; remembered, as its names come together."""
+        """Say whether some header of the hard link is what the inode shows; remembered, as its names come together."""
         inode = found._replace(type="file", link_target=None)
         if self._owned is None or self._owned[0] != (first, inode):
             members = self._connection.execute(_MEMBERS, (first,))

@@ -56,7 +56,7 @@ def unpacked(fd: int, report: Report) -> Iterator[bytes]:
 
 
 def line_blocks(fd: int, report: Report) -> Iterator[bytes]:
-    """Blocks of whole lines, each ending with a newline."""
+    """Yield blocks of whole lines, each ending with a newline."""
     begun: list[bytes | memoryview] = []
     held = 0
     skipping = False

@@ -138,7 +138,7 @@ class _Worker:
         self.finished = False
 
     def receive(self) -> tuple[int, Batch | None] | None:
-        """The next message; None when all are sent."""
+        """Return the next message; None when all are sent."""
         head = self._read(FRAME.size)
         if not head:
             self._reap()

@@ -111,7 +111,8 @@ def _walk(
     if sources and Rules.of(store.driver).need_trusted and not trusted_readable():
         yield Damage("opaque-unknown", store.driver, "walked without the right to read trusted attributes").problem
     compared = []
-    for listing in Production(sources, options.jobs).write(connection, progress):
+    # A walk costs more than writing what it finds: one process more than cores keeps them busy.
+    for listing in Production(sources, options.jobs + (options.jobs > 1)).write(connection, progress):
         source = listing.source
         yield from _problems(listing, f"{store.driver}/{printable(source.name)}/diff", source.name)
         values = {"listing": listing.listing_id if source.kept else None, "entries": listing.entry_count}

@@ -32,7 +32,7 @@ class Header(NamedTuple):
 
 
 def number(field: bytes) -> int:
-    """An octal or base-256 number. ``archive/tar/strconv.go`` parseNumeric."""
+    """Return an octal or base-256 number. ``archive/tar/strconv.go`` parseNumeric."""
     if field[0] & 0x80:
         value = int.from_bytes(field, "big") & ((1 << (8 * len(field) - 1)) - 1)
         if field[0] & 0x40:
@@ -56,7 +56,7 @@ def check(block: bytes) -> None:
 
 
 def pax_records(data: bytes) -> dict[bytes, bytes]:
-    """The records of an extended header. ``archive/tar/strconv.go`` parsePAXRecord."""
+    """Return the records of an extended header. ``archive/tar/strconv.go`` parsePAXRecord."""
     records: dict[bytes, bytes] = {}
     while data:
         length, space, _ = data[:20].partition(b" ")
@@ -71,7 +71,7 @@ def pax_records(data: bytes) -> dict[bytes, bytes]:
 
 
 def pax_number(value: bytes) -> int:
-    """A decimal number of a record."""
+    """Return a decimal number of a record."""
     if not _DECIMAL.fullmatch(value):
         raise HeaderError("pax-value", f"not a number: {value[:40]!r}")
     return int(value)
@@ -90,7 +90,7 @@ def pax_time(value: bytes) -> tuple[int, int]:
 
 
 def read(segment: bytes) -> Header | None:
-    """The member's header in the raw bytes before its content; None for a global header, which is no member.
+    """Return the member's header in the raw bytes before its content; None for a global header, which is no member.
 
     The bytes are [padding of the member before] [extension headers with their data] header [sparse map]; all but the
     padding is in whole blocks, so their length says how long that is.

@@ -56,7 +56,7 @@ class Reader:
         self.bad_lines = 0
 
     def report(self, code: str, detail: str) -> None:
-        """A problem after which the listing is not whole."""
+        """Count a problem after which the listing is not whole."""
         self.builder.complete = False
         self.builder.problem(code, None, detail)
 
@@ -140,7 +140,7 @@ class Reader:
         self._entry(parts, path, kind, size, crc, header)
 
     def _whiteout(self, parts: list[bytes], path: str) -> tuple[str, list[bytes]] | None:
-        """What a name with the AUFS prefix stands for. moby ``go-archive/archive_linux.go`` ConvertRead."""
+        """Return what a name with the AUFS prefix stands for. moby ``go-archive/archive_linux.go`` ConvertRead."""
         *parents, base = parts
         if base == OPAQUE:
             return "opaque", parents
@@ -199,7 +199,7 @@ class _Fields:
         self.sparse = header.flag == b"S" or any(key.startswith(b"GNU.sparse.") for key in header.pax)
 
     def number(self, name: str, place: slice, end: int) -> int | None:
-        """A number not below 0 and below ``end``."""
+        """Return a number not below 0 and below ``end``."""
         try:
             record = self.header.pax.get(name.encode())
             value = tarheader.number(self.header.block[place]) if not record else tarheader.pax_number(record)
@@ -226,7 +226,7 @@ class _Fields:
         return seconds, nanoseconds
 
     def link(self, kind: str) -> tuple[str | None, bytes | None]:
-        """The target: of a symlink as it stands, of a hard link as a path from the layer's root."""
+        """Return the target: of a symlink as it stands, of a hard link as a path from the layer's root."""
         if kind not in ("symlink", "hardlink"):
             return None, None
         header = self.header
@@ -243,13 +243,13 @@ class _Fields:
         return escape_path(target)
 
     def device(self) -> str | None:
-        """``major:minor``."""
+        """Return ``major:minor``."""
         major = self.number("major", slice(329, 337), 1 << 32)
         minor = self.number("minor", slice(337, 345), 1 << 32)
         return None if major is None or minor is None else f"{major}:{minor}"
 
     def check_size(self, size: int) -> None:
-        """The header must not contradict the FileType line, which is believed."""
+        """Report a header that contradicts the FileType line, which is believed."""
         if self.sparse:
             return
         stated = self.number("size", slice(124, 136), 1 << 63)
@@ -258,7 +258,7 @@ class _Fields:
 
 
 def _decoded(pending: list[str]) -> bytes:
-    """The bytes of the Segments; of one (there is one as a rule) less the padding at its start, which nobody reads."""
+    """Return the bytes of the Segments; of one (there is one as a rule) less the padding at its start, which nobody reads."""
     if len(pending) != 1:
         return b"".join(pybase64.b64decode(text, validate=True) for text in pending)
     text = pending[0]
@@ -267,7 +267,7 @@ def _decoded(pending: list[str]) -> bytes:
 
 
 def _crc(payload: str | None) -> int:
-    """The CRC-64 of a content as SQLite can hold it; that of no content is 0."""
+    """Return the CRC-64 of a content as SQLite can hold it; that of no content is 0."""
     if payload is None or payload == "":
         return 0
     data = pybase64.b64decode(payload, validate=True)
@@ -277,7 +277,7 @@ def _crc(payload: str | None) -> int:
 
 
 def tar_split_batches(fd: int, fast: bool = True) -> Iterator[Batch]:
-    """The listing in an open ``tar-split.json.gz``, which is closed at the end."""
+    """Yield the listing in an open ``tar-split.json.gz``, which is closed at the end."""
     builder = Builder()
     reader = Reader(builder)
     try:

@@ -101,7 +101,7 @@ class Rules(NamedTuple):
 
     @property
     def need_trusted(self) -> bool:
-        """Whether nothing but a trusted attribute says that a directory is opaque."""
+        """Say whether nothing but a trusted attribute says that a directory is opaque."""
         return not self.markers and any(name.startswith("trusted.") for name in self.opaque)
 
 

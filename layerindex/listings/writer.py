@@ -38,7 +38,7 @@ class Listing(NamedTuple):
 
 
 def _shape_sql(kind: str, table: str) -> str:
-    """Constants for what is the same in all rows of a shape: each value bound costs, and each None much more."""
+    """Return a statement, with constants for what is the same in all rows of a shape: each value bound costs, and each None much more."""
     values = dict.fromkeys(SHAPES[kind], "?") | {"mtime_ns": "nullif(?, 0)"}
     fixed = {"size": "0", "opaque": "0"} if kind == "dir" else {}
     columns = ["listing_id", "directory_id", "name", "type", *SHAPES[kind], *fixed]
@@ -72,7 +72,7 @@ class Directories:
         self.next = database.execute("SELECT coalesce(max(directory_id), 0) + 1 FROM directories").fetchone()[0]
 
     def numbers(self, paths: Sequence[tuple[str, bytes | None]]) -> list[int]:
-        """The directory_id of each path; those that are new are added."""
+        """Return the directory_id of each path; those that are new are added."""
         if len(self.known) > KNOWN_DIRECTORIES:
             self.known.clear()
         new = [pair for pair in paths if pair[0] not in self.known]
@@ -239,7 +239,7 @@ class _Open:
 
 
 def _widen(kind: str) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
-    """From a row of a shape to a row with all columns."""
+    """Return what turns a row of a shape to a row with all columns."""
     source = {name: place for place, name in enumerate(SHAPES[kind], 3)}
     fixed = {"type": TYPES.get(kind, kind)} | ({"size": 0, "opaque": 0} if kind == "dir" else {})
 

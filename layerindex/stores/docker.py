@@ -159,7 +159,11 @@ class DockerStore(NamedTuple):
 
     def open_tar_split(self, chain_id: str) -> int:
         """Open the tar-split of a layer, which lists its files; raises Damage."""
-        return open_below(self.root, *self.tar_split(chain_id).split("/"))
+        names = self.tar_split(chain_id).split("/")
+        try:
+            return open_below(self.root, *names)
+        except Damage as found:
+            raise self._looked_again(found, *names[:-1]) from found
 
     def tar_split(self, chain_id: str) -> str:
         """Return where the tar-split of a layer is, relative to the root."""
@@ -167,7 +171,18 @@ class DockerStore(NamedTuple):
 
     def open_tree(self, cache_id: str) -> int:
         """Open the folder with a directory's own files, in the name the database gives it; raises Damage."""
-        return open_below(self.root, self.driver, on_disk(cache_id), "diff", folder=True)
+        name = on_disk(cache_id)
+        try:
+            return open_below(self.root, self.driver, name, "diff", folder=True)
+        except Damage as found:
+            raise self._looked_again(found, self.driver, name) from found
+
+    def _looked_again(self, found: Damage, *names: str) -> Damage:
+        """Return a finding, or that all it belongs to is gone: while an engine runs, layers are removed under us."""
+        with Folder(self.root) as root:
+            if found.problem.code == "missing" and not root.exists(*names):
+                return Damage("vanished", found.problem.path, "it was listed and then gone")
+        return found
 
     def records(self) -> Iterator[Record]:
         """Yield every fact of the store, and a Problem for everything that could not be read or is odd."""
