@@ -103,7 +103,7 @@ def test_scan_says_what_it_found(world: World, tmp_path: Path) -> None:
     db = str(tmp_path / "db")
     done = program("scan", str(world.root.path), "--db", db)
     assert (done.returncode, done.stdout) == (0, "")
-    found = "3 images, 3 layers, 7 directories, 2 containers, 1 volume"
+    found = "3 images, 3 layers, 7 directories, 2 containers, 1 volume, 34 files"
     assert done.stderr == (f"{world.root.path} (docker-overlay2): {found}\n  written to {db} as snapshot 1\n")
     done = program("scan", str(world.root.path), "--db", db, "-q")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
