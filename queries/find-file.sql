@@ -3,7 +3,7 @@
 -- [params]
 -- name = { help = "the file's name, without folders; * ? [] match as in a shell" }
 -- path = { help = "its whole path; * ? [] match as in a shell, * also across folders" }
--- type = { help = "only entries of this type: file, dir, symlink, hardlink, whiteout ..." }
+-- type = { help = "only entries of this type: file, dir, symlink, hardlink, whiteout …" }
 -- min_size = { type = "integer", help = "only entries of at least this many bytes" }
 -- max_size = { type = "integer", help = "only entries of at most this many bytes" }
 -- image = { type = "image", help = "only in this image" }

@@ -6,7 +6,6 @@ import csv
 import io
 import os
 import random
-import re
 import shutil
 import sqlite3
 import subprocess
@@ -20,7 +19,7 @@ from click.testing import CliRunner
 
 from layerindex import catalog, database, query, render, schema
 from layerindex.cli import group
-from tests import exhibits
+from tests import exhibits, test_file_queries
 from tests.dataroot import DataRoot
 
 if TYPE_CHECKING:
@@ -39,10 +38,58 @@ REWRITE = "LAYERINDEX_REWRITE_GOLDEN"
 each_query = pytest.mark.parametrize("name", QUERIES)
 
 
+ABOUT_FILES: dict[str, dict[str, str]] = {
+    "capabilities": {},
+    "compare-images": {"a": "plain:1", "b": "other:1"},
+    "container-changes": {},
+    "deleted-files": {},
+    "drift": {},
+    "duplicates": {},
+    "file-history": {"path": "/srv/old"},
+    "find-file": {"name": "[a-c]*"},
+    "image-files": {"image": "app:1"},
+    "inodes": {},
+    "largest-dirs": {},
+    "largest-files": {},
+    "secrets": {},
+    "suid": {},
+    "wasted-space": {},
+}
+"""Queries over file listings, which are asked of a store with files; and what they must be told to say anything."""
+
+
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Exhibits:
-    """Give the database with an example of every case."""
+def without_files(tmp_path_factory: pytest.TempPathFactory) -> Exhibits:
+    """Give the database with an example of every case but of files."""
     return exhibits.build(tmp_path_factory.mktemp("exhibits"))
+
+
+@pytest.fixture(scope="module")
+def with_files(tmp_path_factory: pytest.TempPathFactory) -> Exhibits:
+    """Give the database with an example of every case of files, on two hosts."""
+    folder = tmp_path_factory.mktemp("exhibits")
+    path = str(folder / "files.db")
+    for seed, host in enumerate(("one", "two")):
+        root = test_file_queries.build(folder / host, seed, privileged=False)
+        test_file_queries.scanned(path, root.path, host)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            """INSERT INTO drift SELECT snapshot_id, cache_id, '/etc/passwd', 'changed', '{"mode":420}', '{"mode":511}'
+               FROM overlay_dirs WHERE role = 'layer'"""
+        )
+        bases = connection.execute(
+            """SELECT cache_id, 'dir:base@' || host FROM layers JOIN snapshot_hosts USING (snapshot_id)
+               WHERE parent_chain_id IS NULL"""
+        )
+        return exhibits.Exhibits(path, dict(bases.fetchall()))
+
+
+@pytest.fixture
+def store(request: pytest.FixtureRequest) -> Exhibits:
+    """Give the database that a query is asked of."""
+    name = request.node.callspec.params["name"]
+    chosen: Exhibits = request.getfixturevalue("with_files" if name in ABOUT_FILES else "without_files")
+    return chosen
 
 
 @pytest.fixture
@@ -52,10 +99,10 @@ def connection(store: Exhibits) -> Iterator[sqlite3.Connection]:
         yield opened
 
 
-def ask(connection: sqlite3.Connection, name: str, **params: str) -> list[Row]:
-    """Return the rows of a canned query; parameters that are not given are not bound to anything but NULL."""
+def ask(connection: sqlite3.Connection, name: str, **params: str | int) -> list[Row]:
+    """Return the rows of a canned query; parameters that are not given are NULL, but where it would say nothing."""
     canned = catalog.load(name)
-    result = query.run(connection, canned.sql, dict.fromkeys(canned.params) | params)
+    result = query.run(connection, canned.sql, dict.fromkeys(canned.params) | ABOUT_FILES.get(name, {}) | params)
     return [dict(zip(result.columns, row, strict=True)) for row in result.rows]
 
 
@@ -130,7 +177,7 @@ def test_declared_columns(connection: sqlite3.Connection, name: str) -> None:
 def test_defaults_are_in_the_sql(connection: sqlite3.Connection, name: str) -> None:
     """A parameter that is left out, as in the sqlite3 shell, is as if its default were given."""
     canned = catalog.load(name)
-    result = query.run(connection, canned.sql, catalog.values(canned, {}))
+    result = query.run(connection, canned.sql, catalog.values(canned, {}) | ABOUT_FILES.get(name, {}))
 
     assert [tuple(row.values()) for row in ask(connection, name)] == list(result.rows)
 
@@ -142,7 +189,7 @@ def test_defaults_are_in_the_sql(connection: sqlite3.Connection, name: str) -> N
 def test_golden(store: Exhibits, connection: sqlite3.Connection, name: str) -> None:
     """The answer over the known store, with names in the place of ids, is the one that was reviewed."""
     canned = catalog.load(name)
-    result = query.run(connection, canned.sql, Asked())
+    result = query.run(connection, canned.sql, dict.fromkeys(canned.params) | ABOUT_FILES.get(name, {}))
     rows = [tuple(store.named(value) for value in row) for row in result.rows]
     found = "\n".join(render.as_table(query.Result(result.columns, iter(rows)), trunc=False))
     text = "".join(f"{line.rstrip()}\n" for line in found.splitlines())
@@ -210,14 +257,22 @@ def test_order_among_equals(store: Exhibits, name: str) -> None:
 def test_order_ends_in_a_key(store: Exhibits, name: str) -> None:
     """The columns that a query sorts by are together different in each row, whatever else is equal."""
     rest, _, order = catalog.load(name).sql.rpartition("\nORDER BY ")
-    terms = re.findall(r"\b[a-z]+\.\w+", order)
+    words = [word.removesuffix(" DESC") for word in order.rstrip(";\n").split(", ")]
+    terms = [word for word in words if "." in word]
+    given = dict.fromkeys(catalog.load(name).params) | ABOUT_FILES.get(name, {})
     stages, _, select = rest.rpartition("\nSELECT ")
     with closing(shuffled(store.path, 0)) as other:
         for sql in EVEN:
             other.execute(sql)
-        rows = other.execute(f"{stages}\nSELECT {', '.join(terms)}, {select}", Asked()).fetchall()
+        cursor = other.execute(f"{stages}\nSELECT {', '.join([*terms, 'NULL'])}, {select}", given)
+        heads = [head for head, *_ in cursor.description]
+        keys = [
+            *range(len(terms)),
+            *(heads.index(word, len(terms)) for word in words if word not in terms and word in heads),
+        ]
+        rows = cursor.fetchall()
 
-    assert len(rows) == len({row[: len(terms)] for row in rows})
+    assert len(rows) == len({tuple(row[key] for key in keys) for row in rows})
 
 
 def shuffled(path: str, seed: int) -> sqlite3.Connection:
@@ -244,9 +299,13 @@ def test_runs_in_the_sqlite3_shell(store: Exhibits, name: str) -> None:
     if shutil.which("sqlite3") is None:
         pytest.skip("the sqlite3 shell is not installed")
     sql = (FOLDER / f"{name}.sql").read_bytes()
+    given = ABOUT_FILES.get(name, {})
     command = ["sqlite3", "-readonly", "-bail", "-csv", "-header", store.path]
+    for key, value in given.items():
+        command[1:1] = ["-cmd", f".parameter set :{key} '{value}'"]
     shell = subprocess.run(command, input=sql, capture_output=True, check=True).stdout.decode()
-    program = CliRunner().invoke(group, ["query", name, "--format", "csv", "--db", store.path]).stdout
+    words = [word for key, value in given.items() for word in ("-p", f"{key}={value}")]
+    program = CliRunner().invoke(group, ["query", name, *words, "--format", "csv", "--db", store.path]).stdout
 
     assert from_csv(shell) == from_csv(program)
 
@@ -263,6 +322,18 @@ Examples = dict[tuple[str, str], "tuple[str, Callable[[Row], bool]]"]
 WEB = "localhost:5000/acme/web:1.0"
 IMAGE_WEB = "acme/web:1.0, acme/web:latest, localhost:5000/acme/web:1.0"
 EXAMPLES: Examples = {
+    ("deleted-files", "image"): ("other:1", lambda row: row["image"] == "other:1"),
+    ("drift", "cache"): ("dir:base@one", lambda row: row["cache_id"] == "dir:base@one"),
+    ("duplicates", "top"): ("1", lambda row: row["host"] == "one"),
+    ("file-history", "image"): ("app:1", lambda row: row["image"] == "app:1"),
+    ("find-file", "image"): ("app:1", lambda row: row["image"] == "app:1"),
+    ("find-file", "max_size"): ("3", lambda row: row["size"] <= 3),
+    ("find-file", "min_size"): ("4", lambda row: row["size"] >= 4),
+    ("find-file", "type"): ("dir", lambda row: row["type"] == "dir"),
+    ("image-files", "under"): ("/srv", lambda row: row["path"].startswith("/srv")),
+    ("largest-files", "top"): ("1", lambda row: row["path"] == "/var/cache/b" and row["host"] == "one"),
+    ("secrets", "image"): ("app:1", lambda row: row["image"] == "app:1"),
+    ("wasted-space", "image"): ("other:1", lambda row: row["image"] == "other:1"),
     ("children", "image"): ("debian:12", lambda row: row["image"] == "debian:12"),
     ("containers", "container"): ("front", lambda row: row["name"] == "front"),
     ("containers", "state"): ("exited", lambda row: row["name"] in {"failed", "survivor", "inside"}),
@@ -283,11 +354,24 @@ EXAMPLES: Examples = {
 """For each parameter of each query a value, by name, and which rows of the whole answer are then the answer."""
 
 
+KNOWN_ELSEWHERE = {
+    *(("compare-images", side) for side in "ab"),
+    ("container-changes", "container"),
+    ("duplicates", "min_size"),
+    ("file-history", "path"),
+    *(("find-file", param) for param in ("container", "name", "path")),
+    ("image-files", "image"),
+    ("inodes", "top"),
+    *(("largest-dirs", param) for param in ("depth", "top")),
+}
+"""Parameters that choose no rows of a whole answer: test_file_queries knows what they give."""
+
+
 def test_every_parameter_has_an_example() -> None:
     """No parameter goes untested."""
     declared = {(name, param) for name in QUERIES for param in catalog.load(name).params}
 
-    assert declared == set(EXAMPLES)
+    assert declared == set(EXAMPLES) | KNOWN_ELSEWHERE
 
 
 @pytest.mark.parametrize(("name", "param"), EXAMPLES)
@@ -295,7 +379,8 @@ def test_parameter(store: Exhibits, connection: sqlite3.Connection, name: str, p
     """A parameter leaves the rows it means, and changes nothing in them."""
     value, wanted = EXAMPLES[name, param]
     ids = {given: id_ for id_, given in store.names.items()}
-    rows = ask(connection, name, **{param: ids.get(value, value)})
+    given = catalog.values(catalog.load(name), {param: ids.get(value, value)})
+    rows = ask(connection, name, **{param: given[param] or ""})
     named = [{column: store.named(cell) for column, cell in row.items()} for row in rows]
     whole = [{column: store.named(cell) for column, cell in row.items()} for row in ask(connection, name)]
 
