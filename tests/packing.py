@@ -10,11 +10,15 @@ import os
 import tarfile
 import tempfile
 from array import array
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from fastcrc.crc64 import go_iso
+
 from layerindex.listings.batches import SHAPES, Batch, Entry, Problem
 from layerindex.listings.tarsplit import tar_split_batches
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def line(**record: object) -> str:

@@ -8,22 +8,31 @@ import signal
 import sqlite3
 import tarfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from layerindex.listings import index, writer
-from layerindex.listings.batches import Batch, Builder, Entry, Problem, batched
-from layerindex.listings.index import ProducerError, Production, Source, index_listings
-from layerindex.listings.snapshot import tar_split_source
+
 from layerindex.database import create
+from layerindex.listings import index, writer
+from layerindex.listings.batches import Batch, Builder, Entry, Problem, Source, batched
+from layerindex.listings.index import ProducerError, Production, index_listings
+from layerindex.listings.snapshot import tar_split_source
+from layerindex.problems import Damage
 from tests.packing import member, pack, tar_split
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from layerindex.listings.writer import Listing
+
+LISTED = "diff_id, source, entry_count, total_size, apparent_bytes, disk_bytes, complete"
 JOBS = pytest.mark.parametrize("jobs", [1, 2, 3])
 
 
 @pytest.fixture
 def database() -> Iterator[sqlite3.Connection]:
+    """Give an empty database in a transaction."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
     create(connection)
     connection.execute("BEGIN")
@@ -38,14 +47,17 @@ def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "REBUILD_ROWS", 1)
 
 
-def layer(directory: Path, number: int, members: list) -> Source:
+def layer(directory: Path, number: int, members: list[Any]) -> Source:
+    """Return a layer of these members as a source."""
     path = directory / f"{number}.gz"
     path.write_bytes(gzip.compress(tar_split(pack(members, tarfile.PAX_FORMAT)).encode()))
     return tar_split_source(f"sha256:{number}", path.stat().st_size, lambda: os.open(path, os.O_RDONLY))
 
 
-def rows(database: sqlite3.Connection) -> list[tuple]:
-    sql = "SELECT diff_id, path, e.* FROM entries e JOIN directories USING (directory_id) JOIN listings USING (listing_id)"
+def rows(database: sqlite3.Connection) -> list[tuple[Any, ...]]:
+    """Return all entries without their numbers."""
+    sql = """SELECT diff_id, path, e.* FROM entries e JOIN directories USING (directory_id)
+    JOIN listings USING (listing_id)"""
     cursor = database.execute(sql)
     names = [column[0] for column in cursor.description]
     drop = {names.index("listing_id"), names.index("directory_id")}
@@ -61,16 +73,19 @@ def test_layers(database: sqlite3.Connection, tmp_path: Path, jobs: int) -> None
         layers.append(layer(tmp_path, number, [*members, member("usr", tarfile.DIRTYPE)]))
     calls = []
     listings = list(index_listings(database, layers, jobs, lambda *args: calls.append(args)))
-    assert sorted(listing.diff_id for listing in listings) == [f"sha256:{n}" for n in range(5)]
+    assert sorted(listing.source.diff_id or "" for listing in listings) == [f"sha256:{n}" for n in range(5)]
     for listing in listings:
-        number = int(listing.diff_id[-1])
+        number = int((listing.source.diff_id or "")[-1])
         count = 50 * number
         assert (listing.entry_count, listing.total_size) == (count + 1, count * (count - 1) // 2)
         assert (listing.complete, listing.problems) == (True, [])
-        stored = database.execute("SELECT * FROM listings WHERE listing_id = ?", (listing.listing_id,)).fetchone()
-        assert stored[1:] == (listing.diff_id, "tar-split", listing.entry_count, listing.total_size, 1)
+        stored = database.execute(
+            f"SELECT {LISTED} FROM listings WHERE listing_id = ?", (listing.listing_id,)
+        ).fetchone()
+        size = listing.total_size
+        assert stored == (listing.source.diff_id, "tar-split", listing.entry_count, size, size, None, 1)
     assert database.execute("SELECT count(*), count(DISTINCT path) FROM directories").fetchone() == (8, 8)
-    assert calls[-1][:2] == (5, 505)
+    assert calls[-1] == (5, 5, 505, calls[-1][3], sum(source.weight for source in layers))
     assert database.execute("SELECT count(*) FROM sqlite_master WHERE name = 'entries_name'").fetchone() == (1,)
     assert database.in_transaction
 
@@ -93,19 +108,22 @@ def test_jobs_and_readers_give_the_same(tmp_path: Path, monkeypatch: pytest.Monk
     assert all(result == results[0] for result in results)
 
 
-def names(*entries: tuple) -> list[Entry]:
+def names(*entries: tuple[Any, ...]) -> list[Entry]:
+    """Return entries of these names, types and modes."""
     return [
         Entry("/d", None, name, None, kind, mode=mode, mtime=1, uid=0, gid=0, size=0) for name, kind, mode in entries
     ]
 
 
-def store(database: sqlite3.Connection, *items: list) -> index.Listing:
-    source = Source(None, "walk", 0, lambda fast: (b for part in items for b in batched(part)))
+def store(database: sqlite3.Connection, *items: list[Entry]) -> Listing:
+    """Write entries, each list a batch of its own."""
+    source = Source(None, "walk", 0, lambda _: (b for part in items for b in batched(part)))
     (listing,) = index_listings(database, [source], 1)
     return listing
 
 
-def content(database: sqlite3.Connection) -> set[tuple]:
+def content(database: sqlite3.Connection) -> set[tuple[Any, ...]]:
+    """Return what tells the entries apart."""
     return set(database.execute("SELECT name, type, mode, opaque FROM entries"))
 
 
@@ -165,43 +183,36 @@ def test_a_second_scan_finds_its_directories(database: sqlite3.Connection, tmp_p
 @JOBS
 def test_a_walk_among_layers(database: sqlite3.Connection, tmp_path: Path, jobs: int) -> None:
     """Another producer's entries and problems come through the same pipes."""
-    walk = Source(
-        None, "walk", 1, lambda fast: batched([*names(("x", "socket", 1)), Problem("gone", "/d", "while read")])
-    )
-    sources = [walk, index.Source(*layer_source(layer(tmp_path, 1, [member("f")])))]
-    listings = {listing.source: listing for listing in index_listings(database, sources, jobs)}
+    walk = Source(None, "walk", 1, lambda _: batched([*names(("x", "socket", 1)), Problem("gone", "/d", "while read")]))
+    sources = [walk, layer(tmp_path, 1, [member("f")])]
+    listings = {listing.source.source: listing for listing in index_listings(database, sources, jobs)}
     assert listings["walk"].problems == [Problem("gone", "/d", "while read")]
     assert {row[2] for row in rows(database)} == {"x", "f"}
-
-
-def layer_source(source: LayerSource) -> tuple:
-    from layerindex.listings.layers import as_source
-
-    return tuple(as_source(source))
 
 
 def test_a_layer_that_does_not_open(database: sqlite3.Connection) -> None:
     """It is a listing with a problem."""
 
     def fail() -> int:
-        raise FileNotFoundError(2, "No such file or directory")
+        raise Damage("missing", "tar-split.json.gz", "is not there")
 
-    (listing,) = index_listings(database, [LayerSource("sha256:1", fail, 5)], 1)
-    assert (listing.complete, listing.entry_count, listing.problems[0].code) == (False, 0, "tar-split-open")
+    (listing,) = index_listings(database, [tar_split_source("sha256:1", 5, fail)], 1)
+    assert (listing.complete, listing.entry_count, listing.problems[0].code) == (False, 0, "missing")
 
 
 def source_of(function: object) -> Source:
+    """Return a walk by this function as a source."""
     return Source(None, "walk", 1, function)  # type: ignore[arg-type]
 
 
 def test_a_worker_that_fails(database: sqlite3.Connection) -> None:
     """Its traceback, or its signal, is in the error; nothing is left running."""
 
-    def fail(fast: bool) -> Iterator[Batch]:
+    def fail(_: bool) -> Iterator[Batch]:
         yield Builder().batch()
         raise RuntimeError("a fault")
 
-    def die(fast: bool) -> Iterator[Batch]:
+    def die(_: bool) -> Iterator[Batch]:
         yield Builder().batch()
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -213,7 +224,8 @@ def test_a_worker_that_fails(database: sqlite3.Connection) -> None:
         assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
 
 
-def endless(fast: bool) -> Iterator[Batch]:
+def endless(_: bool) -> Iterator[Batch]:
+    """Yield batches without end."""
     while True:
         builder = Builder()
         for entry in names(*((f"{n}", "file", 1) for n in range(4000))):

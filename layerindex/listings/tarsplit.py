@@ -258,7 +258,7 @@ class _Fields:
 
 
 def _decoded(pending: list[str]) -> bytes:
-    """Return the bytes of the Segments; of a single one, the rule, less the padding at its start, which nobody reads."""
+    """Return the bytes of the Segments; of a single one, the rule, less the padding at its start, which is not read."""
     if len(pending) != 1:
         return b"".join(pybase64.b64decode(text, validate=True) for text in pending)
     text = pending[0]

@@ -38,7 +38,7 @@ class Listing(NamedTuple):
 
 
 def _shape_sql(kind: str, table: str) -> str:
-    """Return a statement with constants for what is the same in all rows: each value bound costs, each None much more."""
+    """Return a statement with constants for what all rows share: each value bound costs, each None much more."""
     values = dict.fromkeys(SHAPES[kind], "?") | {"mtime_ns": "nullif(?, 0)"}
     fixed = {"size": "0", "opaque": "0"} if kind == "dir" else {}
     columns = ["listing_id", "directory_id", "name", "type", *SHAPES[kind], *fixed]
