@@ -383,7 +383,8 @@ class Walk:
         if is_dir and status.st_dev == self._start.st_dev:
             frame.below.append(name)
         known = self._attributes(prefix + name, xattrs, is_dir=is_dir)
-        if first is not None:
+        # The kernel makes all whiteouts of a mount one inode: Linux:fs/overlayfs/dir.c ovl_whiteout.
+        if first is not None and _type(status) != "whiteout":
             self._row(name, status, known, "hardlink", first)
         elif stat.S_ISLNK(status.st_mode):
             self._row(name, status, known, "symlink", self._target(name, frame))

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.engine
 
 GNU, PAX = "gnu:1", "pax:1"
-SPARSE = {"sparse:gnu": "gnu", "sparse:pax": "posix"}
-"""Images whose sparse members are sparse in the tar too, so that no engine can save them."""
+SPARSE = {"sparse:pax": "posix"}
+"""An image whose sparse member is sparse in the tar too, so that no engine can save it; GNU's form it refuses."""
 BUILT = {"classic:1": (GNU, CLASSIC), "kit:1": (PAX, BUILDKIT)}
 IMAGES = (GNU, PAX, *BUILT)
 APPLETS = ("sh", "sleep", "rm", "mkdir", "chmod", "chown", "ln", "mv", "cat", "touch", "mkfifo", "true")
@@ -341,7 +341,7 @@ def test_both_witnesses_agree(walked: Index) -> None:
     [counts] = walked.rows(sql)
 
     assert len(set(counts)) == 1
-    assert counts[0] >= 4 + 2 * (len(STEPS) + 1)
+    assert counts[0] >= 2 + len(SPARSE) + len(BUILT) * (len(STEPS) + 1)
     assert [] == walked.rows("SELECT cache_id, path, kind, expected, found FROM drift")
     assert [] == walked.query("drift")
 
@@ -357,7 +357,8 @@ def test_layers_are_the_tars_of_docker_save(plain: Index, saved: dict[str, bytes
     ids = dict(plain.rows("SELECT DISTINCT diff_id, listing_id FROM layers"))
 
     assert saved.keys() <= ids.keys()
-    assert 2 + len(BUILT) * (len(STEPS) + 1) == len(saved)
+    # Steps of both builders that fell into one second may give one layer.
+    assert 2 + len(BUILT) * (len(STEPS) + 1) >= len(saved) > 2 + len(STEPS)
     for diff_id, content in saved.items():
         assert without_markers(read_tar(content)) == listing(plain, ids[diff_id]), diff_id
 
@@ -375,7 +376,7 @@ def test_store_holds_every_case(plain: Index, saved: dict[str, bytes]) -> None:
     assert any(b"\xff" in name for name in names)
     assert any(b"\n" in name for name in names)
     assert any(len(name) > 600 for name in names)
-    assert [(2,)] == plain.rows("SELECT count(*) FROM entries WHERE sparse")
+    assert [(1,)] == plain.rows("SELECT count(*) FROM entries WHERE sparse")
 
 
 # Images and containers ---------------------------------------------------------------------------------------------
@@ -417,7 +418,7 @@ def test_image_files_are_what_a_fresh_container_shows(
     sets: dict[tuple[str, bytes], set[bytes]] = {}
     for row in plain.query("image-files", image=image):
         path, link = path_bytes(row["path"]), row["link_target"]
-        if path == b"/" or (path == b"/dev" and path not in expected):
+        if path in {b"/", b"/dev"} or added(path):
             continue
         time = int(datetime.fromisoformat(row["modified_at"]).timestamp())
         target = None if link is None else path_bytes(link)
@@ -579,7 +580,7 @@ def test_drift_is_what_was_done_to_a_layer(idle_engine: Engine, tmp_path: Path) 
         "/mode": {"mode"},
         "/owner": {"uid", "gid"},
         "/grown": {"size"},
-        "/kind": {"type", "size", "link_target", "device", "mtime", "mtime_ns"},
+        "/kind": {"mode", "type", "size", "link_target", "device", "mtime", "mtime_ns"},
         "/link": {"link_target", "mtime", "mtime_ns"},
         "/two": {"mtime", "mtime_ns", "same_file_as"},
     }
