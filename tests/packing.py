@@ -10,7 +10,7 @@ import os
 import tarfile
 import tempfile
 from array import array
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastcrc.crc64 import go_iso
 
@@ -67,7 +67,9 @@ def pack(members: Iterable[tuple[tarfile.TarInfo, bytes]], form: int) -> bytes:
     return stream.getvalue()
 
 
-def member(name: str, kind: bytes = tarfile.REGTYPE, content: bytes = b"", **fields: object) -> tuple:
+def member(
+    name: str, kind: bytes = tarfile.REGTYPE, content: bytes = b"", **fields: object
+) -> tuple[tarfile.TarInfo, bytes]:
     info = tarfile.TarInfo(name)
     info.type = kind
     for field, value in {"mode": 0o644, "mtime": 1_700_000_000, **fields}.items():
@@ -87,12 +89,12 @@ def widen(batches: Iterable[Batch]) -> list[Entry]:
     entries = []
     for batch in batches:
         for kind, columns in batch.columns.items():
-            values: list = [array("q", value) for value in columns.values]
+            values: list[Any] = [array("q", value) for value in columns.values]
             if columns.targets is not None:
                 values.append(columns.targets.split("\0"))
             directories = array("q", columns.directories)
             for row, name in enumerate(columns.names.split("\0")):
-                fields = dict(zip(SHAPES[kind], (column[row] for column in values), strict=True))
+                fields: dict[str, Any] = dict(zip(SHAPES[kind], (column[row] for column in values), strict=True))
                 fields["mtime_ns"] = fields["mtime_ns"] or None
                 fields |= {"size": 0, "opaque": 0} if kind == "dir" else {}
                 entries.append(Entry(*batch.directories[directories[row]], name, None, kind, **fields))

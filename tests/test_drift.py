@@ -49,9 +49,11 @@ def found(
     store(connection, 2, disk)
     rows = sorted(drift(connection, Side(1), Side(2), shift))
     assert not connection.execute("SELECT name FROM sqlite_temp_schema WHERE type = 'table'").fetchall()
-    return [
-        (path, kind, *(None if text is None else json.loads(text) for text in texts)) for path, kind, *texts in rows
-    ]
+    return [(row.path, row.kind, _loaded(row.expected), _loaded(row.found)) for row in rows]
+
+
+def _loaded(text: str | None) -> Any:  # noqa: ANN401 - JSON
+    return None if text is None else json.loads(text)
 
 
 def linked(first: str, *others: str, **fields: Any) -> list[Entry]:  # noqa: ANN401

@@ -33,7 +33,9 @@ def connection() -> Iterator[sqlite3.Connection]:
         yield opened
 
 
-def into(connection: sqlite3.Connection, root: DataRoot, *, walk: bool = False, jobs: int = 1, files: bool = True) -> None:
+def into(
+    connection: sqlite3.Connection, root: DataRoot, *, walk: bool = False, jobs: int = 1, files: bool = True
+) -> None:
     """Scan a root into a database, in a transaction as the program does."""
     [store] = stores.open_stores(str(root.path))
     connection.execute("BEGIN")
@@ -74,12 +76,19 @@ def layer_tar_split(root: DataRoot, number: int = 0) -> Path:
 
 
 def test_layers_and_directories_have_their_listing(connection: sqlite3.Connection, root: DataRoot) -> None:
-    """Each layer is listed from its tar-split, each other directory from a walk, and the directories say how much it is."""
+    """Layers are listed from tar-splits, other directories from walks, and each says how much it is."""
     into(connection, root)
     sql = "SELECT d.role, l.source, d.entry_count = l.entry_count, d.apparent_bytes = l.apparent_bytes"
-    found = rows(connection, f"{sql} FROM overlay_dirs AS d JOIN listings AS l USING (listing_id) ORDER BY d.role, d.cache_id")
+    found = rows(
+        connection, f"{sql} FROM overlay_dirs AS d JOIN listings AS l USING (listing_id) ORDER BY d.role, d.cache_id"
+    )
 
-    expected = [("container", "walk", 1, 1), ("init", "walk", 1, 1), ("layer", "tar-split", 1, 1), ("layer", "tar-split", 1, 1)]
+    expected = [
+        ("container", "walk", 1, 1),
+        ("init", "walk", 1, 1),
+        ("layer", "tar-split", 1, 1),
+        ("layer", "tar-split", 1, 1),
+    ]
     assert expected == found
     assert [(14,)] == rows(connection, "SELECT max(apparent_bytes) FROM listings WHERE source = 'tar-split'")
     assert [("/var/log/out", 5)] == rows(connection, "SELECT path, size FROM files WHERE path = '/var/log/out'")
@@ -89,7 +98,9 @@ def test_second_scan_reads_no_tar_split(connection: sqlite3.Connection, root: Da
     """What is listed is not read again: not even a tar-split that is gone is missed."""
     into(connection, root)
     layers = rows(connection, "SELECT chain_id, listing_id FROM layers ORDER BY 1")
-    before = rows(connection, "SELECT count(*) FROM entries JOIN listings USING (listing_id) WHERE source = 'tar-split'")
+    before = rows(
+        connection, "SELECT count(*) FROM entries JOIN listings USING (listing_id) WHERE source = 'tar-split'"
+    )
     for path in root.file("image/overlay2/layerdb/sha256").glob("*/tar-split.json.gz"):
         path.unlink()
     into(connection, root)
@@ -224,8 +235,8 @@ def test_names_survive(connection: sqlite3.Connection, tmp_path: Path) -> None:
 def test_drift(connection: sqlite3.Connection, tmp_path: Path) -> None:
     """--walk says nothing of a layer that nobody touched, and what was done to one that somebody did."""
     root = DataRoot(tmp_path / "docker", privileged=os.geteuid() == 0)
-    own = {"uid": os.geteuid(), "gid": os.getegid()}
-    layer = root.layer({name: regular(b"1", **own) for name in ("etc/kept", "etc/gone", "etc/touched")})
+    uid, gid = os.geteuid(), os.getegid()
+    layer = root.layer({f"etc/{name}": regular(b"1", uid=uid, gid=gid) for name in ("kept", "gone", "touched")})
     root.image([layer], ["acme/base:1"])
     into(connection, root, walk=True)
     assert 0 == count(connection, "drift")

@@ -9,8 +9,10 @@ import os
 import tarfile
 
 import pytest
+from fastcrc.crc64 import go_iso
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from layerindex.listings import gunzip, tarsplit
 from layerindex.listings.batches import Entry
 from layerindex.names import clean, escape, escape_path
@@ -25,7 +27,7 @@ KINDS = {
 }  # fmt: skip
 
 
-def everything(form: str) -> list:
+def everything(form: str) -> list[tuple[tarfile.TarInfo, bytes]]:
     """Members of every kind a format can hold."""
     rich = form != "ustar"
     members = [
@@ -74,11 +76,12 @@ def expected(tar: bytes) -> list[Entry]:
         for info in archive:
             *parents, base = clean(os.fsencode(info.name)) or [b""]
             kind = KINDS[info.type]
-            content = archive.extractfile(info).read() if kind == "file" else b""
+            file = archive.extractfile(info) if kind == "file" else None
+            content = file.read() if file else b""
             crc = int.from_bytes(base64.b64decode(crc_of(content)), "big", signed=True) if content else 0
             target, raw = escape_path(os.fsencode(info.linkname)) if info.linkname else (None, None)
             if kind == "hardlink":
-                target = "/" + b"/".join(clean(os.fsencode(info.linkname))).decode()
+                target = "/" + b"/".join(clean(os.fsencode(info.linkname)) or []).decode()
             size = {"file": len(content), "symlink": len(os.fsencode(info.linkname))}.get(kind, 0)
             mtime = info.mtime if 0 <= info.mtime < 2**63 / 1e9 else 0
             names = [key[13:] for key in sorted(info.pax_headers) if key.startswith("SCHILY.xattr.")]
@@ -96,8 +99,6 @@ def expected(tar: bytes) -> list[Entry]:
 
 
 def crc_of(content: bytes) -> str:
-    from fastcrc.crc64 import go_iso
-
     return base64.b64encode(go_iso(content).to_bytes(8, "big")).decode()
 
 
@@ -122,7 +123,7 @@ def test_plain_members_only(fast: bool) -> None:
 def test_blocks_do_the_usual(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files, directories, symlinks, long names and PAX times are read without the line reader."""
     seen = []
-    monkeypatch.setattr(tarsplit.Reader, "_file", lambda self, record: seen.append(record))
+    monkeypatch.setattr(tarsplit.Reader, "_file", lambda _, record: seen.append(record))
     members = [member(f"d{n}/f", content=b"1" * n, mtime=1_700_000_000 + n / 8) for n in range(99)]
     members += [member("d", tarfile.DIRTYPE), member("l", tarfile.SYMTYPE, linkname="x")]
     for form in ("gnu", "pax"):
@@ -132,7 +133,7 @@ def test_blocks_do_the_usual(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 NAMES = st.text(
-    st.characters(codec="utf-8", exclude_characters="\0") | st.sampled_from(list("/..ab\\\n") + ["\udcff"]), max_size=20
+    st.characters(codec="utf-8", exclude_characters="\0") | st.sampled_from([*"/..ab\\\n", "\udcff"]), max_size=20
 ) | st.sampled_from(["./a", "/a", "a//b", "a/./b", "a/../b", "../a", ".wh.a", "a/.wh..wh..opq", "a/b/", LONG, "\\xff"])
 MEMBERS = st.tuples(
     NAMES.filter(lambda name: name.strip("/") and not name.startswith("\ufeff")),
@@ -146,13 +147,13 @@ MEMBERS = st.tuples(
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(MEMBERS, max_size=12), st.sampled_from(["gnu", "pax"]))
-def test_both_readers_agree(members: list, form: str) -> None:
+def test_both_readers_agree(members: list[tuple[str, bytes, bytes, float, int, str | None]], form: str) -> None:
     """Whatever the members, the two readers give the same."""
     made = []
     for name, kind, content, mtime, uid, extra in members:
         link = "t/" + name[:50] if kind in (tarfile.SYMTYPE, tarfile.LNKTYPE) else ""
-        mtime = int(mtime) if form == "gnu" else mtime
-        info = member(name, kind, content if kind == tarfile.REGTYPE else b"", mtime=mtime, uid=uid, linkname=link)
+        when = int(mtime) if form == "gnu" else mtime
+        info = member(name, kind, content if kind == tarfile.REGTYPE else b"", mtime=when, uid=uid, linkname=link)
         info[0].pax_headers = {extra: "1"} if extra and form == "pax" else {}
         made.append(info)
     lines = tar_split(pack(made, FORMATS[form])) if made else segment_line(0, bytes(1024))
@@ -202,7 +203,7 @@ def pax(key: bytes, value: bytes) -> bytes:
     return b"%d" % length + body
 
 
-def one(block: bytes, name: bytes = b"f", content: bytes = b"", pad: int = 0) -> str:
+def one(block: bytes | bytearray, name: bytes = b"f", content: bytes = b"", pad: int = 0) -> str:
     """Three good members around one that is as given."""
     good = bytes(header())
     lines = [segment_line(0, good), file_line(1, b"before", b""), segment_line(2, bytes(pad) + block)]
@@ -251,7 +252,7 @@ def check(lines: str, fast: bool, complete: bool = True) -> tuple[Entry | None, 
         (header(type=b"1", link=b"../x"), ["tar-link"], {"link_target": "../x"}),
     ],
 )  # fmt: skip
-def test_odd_headers(block: bytes, codes: list[str], values: dict, fast: bool) -> None:
+def test_odd_headers(block: bytes, codes: list[str], values: dict[str, object], fast: bool) -> None:
     """What a header or extension says is kept; what is absurd is a problem, and unknown."""
     for pad in (0, 1, 2, 511):
         entry, found = check(one(block, pad=pad), fast)

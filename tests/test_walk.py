@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from layerindex.listings import walk as module
-from layerindex.listings.batches import TYPES, Batch, Entry, Problem
+from layerindex.listings.batches import BATCH_ROWS, TYPES, Batch, Entry, Problem
 from layerindex.listings.walk import Rules, Totals, Walk, trusted_readable
 from tests.packing import widen
 
@@ -246,7 +246,7 @@ def test_a_hundred_thousand_in_one_directory(tree: Path) -> None:
     sizes = [len(widen([batch])) for batch in Walk(handle, Rules.of("overlay2")).batches()]
     os.close(handle)
     assert sum(sizes) == 100_001
-    assert max(sizes) < module.BATCH_ROWS + module.CHUNK
+    assert max(sizes) < BATCH_ROWS + module.CHUNK
 
 
 def test_a_directory_swapped_for_a_symlink_is_not_followed(
@@ -282,7 +282,8 @@ def test_a_directory_moved_while_its_handle_was_closed(tree: Path, monkeypatch: 
     monkeypatch.setattr(module, "HANDLES", 1)
     deep(tree, 6, "d", file=True)
     handle = os.open(tree, os.O_RDONLY)
-    opened, moved = module.open_folder, []
+    opened = module.open_folder
+    moved: list[str] = []
 
     def move(name: str, folder: int | None = None) -> int:
         fd = opened(name, folder)
@@ -302,7 +303,7 @@ def test_a_directory_moved_while_its_handle_was_closed(tree: Path, monkeypatch: 
 def test_entries_that_vanish_between_listing_and_stat(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(10):
         (tree / f"f{number}").touch()
-    original = Walk._read
+    original = Walk._read  # noqa: SLF001 - the moment between two steps
 
     def read(self: Walk, chunk: Any, frame: Any) -> None:  # noqa: ANN401
         for number in range(3):
@@ -340,7 +341,7 @@ def test_links_leave_no_memory_behind(tree: Path) -> None:
     walk = Walk(handle, Rules.of("overlay2"))
     list(walk.batches())
     os.close(handle)
-    assert not walk._links
+    assert not walk._links  # noqa: SLF001 - memory that must not grow
 
 
 def test_sparse_files_and_totals(tree: Path) -> None:
@@ -420,7 +421,7 @@ def test_without_root_what_is_closed_is_a_problem_and_opaque_unknown(tree: Path)
     assert Walked(tree)["/open"].opaque == 1
     handle = os.open(tree, os.O_RDONLY)
     paths, codes, opaque, complete = as_nobody(
-        lambda: (lambda w: (w.paths, w.codes, [e.opaque for e in w.entries if e.type == "dir"], w.totals.complete))(
+        lambda: (lambda w: (w.paths, w.codes, [e.opaque for e in w.entries if e.type == "dir"], w.totals.complete))(  # noqa: PLC3002
             Walked(handle)
         )
     )

@@ -1,6 +1,5 @@
 """What the index says of a store equals what the engine that made the store says of it."""
 
-# ruff: noqa: SIM300 (the expected value stands first)
 from __future__ import annotations
 
 import hashlib
