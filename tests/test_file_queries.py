@@ -165,7 +165,7 @@ def test_known_rows(
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes whiteouts on disk")
 def test_changes_that_hide(connection: sqlite3.Connection) -> None:
     """A whiteout deletes, an opaque folder deletes what the image shows in it, as docker diff says."""
-    gone = [("C", "/var/cache"), ("D", "/var/cache/b"), ("A", "/var/cache/z")]
+    gone = [("C", "/var/cache"), ("D", "/var/cache/a"), ("D", "/var/cache/b"), ("A", "/var/cache/z")]
     expected = [("C", "/srv"), ("D", "/srv/old"), ("C", "/var"), *gone]
 
     assert expected == ask(connection, "container-changes", "kind path", container="wiper")
