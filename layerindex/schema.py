@@ -4,8 +4,11 @@
 that a first scan does not wait for SQLAlchemy. `migrations/` carries older databases forward. What changes here needs a
 revision there and the file made anew; tests hold all three equal.
 
-Not in DESIGN's list and why: `unfinished_layers` (what moby left half written or half removed), `container_volumes`
-(named there without columns), and the `*_raw` columns, which keep the bytes of names that are not UTF-8.
+Where the design was left, and why: `unfinished_layers` holds what moby left half written or half removed;
+`container_volumes` has the columns the design only names; `entries.mtime` is whole seconds with `mtime_ns` beside, not
+text, which sorts, compares and is a third of the bytes (view `files` has it as text, `modified_at`); the `*_raw` columns
+keep the bytes of names that are not UTF-8; the views `snapshot_hosts`, `listed_images`, `image_names` and
+`image_labels` say once what most queries need.
 """
 
 from __future__ import annotations
