@@ -6,8 +6,8 @@ revision there and the file made anew; tests hold all three equal.
 
 Where the design was left, and why: `unfinished_layers` holds what moby left half written or half removed;
 `container_volumes` has the columns the design only names; `entries.mtime` is whole seconds with `mtime_ns` beside, not
-text, which sorts, compares and is a third of the bytes (view `files` has it as text, `modified_at`); the `*_raw` columns
-keep the bytes of names that are not UTF-8; the views `snapshot_hosts`, `listed_images`, `image_names` and
+text, which sorts, compares and is a third of the bytes (view `files` has it as text, `modified_at`); the `*_raw`
+columns keep the bytes of names that are not UTF-8; the views `snapshot_hosts`, `listed_images`, `image_names` and
 `image_labels` say once what most queries need.
 """
 

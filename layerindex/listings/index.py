@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from layerindex.errors import LayerindexError
 from layerindex.listings.batches import Batch, Source
 from layerindex.listings.writer import Listing, Writer
 
@@ -36,7 +37,7 @@ Progress = Callable[[int, int, int, int, int], None]
 """Told of listings done, of how many; entries; bytes read, of how many."""
 
 
-class ProducerError(RuntimeError):
+class ProducerError(LayerindexError):
     """A producing process failed: a fault of this program or of the machine, not of the store."""
 
 
