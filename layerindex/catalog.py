@@ -12,6 +12,7 @@ import tomllib
 from difflib import get_close_matches
 from typing import NamedTuple
 
+from layerindex import shipped
 from layerindex.errors import UsageError
 
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
@@ -36,23 +37,18 @@ class Query(NamedTuple):
     sql: str
 
 
-def folder() -> str:
-    """Return where the .sql files are: inside the installed package, or beside it in a checkout."""
-    here = os.path.dirname(os.path.abspath(__file__))
-    installed = os.path.join(here, "_queries")
-    return installed if os.path.isdir(installed) else os.path.join(os.path.dirname(here), "queries")
-
-
 def names() -> list[str]:
     """Return the names of all canned queries, sorted."""
-    return sorted(entry.removesuffix(".sql") for entry in os.listdir(folder()) if entry.endswith(".sql"))
+    return sorted(
+        entry.removesuffix(".sql") for entry in os.listdir(shipped.folder("queries")) if entry.endswith(".sql")
+    )
 
 
 def load(name: str) -> Query:
     """Return one canned query; raises UsageError with the near names when there is none."""
     if name not in names():
         raise UsageError(f"no query {name!r}{near(name, names())}; `layerindex query` lists them all")
-    with open(os.path.join(folder(), f"{name}.sql"), encoding="utf-8") as file:
+    with open(os.path.join(shipped.folder("queries"), f"{name}.sql"), encoding="utf-8") as file:
         text = file.read()
     header = []
     for line in text.splitlines():

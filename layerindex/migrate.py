@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from layerindex import database
+from layerindex import database, shipped
 from layerindex.errors import DatabaseError
 from layerindex.schema import VIEWS, metadata
 
@@ -23,17 +22,10 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
 
 
-def folder() -> str:
-    """Return where the revisions are: inside the installed package, or beside it in a checkout."""
-    here = os.path.dirname(os.path.abspath(__file__))
-    installed = os.path.join(here, "_migrations")
-    return installed if os.path.isdir(installed) else os.path.join(os.path.dirname(here), "migrations")
-
-
 def config(connection: Connection) -> Config:
     """Return Alembic's configuration over an open connection."""
     settings = Config()
-    settings.set_main_option("script_location", folder().replace("%", "%%"))
+    settings.set_main_option("script_location", shipped.folder("migrations").replace("%", "%%"))
     settings.attributes["connection"] = connection
     return settings
 

@@ -13,6 +13,10 @@ from layerindex.errors import QueryError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from layerindex.catalog import Query
+
+    Values = dict[str, str | int | None]
+
 STEPS = 20_000
 """SQLite instructions between two looks at the clock: some milliseconds."""
 
@@ -121,6 +125,16 @@ KINDS = {
     "layer": ("layers", "chain_id", None),
 }
 """For each kind of parameter that names a thing: its table, its id, and what else it may be called."""
+
+
+def resolved(connection: sqlite3.Connection, canned: Query | None, values: Values) -> Values:
+    """Return the values of a canned query's parameters with shortened ids made whole; raises UsageError."""
+    whole = dict(values)
+    for key, param in canned.params.items() if canned else ():
+        value = whole[key]
+        if param.type in KINDS and isinstance(value, str):
+            whole[key] = resolve(connection, param.type, value)
+    return whole
 
 
 def resolve(connection: sqlite3.Connection, kind: str, word: str) -> str:

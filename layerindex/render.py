@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from layerindex.query import Result
 
 _ID = re.compile(r"(?:sha256:)?([0-9a-f]{12})[0-9a-f]{52}(-init)?")
-_BUILDKIT_ID = re.compile(r"[0-9a-z]{25}")
 _BYTES = re.compile(r"(?:.*_)?(?:size|bytes)")
 WIDTH = 60
 """Longest text in a table cell before it is cut, unless --no-trunc."""

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from fastcrc.crc64 import go_iso
 
-from layerindex.listings.batches import SHAPES, Batch, Entry, Problem
+from layerindex.listings.batches import BATCH_ROWS, SHAPES, Batch, Builder, Entry, Problem
 from layerindex.listings.tarsplit import tar_split_batches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 
 def line(**record: object) -> str:
@@ -108,3 +108,16 @@ def read(lines: str | bytes, fast: bool) -> tuple[list[Entry], list[Problem], bo
     batches = batches_of(gzip.compress(text, 1), fast)
     problems = [problem for batch in batches for problem in batch.problems]
     return sorted(widen(batches), key=repr), sorted(problems, key=repr), batches[-1].complete
+
+
+def batched(items: Iterable[Entry | Problem]) -> Iterator[Batch]:
+    """Yield batches of what a producer that knows only entries and problems yields, such as a directory walk."""
+    builder = Builder()
+    for item in items:
+        if isinstance(item, Entry):
+            builder.add(item)
+            if len(builder.rows) >= BATCH_ROWS:
+                yield builder.batch()
+        else:
+            builder.problem(*item)
+    yield builder.batch()

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from layerindex.database import create
-from layerindex.listings.batches import Entry, Source, batched
+from layerindex.listings.batches import Entry, Source
 from layerindex.listings.drift import Shift, Side, drift
 from layerindex.listings.index import index_listings
+from tests.packing import batched
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

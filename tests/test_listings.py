@@ -15,11 +15,11 @@ import pytest
 
 from layerindex.database import create
 from layerindex.listings import index, writer
-from layerindex.listings.batches import Batch, Builder, Entry, Problem, Source, batched
+from layerindex.listings.batches import Batch, Builder, Entry, Problem, Source
 from layerindex.listings.index import ProducerError, Production, index_listings
 from layerindex.listings.snapshot import tar_split_source
 from layerindex.problems import Damage
-from tests.packing import member, pack, tar_split
+from tests.packing import batched, member, pack, tar_split
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,7 +18,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from layerindex import __version__, catalog, database
+from layerindex import __version__, catalog, database, shipped
 from layerindex.cli import group
 from layerindex.errors import UsageError
 from tests import exhibits
@@ -117,7 +117,7 @@ def test_short_ids_and_whole_ids(store: Exhibits) -> None:
 
 def test_show_sql(tmp_path: Path) -> None:
     """`--show-sql` prints the file as it is, and needs no database."""
-    expected = Path(catalog.folder(), "links.sql").read_text(encoding="utf-8")
+    expected = Path(shipped.folder("queries"), "links.sql").read_text(encoding="utf-8")
 
     assert expected == answer(tmp_path / "none.db", "links", "--show-sql")
     assert "SELECT 1\n" == answer(tmp_path / "none.db", "--sql", "SELECT 1", "--show-sql")

@@ -60,11 +60,7 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
     }
     with database.reading(path) as connection:
         snapshots.select(connection)
-        for kind in ("image", "container"):
-            word = values[kind]
-            if isinstance(word, str):
-                values[kind] = query.resolve(connection, kind, word)
-        answer = query.run(connection, canned.sql, values)
+        answer = query.run(connection, canned.sql, query.resolved(connection, canned, values))
         first = next(answer.rows, None)
         if first is None:
             _nothing(connection)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import click
 
@@ -11,9 +11,6 @@ from layerindex import catalog, database, query
 from layerindex.cli import options
 from layerindex.errors import UsageError
 from layerindex.names import typed
-
-if TYPE_CHECKING:
-    import sqlite3
 
 SQL_LIMIT = 1_000_000
 """Most bytes of SQL read from standard input: SQLite's own limit for a statement."""
@@ -68,7 +65,8 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
             return
         with database.reading(path) as connection:
             snapshots.select(connection)
-            answer = query.run(connection, question.sql, _resolved(connection, question), timeout)
+            values = query.resolved(connection, question.canned, question.values)
+            answer = query.run(connection, question.sql, values, timeout)
             output.write(answer)
 
 
@@ -92,16 +90,6 @@ def _question(name: str | None, sql: str | None, words: tuple[str, ...]) -> Ques
 
 def _standard_input() -> str:
     return typed(sys.stdin.buffer.read(SQL_LIMIT).decode(errors="surrogateescape"))
-
-
-def _resolved(connection: sqlite3.Connection, question: Question) -> dict[str, str | int | None]:
-    """Return the values with shortened ids made whole."""
-    values = dict(question.values)
-    for key, param in question.canned.params.items() if question.canned else ():
-        value = values[key]
-        if param.type in query.KINDS and isinstance(value, str):
-            values[key] = query.resolve(connection, param.type, value)
-    return values
 
 
 def explain(canned: catalog.Query) -> str:

@@ -6,7 +6,7 @@ import marshal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 BATCH_ROWS = 4096
 PROBLEMS_KEPT = 100
@@ -155,19 +155,6 @@ class Builder:
         )
         self._start()
         return batch
-
-
-def batched(items: Iterable[Entry | Problem]) -> Iterator[Batch]:
-    """Yield batches of what a producer that knows only entries and problems yields, such as a directory walk."""
-    builder = Builder()
-    for item in items:
-        if isinstance(item, Entry):
-            builder.add(item)
-            if len(builder.rows) >= BATCH_ROWS:
-                yield builder.batch()
-        else:
-            builder.problem(*item)
-    yield builder.batch()
 
 
 def merge_problems(kept: list[Problem], new: Sequence[Problem]) -> None:

@@ -72,7 +72,8 @@ class Production:
 
     def write(self, database: sqlite3.Connection, progress: Progress | None = None) -> Iterator[Listing]:
         """Write everything; the producers are gone at the end, however it ends."""
-        writer = Writer(database, self.weight // BYTES_PER_ENTRY)
+        kept = sum(source.weight for source in self.sources if source.kept)
+        writer = Writer(database, kept // BYTES_PER_ENTRY)
         done = entries = bytes_read = 0
         try:
             for index, batch in self._messages():

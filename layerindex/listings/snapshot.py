@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex.listings.batches import Builder, Source
-from layerindex.listings.index import Production
+from layerindex.listings.index import index_listings
 from layerindex.listings.writer import WALKED
 from layerindex.names import listed, printable
 from layerindex.problems import KINDS, Damage
@@ -63,7 +63,7 @@ WHERE snapshot_id = :snapshot AND cache_id = :cache_id"""
 
 TREES = """
 SELECT cache_id, role IN ('init', 'orphan') OR (role = 'unknown' AND committed) AS settled, listing_id
-FROM overlay_dirs WHERE snapshot_id = ? AND has_diff AND (listing_id IS NULL OR :walk) ORDER BY cache_id"""
+FROM overlay_dirs WHERE snapshot_id = :snapshot AND has_diff AND (listing_id IS NULL OR :walk) ORDER BY cache_id"""
 """Directories to walk: what no tar-split lists, and with --walk all. Settled ones nobody writes to any more."""
 
 
@@ -81,8 +81,7 @@ def index_files(
             sources.append(_tar_split(store, diff_id, chain_id))
         except Damage as found:
             yield found.problem
-    reading = Production(sources, options.jobs)
-    for listing in reading.write(connection, progress):
+    for listing in index_listings(connection, sources, options.jobs, progress):
         diff_id = listing.source.diff_id or ""
         yield from _problems(listing, store.tar_split(new[diff_id]), diff_id)
     connection.execute(LISTED_LAYERS, {"snapshot": snapshot_id})
@@ -98,7 +97,8 @@ def _walk(
     from layerindex.listings.drift import Side, drift  # noqa: PLC0415
     from layerindex.listings.walk import Rules, trusted_readable  # noqa: PLC0415 - not for a store of known layers only
 
-    trees = connection.execute(TREES.replace(":walk", str(int(options.walk))), (snapshot_id,)).fetchall()
+    trees = connection.execute(TREES, {"snapshot": snapshot_id, "walk": options.walk}).fetchall()
+    expected = {cache_id: listing_id for cache_id, _, listing_id in trees}
     sources = []
     for cache_id, settled, listing_id in trees:
         try:
@@ -112,7 +112,7 @@ def _walk(
         yield Damage("opaque-unknown", store.driver, "walked without the right to read trusted attributes").problem
     compared = []
     # A walk costs more than writing what it finds: one process more than cores keeps them busy.
-    for listing in Production(sources, options.jobs + (options.jobs > 1)).write(connection, progress):
+    for listing in index_listings(connection, sources, options.jobs + (options.jobs > 1), progress):
         source = listing.source
         yield from _problems(listing, f"{store.driver}/{printable(source.name)}/diff", source.name)
         values = {"listing": listing.listing_id if source.kept else None, "entries": listing.entry_count}
@@ -121,9 +121,7 @@ def _walk(
         if not source.kept and listing.complete:
             compared.append(listing)
     for listing in compared:
-        sql = "SELECT listing_id FROM overlay_dirs WHERE snapshot_id = ? AND cache_id = ?"
-        (expected,) = connection.execute(sql, (snapshot_id, listing.source.name)).fetchone()
-        rows = drift(connection, Side(expected), Side(listing.listing_id, WALKED))
+        rows = drift(connection, Side(expected[listing.source.name]), Side(listing.listing_id, WALKED))
         connection.executemany(
             "INSERT INTO drift (snapshot_id, cache_id, path, kind, expected, found) VALUES (?, ?, ?, ?, ?, ?)",
             [(snapshot_id, listing.source.name, *row) for row in rows],

@@ -18,7 +18,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layerindex.listings.batches import BATCH_ROWS, PROBLEMS_KEPT, SHAPES, Batch, Columns, Entry, Problem
-from layerindex.names import as_text
+from layerindex.names import escape_path
+from layerindex.stores.files import open_folder as open_folder  # noqa: PLC0414 - tests put another in its place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +35,6 @@ PATH_LENGTH = 32_768
 extract to PATH_MAX, 4096; beyond it come only containers that descend with chdir."""
 CHUNK = 1024
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NANOSECONDS = 1_000_000_000
 _CAP_SYS_ADMIN = 21
 _FIRST_USER_NAMESPACE = 0xEFFFFFFD  # PROC_USER_INIT_INO in Linux' include/linux/proc_ns.h
@@ -119,20 +119,11 @@ def trusted_readable() -> bool:
     return first and bool(effective >> _CAP_SYS_ADMIN & 1)
 
 
-def open_folder(name: str, folder: int | None = None) -> int:
-    """Open a directory that is no symlink, without touching its access time where we may ask for that."""
-    try:
-        return os.open(name, _FOLDER | os.O_NOATIME, dir_fd=folder)
-    except PermissionError:
-        return os.open(name, _FOLDER, dir_fd=folder)
-
-
 def escaped(name: str) -> tuple[str, bytes | None]:
     """Return a listed path or name as text, component by component, and its bytes where the text is not they."""
     if name.isascii() and "\\" not in name:
         return name, None
-    text = "/".join(as_text(os.fsencode(part)) for part in name.split("/"))
-    return text, None if text == name else os.fsencode(name)
+    return escape_path(os.fsencode(name))
 
 
 def _home() -> int | None:
@@ -437,7 +428,7 @@ class Walk:
         for name in listed:
             if name not in self._rules.opaque:
                 if name not in self._rules.bookkeeping:
-                    kept.append(as_text(os.fsencode(name)))
+                    kept.append(escaped(name)[0])
             elif not is_dir:
                 kept.append(name)
             else:

@@ -44,6 +44,11 @@ def _open(name: str, flags: int, folder: int | None) -> int:
         return os.open(name, flags, dir_fd=folder)
 
 
+def open_folder(name: str, folder: int | None = None) -> int:
+    """Open a folder that is no symlink, relative to an open one; raises OSError."""
+    return _open(name, _FOLDER, folder)
+
+
 def open_below(root: str, *names: str, folder: bool = False) -> int:
     """Open a regular file or folder below a root, following no symlink on the way; the caller closes it.
 
@@ -52,9 +57,9 @@ def open_below(root: str, *names: str, folder: bool = False) -> int:
     where = printable("/".join(listed(name) for name in names))
     handle = -1
     try:
-        handle = _open(root, _FOLDER, None)
+        handle = open_folder(root)
         for name in names if folder else names[:-1]:
-            below = _open(name, _FOLDER, handle)
+            below = open_folder(name, handle)
             os.close(handle)
             handle = below
         if folder:
@@ -109,7 +114,7 @@ class Folder:
     def __init__(self, name: str, parent: Folder | None = None) -> None:
         self.path: str = "" if parent is None else parent.where(name)
         try:
-            self.handle: int = _open(name, _FOLDER, None if parent is None else parent.handle)
+            self.handle: int = open_folder(name, None if parent is None else parent.handle)
         except OSError as error:
             raise damage(error, self.path) from error
         try:
@@ -174,7 +179,7 @@ class Folder:
         opened: list[int] = []
         try:
             for name in names[:-1]:
-                opened.append(_open(name, _FOLDER, opened[-1] if opened else self.handle))
+                opened.append(open_folder(name, opened[-1] if opened else self.handle))
             os.stat(names[-1], dir_fd=opened[-1] if opened else self.handle, follow_symlinks=False)
         except PermissionError:
             return True
