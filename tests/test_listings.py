@@ -159,6 +159,12 @@ def test_opaque_marker(database: sqlite3.Connection, split: bool) -> None:
     assert (listing.entry_count, listing.problems) == (4, [])
 
 
+def test_opaque_marker_alone_keeps_the_bytes_of_its_name(database: sqlite3.Connection) -> None:
+    """A folder that only its marker names has its bytes where they are not UTF-8."""
+    store(database, [Entry("/", None, "\\xff", b"\xff", "opaque")])
+    assert [("\\xff", b"\xff", 1)] == database.execute("SELECT name, name_raw, opaque FROM entries").fetchall()
+
+
 def test_conflicts_of_columns(database: sqlite3.Connection, tmp_path: Path) -> None:
     """The same through the block reader."""
     members = [member("d", tarfile.DIRTYPE), member("d/.wh..wh..opq"), member("d/a", content=b"1"), member("d/.wh.a")]

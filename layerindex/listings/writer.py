@@ -54,7 +54,8 @@ def _row_sql(table: str) -> str:
 
 # For a directory whose own entry comes later, or never: then this is all that is known of it.
 def _opaque_sql(table: str) -> str:
-    return f"""INSERT INTO {table} (listing_id, directory_id, name, type, opaque) VALUES (?, ?, ?, 'dir', 1)
+    return f"""INSERT INTO {table} (listing_id, directory_id, name, name_raw, type, opaque)
+    VALUES (?, ?, ?, ?, 'dir', 1)
     ON CONFLICT DO UPDATE SET opaque = 1 WHERE type = 'dir'"""
 
 
@@ -161,7 +162,7 @@ class _Open:
         for kind, columns in batch.columns.items():
             count += self._columns(kind, columns, directory_ids)
         rows: list[Any] = [(self.listing_id, directory_ids[row[0]], *row[1:]) for row in batch.rows]
-        marks: list[Any] = [row[:3] for row in rows if row[4] == "opaque"]
+        marks: list[Any] = [row[:4] for row in rows if row[4] == "opaque"]
         if marks:
             rows = [row for row in rows if row[4] != "opaque"]
             self.database.executemany(_opaque_sql(self.table), marks)
