@@ -104,6 +104,7 @@ class OverlayDir(NamedTuple):
     disk_bytes: int | None = None
     entry_count: int | None = None
     listing_id: int | None = None
+    unknown_because: str | None = None
 
 
 class OverlayDirOwner(NamedTuple):
@@ -178,7 +179,65 @@ class Volume(NamedTuple):
     name: str
     driver: str
     options: str | None
+    labels: str | None
+    on_disk: int
+    apparent_bytes: int | None = None
     disk_bytes: int | None = None
+    entry_count: int | None = None
+
+
+class ContainerLog(NamedTuple):
+    """A row of `container_logs`."""
+
+    container_id: str
+    path: str
+    driver: str
+    rotation: int | None
+    apparent_bytes: int
+    disk_bytes: int
+    modified_at: str | None
+
+
+class BuildCache(NamedTuple):
+    """A row of `build_cache`."""
+
+    record_id: str
+    cache_id: str | None
+    parent_record_id: str | None
+    description: str | None
+    record_type: str | None
+    size: int | None
+    created_at: str | None
+    last_used_at: str | None
+    usage_count: int | None
+    snapshot_key: str | None
+    committed: int | None
+    equal_mutable: str | None
+    chain_id: str | None
+    diff_id: str | None
+    image_refs: str | None
+    cache_mount: str | None
+    deleting: int
+
+
+class BuildCacheParent(NamedTuple):
+    """A row of `build_cache_parents`."""
+
+    record_id: str
+    position: int
+    parent_record_id: str
+
+
+class DiskUsage(NamedTuple):
+    """A row of `disk_usage`."""
+
+    category: str
+    owner: str
+    items: int | None
+    apparent_bytes: int | None
+    disk_bytes: int | None
+    counted_by_docker: int
+    note: str | None
 
 
 class Problem(NamedTuple):
@@ -207,6 +266,10 @@ Record = (
     | Container
     | ContainerVolume
     | Volume
+    | ContainerLog
+    | BuildCache
+    | BuildCacheParent
+    | DiskUsage
     | Problem
 )
 
@@ -226,6 +289,10 @@ TABLES: dict[type[Record], str] = {
     Container: "containers",
     ContainerVolume: "container_volumes",
     Volume: "volumes",
+    ContainerLog: "container_logs",
+    BuildCache: "build_cache",
+    BuildCacheParent: "build_cache_parents",
+    DiskUsage: "disk_usage",
     Problem: "problems",
 }
 """The table each record is a row of."""

@@ -72,7 +72,7 @@ def scan(
     progress: Progress | None = None,
 ) -> Summary:
     """Write one store as a new snapshot into the open transaction and count what was found."""
-    snapshot_id = _begin(connection, store, filed)
+    snapshot_id = _begin(connection, store, filed, options.scope)
     summary = Summary(snapshot_id, Counter(), Counter(), Counter())
     _write(connection, store.records(), summary)
     if options.files:
@@ -91,7 +91,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _begin(connection: sqlite3.Connection, store: DockerStore, filed: Filing) -> int:
+def _begin(connection: sqlite3.Connection, store: DockerStore, filed: Filing, scope: str) -> int:
     host = filed.host
     known = connection.execute("SELECT host_id FROM hosts WHERE name = ? AND machine_id IS ?", host).fetchone()
     if known is None:
@@ -108,6 +108,7 @@ def _begin(connection: sqlite3.Connection, store: DockerStore, filed: Filing) ->
         "started_at": started,
         "finished_at": started,
         "status": "complete",
+        "scope": scope,
         "tool_version": __version__,
     }
     names = ", ".join(values)

@@ -7,7 +7,8 @@ revision there and the file made anew; tests hold all three equal.
 Where the design was left, and why: `unfinished_layers` holds what moby left half written or half removed;
 `container_volumes` has the columns the design only names; `entries.mtime` is whole seconds with `mtime_ns` beside, not
 text, which sorts, compares and is a third of the bytes (view `files` has it as text, `modified_at`); the `*_raw`
-columns keep the bytes of names that are not UTF-8; the views `snapshot_hosts`, `listed_images`, `image_names` and
+columns keep the bytes of names that are not UTF-8; `disk_usage` has a row for each owner, not only each category;
+`container_logs` and `build_cache_parents` are tables of their own; the views `snapshot_hosts`, `listed_images`, `image_names` and
 `image_labels` say once what most queries need.
 """
 
@@ -122,6 +123,9 @@ _numbered(
     _text("started_at", "When the scan of this store began.", nullable=False),
     _text("finished_at", "When the scan of this store ended.", nullable=False),
     _text("status", "complete: every place was tried; what could not be read is in problems.", nullable=False),
+    _text(
+        "scope", "How far the scan read: metadata (--no-files), files, or walk (--walk: all of them).", nullable=False
+    ),
     _text("tool_version", "Version of layerindex that wrote the snapshot.", nullable=False),
     Index("snapshots_host", "host_id", "store", "root"),
 )
@@ -226,6 +230,7 @@ _facts(
     _integer("disk_bytes", "512 * st_blocks below diff/, each inode once, as du counts; NULL when not walked."),
     _integer("entry_count", "Files and folders below diff/; NULL when not indexed."),
     _integer("listing_id", "The listing of its files; NULL when not indexed."),
+    _text("unknown_because", "For role unknown: what could not be read, or was in motion, and may name it."),
     Index("overlay_dirs_link", "link", "snapshot_id"),
     Index("overlay_dirs_cache", "cache_id"),
 )
@@ -233,9 +238,15 @@ _facts(
     "overlay_dir_owners",
     "Every reason why a directory exists; one row for each.",
     _key("cache_id", "Name of the directory."),
-    _key("kind", "layer, removing, container, init, mount, mount-init, lower, writing."),
     _key(
-        "owner", "Chain id, container id, name in layerdb/mounts, write-set, or the directory that names it as lower."
+        "kind",
+        "layer, container, init, image-mount, build-mount, mount, mount-init, build-cache, build-snapshot, removing, "
+        "writing, lower.",
+    ),
+    _key(
+        "owner",
+        "Chain id, container id, name in layerdb/mounts, build-cache record, key in snapshots.db, write-set, or the "
+        "directory that names it as lower.",
     ),
 )
 _facts(
@@ -300,24 +311,56 @@ _facts(
 )
 _facts(
     "volumes",
-    "A directory in volumes/: a volume of the local driver.",
+    "A volume: a directory in volumes/, or one that only the engine's own database of volumes remembers.",
     _key("name", "Name of the volume."),
-    _text("driver", "Volume driver: local, the only one that keeps its volumes here.", nullable=False),
+    _text("driver", "Volume driver; only local keeps its volumes here.", nullable=False),
     _text("options", "opts.json as stored; NULL when there is none."),
-    _integer("disk_bytes", "512 * st_blocks below it; NULL: not measured yet by this version."),
+    _text("labels", "Its labels as a JSON object, from volumes/metadata.db; NULL when that does not know it."),
+    _integer("on_disk", "1 when volumes/ has its directory, else 0.", nullable=False),
+    _integer("apparent_bytes", "Sum of st_size below it, each inode once; NULL when not measured."),
+    _integer("disk_bytes", "512 * st_blocks below it, each inode once, as du counts; NULL when not measured."),
+    _integer("entry_count", "Files and folders below it; NULL when not measured."),
+)
+_facts(
+    "container_logs",
+    "A log file of a container: of the json-file or local driver, the current one or a rotated one.",
+    _key("container_id", "The container."),
+    _key("path", "Path relative to the root."),
+    _text("driver", "json-file or local: the logging driver that writes such files.", nullable=False),
+    _integer("rotation", "0 for the current file, counting up for older ones; NULL when the name does not say."),
+    _integer("apparent_bytes", "st_size.", nullable=False),
+    _integer("disk_bytes", "512 * st_blocks.", nullable=False),
+    _text("modified_at", "When it was last written."),
 )
 _facts(
     "build_cache",
-    "BuildKit's cache records. Empty: this version does not read buildkit/ yet, so see overlay_dirs.role unknown.",
+    "A record of BuildKit's cache, from buildkit/metadata_v2.db and snapshots.db.",
     _key("record_id", "Id of the record."),
-    _text("cache_id", "Directory that holds its data."),
+    _text("cache_id", "Directory that holds its data; NULL when there is none or it cannot be told."),
     _text("parent_record_id", "Record it builds on."),
     _text("description", "What BuildKit says it is."),
     _text("record_type", "regular, internal, frontend, source.local, source.git.checkout or exec.cachemount."),
     _integer("size", "Bytes as BuildKit measured them; NULL when not measured."),
     _text("created_at", "When it was made."),
-    _text("last_used_at", "When it was last used."),
+    _text("last_used_at", "When it was last used; NULL for never."),
     _integer("usage_count", "How often it was used."),
+    _text("snapshot_key", "Its key in snapshots.db, through which the directory was found."),
+    _integer("committed", "1 when it is immutable, 0 when it can still be written."),
+    _text("equal_mutable", "The mutable record that still holds its data."),
+    _text("chain_id", "Chain id of the layer it is, or pins in layerdb."),
+    _text("diff_id", "SHA-256 of that layer's tar."),
+    _text("image_refs", "Image references that led to it, as a JSON list; NULL for none."),
+    _text("cache_mount", "Id of the cache mount it holds (RUN --mount=type=cache)."),
+    _integer("deleting", "1 when its removal was begun and not finished, else 0.", nullable=False),
+    Index("build_cache_directory", "cache_id", "snapshot_id"),
+    Index("build_cache_parent", "snapshot_id", "parent_record_id"),
+)
+_facts(
+    "build_cache_parents",
+    "All records a build-cache record builds on; more than one after a merge.",
+    _key("record_id", "Id of the record."),
+    _position("0 for the first or only one."),
+    _text("parent_record_id", "Record it builds on, which may be gone.", nullable=False),
 )
 _facts(
     "problems",
@@ -331,11 +374,13 @@ _facts(
 )
 _facts(
     "disk_usage",
-    "Who holds how many bytes below the root. Empty: this version does not attribute bytes yet.",
-    _key("category", "What holds the bytes, such as layers, containers, logs, volumes or unaccounted."),
-    _integer("items", "How many of them there are."),
-    _integer("apparent_bytes", "Sum of st_size, each inode once."),
-    _integer("disk_bytes", "512 * st_blocks, each inode once, as du counts."),
+    "Who holds how many bytes below the root; after scan --walk the disk_bytes add up to du -s -x.",
+    _key("category", "What holds the bytes, such as image layer, container, build cache, logs, volumes, unaccounted."),
+    _key("owner", "Directory, container, volume or folder it is; empty where the category is one thing."),
+    _integer("items", "How many files and folders they are, or of how many things; NULL when not counted."),
+    _integer("apparent_bytes", "Sum of st_size, each inode once; where disk_bytes is NULL as metadata says."),
+    _integer("disk_bytes", "512 * st_blocks, each inode once, as du counts; NULL when not measured."),
+    _integer("counted_by_docker", "1 when docker system df counts it, else 0.", nullable=False),
     _text("note", "How the figure was found."),
 )
 _facts(
@@ -424,6 +469,10 @@ _CURRENT = {
     "containers": "Containers of the selected snapshots, with their host.",
     "container_volumes": "Container mounts of the selected snapshots, with their host.",
     "volumes": "Volumes of the selected snapshots, with their host.",
+    "container_logs": "Log files of the selected snapshots, with their host.",
+    "build_cache": "Build-cache records of the selected snapshots, with their host.",
+    "overlay_dir_owners": "Reasons for directories of the selected snapshots, with their host.",
+    "disk_usage": "Bytes by owner of the selected snapshots, with their host.",
     "problems": "Problems of the selected snapshots, with their host.",
 }
 

@@ -69,6 +69,7 @@ CREATE TABLE snapshots ( /* One store, at one host, at one time; written in one 
 	started_at TEXT NOT NULL /* When the scan of this store began. */, 
 	finished_at TEXT NOT NULL /* When the scan of this store ended. */, 
 	status TEXT NOT NULL /* complete: every place was tried; what could not be read is in problems. */, 
+	scope TEXT NOT NULL /* How far the scan read: metadata (--no-files), files, or walk (--walk: all of them). */, 
 	tool_version TEXT NOT NULL /* Version of layerindex that wrote the snapshot. */, 
 	PRIMARY KEY (snapshot_id), 
 	UNIQUE (uid), 
@@ -76,18 +77,52 @@ CREATE TABLE snapshots ( /* One store, at one host, at one time; written in one 
 )
  STRICT;
 CREATE INDEX snapshots_host ON snapshots (host_id, store, root);
-CREATE TABLE build_cache ( /* BuildKit's cache records. Empty: this version does not read buildkit/ yet, so see overlay_dirs.role unknown. */
+CREATE TABLE build_cache ( /* A record of BuildKit's cache, from buildkit/metadata_v2.db and snapshots.db. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	record_id TEXT NOT NULL /* Id of the record. */, 
-	cache_id TEXT /* Directory that holds its data. */, 
+	cache_id TEXT /* Directory that holds its data; NULL when there is none or it cannot be told. */, 
 	parent_record_id TEXT /* Record it builds on. */, 
 	description TEXT /* What BuildKit says it is. */, 
 	record_type TEXT /* regular, internal, frontend, source.local, source.git.checkout or exec.cachemount. */, 
 	size INTEGER /* Bytes as BuildKit measured them; NULL when not measured. */, 
 	created_at TEXT /* When it was made. */, 
-	last_used_at TEXT /* When it was last used. */, 
+	last_used_at TEXT /* When it was last used; NULL for never. */, 
 	usage_count INTEGER /* How often it was used. */, 
+	snapshot_key TEXT /* Its key in snapshots.db, through which the directory was found. */, 
+	committed INTEGER /* 1 when it is immutable, 0 when it can still be written. */, 
+	equal_mutable TEXT /* The mutable record that still holds its data. */, 
+	chain_id TEXT /* Chain id of the layer it is, or pins in layerdb. */, 
+	diff_id TEXT /* SHA-256 of that layer's tar. */, 
+	image_refs TEXT /* Image references that led to it, as a JSON list; NULL for none. */, 
+	cache_mount TEXT /* Id of the cache mount it holds (RUN --mount=type=cache). */, 
+	deleting INTEGER NOT NULL /* 1 when its removal was begun and not finished, else 0. */, 
 	PRIMARY KEY (snapshot_id, record_id), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX build_cache_directory ON build_cache (cache_id, snapshot_id);
+CREATE INDEX build_cache_parent ON build_cache (snapshot_id, parent_record_id);
+CREATE TABLE build_cache_parents ( /* All records a build-cache record builds on; more than one after a merge. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	record_id TEXT NOT NULL /* Id of the record. */, 
+	position INTEGER NOT NULL /* 0 for the first or only one. */, 
+	parent_record_id TEXT NOT NULL /* Record it builds on, which may be gone. */, 
+	PRIMARY KEY (snapshot_id, record_id, position), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE TABLE container_logs ( /* A log file of a container: of the json-file or local driver, the current one or a rotated one. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	container_id TEXT NOT NULL /* The container. */, 
+	path TEXT NOT NULL /* Path relative to the root. */, 
+	driver TEXT NOT NULL /* json-file or local: the logging driver that writes such files. */, 
+	rotation INTEGER /* 0 for the current file, counting up for older ones; NULL when the name does not say. */, 
+	apparent_bytes INTEGER NOT NULL /* st_size. */, 
+	disk_bytes INTEGER NOT NULL /* 512 * st_blocks. */, 
+	modified_at TEXT /* When it was last written. */, 
+	PRIMARY KEY (snapshot_id, container_id, path), 
 	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
 )
  WITHOUT ROWID,
@@ -130,14 +165,16 @@ CREATE TABLE containers ( /* A container, as its config.v2.json was last saved. 
  STRICT;
 CREATE INDEX containers_image ON containers (snapshot_id, image_id);
 CREATE INDEX containers_name ON containers (name);
-CREATE TABLE disk_usage ( /* Who holds how many bytes below the root. Empty: this version does not attribute bytes yet. */
+CREATE TABLE disk_usage ( /* Who holds how many bytes below the root; after scan --walk the disk_bytes add up to du -s -x. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
-	category TEXT NOT NULL /* What holds the bytes, such as layers, containers, logs, volumes or unaccounted. */, 
-	items INTEGER /* How many of them there are. */, 
-	apparent_bytes INTEGER /* Sum of st_size, each inode once. */, 
-	disk_bytes INTEGER /* 512 * st_blocks, each inode once, as du counts. */, 
+	category TEXT NOT NULL /* What holds the bytes, such as image layer, container, build cache, logs, volumes, unaccounted. */, 
+	owner TEXT NOT NULL /* Directory, container, volume or folder it is; empty where the category is one thing. */, 
+	items INTEGER /* How many files and folders they are, or of how many things; NULL when not counted. */, 
+	apparent_bytes INTEGER /* Sum of st_size, each inode once; where disk_bytes is NULL as metadata says. */, 
+	disk_bytes INTEGER /* 512 * st_blocks, each inode once, as du counts; NULL when not measured. */, 
+	counted_by_docker INTEGER NOT NULL /* 1 when docker system df counts it, else 0. */, 
 	note TEXT /* How the figure was found. */, 
-	PRIMARY KEY (snapshot_id, category), 
+	PRIMARY KEY (snapshot_id, category, owner), 
 	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
 )
  WITHOUT ROWID,
@@ -270,8 +307,8 @@ CREATE INDEX mounts_parent ON mounts (snapshot_id, parent_chain_id);
 CREATE TABLE overlay_dir_owners ( /* Every reason why a directory exists; one row for each. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	cache_id TEXT NOT NULL /* Name of the directory. */, 
-	kind TEXT NOT NULL /* layer, removing, container, init, mount, mount-init, lower, writing. */, 
-	owner TEXT NOT NULL /* Chain id, container id, name in layerdb/mounts, write-set, or the directory that names it as lower. */, 
+	kind TEXT NOT NULL /* layer, container, init, image-mount, build-mount, mount, mount-init, build-cache, build-snapshot, removing, writing, lower. */, 
+	owner TEXT NOT NULL /* Chain id, container id, name in layerdb/mounts, build-cache record, key in snapshots.db, write-set, or the directory that names it as lower. */, 
 	PRIMARY KEY (snapshot_id, cache_id, kind, owner), 
 	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
 )
@@ -291,6 +328,7 @@ CREATE TABLE overlay_dirs ( /* A directory in the driver's folder, such as overl
 	disk_bytes INTEGER /* 512 * st_blocks below diff/, each inode once, as du counts; NULL when not walked. */, 
 	entry_count INTEGER /* Files and folders below diff/; NULL when not indexed. */, 
 	listing_id INTEGER /* The listing of its files; NULL when not indexed. */, 
+	unknown_because TEXT /* For role unknown: what could not be read, or was in motion, and may name it. */, 
 	PRIMARY KEY (snapshot_id, cache_id), 
 	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
 )
@@ -337,12 +375,16 @@ CREATE TABLE unfinished_layers ( /* What moby left half done: layerdb/sha256/<ch
 )
  WITHOUT ROWID,
  STRICT;
-CREATE TABLE volumes ( /* A directory in volumes/: a volume of the local driver. */
+CREATE TABLE volumes ( /* A volume: a directory in volumes/, or one that only the engine's own database of volumes remembers. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	name TEXT NOT NULL /* Name of the volume. */, 
-	driver TEXT NOT NULL /* Volume driver: local, the only one that keeps its volumes here. */, 
+	driver TEXT NOT NULL /* Volume driver; only local keeps its volumes here. */, 
 	options TEXT /* opts.json as stored; NULL when there is none. */, 
-	disk_bytes INTEGER /* 512 * st_blocks below it; NULL: not measured yet by this version. */, 
+	labels TEXT /* Its labels as a JSON object, from volumes/metadata.db; NULL when that does not know it. */, 
+	on_disk INTEGER NOT NULL /* 1 when volumes/ has its directory, else 0. */, 
+	apparent_bytes INTEGER /* Sum of st_size below it, each inode once; NULL when not measured. */, 
+	disk_bytes INTEGER /* 512 * st_blocks below it, each inode once, as du counts; NULL when not measured. */, 
+	entry_count INTEGER /* Files and folders below it; NULL when not measured. */, 
 	PRIMARY KEY (snapshot_id, name), 
 	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
 )
@@ -412,7 +454,7 @@ JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN layers AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_overlay_dirs AS /* Directories of the selected snapshots, with their host. */
-SELECT h.name AS host, s.store, s.root, t.cache_id, t.role, t.link, t.lower_count, t.has_diff, t.has_work, t.has_merged, t.committed, t.apparent_bytes, t.disk_bytes, t.entry_count, t.listing_id
+SELECT h.name AS host, s.store, s.root, t.cache_id, t.role, t.link, t.lower_count, t.has_diff, t.has_work, t.has_merged, t.committed, t.apparent_bytes, t.disk_bytes, t.entry_count, t.listing_id, t.unknown_because
 FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
@@ -448,11 +490,35 @@ JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN container_volumes AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_volumes AS /* Volumes of the selected snapshots, with their host. */
-SELECT h.name AS host, s.store, s.root, t.name, t.driver, t.options, t.disk_bytes
+SELECT h.name AS host, s.store, s.root, t.name, t.driver, t.options, t.labels, t.on_disk, t.apparent_bytes, t.disk_bytes, t.entry_count
 FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN volumes AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_container_logs AS /* Log files of the selected snapshots, with their host. */
+SELECT h.name AS host, s.store, s.root, t.container_id, t.path, t.driver, t.rotation, t.apparent_bytes, t.disk_bytes, t.modified_at
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN container_logs AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_build_cache AS /* Build-cache records of the selected snapshots, with their host. */
+SELECT h.name AS host, s.store, s.root, t.record_id, t.cache_id, t.parent_record_id, t.description, t.record_type, t.size, t.created_at, t.last_used_at, t.usage_count, t.snapshot_key, t.committed, t.equal_mutable, t.chain_id, t.diff_id, t.image_refs, t.cache_mount, t.deleting
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN build_cache AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_overlay_dir_owners AS /* Reasons for directories of the selected snapshots, with their host. */
+SELECT h.name AS host, s.store, s.root, t.cache_id, t.kind, t.owner
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN overlay_dir_owners AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_disk_usage AS /* Bytes by owner of the selected snapshots, with their host. */
+SELECT h.name AS host, s.store, s.root, t.category, t.owner, t.items, t.apparent_bytes, t.disk_bytes, t.counted_by_docker, t.note
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN disk_usage AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_problems AS /* Problems of the selected snapshots, with their host. */
 SELECT h.name AS host, s.store, s.root, t.problem_id, t.severity, t.code, t.path, t.subject, t.detail
 FROM selected_snapshots AS sel
@@ -460,6 +526,6 @@ JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN problems AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num));
-INSERT INTO alembic_version VALUES ('0001');
+INSERT INTO alembic_version VALUES ('0002');
 PRAGMA application_id = 1279870040;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;

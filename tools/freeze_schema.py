@@ -1,6 +1,6 @@
-"""Write layerindex/schema.sql from layerindex/schema.py; with --first also the SQL of the first revision.
+"""Write layerindex/schema.sql from layerindex/schema.py; with --revision also the SQL beside the newest revision.
 
-Only before the first release may --first be used: a revision that users have run is never changed.
+Only until that revision has landed may --revision be used: one that users have run is never changed.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from layerindex import schema
+from layerindex.database import REVISION
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -16,10 +17,10 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 def main() -> None:
     """Write the files."""
     (CHECKOUT / "layerindex" / "schema.sql").write_text(schema.script(), encoding="utf-8")
-    if "--first" in sys.argv:
+    if "--revision" in sys.argv:
         tables = [statement for statement in schema.statements() if statement.startswith("CREATE")][:-1]
-        first = CHECKOUT / "migrations" / "versions" / "0001_initial.sql"
-        first.write_text("".join(f"{statement};\n" for statement in tables), encoding="utf-8")
+        (revision,) = (CHECKOUT / "migrations" / "versions").glob(f"{REVISION}_*.py")
+        revision.with_suffix(".sql").write_text("".join(f"{each};\n" for each in tables), encoding="utf-8")
 
 
 if __name__ == "__main__":

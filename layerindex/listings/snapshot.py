@@ -36,6 +36,11 @@ class Options(NamedTuple):
     walk: bool = False
     jobs: int = 1
 
+    @property
+    def scope(self) -> str:
+        """How far a scan with these reads, as `snapshots.scope` says it."""
+        return "walk" if self.files and self.walk else "files" if self.files else "metadata"
+
 
 NEW_LAYERS = """
 SELECT min(chain_id), diff_id FROM layers AS y

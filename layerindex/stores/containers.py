@@ -150,4 +150,4 @@ def read_volume(volumes: Folder, name: str) -> Iterator[Volume | Damage]:
                 options = content.decode()
             except Damage as found:
                 yield found
-    yield Volume(listed(name), "local", options)
+    yield Volume(listed(name), "local", options, None, 1)

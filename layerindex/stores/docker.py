@@ -271,9 +271,8 @@ class _Scan:
             if "volumes" in self.root:
                 yield from self._part(self._read_volumes)
         if self.driver in READABLE:
-            # BuildKit owns directories through databases that this version does not read: where they are, no directory
-            # can be called an orphan.
-            self.claims.complete = self.claims.complete and "buildkit" not in self.root
+            if "buildkit" in self.root:
+                self.claims.doubt("buildkit")
             yield from self._part(lambda: read_overlay(self.root, self.driver, before, self.claims))
             yield from self._check_directories()
 
@@ -297,11 +296,11 @@ class _Scan:
             for item in part():
                 # What went away unread may have named a directory, as what is damaged.
                 if proves and isinstance(item, Damage) and item.problem.code in UNREAD:
-                    self.claims.complete = False
+                    self.claims.doubt(item.problem.path)
                 yield item
         except Damage as found:
             if proves:
-                self.claims.complete = False
+                self.claims.doubt(found.problem.path)
             if found.problem not in self.told:
                 self.told.add(found.problem)
                 yield found
@@ -342,7 +341,7 @@ class _Scan:
         self.claims.add(unfinished.cache_id, state, name)
         if state == "writing":
             # Until a pull ends, its directory is named nowhere: any directory without an owner may be this one's.
-            self.claims.complete = False
+            self.claims.doubt(folder.where(name))
         yield unfinished
         code = "removing-layer" if state == "removing" else "write-set"
         directory = f"directory {unfinished.cache_id}" if unfinished.cache_id else "no directory"

@@ -33,13 +33,18 @@ ROLES = {
 
 
 class Claims:
-    """Why directories exist, as the metadata says; `complete` while every source of it could be read."""
+    """Why directories exist, as the metadata says; `doubts` are the sources that may name more and do not tell."""
 
     def __init__(self) -> None:
         self.owners: dict[str, list[tuple[str, str]]] = defaultdict(list)
         self.parents: dict[str, str] = {}
         """The directory that the nearest lower of a layer's or container's directory must be."""
-        self.complete = True
+        self.doubts: list[str] = []
+
+    def doubt(self, source: str) -> None:
+        """Note a source that could not be read whole, or is in motion: what has no owner may be owned by it."""
+        if source not in self.doubts:
+            self.doubts.append(source)
 
     def add(self, cache_id: str | None, kind: str, owner: str) -> None:
         """Note one reason for a directory."""
@@ -189,7 +194,7 @@ class _View:
                 return role
         if name not in self.before:
             return "in-flight"
-        if name in self.named or not self.claims.complete:
+        if name in self.named or self.claims.doubts:
             return "unknown"
         return "orphan"
 
