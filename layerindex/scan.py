@@ -28,6 +28,26 @@ LARGE = 100_000
 """Characters of a config beyond which it does not wait for others: a hostile store may hold thousands of huge ones."""
 
 
+USERS = """
+WITH RECURSIVE below (kind, owner, chain_id) AS (
+  SELECT iif(container_id IS NULL, 'mount-base', 'container-base'), name, parent_chain_id
+  FROM mounts WHERE snapshot_id = :snapshot
+  UNION
+  SELECT b.kind, b.owner, y.parent_chain_id
+  FROM below AS b CROSS JOIN layers AS y ON y.snapshot_id = :snapshot AND y.chain_id = b.chain_id
+  WHERE y.parent_chain_id IS NOT NULL
+),
+users AS (
+  SELECT 'image' AS kind, image_id AS owner, chain_id FROM image_layers WHERE snapshot_id = :snapshot
+  UNION ALL SELECT * FROM below
+)
+INSERT OR IGNORE INTO overlay_dir_owners (snapshot_id, cache_id, kind, owner)
+SELECT :snapshot, d.cache_id, u.kind, u.owner
+FROM users AS u CROSS JOIN layers AS y ON y.snapshot_id = :snapshot AND y.chain_id = u.chain_id
+CROSS JOIN overlay_dirs AS d ON d.snapshot_id = :snapshot AND d.cache_id = y.cache_id"""
+"""Who needs a layer's directory beside the layer itself: images, and containers and mounts that stand on it."""
+
+
 class Host(NamedTuple):
     """The machine a store is filed under."""
 
@@ -75,6 +95,7 @@ def scan(
     snapshot_id = _begin(connection, store, filed, options.scope)
     summary = Summary(snapshot_id, Counter(), Counter(), Counter())
     _write(connection, store.records(), summary)
+    connection.execute(USERS, {"snapshot": snapshot_id})
     if options.files:
         _write(connection, index_files(connection, snapshot_id, store, options, progress), summary)
         sql = "SELECT coalesce(sum(entry_count), 0) FROM overlay_dirs WHERE snapshot_id = ?"

@@ -241,12 +241,12 @@ _facts(
     _key(
         "kind",
         "layer, container, init, image-mount, build-mount, mount, mount-init, build-cache, build-snapshot, removing, "
-        "writing, lower.",
+        "writing; of a layer's also image, container-base, mount-base (what stands on it); lower (another's list names it).",
     ),
     _key(
         "owner",
-        "Chain id, container id, name in layerdb/mounts, build-cache record, key in snapshots.db, write-set, or the "
-        "directory that names it as lower.",
+        "Chain id, image id, container id, name in layerdb/mounts, build-cache record, key in snapshots.db, write-set, "
+        "or the directory whose lower names it.",
     ),
 )
 _facts(

@@ -5,23 +5,30 @@ How the pieces hang together: moby `daemon/internal/{image,layer}` and `daemon/g
 
 from __future__ import annotations
 
+import os
 import re
 import time
+from collections import deque
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from layerindex.names import listed, on_disk, printable
+from layerindex.names import on_disk, printable
 from layerindex.problems import KINDS, Damage
-from layerindex.records import Container, ImageRef, Layer, LayerBlob, Mount, Problem, Record
+from layerindex.records import Container, ContainerVolume, ImageRef, Layer, LayerBlob, Mount, Problem, Record
 from layerindex.stores import ids
-from layerindex.stores.containers import read_container, read_volume
+from layerindex.stores.buildkit import read_buildkit
+from layerindex.stores.containers import read_container
 from layerindex.stores.files import Folder, open_below
 from layerindex.stores.imagedb import Config, read_blob, read_image, read_references, read_sources
 from layerindex.stores.layerdb import read_layer, read_mounts, read_unfinished
-from layerindex.stores.overlay import PAUSE, Claims, directory_names, read_overlay
+from layerindex.stores.overlay import PAUSE, ROLES, Claims, directory_names, read_overlay
+from layerindex.stores.running import NEVER, running_since
+from layerindex.stores.volumes import read_absent, read_known, read_volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    from layerindex.stores.volumes import Known
 
 T = TypeVar("T")
 
@@ -51,6 +58,9 @@ NOT_VOLUMES = ("metadata.db", "backingFsBlockDev")
 
 UNREAD = {code for code, kind in KINDS.items() if kind.severity == "error"} | {"vanished"}
 """Findings after which not every reason for a directory is known."""
+
+NEED_DIRECTORY = [kind for kind in ROLES if kind not in ("removing", "writing")]
+"""Kinds of owners whose directory must be there."""
 
 REMAPPED = re.compile(r"\d+\.\d+")
 """A root of userns-remap below the data root: the uid and gid that root in a container is outside."""
@@ -244,6 +254,7 @@ class _Scan:
 
     def __init__(self, store: DockerStore, root: Folder) -> None:
         self.store, self.root, self.driver = store, root, store.driver
+        self.since = running_since(root)
         self.layers: dict[str, Layer] = {}
         self.tried: set[str] = set()
         """Layers that were read or could not be."""
@@ -253,6 +264,8 @@ class _Scan:
         self.containers: dict[str, str | None] = {}
         self.told: set[Problem] = set()
         """What was said about folders that several parts need."""
+        self.image_mounts: set[str] = set()
+        """Directories that containers have mounted as images."""
         self.blobs: set[tuple[str, str]] = set()
         self.claims = Claims()
 
@@ -272,9 +285,29 @@ class _Scan:
                 yield from self._part(self._read_volumes)
         if self.driver in READABLE:
             if "buildkit" in self.root:
-                self.claims.doubt("buildkit")
-            yield from self._part(lambda: read_overlay(self.root, self.driver, before, self.claims))
+                yield from self._part(self._read_buildkit, proves=True)
+            yield from self._part(lambda: read_overlay(self.root, self.driver, before, self.claims, self._again))
             yield from self._check_directories()
+
+    def _again(self, wait: float) -> Claims:
+        """Read what names directories once more, after so many seconds; what is wrong with it was said before.
+
+        Where no engine runs there is nothing to wait for.
+        """
+        if self.since != NEVER:
+            time.sleep(wait)
+        second = _Scan(self.store, self.root)
+        sources = [second._read_write_sets, second._read_layers, second._read_mounts]
+        for part in sources:
+            deque(second._part(part, proves=True), maxlen=0)
+        deque(second._part(second._read_containers), maxlen=0)
+        deque(second._check_mounts(), maxlen=0)
+        if "buildkit" in self.root:
+            deque(second._part(second._read_buildkit, proves=True), maxlen=0)
+        return second.claims
+
+    def _read_buildkit(self) -> Iterator[Record | Damage]:
+        return read_buildkit(self.root, {layer.chain_id: layer.cache_id for layer in self.layers.values()}, self.claims)
 
     def _metadata(self) -> Iterator[Record | Damage]:
         """Yield what `image/<driver>/` says; an error in what names directories leaves their owners unknown."""
@@ -339,13 +372,24 @@ class _Scan:
     def _read_unfinished(self, folder: Folder, name: str, state: str) -> Iterator[Record | Damage]:
         unfinished = read_unfinished(folder, name, state)
         self.claims.add(unfinished.cache_id, state, name)
-        if state == "writing":
+        if state == "writing" and not self._left_over(folder, name):
             # Until a pull ends, its directory is named nowhere: any directory without an owner may be this one's.
             self.claims.doubt(folder.where(name))
         yield unfinished
         code = "removing-layer" if state == "removing" else "write-set"
         directory = f"directory {unfinished.cache_id}" if unfinished.cache_id else "no directory"
         yield Damage(code, folder.where(name), f"it names {directory}", name)
+
+    def _left_over(self, folder: Folder, name: str) -> bool:
+        """Say whether a write-set is older than the engine that runs, so that none will end it."""
+        if self.since is None or self.since == NEVER:
+            return self.since is not None
+        try:
+            with folder.folder(name) as written:
+                times = [entry.stat(follow_symlinks=False).st_mtime for entry in written.entries.values()]
+                return self.since > max(os.fstat(written.handle).st_mtime, *times)
+        except (Damage, OSError):
+            return False
 
     def _read_references(self) -> Iterator[Record | Damage]:
         with self._folder() as folder:
@@ -470,6 +514,9 @@ class _Scan:
             owner = self.store.siblings[0]
         if owner == self.driver:
             self.containers[name] = None
+            sources = [item.source for item in items if isinstance(item, ContainerVolume) and item.type == "image"]
+            # …/overlay2/<directory>/merged
+            self.image_mounts.update(source.split("/")[-2] for source in sources if source and source.count("/") > 1)
             yield from items
 
     def _new_mount(self, container_id: str) -> Mount | None:
@@ -500,7 +547,7 @@ class _Scan:
         """Yield the writable layers, now that containers are known, and what is odd about them."""
         for name, mount in sorted(self.mounts.items()):
             container_id = name if name in self.containers else None
-            self.claims.add(mount.mount_id, "container" if container_id else "mount", name)
+            self.claims.add(mount.mount_id, "container" if container_id else self._mount_kind(mount), name)
             self.claims.add(mount.init_id, "init" if container_id else "mount-init", name)
             if mount.init_id is not None:
                 parent = self.layers.get(mount.parent_chain_id or "")
@@ -515,35 +562,44 @@ class _Scan:
             if mount.parent_chain_id is not None and mount.parent_chain_id not in self.layers:
                 yield Damage("missing-parent", f"{where}/parent", f"{mount.parent_chain_id} is not in layerdb", name)
 
+    def _mount_kind(self, mount: Mount) -> str:
+        """Say what asked for a writable layer that is no container's.
+
+        Docker 28 makes one for each image mount, named by the container and the image, and mounts it there; builders
+        make some without an init layer (moby `builder/dockerfile/imagecontext.go`, BuildKit's under its own ids).
+        """
+        if mount.mount_id in self.image_mounts or mount.name[:64] in self.containers:
+            return "image-mount"
+        return "build-mount" if ids.BUILDKIT_ID.fullmatch(mount.name) or mount.init_id is None else "mount"
+
     def _check_directories(self) -> Iterator[Damage]:
-        """Yield layers and writable layers whose directory is not there, and directories that two layers name."""
+        """Yield what names a directory that is not there, and directories that two layers name."""
         missing = []
         for cache_id, owners in sorted(self.claims.owners.items()):
-            layers = [owner for kind, owner in owners if kind == "layer"]
+            layers = [owner for kind, owner in dict.fromkeys(owners) if kind == "layer"]
             if len(layers) > 1:
                 yield Damage(
                     "shared-cache-id", f"{self.driver}/{cache_id}", f"named by {', '.join(layers[:3])}", cache_id
                 )
             if not self.root.exists(self.driver, cache_id):
-                missing += [(cache_id, kind, owner) for kind, owner in owners if kind not in ("removing", "writing")]
+                missing += [(cache_id, kind, owner) for kind, owner in dict.fromkeys(owners) if kind in NEED_DIRECTORY]
         if missing:
-            # A container's directories are removed just before the entry that names them.
-            time.sleep(PAUSE)
-        for cache_id, kind, owner in missing:
-            where = self._claim_path(kind, owner)
-            if self._exists(*where):
-                path = "/".join(["image", self.driver, *(printable(listed(part)) for part in where)])
-                yield Damage("missing-directory", path, f"{self.driver}/{cache_id} is not there", owner)
+            # A directory is removed just before what names it.
+            now = self._again(PAUSE).owners
+            for cache_id, kind, owner in missing:
+                if (kind, owner) in now.get(cache_id, ()):
+                    detail = f"{self.driver}/{cache_id} is not there"
+                    yield Damage("missing-directory", self._claim_path(kind, owner), detail, owner)
 
-    def _claim_path(self, kind: str, owner: str) -> tuple[str, ...]:
+    def _claim_path(self, kind: str, owner: str) -> str:
+        """Return what names a directory."""
+        if kind in ("build-cache", "build-snapshot"):
+            return "buildkit/snapshots.db"
         if kind == "layer":
-            return ("layerdb", "sha256", owner.removeprefix("sha256:"), "cache-id")
-        return (
-            "layerdb",
-            "mounts",
-            *map(on_disk, owner.split("/")),
-            "init-id" if kind in ("init", "mount-init") else "mount-id",
-        )
+            below = f"sha256/{owner.removeprefix('sha256:')}/cache-id"
+        else:
+            below = f"mounts/{printable(owner)}/{'init-id' if kind in ('init', 'mount-init') else 'mount-id'}"
+        return f"image/{self.driver}/layerdb/{below}"
 
     def _check_remapped(self) -> Iterator[Damage]:
         """Yield the userns-remap roots that cannot be opened; the others are stores of their own."""
@@ -556,5 +612,12 @@ class _Scan:
 
     def _read_volumes(self) -> Iterator[Record | Damage]:
         with self.root.folder("volumes") as folder:
+            known: dict[str, Known] = {}
+            try:
+                known, damages = read_known(folder)
+                yield from damages
+            except Damage as found:
+                yield found
             folder.keep(name for name in folder.entries if name not in NOT_VOLUMES)
-            yield from salvage(read_volume, folder, ANY)
+            yield from salvage(lambda below, name: read_volume(below, name, known), folder, ANY)
+            yield from read_absent(folder, known)

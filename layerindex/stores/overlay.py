@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter, defaultdict
 from itertools import chain
@@ -13,19 +14,26 @@ from layerindex.records import Link, OverlayDir, OverlayDirOwner, OverlayLower, 
 from layerindex.stores.graphdriver import NOT_LAYERS, Directory, read_directory, read_link
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from layerindex.stores.files import Folder
 
 PAUSE = 0.1
 """Seconds to wait for an engine that has made a folder and not yet the files in it; it needs a few milliseconds."""
 
+SETTLED = 2.0
+"""Seconds after which a directory that an engine made has its metadata, or never gets it."""
+
 ROLES = {
     "layer": "layer",
     "container": "container",
     "init": "init",
+    "image-mount": "mount",
+    "build-mount": "mount",
     "mount": "mount",
     "mount-init": "init",
+    "build-cache": "build-cache",
+    "build-snapshot": "build-cache",
     "removing": "removing",
     "writing": "in-flight",
 }
@@ -51,6 +59,13 @@ class Claims:
         if cache_id is not None:
             self.owners[cache_id].append((kind, owner))
 
+    def merge(self, later: Claims) -> None:
+        """Add what a later look at the metadata found."""
+        for cache_id, owners in later.owners.items():
+            self.owners[cache_id] += owners
+        for source in later.doubts:
+            self.doubt(source)
+
     def expect(self, cache_id: str | None, parent: str | None) -> None:
         """Note which directory the nearest lower of a directory must be."""
         if cache_id is not None and parent is not None:
@@ -66,11 +81,14 @@ def directory_names(root: Folder, driver: str) -> set[str]:
         return set()
 
 
-def read_overlay(root: Folder, driver: str, before: set[str], claims: Claims) -> Iterator[Record | Damage]:
+def read_overlay(
+    root: Folder, driver: str, before: set[str], claims: Claims, again: Callable[[float], Claims]
+) -> Iterator[Record | Damage]:
     """Yield the directories, lowers, links and owners of a driver's folder.
 
     `before` are the directories that were there before the metadata was read: one that came later may only be waiting
-    for its metadata, so nothing is said against it.
+    for its metadata, so nothing is said against it. `again` reads the metadata once more, that many seconds later: what
+    had no owner may have got one.
     """
     with root.folder(driver) as folder:
         directories: dict[str, Directory] = {}
@@ -92,12 +110,26 @@ def read_overlay(root: Folder, driver: str, before: set[str], claims: Claims) ->
             except Damage as found:
                 yield found
                 links_known = False
+        if strays := [name for name in directories if name in before and name not in claims.owners]:
+            young = 0 if claims.doubts else max(_unsettled(folder, name) for name in strays)
+            claims.merge(again(max(PAUSE, young)))
+            # What went away meanwhile was being removed, or only passed through.
+            before = {name for name in before if name in claims.owners or folder.exists(name)}
         view = _View(directories, links if links_known else None, before, claims)
         for name in sorted(directories):
             yield from view.records(name)
         # Look again at what a finding is about: while an engine runs, directories go away under us.
         yield from (found for name, found in view.problems() if folder.exists(name))
         yield from links.values()
+
+
+def _unsettled(folder: Folder, name: str) -> float:
+    """Return how long to wait until a directory is old enough to be judged, in seconds."""
+    try:
+        changed = os.stat(name, dir_fd=folder.handle, follow_symlinks=False).st_ctime
+    except OSError:
+        return 0
+    return SETTLED - age if 0 <= (age := time.time() - changed) < SETTLED else 0
 
 
 def _read_directories(folder: Folder, names: list[str], directories: dict[str, Directory]) -> Iterator[Damage]:
@@ -168,16 +200,17 @@ class _View:
 
     def records(self, name: str) -> Iterator[Record]:
         """Yield the rows of one directory."""
-        directory, text = self.directories[name], listed(name)
+        directory, text, role = self.directories[name], listed(name), self._role(name)
         yield OverlayDir(
             text,
-            self._role(name),
+            role,
             directory.link,
             None if directory.lowers is None else len(directory.lowers),
             directory.has_diff,
             directory.has_work,
             directory.has_merged,
             directory.committed,
+            unknown_because=self._doubts(name) if role == "unknown" else None,
         )
         for kind, owner in dict.fromkeys(self.claims.owners.get(name, ())):
             yield OverlayDirOwner(text, kind, owner)
@@ -197,6 +230,11 @@ class _View:
         if name in self.named or self.claims.doubts:
             return "unknown"
         return "orphan"
+
+    def _doubts(self, name: str) -> str:
+        """Say why it cannot be called an orphan."""
+        named = [f"in the lower of {listed(owner)}" for owner in self.named.get(name, ())]
+        return "; ".join(named or self.claims.doubts)
 
     def problems(self) -> Iterator[tuple[str, Damage]]:
         """Yield what is odd about the directories that were there all the time, each with the directory's name."""

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - statements are put together from the schema's own names
 """Owners and bytes: build cache, logs, volumes in full, disk usage by owner, and how far a snapshot's scan read.
 
 Tables that change are made anew and filled, so that their text, comments included, is what a new database has.
@@ -37,7 +38,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in ("build_cache_parents", "container_logs"):
         op.get_bind().exec_driver_sql(f"DROP TABLE {table}")
-    _rebuild(_BELOW, {**dict.fromkeys(KEPT, {}), **dict.fromkeys(EMPTY)})
+    _rebuild(_BELOW, {**{table: {} for table in KEPT}, **dict.fromkeys(EMPTY)})
 
 
 def _rebuild(script: Path, tables: dict[str, dict[str, str] | None]) -> None:
@@ -62,7 +63,9 @@ def _rebuild(script: Path, tables: dict[str, dict[str, str] | None]) -> None:
             old = [name for (name,) in run(f"SELECT name FROM pragma_table_info('old_{table}')").all()]
             now = [name for (name,) in run(f"SELECT name FROM pragma_table_info('{table}')").all()]
             values = {name: name for name in now if name in old} | new
-            run(f"INSERT INTO {table} ({', '.join(values)}) SELECT {', '.join(values.values())} FROM old_{table} AS old")
+            run(
+                f"INSERT INTO {table} ({', '.join(values)}) SELECT {', '.join(values.values())} FROM old_{table} AS old"
+            )
         run(f"DROP TABLE old_{table}")
 
 

@@ -306,8 +306,8 @@ CREATE INDEX mounts_parent ON mounts (snapshot_id, parent_chain_id);
 CREATE TABLE overlay_dir_owners ( /* Every reason why a directory exists; one row for each. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	cache_id TEXT NOT NULL /* Name of the directory. */, 
-	kind TEXT NOT NULL /* layer, container, init, image-mount, build-mount, mount, mount-init, build-cache, build-snapshot, removing, writing, lower. */, 
-	owner TEXT NOT NULL /* Chain id, container id, name in layerdb/mounts, build-cache record, key in snapshots.db, write-set, or the directory that names it as lower. */, 
+	kind TEXT NOT NULL /* layer, container, init, image-mount, build-mount, mount, mount-init, build-cache, build-snapshot, removing, writing; of a layer's also image, container-base, mount-base (what stands on it); lower (another's list names it). */, 
+	owner TEXT NOT NULL /* Chain id, image id, container id, name in layerdb/mounts, build-cache record, key in snapshots.db, write-set, or the directory whose lower names it. */, 
 	PRIMARY KEY (snapshot_id, cache_id, kind, owner), 
 	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
 )

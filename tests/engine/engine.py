@@ -145,6 +145,14 @@ class Engine:
             daemon.wait(STOP_SECONDS)
         self._kill_what_it_ran()
 
+    def crash(self) -> None:
+        """Kill the daemon in the middle of what it does, as the kernel does when memory is short."""
+        daemon, self._daemon = self._daemon, None
+        if daemon is not None:
+            daemon.kill()
+            daemon.wait(STOP_SECONDS)
+            self._kill_what_it_ran()
+
     def close(self) -> None:
         """Stop the daemon, unmount what it left mounted, and remove the folder."""
         try:

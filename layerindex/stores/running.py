@@ -1,0 +1,71 @@
+"""Whether an engine is at work on a store: what tells a write in progress from one that a crash left.
+
+An engine holds a lock on its databases for as long as it runs (bbolt's flock, of `volumes/metadata.db` and BuildKit's).
+The kernel lists locks in `/proc/locks`, so nothing is touched or locked to find out.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from layerindex.stores.files import Folder
+
+LOCKED = (
+    ("volumes", "metadata.db"),
+    ("buildkit", "snapshots.db"),
+    ("buildkit", "metadata_v2.db"),
+)
+"""Databases that dockerd opens at its start and closes at its end."""
+
+FIRST_NAMESPACE = 0xEFFFFFFC
+"""Inode of the first PID namespace (Linux: include/linux/proc_ns.h); in others, some locks are hidden."""
+
+NEVER = float("inf")
+
+
+def running_since(root: Folder) -> float | None:
+    """Return when the engine that has this root open was started, in seconds since 1970.
+
+    NEVER: none has it open, so nothing in the root is in motion. None: that cannot be told.
+    """
+    inodes = {_inode(root, *names) for names in LOCKED} - {None}
+    if not inodes:
+        return None
+    try:
+        with open("/proc/locks", encoding="ascii", errors="replace") as file:
+            locks = [line.split() for line in file]
+        holders = [int(lock[4]) for lock in locks if len(lock) > 5 and lock[1] == "FLOCK" and _locked(lock) in inodes]
+        if holders:
+            return max(_started(pid) for pid in holders)
+        return NEVER if os.stat("/proc/self/ns/pid").st_ino == FIRST_NAMESPACE else None
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _inode(root: Folder, *names: str) -> int | None:
+    try:
+        folder = os.open(names[0], os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY, dir_fd=root.handle)
+    except OSError:
+        return None
+    try:
+        return os.stat(names[1], dir_fd=folder, follow_symlinks=False).st_ino
+    except OSError:
+        return None
+    finally:
+        os.close(folder)
+
+
+def _locked(lock: list[str]) -> int:
+    """Return the inode of a line of /proc/locks; its device is not compared: btrfs and overlay state another."""
+    return int(lock[5].rpartition(":")[2])
+
+
+def _started(pid: int) -> float:
+    """Return when a process was started, in seconds since 1970; proc_pid_stat(5), field 22."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+        ticks = int(file.read().rpartition(")")[2].split()[19])
+    with open("/proc/stat", encoding="ascii") as file:
+        booted = next(int(line.split()[1]) for line in file if line.startswith("btime "))
+    return booted + ticks / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,80 @@
+"""While an engine works, what has no owner at first sight is looked at again before anything is said."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from layerindex.stores import docker
+from tests.conftest import World, problems, scanned
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """Give a way to have something done once, between the two looks."""
+
+    def arrange(act: Callable[[], object]) -> None:
+        acts = [act]
+        monkeypatch.setattr(docker.time, "sleep", lambda _: acts.pop()() if acts else None)
+
+    return arrange
+
+
+def role(world: World, cache_id: str) -> str | None:
+    """Return the role that a scan gives a directory."""
+    found = scanned(world.root).execute("SELECT role FROM overlay_dirs WHERE cache_id = ?", (cache_id,)).fetchone()
+    return found and str(found[0])
+
+
+def test_registered_meanwhile(world: World, meanwhile: Callable[[Callable[[], object]], None]) -> None:
+    """A directory whose layer is registered a moment later is that layer's."""
+    layer = world.root.layer({"late": b"1"})
+    folder = world.root.layer_dir(layer)
+    hidden = folder.rename(world.root.path / "hidden")
+    meanwhile(lambda: hidden.rename(folder))
+
+    assert role(world, layer.cache_id) == "layer"
+
+
+def test_removed_meanwhile(world: World, meanwhile: Callable[[Callable[[], object]], None]) -> None:
+    """A directory that goes away before the second look was in motion."""
+    stray = world.root.orphan()
+    meanwhile(lambda: shutil.rmtree(world.root.overlay_dir(stray)))
+
+    assert role(world, stray.cache_id) == "in-flight"
+
+
+def test_source_that_fails_meanwhile(world: World, meanwhile: Callable[[Callable[[], object]], None]) -> None:
+    """A source that cannot be read the second time is a doubt as one that cannot be read the first time."""
+    stray = world.root.orphan()
+    folder = world.root.path / "image" / "overlay2" / "layerdb" / "mounts"
+    meanwhile(lambda: (shutil.rmtree(folder), folder.write_bytes(b"")))
+
+    connection = scanned(world.root)
+    found = connection.execute("SELECT role, unknown_because FROM overlay_dirs WHERE cache_id = ?", (stray.cache_id,))
+    assert found.fetchone() == ("unknown", "image/overlay2/layerdb/mounts")
+
+
+def test_missing_directory_of_a_layer_that_goes(
+    world: World, meanwhile: Callable[[Callable[[], object]], None]
+) -> None:
+    """A layer whose directory went first is not missing it when it is gone itself."""
+    layer = world.root.layer({"going": b"1"})
+    shutil.rmtree(world.root.overlay_dir(layer))
+    meanwhile(lambda: shutil.rmtree(world.root.layer_dir(layer)))
+
+    assert not problems(scanned(world.root), "missing-directory")
+
+
+def test_missing_directory_stays(world: World, meanwhile: Callable[[Callable[[], object]], None]) -> None:
+    """A layer that stays without its directory is said to miss it."""
+    layer = world.root.layer({"going": b"1"})
+    shutil.rmtree(world.root.overlay_dir(layer))
+    meanwhile(lambda: None)
+
+    assert [subject for _, subject in problems(scanned(world.root), "missing-directory")] == [layer.chain_id]
