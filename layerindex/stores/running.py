@@ -7,6 +7,7 @@ The kernel lists locks in `/proc/locks`, so nothing is touched or locked to find
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -63,9 +64,10 @@ def _locked(lock: list[str]) -> int:
 
 
 def _started(pid: int) -> float:
-    """Return when a process was started, in seconds since 1970; proc_pid_stat(5), field 22."""
+    """Return when a process was started, in seconds since 1970; proc_pid_stat(5), field 22.
+
+    By its age: the time of boot that /proc/stat gives is in whole seconds, and wrong once the clock was set.
+    """
     with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
         ticks = int(file.read().rpartition(")")[2].split()[19])
-    with open("/proc/stat", encoding="ascii") as file:
-        booted = next(int(line.split()[1]) for line in file if line.startswith("btime "))
-    return booted + ticks / os.sysconf("SC_CLK_TCK")
+    return time.time() - (time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK"))

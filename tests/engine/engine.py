@@ -152,6 +152,8 @@ class Engine:
             daemon.kill()
             daemon.wait(STOP_SECONDS)
             self._kill_what_it_ran()
+            for pidfile in (self._pidfile, self._exec / "containerd" / "containerd.pid"):
+                pidfile.unlink(missing_ok=True)  # or the next daemon waits for the dead
 
     def close(self) -> None:
         """Stop the daemon, unmount what it left mounted, and remove the folder."""

@@ -54,6 +54,9 @@ CHANGES = {
     "opaque-same-names": "rm -r /c/same && mkdir -p /c/same/sub && echo old > /c/same/old",
     "chmod": "chmod 640 /c/keep/deep/file && chmod 711 /c/onlydir",
     "edit": "echo more >> /c/edit/file",
+    "owner": "chown 7:8 /c/owned && chown -h 7:8 /every/long",
+    "touch": "touch -t 202001020304.05 /c/touched",
+    "open": "true >> /c/opened",
     "to-file": "rm -r /c/tofile && echo file > /c/tofile",
     "to-link": "rm -r /c/tolink && ln -s remade /c/tolink",
     "to-folder": "rm /c/todir && mkdir /c/todir && echo in > /c/todir/in",
@@ -114,6 +117,7 @@ def make_tree(tree: Path) -> None:
     files |= {f"w/{name}": name for name in ("remade/old", "remade/sub/older", "tofile/inside", "tolink/inside")}
     files |= {f"c/{name}": name for name in ("whole/a/b", "remade/old", "same/old", "same/sub/x", "keep/deep/file")}
     files |= {f"c/{name}": name for name in ("onlydir/x", "edit/file", "tofile/x", "tolink/x", "todir", "again")}
+    files |= {f"c/{name}": name for name in ("owned", "touched", "opened")}
     files |= {"c/deep/er/x": "x", "etc/passwd": "root:x:0:0::/:/bin/sh\n", "every/empty": ""}
     files |= {f"every/{name}": name for name in ("setuid", "capable", "noted", "owned", "new\nline", "tab\there", *FAR)}
     files |= {f"every/{name}": name for name in ("back\\slash", "like\\xff", "naïve \U0001f600", "n" * 255, " space ")}
