@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import tempfile
 import time
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from layerindex.errors import DatabaseBusyError, DatabaseError, NewerDatabaseError, NoDatabaseError, OlderDatabaseError
 
@@ -104,11 +105,15 @@ def check_revision(path: str, found: str) -> None:
 
 def connect(path: str, mode: str, timeout: float) -> sqlite3.Connection:
     """Open an SQLite file in `mode` (ro, rw, rwc) with no transaction begun behind our back."""
-    uri = "file:" + path.replace("%", "%25").replace("?", "%3f").replace("#", "%23") + f"?mode={mode}"
     try:
-        return sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None)
+        return sqlite3.connect(uri(path, mode), uri=True, timeout=timeout, isolation_level=None)
     except sqlite3.Error as error:
         raise failure(path, error) from error
+
+
+def uri(path: str, mode: str) -> str:
+    """Return the name by which SQLite opens a file in `mode`, whatever characters its path has."""
+    return "file:" + path.replace("%", "%25").replace("?", "%3f").replace("#", "%23") + f"?mode={mode}"
 
 
 @contextmanager
@@ -126,7 +131,7 @@ def writing(path: str, wait: Callable[[str], None]) -> Iterator[sqlite3.Connecti
             if revision(connection, path) is None:
                 create(connection)
             yield connection
-            _patiently(connection, "COMMIT", path, wait)
+            patiently(connection, "COMMIT", path, wait)
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -142,15 +147,64 @@ def writing(path: str, wait: Callable[[str], None]) -> Iterator[sqlite3.Connecti
         raise
 
 
+@contextmanager
+def passing() -> Iterator[tuple[sqlite3.Connection, BinaryIO]]:
+    """Give a new database that is on its way elsewhere, and its file to read: removed at once, it leaves nothing.
+
+    It takes its room where temporary files go (TMPDIR). Transactions are the caller's.
+    """
+    try:
+        file = tempfile.NamedTemporaryFile(prefix=".layerindex-", suffix=".db", delete=False)  # noqa: SIM115
+    except OSError as error:
+        raise DatabaseError(tempfile.gettempdir(), f"no temporary file can be made: {error.strerror}") from error
+    with file:
+        try:
+            connection = connect(file.name, "rw", timeout=0)
+            # A journal beside it could not be found again; of a new file there is next to nothing to put in one.
+            connection.execute("PRAGMA journal_mode = MEMORY")
+            connection.execute("PRAGMA cache_size = -65536")
+            connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")
+        finally:
+            os.unlink(file.name)
+        with closing(connection):
+            with transaction(connection, file.name):
+                create(connection)
+            yield connection, cast("BinaryIO", file)
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection, path: str) -> Iterator[None]:
+    """Write to a database that nobody else has, whole or not at all."""
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("COMMIT")
+    except BaseException as error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        if isinstance(error, sqlite3.Error):
+            raise failure(path, error) from error
+        raise
+
+
+def analyze(connection: sqlite3.Connection) -> None:
+    """Count the rows for SQLite's planner.
+
+    Without statistics it takes snapshot_id alone for a good key, and joins of a large store take minutes.
+    """
+    connection.execute("PRAGMA analysis_limit = 1000")
+    connection.execute("ANALYZE main")
+
+
 def _begin(connection: sqlite3.Connection, path: str, wait: Callable[[str], None]) -> None:
     # A larger cache keeps a usual snapshot in memory until the commit, so that readers are not locked out before it.
     connection.execute("PRAGMA cache_size = -65536")
-    _patiently(connection, "BEGIN IMMEDIATE", path, wait)
+    patiently(connection, "BEGIN IMMEDIATE", path, wait)
     if not os.path.exists(path):
         raise DatabaseError(path, "was removed while this scan waited for it; nothing was written, scan again")
 
 
-def _patiently(connection: sqlite3.Connection, statement: str, path: str, wait: Callable[[str], None]) -> None:
+def patiently(connection: sqlite3.Connection, statement: str, path: str, wait: Callable[[str], None]) -> None:
     """Run BEGIN, which a writer holds up, or COMMIT, which readers do; `wait` is told before we wait for them."""
     deadline = None
     while True:

@@ -58,6 +58,13 @@ class OlderDatabaseError(DatabaseError):
         super().__init__(path, f"has the older schema {revision}; run `layerindex db upgrade` or `layerindex scan`")
 
 
+class RefusedFileError(DatabaseError):
+    """A file to import is not what layerindex writes."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, f"{reason}; nothing of it was imported")
+
+
 class DatabaseBusyError(DatabaseError):
     """Another process is writing the database."""
 

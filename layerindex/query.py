@@ -75,7 +75,7 @@ def select_snapshots(connection: sqlite3.Connection, hosts: Sequence[str], refer
     for host in hosts:
         chosen |= _newest(connection, host, 0)
     for reference in references:
-        chosen |= _snapshots(connection, reference)
+        chosen |= snapshots_of(connection, reference)
     # The TEMP schema is in memory and belongs to this connection; the database file stays as it is.
     connection.execute("CREATE TEMP TABLE selected_snapshots (snapshot_id INTEGER PRIMARY KEY)")
     connection.executemany("INSERT INTO temp.selected_snapshots VALUES (?)", [(number,) for number in sorted(chosen)])
@@ -87,7 +87,8 @@ def select_snapshots(connection: sqlite3.Connection, hosts: Sequence[str], refer
         connection.execute(sql.replace("CREATE VIEW", "CREATE TEMP VIEW", 1))
 
 
-def _snapshots(connection: sqlite3.Connection, reference: str) -> set[int]:
+def snapshots_of(connection: sqlite3.Connection, reference: str) -> set[int]:
+    """Return the snapshots that a reference means: one, or one of each store of a host; raises UsageError."""
     if reference.isdecimal() and len(reference) < 19:
         found = connection.execute("SELECT snapshot_id FROM snapshots WHERE snapshot_id = ?", (int(reference),))
         numbers = {number for (number,) in found}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from layerindex import __version__
 from layerindex.listings.snapshot import Options as Options  # noqa: PLC0414 - part of what a scan is called with
 from layerindex.listings.snapshot import index_files
+from layerindex.listings.usage import disk_usage
 from layerindex.names import listed
 from layerindex.records import TABLES, Image, Problem, Record
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from layerindex.listings.index import Progress
+    from layerindex.listings.writer import Listing
     from layerindex.stores import DockerStore
 
 BATCH = 2000
@@ -96,10 +98,12 @@ def scan(
     summary = Summary(snapshot_id, Counter(), Counter(), Counter())
     _write(connection, store.records(), summary)
     connection.execute(USERS, {"snapshot": snapshot_id})
+    walked: dict[str, Listing] = {}
     if options.files:
-        _write(connection, index_files(connection, snapshot_id, store, options, progress), summary)
+        _write(connection, index_files(connection, snapshot_id, store, options, progress, walked), summary)
         sql = "SELECT coalesce(sum(entry_count), 0) FROM overlay_dirs WHERE snapshot_id = ?"
         (summary.rows["entries"],) = connection.execute(sql, (snapshot_id,)).fetchone()
+    _write(connection, disk_usage(connection, snapshot_id, store, options, walked), summary)
     # Without statistics SQLite takes snapshot_id alone for a good key, and joins of a large store take minutes.
     connection.execute("PRAGMA analysis_limit = 1000")
     connection.execute("ANALYZE")

@@ -29,7 +29,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TypedDict, Unpack
 
-from tests import tarsplit_writer
+from tests import bolt_writer, tarsplit_writer
 
 NOW = 1_700_000_000  # what files, images and containers are dated by, unless a test says otherwise
 NEVER = "0001-01-01T00:00:00Z"
@@ -429,6 +429,8 @@ class DataRoot:
         self._layers: dict[str, Layer] = {}
         self._count = 0
         self._hold_references = False
+        self._records: dict[str, dict[str, bytes]] = {}
+        self._snapshots: dict[str, dict[str, bytes]] = {}
         self._meta = os.path.join(path, "image", driver)
         self._data = os.path.join(path, driver)
         self._make_skeleton()
@@ -588,6 +590,43 @@ class DataRoot:
     def buildkit_dir(self, *, parent: Layer | OverlayDir | None = None, files: Files | None = None) -> OverlayDir:
         """A directory as BuildKit's cache has them: 25 base36 digits, in no layerdb."""
         return self.orphan(cache_id=self.buildkit_id(), parent=parent, files=files)
+
+    def build_record(
+        self,
+        data: OverlayDir | Layer | None,
+        *,
+        record_id: str | None = None,
+        committed: bool = True,
+        parent: str | None = None,
+        equal_mutable: str | None = None,
+        **values: object,
+    ) -> str:
+        """A record of the build cache and its snapshot; returns its id.
+
+        What can still be written to has the id of its directory. What is committed has one of its own, and so has what
+        is a layer of an image; with `equal_mutable`, another record's id, its data is still that one's. Other values
+        are keys of the record, `cache_description="x"` for `cache.description`.
+        """
+        named = data.cache_id if isinstance(data, OverlayDir) and not committed else self.buildkit_id()
+        record_id = record_id or named
+        moment = (NOW + self._next()) * NANOSECONDS
+        said: dict[str, object] = {"cache.createdAt": moment, "snapshot.size": -1, "snapshot.committed": committed}
+        said["cache.snapshot"] = data.chain_id if isinstance(data, Layer) else record_id
+        said |= {"cache.parent": parent} if parent else {}
+        said |= {"cache.equalMutable": equal_mutable} if equal_mutable else {}
+        said |= {key.replace("_", ".", 1): value for key, value in values.items()}
+        self._records[record_id] = {key: _compact({"value": value}) for key, value in said.items()}
+        below = self._records.get(parent or "", {}).get("cache.snapshot", _compact({"value": ""}))
+        if isinstance(data, Layer):
+            self._snapshots |= {data.chain_id: {}, record_id: {"chainid": data.chain_id.encode()}}
+        elif data is not None and equal_mutable is None:
+            self._snapshots[data.cache_id] = {"parent": str(json.loads(below)["value"]).encode()}
+            if committed:
+                self._snapshots[data.cache_id]["iscommitted"] = b""
+                self._snapshots[record_id] = {"committed": data.cache_id.encode()}
+        self.database("buildkit/metadata_v2.db", {"_main": self._records} if self._records else {})
+        self.database("buildkit/snapshots.db", self._snapshots)
+        return record_id
 
     # images
 
@@ -798,7 +837,7 @@ class DataRoot:
         }
 
     def volume(self, name: str, files: Files | None = None, *, options: Mapping[str, str] | None = None) -> Path:
-        """A local volume; returns its `_data`. The bolt file moby lists volumes in is not written."""
+        """A local volume; returns its `_data`. What metadata.db says of volumes is for `database` to write."""
         data = self.path / "volumes" / name / "_data"
         data.mkdir(parents=True, exist_ok=True)
         if options is not None:
@@ -806,6 +845,12 @@ class DataRoot:
         if files:
             _Extraction(data, self.driver, privileged=self.privileged).run(make_tar(files))
         return data
+
+    def database(self, relative: str, tree: bolt_writer.Tree) -> Path:
+        """A bolt database: `root.database("volumes/metadata.db", {"volumes": {"data": b"{}"}})`."""
+        path = self.path / relative
+        path.write_bytes(bolt_writer.bolt(tree))
+        return path
 
     # paths, for damage
 

@@ -14,6 +14,7 @@ import pytest
 from layerindex.problems import KINDS
 from layerindex.records import Layer, Problem
 from layerindex.stores import open_stores
+from tests.bolt_writer import bolt
 from tests.conftest import World, nobody_special, problems, scanned
 
 if TYPE_CHECKING:
@@ -294,6 +295,47 @@ def unexpected_entry(world: World) -> str:
     return written(world, world.root.file("containers/lost+found"), b"")
 
 
+@case("bad-bolt")
+def bad_bolt(world: World) -> str:
+    """A file of zeros, as power cuts leave it."""
+    world.root.build_record(world.root.buildkit_dir())
+    return written(world, world.root.file("buildkit/snapshots.db"), bytes(16384))
+
+
+@case("bolt-page")
+def bolt_page(world: World) -> str:
+    """A database whose last page was never written."""
+    world.root.build_record(world.root.buildkit_dir())
+    path = world.root.file("buildkit/snapshots.db")
+    return written(world, path, path.read_bytes()[:-4096])
+
+
+@case("inconsistent")
+def inconsistent(world: World) -> list[Problem]:
+    """A database that is another each time its headers are looked at."""
+    world.root.build_record(world.root.buildkit_dir())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("layerindex.stores.bolt.PAUSE", 0)
+        patch.setattr("os.pread", lambda *_: b"")
+        return problems_of(world)
+
+
+@case("missing-snapshot")
+def missing_snapshot(world: World) -> str:
+    """A record whose snapshot was deleted."""
+    world.root.build_record(world.root.buildkit_dir())
+    world.root.database("buildkit/snapshots.db", {})
+    return "buildkit/metadata_v2.db"
+
+
+@case("parent-circle")
+def parent_circle(world: World) -> str:
+    """A record that is its own parent."""
+    record_id = world.root.buildkit_id()
+    world.root.build_record(world.root.buildkit_dir(), record_id=record_id, parent=record_id)
+    return "buildkit/metadata_v2.db"
+
+
 @case("missing-link")
 def missing_link(world: World) -> str:
     """A directory whose short name was deleted."""
@@ -345,6 +387,13 @@ def lower_mismatch(world: World) -> str:
     """A layer that stands on another directory than its parent's."""
     other = world.other.layers[0]
     return written(world, world.root.overlay_file(world.top, "lower"), f"l/{other.link}".encode())
+
+
+@case("missing-volume")
+def missing_volume(world: World) -> str:
+    """A local volume that the engine knows and whose folder is gone."""
+    world.root.file("volumes/metadata.db").write_bytes(bolt({"volumes": {"gone": b'{"Name":"gone","Driver":"local"}'}}))
+    return "volumes/gone"
 
 
 @case("other-driver")

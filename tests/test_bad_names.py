@@ -105,8 +105,7 @@ def test_files_in_volumes(world: World) -> None:
 
 
 def test_what_belongs_to_the_engine_in_volumes(world: World) -> None:
-    """The engine's own files in volumes/ are neither volumes nor problems."""
-    world.root.file("volumes/metadata.db").touch()
+    """The engine's quota device in volumes/ is neither a volume nor a problem."""
     os.mkfifo(world.root.file("volumes/backingFsBlockDev"))
     connection = scanned(world.root)
     assert table(connection, "name", "volumes") == [("data",)]

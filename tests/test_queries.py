@@ -346,6 +346,7 @@ EXAMPLES: Examples = {
     ("layers", "layer"): ("diff:app", lambda row: row["chain_id"] in {"chain:app", "diff:app"}),
     ("lineage", "image"): ("acme/web:debug", lambda row: row["image"] == "acme/web:debug"),
     ("links", "link"): ("link:app@web-1", lambda row: row["link"] == "link:app@web-1"),
+    ("owner", "thing"): ("dir:app@web-1", lambda row: row["directory"] == "dir:app@web-1"),
     ("problems", "code"): ("stale-mount", lambda row: row["code"] == "stale-mount"),
     ("problems", "severity"): ("error", lambda row: row["severity"] == "error"),
     ("shared-layers", "image"): ("debian:12", lambda row: row["chain_id"] == "diff:base"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
+from keyword import iskeyword
 
 import click
 
@@ -14,7 +15,12 @@ from layerindex.errors import LayerindexError
 COMMANDS = {
     "scan": "Index a container host's layer store into a database.",
     "query": "Answer a canned question, or your own SQL, from the database.",
+    "show": "Explain any id, name, path or mount line: what it is and who owns it.",
     "find": "Find files by name or path in images, containers and other directories.",
+    "snapshots": "List, remove and prune snapshots.",
+    "import": "Bring in the snapshots of other databases.",
+    "export": "Write chosen snapshots as a small database of their own.",
+    "compare": "Set two hosts, two days or two databases side by side.",
     "schema": "Explain the database's tables and columns, and the problem codes.",
     "db": "Upgrade or check a database.",
     "demo": "Unpack a small data root, scan it and query it.",
@@ -41,7 +47,8 @@ class Commands(click.Group):
         """Import a command."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"layerindex.cli.{cmd_name}").command
+        module = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        command: click.Command = import_module(f"layerindex.cli.{module}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
@@ -59,7 +66,7 @@ class Commands(click.Group):
 
 EPILOG = """\b
 Exit status: 0 done; 1 error; 2 usage; 3 a gate that was asked for
-(scan --strict) did not hold.
+(scan --strict, compare --exit-code) did not hold.
 \b
 Environment: LAYERINDEX_DB names the database, LAYERINDEX_ROOT the data root.
 DOCKER_HOST is never used: layerindex reads disks and asks no daemon.

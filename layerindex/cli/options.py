@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import functools
+import os
+import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from layerindex import query, render
+from layerindex.errors import DatabaseError, UsageError
 from layerindex.names import typed
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterator
 
 Command = Callable[..., Any]
+
+STREAM = "-"
+"""The file that is standard input or output."""
 
 database = click.option(
     "--db",
@@ -87,3 +95,23 @@ def output(command: Command) -> Command:
         return command(*args, output=Output(format_, not no_trunc), **options)
 
     return wrapped
+
+
+def refuse_terminal() -> None:
+    """Raise where standard output is a terminal: a database there helps nobody."""
+    if sys.stdout.isatty():
+        raise UsageError("a database is not for a terminal: redirect standard output, or name a file")
+
+
+@contextmanager
+def standard_output() -> Iterator[IO[bytes]]:
+    """Give standard output to write a database to; where it takes no more, say so."""
+    try:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # Or Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise DatabaseError("standard output", f"cannot be written: {error.strerror or error}") from error

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 import signal
 import sys
-from typing import Any, NoReturn
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from layerindex import database, progress, scan, stores
 from layerindex.cli import options
 from layerindex.errors import OlderDatabaseError, UsageError
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
 
 def note(text: str) -> None:
@@ -62,22 +69,27 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
 
     ROOT is a Docker data root, by default the one that daemon.json names, else /var/lib/docker. Each storage driver in
     it, and each <uid>.<gid> root of userns-remap, becomes a snapshot of its own, written whole or not at all.
+
+    With --db - a new database goes to standard output and nothing stays behind, as in
+    `ssh host layerindex scan --db - | layerindex import -`.
     """
     root = root or stores.default_root(os.environ, root=os.geteuid() == 0)
     found = stores.open_stores(root)
-    _prepare(path)
-    for stop in (signal.SIGTERM, signal.SIGHUP):
-        # What was ignored stays so: nohup means it.
-        if signal.getsignal(stop) is not signal.SIG_IGN:
-            signal.signal(stop, _interrupted)
+    sent = path == options.STREAM
+    if sent:
+        options.refuse_terminal()
+    else:
+        prepare(path)
+    stoppable()
     errors = 0
     try:
-        for store in found:
-            with database.writing(path, note) as connection, progress.shown(quiet=quiet) as report:
-                summary = scan.scan(connection, store, filed, read, report)
-            errors += summary.severities["error"]
-            if not quiet:
-                note(describe(store, summary, path))
+        with _to_standard_output() if sent else nullcontext(lambda: database.writing(path, note)) as writing:
+            for store in found:
+                with writing() as connection, progress.shown(quiet=quiet) as report:
+                    summary = scan.scan(connection, store, filed, read, report)
+                errors += summary.severities["error"]
+                if not quiet:
+                    note(describe(store, summary, "standard output" if sent else path))
     except KeyboardInterrupt:
         kept = f"{path} holds whole snapshots only, and nothing of the one that was being written"
         note(f"Interrupted; {kept if os.path.exists(path) else 'nothing was written'}.")
@@ -86,11 +98,34 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
         sys.exit(3)
 
 
+@contextmanager
+def _to_standard_output() -> Iterator[Callable[[], AbstractContextManager[sqlite3.Connection]]]:
+    """Give transactions in a database that leaves no file, and send it when all is in it."""
+    with database.passing() as (connection, file):
+
+        @contextmanager
+        def writing() -> Iterator[sqlite3.Connection]:
+            with database.transaction(connection, "standard output"):
+                yield connection
+
+        yield writing
+        with options.standard_output() as output:
+            shutil.copyfileobj(file, output)
+
+
+def stoppable() -> None:
+    """Let a signal to end be met as Ctrl-C is, so that nothing half done stays behind."""
+    for stop in (signal.SIGTERM, signal.SIGHUP):
+        # What was ignored stays so: nohup means it.
+        if signal.getsignal(stop) is not signal.SIG_IGN:
+            signal.signal(stop, _interrupted)
+
+
 def _interrupted(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _prepare(path: str) -> None:
+def prepare(path: str) -> None:
     """Upgrade an older database, after saying so; refuse what is not ours before the scan begins."""
     if not os.path.exists(path):
         return

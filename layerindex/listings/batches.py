@@ -67,6 +67,10 @@ class Columns(NamedTuple):
     targets: str | None = None  # for link_target, which comes last
 
 
+Totals = tuple[int, int, list[tuple[int, int, int]]]
+"""Apparent and disk bytes of a walk, and its inodes that have names elsewhere: inode, blocks, bytes."""
+
+
 class Batch(NamedTuple):
     """Some entries of one listing; directories are numbered within the batch."""
 
@@ -77,7 +81,7 @@ class Batch(NamedTuple):
     problem_count: int
     complete: bool
     bytes_read: int
-    totals: tuple[int, int] | None = None  # apparent and disk bytes, in a walk's last batch
+    totals: Totals | None = None  # in a walk's last batch
 
     def pack(self) -> bytes:
         """Return the batch as bytes, for another process of the same program."""

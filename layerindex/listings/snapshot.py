@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex.listings.batches import Builder, Source
 from layerindex.listings.index import index_listings
-from layerindex.listings.writer import WALKED
+from layerindex.listings.writer import WALKED, fit
 from layerindex.names import listed, printable
 from layerindex.problems import KINDS, Damage
 from layerindex.records import Problem
@@ -67,17 +67,23 @@ UPDATE overlay_dirs SET listing_id = coalesce(listing_id, :listing), entry_count
 WHERE snapshot_id = :snapshot AND cache_id = :cache_id"""
 
 TREES = """
-SELECT cache_id, role IN ('init', 'orphan') OR (role = 'unknown' AND committed) AS settled, listing_id
+SELECT cache_id, role IN ('init', 'orphan') OR (role IN ('unknown', 'build-cache') AND committed) AS settled, listing_id
 FROM overlay_dirs WHERE snapshot_id = :snapshot AND has_diff AND (listing_id IS NULL OR :walk) ORDER BY cache_id"""
 """Directories to walk: what no tar-split lists, and with --walk all. Settled ones nobody writes to any more."""
 
 
-def index_files(
-    connection: sqlite3.Connection, snapshot_id: int, store: DockerStore, options: Options, progress: Progress | None
+def index_files(  # noqa: PLR0913, PLR0917
+    connection: sqlite3.Connection,
+    snapshot_id: int,
+    store: DockerStore,
+    options: Options,
+    progress: Progress | None,
+    walked: dict[str, Listing],
 ) -> Iterator[Problem]:
     """Write the listings that a snapshot needs into the open transaction; yield what was wrong with their sources.
 
     First the layers' tar-splits; then walks, of what has none, and with `walk` of all, compared with the tar-splits.
+    `walked` takes what was walked, by directory.
     """
     new = {diff_id: chain_id for chain_id, diff_id in connection.execute(NEW_LAYERS, (snapshot_id,))}
     sources = []
@@ -91,11 +97,16 @@ def index_files(
         yield from _problems(listing, store.tar_split(new[diff_id]), diff_id)
     connection.execute(LISTED_LAYERS, {"snapshot": snapshot_id})
     connection.execute(LISTED_DIRECTORIES, {"snapshot": snapshot_id})
-    yield from _walk(connection, snapshot_id, store, options, progress)
+    yield from _walk(connection, snapshot_id, store, options, progress, walked)
 
 
-def _walk(
-    connection: sqlite3.Connection, snapshot_id: int, store: DockerStore, options: Options, progress: Progress | None
+def _walk(  # noqa: PLR0913, PLR0917
+    connection: sqlite3.Connection,
+    snapshot_id: int,
+    store: DockerStore,
+    options: Options,
+    progress: Progress | None,
+    walked: dict[str, Listing],
 ) -> Iterator[Problem]:
     if not store.walkable:
         return
@@ -111,7 +122,8 @@ def _walk(
         except Damage as found:
             yield found.problem
             continue
-        if not _known(connection, snapshot_id, source):
+        # With --walk the bytes are counted anew: what is not to be written any more can still have got links.
+        if options.walk or not _known(connection, snapshot_id, source):
             sources.append(source)
     if sources and Rules.of(store.driver).need_trusted and not trusted_readable():
         yield Damage("opaque-unknown", store.driver, "walked without the right to read trusted attributes").problem
@@ -119,9 +131,10 @@ def _walk(
     # A walk costs more than writing what it finds: one process more than cores keeps them busy.
     for listing in index_listings(connection, sources, options.jobs + (options.jobs > 1), progress):
         source = listing.source
+        walked[source.name] = listing
         yield from _problems(listing, f"{store.driver}/{printable(source.name)}/diff", source.name)
         values = {"listing": listing.listing_id if source.kept else None, "entries": listing.entry_count}
-        values |= {"apparent": listing.apparent_bytes, "disk": listing.disk_bytes}
+        values |= {"apparent": fit(listing.apparent_bytes), "disk": listing.disk_bytes}
         connection.execute(WALKED_DIRECTORY, {"snapshot": snapshot_id, "cache_id": source.name, **values})
         if not source.kept and listing.complete:
             compared.append(listing)

@@ -184,7 +184,7 @@ class Walk:
         self._frames = [_Frame("", handle, self._start.st_ino, 0)]
         self._held: deque[_Frame] = deque()
         self._path = ""
-        self._links: dict[int, tuple[int, str]] = {}  # inode -> names still to come, first name
+        self._links: dict[int, tuple[int, str, int, int]] = {}  # inode -> names to come, first name, blocks, size
         self._xattrs_missing = False
         self._home = _home()
         self._clear()
@@ -201,7 +201,7 @@ class Walk:
                 elif (frame := self._enter(top, top.below.pop())) is not None:
                     yield from self._scan(frame)
             # The last batch says what all of them come to.
-            yield self._flush()._replace(totals=(self.totals.apparent_bytes, self.totals.disk_bytes))
+            yield self._flush()._replace(totals=(self.totals.apparent_bytes, self.totals.disk_bytes, self._left()))
         finally:
             self.close()
 
@@ -393,10 +393,16 @@ class Walk:
     def _first(self, name: str, status: os.stat_result) -> str | None:
         """Return the name an inode was met by before; forget it with its last."""
         path = f"{self._path}/{name}"
-        rest, first = self._links.pop(status.st_ino, (status.st_nlink, path))
+        new = (status.st_nlink, path, status.st_blocks, status.st_size)
+        rest, first, blocks, size = self._links.pop(status.st_ino, new)
         if rest > 1:
-            self._links[status.st_ino] = (rest - 1, first)
+            self._links[status.st_ino] = (rest - 1, first, blocks, size)
         return None if first == path else first
+
+    def _left(self) -> list[tuple[int, int, int]]:
+        """Return the inodes that have names outside the tree, with their blocks and bytes, if any."""
+        links = self._links.items()
+        return [(inode, blocks, size) for inode, (_, _, blocks, size) in links if blocks or size]
 
     def _target(self, name: str, frame: _Frame) -> str | None:
         try:

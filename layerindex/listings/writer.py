@@ -7,7 +7,7 @@ from array import array
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from layerindex.listings.batches import SHAPES, TYPES, Batch, Columns, Entry, Problem, Source, merge_problems
+from layerindex.listings.batches import SHAPES, TYPES, Batch, Columns, Entry, Problem, Source, Totals, merge_problems
 
 if TYPE_CHECKING:
     import sqlite3
@@ -23,6 +23,8 @@ INDEX = "CREATE INDEX entries_name ON entries(name)"
 
 COLUMNS = Entry._fields[2:]
 
+LARGEST = 2**63 - 1
+
 
 class Listing(NamedTuple):
     """What became of one source of a listing."""
@@ -36,6 +38,12 @@ class Listing(NamedTuple):
     complete: bool
     problems: list[Problem]
     problem_count: int
+    links: Sequence[tuple[int, int, int]] = ()  # of a walk: inodes with names elsewhere, their blocks and bytes
+
+
+def fit(total: int) -> int | None:
+    """Return a sum of sizes; None for what SQLite cannot hold: a few sparse files can claim more bytes than that."""
+    return total if total <= LARGEST else None
 
 
 def _shape_sql(kind: str, table: str) -> str:
@@ -150,7 +158,7 @@ class _Open:
         self.problem_count = 0  # as the producer counts
         self.conflicts = 0
         self.entry_count = self.total_size = self.link_size = 0
-        self.totals: tuple[int, int] | None = None
+        self.totals: Totals | None = None
         self.exact = True  # until rows met others of the same name
 
     def add(self, batch: Batch, directory_ids: list[int]) -> int:
@@ -230,15 +238,16 @@ class _Open:
             count, size, apparent = self.database.execute(
                 COUNT_SQL.format(table=self.table), (self.listing_id,)
             ).fetchone()
-        apparent, disk = self.totals or (apparent, None)
+        apparent, disk, links = self.totals or (apparent, None, ())
         if self.source.kept:
             self.database.execute(
                 """UPDATE listings SET entry_count = ?, total_size = ?, apparent_bytes = ?, disk_bytes = ?, complete = ?
                    WHERE listing_id = ?""",
-                (count, size, apparent, disk, self.complete, self.listing_id),
+                (count, min(size, LARGEST), fit(apparent), disk, self.complete, self.listing_id),
             )
         found = self.problem_count + self.conflicts
-        return Listing(self.source, self.listing_id, count, size, apparent, disk, self.complete, self.problems, found)
+        figures = (count, size, apparent, disk, self.complete)
+        return Listing(self.source, self.listing_id, *figures, self.problems, found, links)
 
 
 def _widen(kind: str) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:

@@ -1,35 +1,48 @@
-"""Readers of `containers/<id>/` and `volumes/`.
+"""Readers of `containers/<id>/`: the container, what is mounted into it, and its log files.
 
-Format: moby `daemon/container/{container,state}.go`, `daemon/volume/local/local.go`.
+Format: moby `daemon/container/{container,state}.go`, `daemon/logger/{jsonfilelog,local,loggerutils}`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+import stat
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layerindex.names import listed
 from layerindex.problems import Damage
-from layerindex.records import Container, ContainerVolume, Volume
+from layerindex.records import Container, ContainerLog, ContainerVolume
 from layerindex.stores import ids
-from layerindex.stores.files import JSON
+from layerindex.stores.files import damage
 from layerindex.stores.values import Fields
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator
 
     from layerindex.stores.files import Folder
 
 CONFIG = "config.v2.json"
 
+LOCAL_LOGS = "local-logs"
+"""The local driver's folder in a container's."""
 
-def read_container(containers: Folder, name: str) -> Iterator[Container | ContainerVolume | Damage]:
-    """Yield the container of one folder, what is mounted into it, and what is wrong with it.
+ROTATION = re.compile(r"(?:\.([0-9]{1,9}))?(?:\.gz)?")
+"""How the names of log files end: the current one has nothing, older ones a number, packed ones .gz too."""
+
+
+def read_container(containers: Folder, name: str) -> Iterator[Container | ContainerVolume | ContainerLog | Damage]:
+    """Yield the container of one folder, what is mounted into it, its log files, and what is wrong with it.
 
     A config that cannot be read leaves a row in state unknown: the folder proves that the container is there.
     """
     with containers.folder(name) as folder:
         log_driver, log_damage = _log_driver(folder)
         yield from log_damage
+        logs = _read_logs(folder, name)
+        yield from logs.files
+        yield from logs.damages
         try:
             config = folder.json(CONFIG)
         except Damage as found:
@@ -48,14 +61,14 @@ def read_container(containers: Folder, name: str) -> Iterator[Container | Contai
                 None,
                 log_driver,
                 None,
-                _log_bytes(folder),
+                logs.size,
             )
             return
         field = Fields(config, folder.where(CONFIG), name)
         found_id = field.get("ID", ids.text)
         if found_id != name:
             yield Damage("container-id-mismatch", field.where, f"it says {ids.shorten(f'{found_id}')}", name)
-        yield _container(name, field, log_driver, _log_bytes(folder))
+        yield _container(name, field, log_driver, logs.size)
         yield from _volumes(name, field)
         yield from field.damages
 
@@ -126,28 +139,75 @@ def _log_driver(folder: Folder) -> tuple[str | None, list[Damage]]:
     return field.below("LogConfig").get("Type", ids.text), field.damages
 
 
-def _log_bytes(folder: Folder) -> int | None:
-    """Return the bytes of the json-file or local driver's logs, rotations included."""
-    name = folder.path.rpartition("/")[2]
+class _Logs(NamedTuple):
+    """The log files of a container; `whole` is False when some may be there that could not be seen."""
+
+    files: list[ContainerLog]
+    damages: list[Damage]
+    whole: bool = True
+
+    @property
+    def size(self) -> int | None:
+        """The bytes of all; None when they are not known, or, as sparse files can claim, more than SQLite holds."""
+        total = sum(file.apparent_bytes for file in self.files)
+        return total if self.whole and total < 2**63 else None
+
+
+def log_driver_of(name: str, container_id: str) -> str | None:
+    """Return the driver that writes files of this name into a container's folder or, with a slash, below it."""
+    if name.startswith(f"{container_id}-json.log"):
+        return "json-file"
+    return "local" if name.startswith(f"{LOCAL_LOGS}/container.log") else None
+
+
+def _read_logs(folder: Folder, container_id: str) -> _Logs:
+    """Return the log files of the json-file and local drivers, rotated ones too; none is opened."""
+    logs = _Logs([], [])
+    _take_logs(logs, folder, container_id, "")
+    if LOCAL_LOGS not in folder:
+        return logs
     try:
-        total = sum(folder.sizes((f"{name}-json.log",)))
-        if folder.has_folder("local-logs"):
-            with folder.folder("local-logs") as logs:
-                total += sum(logs.sizes(("container.log",)))
-    except (Damage, OSError):
+        with folder.folder(LOCAL_LOGS) as below:
+            _take_logs(logs, below, container_id, f"{LOCAL_LOGS}/")
+    except Damage as found:
+        return logs._replace(damages=[*logs.damages, found], whole=False)
+    return logs
+
+
+def _take_logs(logs: _Logs, folder: Folder, container_id: str, below: str) -> None:
+    for name, entry in sorted(folder.entries.items()):
+        driver = log_driver_of(below + name, container_id)
+        if driver is None:
+            continue
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except OSError as error:
+            found = damage(error, folder.where(name))
+            if found.problem.code == "missing":
+                # A full log gets another name while we look.
+                found = Damage("vanished", folder.where(name), "it was listed and then gone")
+            logs.damages.append(found)
+            continue
+        if not stat.S_ISREG(status.st_mode):
+            logs.damages.append(Damage("not-regular", folder.where(name), "no log file", container_id))
+            continue
+        base = f"{container_id}-json.log" if driver == "json-file" else "container.log"
+        # The path is a key, so that it is the name itself: what is made fit to print may be two names' text.
+        path = f"containers/{container_id}/{below}{listed(name)}"
+        sizes = (status.st_size, min(512 * status.st_blocks, 2**63 - 1))
+        logs.files.append(ContainerLog(container_id, path, driver, _rotation(name, base), *sizes, _time(status)))
+
+
+def _rotation(name: str, base: str) -> int | None:
+    match = ROTATION.fullmatch(name.removeprefix(base))
+    return None if match is None else int(match[1] or 0)
+
+
+def _time(status: os.stat_result) -> str | None:
+    """Return when a file was last written; None for what is no year of ours."""
+    seconds, rest = divmod(status.st_mtime_ns, 10**9)
+    try:
+        moment = datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
         return None
-    return total if total < 2**63 else None  # sparse files can claim more than SQLite holds
-
-
-def read_volume(volumes: Folder, name: str) -> Iterator[Volume | Damage]:
-    """Yield the volume of one folder and what is wrong with its opts.json."""
-    options = None
-    with volumes.folder(name) as folder:
-        if "opts.json" in folder:
-            try:
-                content = folder.read("opts.json", JSON)
-                folder.parsed("opts.json", content)
-                options = content.decode()
-            except Damage as found:
-                yield found
-    yield Volume(listed(name), "local", options, None, 1)
+    return f"{moment.replace(tzinfo=None).isoformat()}.{rest:09}Z"

@@ -285,7 +285,7 @@ class _Scan:
                 yield from self._part(self._read_volumes)
         if self.driver in READABLE:
             if "buildkit" in self.root:
-                yield from self._part(self._read_buildkit, proves=True)
+                yield from self._part(self._read_buildkit)
             yield from self._part(lambda: read_overlay(self.root, self.driver, before, self.claims, self._again))
             yield from self._check_directories()
 
@@ -303,7 +303,7 @@ class _Scan:
         deque(second._part(second._read_containers), maxlen=0)
         deque(second._check_mounts(), maxlen=0)
         if "buildkit" in self.root:
-            deque(second._part(second._read_buildkit, proves=True), maxlen=0)
+            deque(second._part(second._read_buildkit), maxlen=0)
         return second.claims
 
     def _read_buildkit(self) -> Iterator[Record | Damage]:
@@ -618,6 +618,6 @@ class _Scan:
                 yield from damages
             except Damage as found:
                 yield found
+            yield from read_absent(folder, known)
             folder.keep(name for name in folder.entries if name not in NOT_VOLUMES)
             yield from salvage(lambda below, name: read_volume(below, name, known), folder, ANY)
-            yield from read_absent(folder, known)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -192,13 +193,25 @@ class Folder:
 
     def read(self, name: str, limit: int) -> bytes:
         """Return the bytes of a regular file of at most `limit` bytes; raises Damage."""
+        with self.opened(name) as handle:
+            return self.content(name, handle, limit)
+
+    @contextmanager
+    def opened(self, name: str) -> Iterator[int]:
+        """Hold a regular file open; raises Damage, also for what the system answers while it is held."""
         entry = self.entries.get(name)
         if entry is None:
             raise Damage("missing", self.where(name), "it is not there")
         try:
             if not entry.is_file(follow_symlinks=False):
                 raise Damage("not-regular", self.where(name), "it is not a regular file")
-            return self._read(name, limit)
+            handle = _open(name, _FILE, self.handle)
+            try:
+                if not stat.S_ISREG(os.fstat(handle).st_mode):
+                    raise Damage("not-regular", self.where(name), "it is not a regular file")
+                yield handle
+            finally:
+                os.close(handle)
         except FileNotFoundError as error:
             raise Damage("vanished", self.where(name), "it was listed and then gone") from error
         except OSError as error:
@@ -206,19 +219,15 @@ class Folder:
             found = damage(error, self.where(name))
             raise Damage(code, self.where(name), "it is not a regular file") if code else found from error
 
-    def _read(self, name: str, limit: int) -> bytes:
-        handle = _open(name, _FILE, self.handle)
-        try:
-            status = os.fstat(handle)
-            if not stat.S_ISREG(status.st_mode):
-                raise Damage("not-regular", self.where(name), "it is not a regular file")
-            if status.st_size > limit:
-                raise Damage("too-large", self.where(name), f"{status.st_size} bytes, at most {limit} are read")
-            content = os.read(handle, limit + 1)
-            while 0 < len(content) < status.st_size and (more := os.read(handle, limit + 1 - len(content))):
-                content += more
-        finally:
-            os.close(handle)
+    def content(self, name: str, handle: int, limit: int) -> bytes:
+        """Return the bytes of an open file of at most `limit` bytes; raises Damage."""
+        size = os.fstat(handle).st_size
+        if size > limit:
+            raise Damage("too-large", self.where(name), f"{size} bytes, at most {limit} are read")
+        room = min(size + LOWER, limit) + 1  # a small file may be written just now
+        content = os.read(handle, room)
+        while 0 < len(content) < size and (more := os.read(handle, room - len(content))):
+            content += more
         if len(content) > limit:
             raise Damage("too-large", self.where(name), f"it grew beyond {limit} bytes while it was read")
         return content

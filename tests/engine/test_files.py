@@ -528,7 +528,7 @@ def test_second_scan_reads_no_tar_split(engine: Engine, tmp_path: Path) -> None:
     directories = "SELECT cache_id, listing_id, apparent_bytes, disk_bytes FROM overlay_dirs WHERE snapshot_id = ?"
     before = index.rows("SELECT count(*) FROM listings WHERE diff_id IS NOT NULL")
     second = opened_tar_splits(engine.root, index.path)
-    live = "(role = 'container' OR (role = 'unknown' AND NOT committed))"
+    live = "(role = 'container' OR (role = 'build-cache' AND NOT committed))"
     settled = f"{directories} AND NOT {live} ORDER BY 1"
 
     assert first >= len(index.rows(layers, 1)) > 0
