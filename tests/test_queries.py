@@ -19,7 +19,7 @@ from click.testing import CliRunner
 
 from layerindex import catalog, database, query, render, schema
 from layerindex.cli import group
-from tests import exhibits, test_file_queries
+from tests import exhibits, fleet, test_file_queries
 from tests.dataroot import DataRoot
 
 if TYPE_CHECKING:
@@ -57,6 +57,12 @@ ABOUT_FILES: dict[str, dict[str, str]] = {
 }
 """Queries over file listings, which are asked of a store with files; and what they must be told to say anything."""
 
+ABOUT_FLEETS = {
+    *("fleet-sharing", "first-seen", "growth", "host-similarity", "image-hosts", "last-seen", "layer-hosts", "outliers"),
+    "tag-drift",
+}
+"""Queries over many hosts or many days, which are asked of a small fleet."""
+
 
 @pytest.fixture(scope="module")
 def without_files(tmp_path_factory: pytest.TempPathFactory) -> Exhibits:
@@ -84,11 +90,20 @@ def with_files(tmp_path_factory: pytest.TempPathFactory) -> Exhibits:
         return exhibits.Exhibits(path, dict(bases.fetchall()))
 
 
+@pytest.fixture(scope="module")
+def of_a_fleet(tmp_path_factory: pytest.TempPathFactory) -> Exhibits:
+    """Give the database of five hosts that were scanned on two days."""
+    path = tmp_path_factory.mktemp("exhibits") / "fleet.db"
+    fleet.make(path, fleet.Plan(hosts=5, images=3, layers=4, distinct=13, own=1, base=1, days=2, seed=11))
+    return exhibits.Exhibits(str(path), fleet.names(path))
+
+
 @pytest.fixture
 def store(request: pytest.FixtureRequest) -> Exhibits:
     """Give the database that a query is asked of."""
     name = request.node.callspec.params["name"]
-    chosen: Exhibits = request.getfixturevalue("with_files" if name in ABOUT_FILES else "without_files")
+    fixture = "with_files" if name in ABOUT_FILES else "of_a_fleet" if name in ABOUT_FLEETS else "without_files"
+    chosen: Exhibits = request.getfixturevalue(fixture)
     return chosen
 
 
@@ -334,6 +349,18 @@ EXAMPLES: Examples = {
     ("largest-files", "top"): ("1", lambda row: row["path"] == "/var/cache/b" and row["host"] == "one"),
     ("secrets", "image"): ("app:1", lambda row: row["image"] == "app:1"),
     ("wasted-space", "image"): ("other:1", lambda row: row["image"] == "other:1"),
+    ("fleet-sharing", "host"): ("host-0002", lambda row: row["host"] == "host-0002"),
+    ("first-seen", "image"): ("image:0.1", lambda row: row["id"] == "image:0.1"),
+    ("first-seen", "layer"): ("diff:0.1/1", lambda row: row["id"] == "diff:0.1/1"),
+    ("growth", "host"): ("host-0003", lambda row: row["host"] == "host-0003"),
+    ("host-similarity", "host"): ("host-0002", lambda row: row["host"] == "host-0002"),
+    ("image-hosts", "image"): ("image:0.1", lambda row: row["image_id"] == "image:0.1"),
+    ("last-seen", "image"): ("image:0.1", lambda row: row["id"] == "image:0.1"),
+    ("last-seen", "layer"): ("diff:0.1/1", lambda row: row["id"] == "diff:0.1/1"),
+    ("layer-hosts", "layer"): ("diff:0.1/1", lambda row: row["diff_id"] == "diff:0.1/1"),
+    ("tag-drift", "tag"): (
+        "registry.example/team/app-0", lambda row: row["tag"] == "registry.example/team/app-0:latest"
+    ),
     ("children", "image"): ("debian:12", lambda row: row["image"] == "debian:12"),
     ("containers", "container"): ("front", lambda row: row["name"] == "front"),
     ("containers", "state"): ("exited", lambda row: row["name"] in {"failed", "survivor", "inside"}),
@@ -364,8 +391,9 @@ KNOWN_ELSEWHERE = {
     ("image-files", "image"),
     ("inodes", "top"),
     *(("largest-dirs", param) for param in ("depth", "top")),
+    ("outliers", "threshold"),
 }
-"""Parameters that choose no rows of a whole answer: test_file_queries knows what they give."""
+"""Parameters that choose no rows of a whole answer: test_file_queries and test_fleet_queries know what they give."""
 
 
 def test_every_parameter_has_an_example() -> None:

@@ -1,0 +1,170 @@
+"""`layerindex compare`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from layerindex import compare, query
+from layerindex.cli import options
+from layerindex.names import printable, typed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+SUMMARY = "summary"
+FILES = "files-of"
+"""What the rows of --files are filed under."""
+
+
+class Answer(NamedTuple):
+    """What was asked of two snapshots: the rows of the summary, of sections and of files, by these names."""
+
+    pair: compare.Pair
+    parts: dict[str, Part]
+
+
+class Part(NamedTuple):
+    """The rows of one section, all of them."""
+
+    columns: list[str]
+    rows: list[tuple[Any, ...]]
+
+    @property
+    def result(self) -> query.Result:
+        """The rows as formats take them."""
+        return query.Result(self.columns, iter(self.rows))
+
+
+@click.command(name="compare")
+@click.argument("a")
+@click.argument("b")
+@click.option(
+    "--only",
+    "sections",
+    multiple=True,
+    type=click.Choice(list(compare.SECTIONS)),
+    help="Say what differs in this section; may be repeated.",
+)
+@click.option(
+    "--files", "thing", metavar="TAG_OR_CONTAINER", help="Compare the files of this image or container on both sides."
+)
+@click.option("--exit-code", is_flag=True, help="Exit with 3 when there are differences.")
+@options.database
+@options.output
+def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
+    a: str,
+    b: str,
+    sections: tuple[str, ...],
+    thing: str | None,
+    exit_code: bool,
+    path: str,
+    output: options.Output,
+) -> None:
+    """Say how two hosts, two days or two databases differ.
+
+    A and B are each a host (its newest snapshot), HOST~1 (the one before), a snapshot's number or the beginning of its
+    uid; or another database file, FILE or FILE:HOST. Two stores of a host are compared one by one. Layers and images
+    are compared by content. Without --only or --files there is a summary of all sections.
+    """
+    pairs, alone = compare.paired(compare.find(typed(a), path), compare.find(typed(b), path))
+    for snapshot in alone:
+        click.echo(f"Not compared, as the other side has no such store: {printable(snapshot.name)}", err=True)
+    answers = [_answer(pair, path, sections, thing and typed(thing)) for pair in pairs]
+    {"json": _write_json, "table": _write_headed, "markdown": _write_headed}.get(output.format, _write_flat)(answers, output)
+    if exit_code and (alone or any(_differs(answer) for answer in answers)):
+        sys.exit(3)
+
+
+def _answer(pair: compare.Pair, path: str, sections: Sequence[str], thing: str | None) -> Answer:
+    files = compare.files_of(pair, path, thing) if thing else None
+    chosen = [name for name in compare.SECTIONS if name in sections or not (sections or files)]
+    parts = {}
+    with compare.opened(pair, path, files) as (connection, numbers):
+        if chosen:
+            parts[SUMMARY] = _part(compare.summary(connection, numbers, chosen))
+        for name in chosen if sections else ():
+            parts[name] = _part(compare.section(connection, numbers, name))
+        if files:
+            parts[FILES] = _part(compare.tree(connection, numbers, files))
+    return Answer(pair, parts)
+
+
+def _part(result: query.Result) -> Part:
+    return Part(result.columns, list(result.rows))
+
+
+def _differs(answer: Answer) -> bool:
+    """Say whether anything is not the same on both sides."""
+    summary = answer.parts.get(SUMMARY, Part([], []))
+    places = [place for place, name in enumerate(summary.columns) if name in ("only_a", "only_b", "differing")]
+    files = answer.parts.get(FILES, Part([], []))
+    return bool(files.rows) or any(row[place] for row in summary.rows for place in places)
+
+
+# Formats -------------------------------------------------------------------------------------------------------------
+
+
+def _write_headed(answers: Sequence[Answer], output: options.Output) -> None:
+    """For people: which snapshots they are, the summary, and each section under its name."""
+    head = "### {}\n" if output.format == "markdown" else "{}"
+    for number, (pair, parts) in enumerate(answers):
+        click.echo("\n" * bool(number) + "\n".join(f"{side}: {printable(each.name)}" for side, each in zip("ab", pair, strict=True)))
+        for name, part in parts.items():
+            click.echo()
+            if name != SUMMARY:
+                click.echo(head.format(name))
+            if part.rows:
+                output.write(_for_people(part))
+            else:
+                click.echo("no differences")
+
+
+def _for_people(part: Part) -> query.Result:
+    """Leave out the columns in which no row has anything."""
+    kept = [place for place in range(len(part.columns)) if any(row[place] is not None for row in part.rows)]
+    return query.Result([part.columns[place] for place in kept], (tuple(row[place] for place in kept) for row in part.rows))
+
+
+def _write_flat(answers: Sequence[Answer], output: options.Output) -> None:
+    """For machines that read rows: those of the summary, or of what was asked for, each with its section.
+
+    CSV has one head, with the columns of all sections; in JSON lines each row has its own.
+    """
+    asked = [
+        (answer.pair, name, part)
+        for answer in answers
+        for name, part in answer.parts.items()
+        if name != SUMMARY or len(answer.parts) == 1
+    ]
+    if output.format == "jsonl":
+        for pair, name, part in asked:
+            output.write(query.Result([*KEYS, *part.columns], _keyed(pair, name, part, part.columns)))
+        return
+    columns = list(dict.fromkeys(column for _, _, part in asked for column in part.columns))
+    rows = (row for pair, name, part in asked for row in _keyed(pair, name, part, columns))
+    output.write(query.Result([*KEYS, *columns], rows))
+
+
+KEYS = ("section", "a_snapshot_id", "b_snapshot_id")
+"""What each row of a machine's format begins with: the section's name, and the numbers in their databases."""
+
+
+def _keyed(pair: compare.Pair, name: str, part: Part, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    places = [part.columns.index(column) if column in part.columns else None for column in columns]
+    for row in part.rows:
+        yield name, pair.a.snapshot_id, pair.b.snapshot_id, *(None if place is None else row[place] for place in places)
+
+
+def _write_json(answers: Sequence[Answer], output: options.Output) -> None:  # noqa: ARG001 - all formats are called alike
+    """Write an array with one object for each two stores: the snapshots, and the rows of each section by its name."""
+    import orjson  # noqa: PLC0415 - a table starts without it
+
+    found = [
+        {"a": answer.pair.a.facts, "b": answer.pair.b.facts}
+        | {name: [dict(zip(part.columns, row, strict=True)) for row in part.rows] for name, part in answer.parts.items()}
+        for answer in answers
+    ]
+    click.echo(orjson.dumps(found).decode(), color=True)

@@ -1,0 +1,67 @@
+"""`layerindex import`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from layerindex import exchange
+from layerindex.cli import options
+from layerindex.cli.scan import note, plural, prepare, stoppable
+from layerindex.errors import NewerDatabaseError, RefusedFileError
+
+
+@click.command(name="import")
+@click.argument("sources", nargs=-1, required=True, metavar="FILE...")
+@options.database
+@click.option(
+    "--max-size",
+    type=click.IntRange(min=1),
+    metavar="BYTES",
+    help="Most bytes that a stream may unpack to.  [default: 1 GiB or 256 times what comes in, at most 64 GiB]",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr but errors.")
+def command(sources: tuple[str, ...], path: str, max_size: int | None, quiet: bool) -> None:
+    """Bring the snapshots of other databases into this one.
+
+    FILE is a database of layerindex, as it is or compressed with gzip or zstd; - is standard input, as in
+    `ssh host layerindex scan --db - | layerindex import -`. Snapshots that are here already are passed over, listings
+    and directories that are here are shared. Each FILE is taken whole or not at all; one that is not fit does not hold
+    up the others, and the exit status is 1.
+    """
+    prepare(path)
+    stoppable()
+    try:
+        taken = [_take(path, source, max_size, quiet=quiet) for source in sources]
+    except KeyboardInterrupt:
+        note("Interrupted; files that were not said to be imported are not.")
+        sys.exit(1)
+    if not all(taken):
+        sys.exit(1)
+
+
+def _take(path: str, source: str, max_size: int | None, *, quiet: bool) -> bool:
+    """Import one file and say what came of it; return whether it was fit."""
+    try:
+        came = exchange.import_file(path, source, note, max_size)
+    except (RefusedFileError, NewerDatabaseError) as error:
+        note(f"Error: {error}")
+        return False
+    if not quiet:
+        note(f"{'standard input' if source == options.STREAM else source}: {describe(came)}")
+    return True
+
+
+def describe(came: exchange.Imported) -> str:
+    """Say what became of one file."""
+    parts = [f"{plural(came.snapshots, 'snapshot')} imported"]
+    if came.snapshots:
+        parts[0] += f", {plural(came.listings, 'new listing')} with {plural(came.entries, 'file')}"
+    if came.known > came.clashing:
+        parts.append(f"{came.known - came.clashing} here already")
+    if came.clashing:
+        parts.append(f"{came.clashing} passed over: the database has another snapshot with the same uid")
+    if came.incomplete:
+        parts.append(f"{came.incomplete} passed over: not complete")
+    return "; ".join(parts)

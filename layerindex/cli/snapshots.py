@@ -1,0 +1,119 @@
+"""`layerindex snapshots`."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from layerindex import catalog, database, query, render, snapshots
+from layerindex.cli import options
+from layerindex.cli.scan import note, plural
+from layerindex.errors import UsageError
+from layerindex.names import typed
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Sequence
+
+UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+
+
+class _ListsByDefault(click.Group):
+    """A group that lists when no command of it is named, so that each option belongs to one command."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put `list` before options that no command goes before."""
+        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(name="snapshots", cls=_ListsByDefault)
+def command() -> None:
+    """List the snapshots of the database, or remove some; without a command list them."""
+
+
+@command.command(name="list")
+@options.database
+@click.option("--host", metavar="HOST", help="Only of this host.")
+@options.output
+def list_(path: str, host: str | None, output: options.Output) -> None:
+    """List snapshots, newest first: `layerindex query snapshots`, whose columns it has."""
+    with database.reading(path) as connection:
+        values = {"host": None if host is None else typed(host)}
+        output.write(query.run(connection, catalog.load("snapshots").sql, values))
+
+
+@command.command()
+@click.argument("references", nargs=-1, required=True, metavar="REF...")
+@options.database
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+def rm(references: tuple[str, ...], path: str, dry_run: bool) -> None:
+    """Remove snapshots, and the listings that no other snapshot needs.
+
+    REF is a snapshot's number, HOST (its newest) or HOST~1 (the one before). The file is written anew to shrink it,
+    which for a moment takes up to twice its new size more.
+    """
+
+    def chosen(connection: sqlite3.Connection) -> list[int]:
+        query.select_snapshots(connection, [], [typed(word) for word in references])
+        return [number for (number,) in connection.execute("SELECT snapshot_id FROM temp.selected_snapshots")]
+
+    _remove(path, chosen, dry_run=dry_run)
+
+
+@command.command()
+@options.database
+@click.option("--keep", type=click.IntRange(min=0), metavar="N", help="Keep the N newest of each host, store and root.")
+@click.option("--older-than", "age", metavar="AGE", help="Remove only what is older: 90m, 12h, 30d or 8w.")
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+def prune(path: str, keep: int | None, age: str | None, dry_run: bool) -> None:
+    """Remove old snapshots of each host, store and root, and the listings that no other snapshot needs.
+
+    With both options what is older goes, but never one of the N newest; with --older-than alone the newest one stays.
+    The file is written anew to shrink it, which for a moment takes up to twice its new size more.
+    """
+    if keep is None and age is None:
+        raise UsageError("say what to remove: --keep N, --older-than AGE, or both")
+    limit = None if age is None else _age(age)
+    _remove(path, lambda connection: snapshots.old(connection, 1 if keep is None else keep, limit), dry_run=dry_run)
+
+
+def _age(text: str) -> timedelta:
+    match = re.fullmatch(r"(\d{1,5})([mhdw])", text, re.ASCII)
+    if match is None:
+        raise UsageError(f"--older-than takes an age such as 90m, 12h, 30d or 8w, not {text!r}")
+    return int(match[1]) * UNITS[match[2]]
+
+
+def _remove(path: str, choose: Callable[[sqlite3.Connection], Sequence[int]], *, dry_run: bool) -> None:
+    # Whoever names none that is there shall not get an empty one made.
+    with database.reading(path):
+        pass
+    with database.writing(path, note) as connection:
+        numbers = choose(connection)
+        shown = query.run(connection, catalog.load("snapshots").sql, {"host": None})
+        going = [row for row in shown.rows if row[0] in set(numbers)]
+        removed = (snapshots.rehearse if dry_run else snapshots.remove)(connection, numbers)
+    if going:
+        for line in render.as_table(query.Result(shown.columns, iter(going))):
+            click.echo(line)
+    before = snapshots.size(path)
+    if not dry_run:
+        snapshots.shrink(path, note)
+    freed = removed.freed if dry_run else before - snapshots.size(path)
+    note(_describe(path, removed, freed, dry_run=dry_run))
+
+
+def _describe(path: str, removed: snapshots.Removed, freed: int, *, dry_run: bool) -> str:
+    what = ", ".join(
+        (
+            plural(removed.snapshots, "snapshot"),
+            f"{removed.facts} rows about them",
+            f"{plural(removed.listings, 'listing')} with {plural(removed.entries, 'file')}",
+        )
+    )
+    return f"{path}: {'would remove' if dry_run else 'removed'} {what}; {'about ' if dry_run else ''}{freed} bytes less"

@@ -1,0 +1,365 @@
+"""Two snapshots side by side: finds them by what the user calls them, and asks the `.sql` files in `queries/compare/`.
+
+The two may lie in one database or in two. Those of two files are first merged into a private one, as `layerindex
+import` would, and with its checks; no file is changed. The answers are always those of SQL over one database, with the
+numbers of two snapshots as `:a` and `:b`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from contextlib import closing, contextmanager, suppress
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from layerindex import database, query, shipped
+from layerindex.errors import DatabaseError, NoDatabaseError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    Numbers = dict[str, int]
+
+SECTIONS: dict[str, tuple[str, str] | None] = {
+    "images": None,
+    "tags": None,
+    "layers": ("a_size", "b_size"),
+    "containers": ("a_apparent_bytes", "b_apparent_bytes"),
+    "volumes": ("coalesce(a_disk_bytes, a_apparent_bytes)", "coalesce(b_disk_bytes, b_apparent_bytes)"),
+    "files": None,
+    "build-cache": ("a_size", "b_size"),
+    "problems": ("bytes", "bytes"),
+    "sizes": ("a_disk_bytes", "b_disk_bytes"),
+}
+"""The sections in order, each a file of `queries/compare/`, and the bytes of its rows on each side."""
+
+NEWEST = 10
+"""Most candidates that an error lists."""
+
+_UID = re.compile("[0-9a-f]{6,32}")
+
+SUMMARY = """
+WITH totals AS ({totals}),
+changes (section, change, a_bytes, b_bytes) AS ({changes})
+SELECT t.section, coalesce(sum(c.change = 'only a'), 0) AS only_a, coalesce(sum(c.change = 'only b'), 0) AS only_b,
+  coalesce(sum(c.change NOT IN ('only a', 'only b')), 0) AS differing,
+  t.a_things - coalesce(sum(c.change <> 'only b'), 0) AS same,
+  sum(c.a_bytes) FILTER (WHERE c.change = 'only a') AS only_a_bytes,
+  sum(c.b_bytes) FILTER (WHERE c.change = 'only b') AS only_b_bytes, t.a_bytes, t.b_bytes
+FROM totals AS t LEFT JOIN changes AS c USING (section)
+WHERE t.section IN ({sections})
+GROUP BY t.position ORDER BY t.position"""
+"""How many things each section has, put together from the sections' own statements."""
+
+
+class Snapshot(NamedTuple):
+    """A snapshot where it was found."""
+
+    path: str
+    snapshot_id: int
+    uid: str
+    host: str
+    store: str
+    root: str
+    driver: str
+    started_at: str
+    scope: str
+    label: str | None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What machines are told of it."""
+        return self._asdict() | {"path": os.path.abspath(self.path)}
+
+    @property
+    def name(self) -> str:
+        """One line that tells it from others."""
+        label = f", {self.label!r}" if self.label else ""
+        return f"{self.host}, snapshot {self.snapshot_id}, {self.store} at {self.root}, {self.started_at}{label}"
+
+
+class Pair(NamedTuple):
+    """Two snapshots to compare."""
+
+    a: Snapshot
+    b: Snapshot
+
+
+class Files(NamedTuple):
+    """What to compare the files of: an image or a container, by name or id."""
+
+    image: str | None
+    container: str | None
+
+
+# Finding them --------------------------------------------------------------------------------------------------------
+
+
+def find(word: str, own: str) -> list[Snapshot]:
+    """Return the snapshots that a word of the command line means: one, or one of each store of a host.
+
+    A number, the beginning of a uid, a host, or `host~1`, in the database `own`; a file, or a file, a colon and one of
+    these. A host that is known goes before a file of that name. Raises UsageError and DatabaseError.
+    """
+    path, reference = _place(word, own)
+    with _trusted(path, own) as connection:
+        if reference is None:
+            hosts = [name for (name,) in connection.execute("SELECT DISTINCT name FROM hosts ORDER BY name")]
+            if len(hosts) != 1:
+                listed = ", ".join(f"{path}:{name}" for name in hosts[:NEWEST])
+                raise UsageError(f"{path} holds {len(hosts)} hosts; name one of them: {listed}")
+            reference = hosts[0]
+        numbers = _by_uid(connection, reference) or query.snapshots_of(connection, reference)
+        marks = ", ".join("?" * len(numbers))
+        rows = connection.execute(
+            f"""SELECT s.snapshot_id, s.uid, h.name, s.store, s.root, s.driver, s.started_at, s.scope, s.label
+                FROM snapshots AS s JOIN hosts AS h USING (host_id) WHERE s.snapshot_id IN ({marks})
+                ORDER BY s.store, s.root, s.snapshot_id""",  # noqa: S608 - only marks
+            sorted(numbers),
+        )
+        return [Snapshot(path, *row) for row in rows]
+
+
+def _place(word: str, own: str) -> tuple[str, str | None]:
+    """Return the database that a word leads to, and what it means there."""
+    if _knows(own, word):
+        return own, word
+    ends = [len(word), *(place for place in range(len(word) - 1, 0, -1) if word[place] == ":")]
+    for end in ends:
+        if os.path.isfile(word[:end]):
+            return word[:end], word[end + 1 :] or None
+    if not os.path.exists(own) or "/" in word:
+        raise NoDatabaseError(word.partition(":")[0] if "/" in word else own)
+    return own, word
+
+
+def _knows(own: str, word: str) -> bool:
+    if not os.path.exists(own):
+        return False
+    with database.reading(own) as connection:
+        return connection.execute("SELECT 1 FROM hosts WHERE name = ?", (word,)).fetchone() is not None
+
+
+@contextmanager
+def _trusted(path: str, own: str) -> Iterator[sqlite3.Connection]:
+    """Open a database; one that is not ours must have our tables, and nothing that only looks like them."""
+    from layerindex.exchange import checks  # noqa: PLC0415 - most comparisons are within one file
+
+    with database.reading(path) as connection:
+        if not _is_own(path, own):
+            checks.guard(connection)
+            checks.same_tables(connection, "main", path)
+        try:
+            yield connection
+        except sqlite3.Error as error:
+            raise database.failure(path, error) from error
+
+
+def _by_uid(connection: sqlite3.Connection, word: str) -> set[int]:
+    """Return the one snapshot whose uid begins with a word; digits alone are a number first."""
+    if not _UID.fullmatch(word) or word.isdecimal():
+        return set()
+    sql = "SELECT snapshot_id, uid FROM snapshots WHERE uid BETWEEN ? AND ? ORDER BY uid LIMIT ?"
+    found = connection.execute(sql, (word, f"{word}g", NEWEST)).fetchall()
+    if len(found) > 1:
+        raise UsageError(f"{word!r} is ambiguous; it may be the snapshot {', '.join(uid for _, uid in found)}")
+    return {number for number, _ in found}
+
+
+def paired(a: Sequence[Snapshot], b: Sequence[Snapshot]) -> tuple[list[Pair], list[Snapshot]]:
+    """Return which snapshots are compared, store by store, and those that have no counterpart.
+
+    Stores of one kind and root belong together; of what is left those that are the only one of their kind on both
+    sides; and two that are all there is. Raises UsageError where that is not clear, and where nothing is left.
+    """
+    if len(a) == len(b) == 1:
+        return [Pair(a[0], b[0])], []
+    pairs: list[Pair] = []
+    rest = [list(a), list(b)]
+    for key in ("store", "root"), ("store",):
+        groups = [_grouped(side, key) for side in rest]
+        for same in [key for key in groups[0] if key in groups[1]]:
+            mine, theirs = groups[0][same], groups[1][same]
+            if len(mine) == len(theirs) == 1:
+                pairs.append(Pair(mine[0], theirs[0]))
+                rest[0].remove(mine[0])
+                rest[1].remove(theirs[0])
+            else:
+                raise UsageError(_unclear([*mine, *theirs]))
+    if not pairs:
+        raise UsageError(_unclear([*rest[0], *rest[1]]))
+    return sorted(pairs, key=lambda pair: (pair.a.store, pair.a.root)), [*rest[0], *rest[1]]
+
+
+def _grouped(side: Sequence[Snapshot], key: tuple[str, ...]) -> dict[tuple[Any, ...], list[Snapshot]]:
+    groups: dict[tuple[Any, ...], list[Snapshot]] = {}
+    for snapshot in side:
+        groups.setdefault(tuple(getattr(snapshot, name) for name in key), []).append(snapshot)
+    return groups
+
+
+def _unclear(candidates: Sequence[Snapshot]) -> str:
+    listed = "; ".join(snapshot.name for snapshot in candidates[: 2 * NEWEST])
+    return f"which stores belong together is not clear; name two snapshots by their numbers: {listed}"
+
+
+# Bringing them together ----------------------------------------------------------------------------------------------
+
+LISTINGS = """
+SELECT d.listing_id FROM src.overlay_dirs AS d WHERE d.snapshot_id = :snapshot AND d.role = 'container'
+UNION ALL
+SELECT y.listing_id FROM src.image_layers AS l JOIN src.layers AS y USING (snapshot_id, chain_id)
+WHERE l.snapshot_id = :snapshot AND l.image_id IN (
+  SELECT image_id FROM src.images WHERE snapshot_id = :snapshot AND image_id = :image
+  UNION ALL SELECT image_id FROM src.image_refs WHERE snapshot_id = :snapshot AND ref = :image)
+UNION ALL
+SELECT below.listing_id FROM src.containers AS c JOIN src.overlay_lowers AS o ON o.snapshot_id = :snapshot AND o.cache_id = c.mount_id
+JOIN src.overlay_dirs AS below ON below.snapshot_id = :snapshot AND below.cache_id = o.lower_cache_id
+WHERE c.snapshot_id = :snapshot AND :container IN (c.name, c.container_id)"""
+"""The listings of a snapshot that a comparison reads: those of containers, and of the layers whose files it compares."""
+
+
+@contextmanager
+def opened(pair: Pair, own: str, files: Files | None = None) -> Iterator[tuple[sqlite3.Connection, Numbers]]:
+    """Give a database that holds both snapshots, and their numbers in it as `a` and `b`.
+
+    It is the user's own where both are there. Any other file is only read from: its views are not ours to trust.
+    """
+    if all(_is_own(snapshot.path, own) for snapshot in pair):
+        with database.reading(own) as connection:
+            yield connection, {"a": pair.a.snapshot_id, "b": pair.b.snapshot_id}
+        return
+    with closing(sqlite3.connect("", isolation_level=None, uri=True)) as connection:
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("BEGIN")
+        database.create(connection)
+        connection.execute("COMMIT")
+        for snapshot in pair:
+            try:
+                _bring(connection, snapshot, files or Files(None, None))
+            except (sqlite3.IntegrityError, sqlite3.DataError) as error:
+                raise DatabaseError(snapshot.path, f"holds rows that no scan writes ({error})") from error
+            except sqlite3.Error as error:
+                raise database.failure(snapshot.path, error) from error
+        database.analyze(connection)
+        sql = "SELECT snapshot_id FROM snapshots WHERE uid = ?"
+        numbers = [connection.execute(sql, (snapshot.uid,)).fetchone()[0] for snapshot in pair]
+        yield connection, dict(zip("ab", numbers, strict=True))
+
+
+def _bring(connection: sqlite3.Connection, snapshot: Snapshot, files: Files) -> None:
+    """Copy one snapshot into a private database, with the listings that will be compared."""
+    from layerindex.exchange import checks, merge  # noqa: PLC0415 - most comparisons are within one file
+
+    checks.guard(connection)
+    connection.execute("ATTACH ? AS src", (database.uri(snapshot.path, "ro"),))
+    connection.execute("BEGIN")
+    checks.same_tables(connection, "src", snapshot.path)
+    connection.execute("CREATE TEMP TABLE chosen (snapshot_id INTEGER PRIMARY KEY)")
+    connection.execute("INSERT INTO temp.chosen VALUES (?)", (snapshot.snapshot_id,))
+    merge.plan(connection)
+    values = {"snapshot": snapshot.snapshot_id, **files._asdict()}
+    connection.execute(
+        f"DELETE FROM temp.fresh_listings WHERE old NOT IN (SELECT * FROM ({LISTINGS}) WHERE listing_id IS NOT NULL)",  # noqa: S608
+        values,
+    )
+    merge.copy(connection)
+    if wrong := merge.dangling(connection):
+        raise DatabaseError(snapshot.path, f"is not as layerindex writes it: a row of {wrong} points to nothing")
+    merge.forget(connection)
+    connection.execute("DROP TABLE temp.chosen")
+    connection.execute("COMMIT")
+    connection.execute("DETACH src")
+
+
+def _is_own(path: str, own: str) -> bool:
+    return os.path.exists(own) and os.path.samefile(path, own)
+
+
+# Asking --------------------------------------------------------------------------------------------------------------
+
+
+@cache
+def _sql(name: str) -> str:
+    """Return a statement of `queries/compare/` without its end, so that it can stand in another one."""
+    with open(os.path.join(shipped.folder("queries"), "compare", f"{name}.sql"), encoding="utf-8") as file:
+        return file.read().rstrip().removesuffix(";")
+
+
+def summary(connection: sqlite3.Connection, numbers: Numbers, sections: Sequence[str]) -> query.Result:
+    """Return for each section how many things only one side has, differ or are the same, and their bytes."""
+    changes = [
+        f"SELECT '{name}', change, {', '.join(SECTIONS[name] or ('NULL', 'NULL'))} FROM ({_sql(name)}\n)"  # noqa: S608
+        for name in sections
+    ]
+    text = SUMMARY.format(
+        totals=f"{_sql('totals')}\n",
+        changes="\nUNION ALL ".join(changes),
+        sections=", ".join(f"'{name}'" for name in sections),
+    )
+    return query.run(connection, text, numbers)
+
+
+def section(connection: sqlite3.Connection, numbers: Numbers, name: str) -> query.Result:
+    """Return the rows of a section."""
+    return query.run(connection, _sql(name), numbers)
+
+
+def tree(connection: sqlite3.Connection, numbers: Numbers, files: Files) -> query.Result:
+    """Return the files of an image or a container that differ."""
+    return query.run(connection, _sql("tree"), {**numbers, **files._asdict()})
+
+
+def files_of(pair: Pair, own: str, word: str) -> Files:
+    """Return what `--files` names on both sides: an image where both have one, else a container.
+
+    Raises UsageError where they have neither, and where the files of a layer were not indexed.
+    """
+    found = [_named(snapshot, own, word) for snapshot in pair]
+    for kind in ("image", "container"):
+        names = {found_here.get(kind) for found_here in found}
+        name = next(iter(names))
+        if len(names) == 1 and name is not None:
+            files = Files(name, None) if kind == "image" else Files(None, name)
+            for snapshot in pair:
+                _check_listed(snapshot, own, files, word)
+            return files
+    lacking = next((each for each, here in zip(pair, found, strict=True) if not here), None)
+    raise UsageError(
+        f"{word!r} is not the same image or container on both sides"
+        if lacking is None
+        else f"no image or container {word!r} in {lacking.name}"
+    )
+
+
+def _named(snapshot: Snapshot, own: str, word: str) -> dict[str, str]:
+    """Return what a word names in a snapshot: the whole name or id for each kind."""
+    found = {}
+    with _trusted(snapshot.path, own) as connection:
+        connection.execute("CREATE TEMP TABLE selected_snapshots (snapshot_id INTEGER PRIMARY KEY)")
+        connection.execute("INSERT INTO temp.selected_snapshots VALUES (?)", (snapshot.snapshot_id,))
+        for kind in ("image", "container"):
+            with suppress(UsageError):
+                found[kind] = query.resolve(connection, kind, word)
+    return found
+
+
+UNLISTED = """
+SELECT count(*) FROM image_layers AS l LEFT JOIN layers AS y USING (snapshot_id, chain_id)
+WHERE l.snapshot_id = :snapshot AND y.listing_id IS NULL AND l.image_id IN (
+  SELECT :image UNION ALL SELECT image_id FROM image_refs WHERE snapshot_id = :snapshot AND ref = :image)
+UNION ALL
+SELECT count(*) FROM containers AS c LEFT JOIN overlay_dirs AS d ON d.snapshot_id = :snapshot AND d.cache_id = c.mount_id
+LEFT JOIN overlay_lowers AS o ON o.snapshot_id = :snapshot AND o.cache_id = c.mount_id
+LEFT JOIN overlay_dirs AS below ON below.snapshot_id = :snapshot AND below.cache_id = o.lower_cache_id
+WHERE c.snapshot_id = :snapshot AND :container IN (c.name, c.container_id)
+  AND (d.listing_id IS NULL OR (o.link IS NOT NULL AND below.listing_id IS NULL))"""
+
+
+def _check_listed(snapshot: Snapshot, own: str, files: Files, word: str) -> None:
+    with _trusted(snapshot.path, own) as connection:
+        counts = connection.execute(UNLISTED, {"snapshot": snapshot.snapshot_id, **files._asdict()}).fetchall()
+    if any(count for (count,) in counts):
+        raise UsageError(f"the files of {word!r} are not indexed, or not all, in {snapshot.name}; scan without --no-files")

@@ -1,0 +1,245 @@
+# ruff: noqa: S608 - statements are put together from our own schema's names
+"""What a file must be to be imported: tables as layerindex writes them, whole pages, and values of the right shape.
+
+The schema is compared as text before anything is read: then no view, trigger, default, generated column or constraint
+of the file can be met. Values are judged after they are copied, in our own tables and before the commit, so that a
+lying index of the file cannot hide any.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from contextlib import closing
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from layerindex import database, names
+from layerindex.errors import NewerDatabaseError, RefusedFileError
+from layerindex.exchange import merge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LENGTH = 64 << 20
+"""Most bytes of one value: four times the largest config that a scan reads."""
+
+_HEX = "[0-9a-f]"
+DIGEST = f"{{}} GLOB 'sha256:{_HEX * 64}'"
+TIME = f"{{}} GLOB '{'-'.join(('[0-9]' * 4, '[0-9]' * 2, '[0-9]' * 2))}T[0-9]*Z'"
+NAME = "length({0}) < 256 AND {0} GLOB '[0-9A-Za-z]*' AND {0} NOT GLOB '*[^0-9A-Za-z_.-]*'"
+
+SHAPES = {
+    ("snapshots", "uid"): f"{{}} GLOB '{_HEX * 32}'",
+    ("snapshots", "started_at"): TIME,
+    ("snapshots", "finished_at"): TIME,
+    ("snapshots", "scope"): "{} IN ('metadata', 'files', 'walk')",
+    ("images", "image_id"): DIGEST,
+    ("image_layers", "image_id"): DIGEST,
+    ("image_layers", "diff_id"): DIGEST,
+    ("image_layers", "chain_id"): DIGEST,
+    ("layers", "chain_id"): DIGEST,
+    ("layers", "diff_id"): DIGEST,
+    ("layers", "parent_chain_id"): DIGEST,
+    ("layers", "cache_id"): NAME,
+    ("overlay_dirs", "cache_id"): NAME,
+    ("overlay_dirs", "role"): "{} IN ('layer', 'container', 'init', 'build-cache', 'removing', 'mount', 'in-flight', "
+    "'orphan', 'unknown')",
+    ("containers", "container_id"): f"{{}} GLOB '{_HEX * 64}'",
+    ("problems", "severity"): "{} IN ('error', 'warning', 'info')",
+    ("drift", "kind"): "{} IN ('added', 'removed', 'changed')",
+}
+"""The shape of what becomes part of a path, is looked up by a prefix or is one of a few words; NULL has any."""
+
+LISTING = """
+SELECT CASE
+  WHEN l.source NOT IN ('tar-split', 'walk') OR l.complete NOT IN (0, 1) OR l.entry_count < 0 THEN 'the source or count'
+  WHEN (l.source = 'tar-split') <> (l.diff_id IS NOT NULL) OR NOT ({digest}) THEN 'the layer'
+  END AS wrong
+FROM temp.fresh_listings AS f JOIN main.listings AS l ON l.listing_id = f.new WHERE wrong IS NOT NULL LIMIT 1"""
+
+OTHERS_LISTING = """
+SELECT 1 FROM temp.snapshot_map AS c CROSS JOIN main.layers AS y ON y.snapshot_id = c.new
+JOIN main.listings AS l ON l.listing_id = y.listing_id WHERE l.diff_id IS NOT y.diff_id LIMIT 1"""
+
+COUNTS = """
+SELECT 1 FROM temp.fresh_listings AS f JOIN main.listings AS l ON l.listing_id = f.new
+WHERE l.entry_count <> (SELECT count(*) FROM main.entries AS e WHERE e.listing_id = l.listing_id) LIMIT 1"""
+
+ENTRIES = """
+SELECT count(*) FILTER (WHERE instr(e.name, '/') OR e.mode NOT BETWEEN 0 AND 4095 OR e.type NOT IN (
+  'file', 'dir', 'symlink', 'hardlink', 'char', 'block', 'fifo', 'socket', 'whiteout')), group_concat({texts}, char(10))
+FROM temp.fresh_listings AS f CROSS JOIN main.entries AS e ON e.listing_id = f.new
+GROUP BY e.listing_id, e.directory_id"""
+"""For the entries of each folder how many are wrong, and all their text, for Python to decode."""
+
+OTHER_BYTES = """
+SELECT 1 FROM temp.directory_map AS c CROSS JOIN src.directories AS d NOT INDEXED ON d.directory_id = c.old
+CROSS JOIN main.directories AS m ON m.directory_id = c.new WHERE d.path_raw IS NOT m.path_raw LIMIT 1"""
+
+ODD_DIRECTORIES = """
+SELECT m.path, m.path_raw FROM temp.fresh_directories AS f JOIN main.directories AS m ON m.directory_id = f.new
+WHERE m.path <> '/' AND NOT (m.path_raw IS NULL AND m.path GLOB '/*' AND instr(m.path, '\\') = 0
+  AND instr(m.path || '/', '//') = 0 AND instr(m.path || '/', '/./') = 0 AND instr(m.path || '/', '/../') = 0)"""
+"""Paths that may not be what a listing would write; a few even where all is well, judged one by one."""
+
+DIRECTORY_TEXTS = """
+SELECT group_concat(m.path, char(10)) FROM temp.fresh_directories AS f
+JOIN main.directories AS m ON m.directory_id = f.new GROUP BY f.new / 1000"""
+
+
+STATISTICS = {
+    ("table", "sqlite_stat1", "CREATE TABLE sqlite_stat1(tbl,idx,stat)"),
+    ("table", "sqlite_stat4", "CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)"),
+}
+"""What ANALYZE makes."""
+
+
+def normal(sql: object) -> str:
+    """Return the text of a CREATE statement without comments and spaces that mean nothing.
+
+    A comment cannot hide here what SQLite sees: our own statements have no quotes, in which it could stand.
+    """
+    text = re.sub(r"/\*.*?\*/", " ", sql, flags=re.DOTALL) if isinstance(sql, str) else ""
+    return re.sub(r"\s*([(),])\s*", r"\1", re.sub(r"\s+", " ", text)).strip()
+
+
+@cache
+def ours() -> dict[str, str]:
+    """Return our tables and how they are made."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        database.create(connection)
+        return {name: normal(sql) for kind, name, sql in objects(connection, "main") if kind == "table"}
+
+
+def objects(connection: sqlite3.Connection, schema: str) -> Iterator[tuple[str, str, object]]:
+    """Return type, name and text of all that a database was made to hold, without SQLite's statistics and own indexes.
+
+    Not by the name: a file may call its trigger sqlite_stat1.
+    """
+    for kind, name, sql in connection.execute(f"SELECT type, name, sql FROM {schema}.sqlite_schema"):
+        if (kind, name, sql) not in STATISTICS and not (kind == "index" and sql is None):
+            yield kind, name, sql
+
+
+def everything(connection: sqlite3.Connection) -> list[tuple[str, str, str]]:
+    """Return all that a file's schema says, comparable."""
+    return [(str(kind), str(name), normal(sql)) for kind, name, sql in objects(connection, "main")]
+
+
+def guard(connection: sqlite3.Connection) -> None:
+    """Prepare a connection for a file that nobody vouches for."""
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA cell_size_check = ON")
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LENGTH)
+
+
+def revision(connection: sqlite3.Connection, schema: str, source: str) -> str:
+    """Return the revision of a file that may be anything; raises RefusedFileError, NewerDatabaseError."""
+    (application_id,) = connection.execute(f"PRAGMA {schema}.application_id").fetchone()
+    versions = [(kind, normal(sql)) for kind, name, sql in objects(connection, schema) if name == "alembic_version"]
+    if application_id != database.APPLICATION_ID or versions != [("table", ours()["alembic_version"])]:
+        raise RefusedFileError(source, "is an SQLite file, but not a layerindex database")
+    rows = connection.execute(f"SELECT version_num FROM {schema}.alembic_version LIMIT 2").fetchall()
+    found = rows[0][0] if len(rows) == 1 else None
+    if not (isinstance(found, str) and re.fullmatch("[0-9]{4,9}", found)):
+        raise RefusedFileError(source, "does not say which schema it has")
+    if int(found) > int(database.REVISION):
+        raise NewerDatabaseError(source, found)
+    return found
+
+
+def same_tables(connection: sqlite3.Connection, schema: str, source: str) -> None:
+    """Raise unless each of our tables is one there, made as we make it; what else the file holds is never touched."""
+    found: dict[str, list[tuple[str, str, str]]] = {}
+    for kind, name, sql in objects(connection, schema):
+        if kind in ("table", "view"):
+            # SQLite knows names in any case.
+            found.setdefault(str(name).lower(), []).append((kind, name, normal(sql)))
+    for name, sql in ours().items():
+        if name not in found:
+            raise RefusedFileError(source, f"has no table {name}")
+        if found[name] != [("table", name, sql)]:
+            raise RefusedFileError(source, f"its table {name} is not as layerindex writes it")
+
+
+def whole(connection: sqlite3.Connection, schema: str, tables: list[str], source: str) -> None:
+    """Raise where the pages of a table are damaged or hold values of the wrong type."""
+    for table in tables:
+        (found,) = connection.execute(f"PRAGMA {schema}.quick_check('{table}')").fetchone()
+        if found != "ok":
+            raise RefusedFileError(source, f"is damaged: {names.printable(str(found)[:200])}")
+
+
+def values(connection: sqlite3.Connection, source: str) -> None:
+    """Raise where what a merge has brought in is not what a scan writes."""
+    if table := merge.dangling(connection):
+        raise RefusedFileError(source, f"a row of {table} points to nothing")
+    for table in ("snapshots", *merge.facts(connection)):
+        _facts(connection, table, source)
+    if found := connection.execute(LISTING.format(digest=_or_null(DIGEST, "l.diff_id"))).fetchone():
+        raise RefusedFileError(source, f"{found[0]} of a listing is not as layerindex writes it")
+    if connection.execute(OTHERS_LISTING).fetchone():
+        raise RefusedFileError(source, "a layer has the listing of another one")
+    if connection.execute(COUNTS).fetchone():
+        raise RefusedFileError(source, "a listing does not have as many files as it says")
+    _entries(connection, source)
+    _directories(connection, source)
+
+
+def _facts(connection: sqlite3.Connection, table: str, source: str) -> None:
+    rows = f"FROM temp.snapshot_map AS c CROSS JOIN main.{table} AS t ON t.snapshot_id = c.new"
+    for column in merge.columns(connection, table):
+        shape = SHAPES.get((table, column))
+        if (
+            shape
+            and connection.execute(f"SELECT 1 {rows} WHERE NOT ({_or_null(shape, f't.{column}')}) LIMIT 1").fetchone()
+        ):
+            raise RefusedFileError(source, f"{table}.{column} is not as layerindex writes it")
+    texts = _together("t", merge.columns(connection, table, "TEXT"))
+    for _ in _decoded(connection, f"SELECT {texts} {rows}", table, source):
+        pass
+
+
+def _entries(connection: sqlite3.Connection, source: str) -> None:
+    sql = ENTRIES.format(texts=_together("e", merge.columns(connection, "entries", "TEXT")))
+    for wrong, _ in _decoded(connection, sql, "entries", source):
+        if wrong:
+            raise RefusedFileError(source, "an entry's type, mode or name is not as layerindex writes it")
+
+
+def _directories(connection: sqlite3.Connection, source: str) -> None:
+    """Raise where a path that all listings share would not be what a scan makes of its bytes."""
+    if connection.execute(OTHER_BYTES).fetchone():
+        raise RefusedFileError(source, "the path of a directory has other bytes than here")
+    for _ in _decoded(connection, DIRECTORY_TEXTS, "directories", source):
+        pass
+    for path, raw in connection.execute(ODD_DIRECTORIES):
+        if not _is_path(path, raw):
+            raise RefusedFileError(source, f"{path[:100]!a} is no path of a directory")
+
+
+def _decoded(connection: sqlite3.Connection, sql: str, table: str, source: str) -> Iterator[tuple[Any, ...]]:
+    """Yield rows; text that is not UTF-8, which every later reader would stumble over, is refused."""
+    try:
+        yield from connection.execute(sql)
+    except sqlite3.OperationalError as error:
+        if "decode" not in str(error):
+            raise
+        raise RefusedFileError(source, f"a text of {table} is not UTF-8") from error
+
+
+def _is_path(path: str, raw: bytes | None) -> bool:
+    """Whether text and bytes are those of a folder's path, as a listing writes them."""
+    content = path.encode() if raw is None else raw
+    clean = names.clean(content)
+    whole_path = content == b"/" or (clean is not None and content == b"/" + b"/".join(clean))
+    return whole_path and names.escape_path(content) == (path, raw)
+
+
+def _together(alias: str, columns: list[str]) -> str:
+    return " || char(10) || ".join(f"coalesce({alias}.{name}, '')" for name in columns) or "''"
+
+
+def _or_null(shape: str, column: str) -> str:
+    return f"{column} IS NULL OR ({shape.format(column)})"

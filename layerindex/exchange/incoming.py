@@ -1,0 +1,236 @@
+"""What arrives: of a file or a stream that may be anything a plain SQLite file of this schema, and then its snapshots.
+
+The file itself is only read. Compressed or streamed, in WAL mode, with a journal to roll back, or of an older schema,
+it is worked on as a copy in a folder beside the database, which is gone before the merge begins.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import stat
+import sys
+import tempfile
+from contextlib import ExitStack, closing, contextmanager, suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from layerindex import database
+from layerindex.errors import DatabaseBusyError, DatabaseError, RefusedFileError
+from layerindex.exchange import checks, compression, merge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+STDIN = "-"
+MAGIC = b"SQLite format 3\0"
+FACTS = ("hosts", "snapshots", "listings")
+"""Tables that are read of every file, beside those of facts."""
+
+
+class Imported(NamedTuple):
+    """What became of one file."""
+
+    snapshots: int
+    listings: int
+    entries: int
+    known: int
+    clashing: int
+    incomplete: int
+
+
+def import_file(path: str, source: str, wait: Callable[[str], None], limit: int | None = None) -> Imported:
+    """Merge the snapshots of a file, or with `-` of standard input, into a database in one transaction.
+
+    `limit` is the most bytes that a stream may unpack to. Raises RefusedFileError where the file is not fit.
+    """
+    name = "standard input" if source == STDIN else source
+    if source != STDIN and os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source):
+        raise RefusedFileError(name, "is the database itself")
+    with ExitStack() as scratch:
+        plain = scratch.enter_context(_plain(source, name, os.path.dirname(os.path.abspath(path)), limit))
+        with database.writing(path, wait) as connection:
+            with _blamed(name):
+                _attach(connection, plain, name)
+            # SQLite holds it open: whatever happens now, nothing is left behind.
+            scratch.close()
+            return _merge(connection, name)
+
+
+def _merge(connection: sqlite3.Connection, name: str) -> Imported:
+    with _blamed(name):
+        checks.whole(connection, "src", [*FACTS, *merge.facts(connection)], name)
+        connection.execute("CREATE TEMP TABLE chosen AS SELECT snapshot_id FROM src.snapshots NOT INDEXED")
+        standing = connection.execute(STANDING).fetchone()
+        plan = merge.plan(connection)
+        if plan.listings:
+            # Known listings are not read, and most of a file is these: then it is not read either.
+            checks.whole(connection, "src", ["directories", "entries"], name)
+        entries = merge.copy(connection)
+        checks.values(connection, name)
+    if plan.snapshots:
+        database.analyze(connection)
+    return Imported(*plan, entries, *standing)
+
+
+STANDING = """
+SELECT count(m.uid), count(m.uid) FILTER (WHERE
+    (h.name, h.machine_id, s.store, s.root, s.driver, s.engine_id, s.label, s.started_at, s.finished_at, s.scope)
+    IS NOT
+    (o.name, o.machine_id, m.store, m.root, m.driver, m.engine_id, m.label, m.started_at, m.finished_at, m.scope)),
+  count(*) FILTER (WHERE m.uid IS NULL AND s.status <> 'complete')
+FROM src.snapshots AS s NOT INDEXED
+LEFT JOIN src.hosts AS h NOT INDEXED ON h.host_id = s.host_id
+LEFT JOIN main.snapshots AS m ON m.uid = s.uid
+LEFT JOIN main.hosts AS o ON o.host_id = m.host_id"""
+"""Snapshots that are here already, those of them that are here as something else, and unfinished ones."""
+
+
+@contextmanager
+def _blamed(name: str) -> Iterator[None]:
+    """Say of the file what SQLite says of its content; a full disk or a lock is the database's matter."""
+    try:
+        yield
+    except (sqlite3.IntegrityError, sqlite3.DataError) as error:
+        raise RefusedFileError(name, f"holds rows that no scan writes ({error})") from error
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorname", "")
+        if code.startswith("SQLITE_NOTADB"):
+            raise RefusedFileError(name, "is not an SQLite database") from error
+        if code.startswith("SQLITE_CORRUPT"):
+            raise RefusedFileError(name, f"is damaged or cut short ({error})") from error
+        if code.startswith("SQLITE_TOOBIG"):
+            raise RefusedFileError(name, f"holds a value of more than {checks.LENGTH} bytes") from error
+        if code.startswith("SQLITE_BUSY"):
+            raise RefusedFileError(name, "another process is writing to it") from error
+        if code == "SQLITE_ERROR":
+            raise RefusedFileError(name, f"is not as layerindex writes it ({error})") from error
+        raise
+
+
+def _attach(connection: sqlite3.Connection, plain: str, name: str) -> None:
+    checks.guard(connection)
+    connection.execute("PRAGMA busy_timeout = 5000")
+    connection.execute("ATTACH ? AS src", (database.uri(plain, "ro"),))
+    # Again, in the transaction that reads it: nobody can have changed it in between.
+    if checks.revision(connection, "src", name) != database.REVISION:
+        raise RefusedFileError(name, "was changed while it was read")
+    checks.same_tables(connection, "src", name)
+    connection.execute("PRAGMA busy_timeout = 0")
+
+
+@contextmanager
+def _plain(source: str, name: str, folder: str, limit: int | None) -> Iterator[str]:
+    """Give the path of an SQLite file of this schema with what a source holds."""
+    with ExitStack() as stack:
+        try:
+            file = sys.stdin.buffer if source == STDIN else stack.enter_context(open(source, "rb"))
+            head = file.read(len(MAGIC))
+            regular = source != STDIN and stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+        except OSError as error:
+            raise RefusedFileError(name, f"cannot be read: {error.strerror}") from error
+        if not head:
+            raise RefusedFileError(name, "is empty")
+        if not (regular and head == MAGIC):
+            path = os.path.join(stack.enter_context(_scratch(folder)), "incoming.db")
+            with _copying(name), open(path, "xb") as target:
+                compression.spool(compression.Arriving(file, head), target, name, limit)
+            _settle(path, name)
+        elif _readable(source):
+            path = source
+        else:
+            path = _copied(source, stack.enter_context(_scratch(folder)), name)
+            _settle(path, name)
+        older = _revision(path, name)
+        if older != database.REVISION:
+            path = _upgraded(path, stack.enter_context(_scratch(folder)), older, name)
+        yield path
+
+
+@contextmanager
+def _scratch(folder: str) -> Iterator[str]:
+    """Give a folder for copies beside the database, where there must be room for what they bring anyway."""
+    try:
+        scratch = tempfile.TemporaryDirectory(prefix=".layerindex-", dir=folder)
+    except OSError as error:
+        raise DatabaseError(folder, f"no folder can be made in it: {error.strerror}") from error
+    with scratch:
+        yield scratch.name
+
+
+@contextmanager
+def _copying(name: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RefusedFileError(name, f"cannot be copied: {error.strerror or error}") from error
+
+
+def _readable(path: str) -> bool:
+    """Whether SQLite can read a file where it is: no journal waits to be rolled back, and it has no WAL to make."""
+    with open(path, "rb") as file:
+        header = file.read(20)
+    if header[18:20] != b"\1\1":
+        return False
+    try:
+        with closing(database.connect(path, "ro", timeout=5)) as connection:
+            connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")
+    except sqlite3.OperationalError as error:
+        if isinstance(database.failure(path, error), DatabaseBusyError):
+            raise DatabaseBusyError(path) from error
+        return getattr(error, "sqlite_errorname", "") not in ("SQLITE_READONLY_ROLLBACK", "SQLITE_CANTOPEN")
+    except sqlite3.Error:
+        pass  # what is wrong with it is said where it is read
+    return True
+
+
+def _copied(source: str, scratch: str, name: str) -> str:
+    """Return a copy of a file, with the journal beside it."""
+    path = os.path.join(scratch, "incoming.db")
+    with _copying(name):
+        shutil.copyfile(source, path)
+        for beside in ("-journal", "-wal"):
+            with suppress(FileNotFoundError):
+                shutil.copyfile(source + beside, path + beside)
+    return path
+
+
+def _settle(path: str, name: str) -> None:
+    """Let SQLite roll back or check in what is beside a copy."""
+    with _blamed(name), closing(database.connect(path, "rw", timeout=0)) as connection:
+        checks.guard(connection)
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")
+
+
+def _revision(path: str, name: str) -> str:
+    with _blamed(name), closing(database.connect(path, "ro", timeout=5)) as connection:
+        checks.guard(connection)
+        return checks.revision(connection, "main", name)
+
+
+def _upgraded(path: str, scratch: str, found: str, name: str) -> str:
+    """Return a copy of an older file brought to this schema, if the file is to the letter what that version made.
+
+    The upgrade runs SQL over all that the file holds: a trigger or a view of someone else's would run with it.
+    """
+    from layerindex import migrate  # noqa: PLC0415 - SQLAlchemy and Alembic take half a second to import
+
+    copy, made = os.path.join(scratch, "older.db"), os.path.join(scratch, "made.db")
+    with _copying(name):
+        shutil.copyfile(path, copy)
+        open(made, "xb").close()
+    migrate.upgrade(made, found)
+    with closing(database.connect(made, "ro", timeout=0)) as connection:
+        expected = set(checks.everything(connection))
+    with _blamed(name), closing(database.connect(copy, "ro", timeout=0)) as connection:
+        checks.guard(connection)
+        if sorted(checks.everything(connection)) != sorted(expected):
+            reason = f"has the older schema {found} and more, or less, than that has; try `layerindex db upgrade` on it"
+            raise RefusedFileError(name, reason)
+        checks.whole(connection, "main", [table for kind, table, _ in expected if kind == "table"], name)
+    try:
+        migrate.upgrade(copy)
+    except DatabaseError as error:
+        raise RefusedFileError(name, "cannot be upgraded from its older schema") from error
+    return copy

@@ -1,0 +1,220 @@
+# ruff: noqa: S608 - statements are put together from our own schema's names
+"""Chosen snapshots of the attached database `src` into `main`, with their listings, in the open transaction.
+
+All in sets: temporary tables map the old numbers of hosts, snapshots, listings and directories to new ones. The tables
+of facts are those of our own schema that have a `snapshot_id`, so that a later one is not forgotten.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import sqlite3
+
+NUMBERED = ("hosts", "snapshots", "listings", "directories", "entries")
+"""Tables that are merged by their meaning; all others hold facts of a snapshot and are copied."""
+
+MAPS = {"host_id": "host_map", "snapshot_id": "snapshot_map", "listing_id": "listing_map"}
+"""The temporary table, with `old` and `new`, for each column that holds a number of the other database."""
+
+NOWHERE = -1
+"""Where a number leads that the other database does not explain; `dangling` finds it."""
+
+INDEX = "CREATE INDEX entries_name ON entries (name)"
+REBUILD_ROWS = 100_000
+"""Where so many entries come at once, and no fewer than there are, the index on names is cheaper to build anew."""
+
+START = """
+CREATE TEMP TABLE host_map (old INTEGER PRIMARY KEY, new INTEGER);
+CREATE TEMP TABLE snapshot_map (old INTEGER PRIMARY KEY, new INTEGER);
+CREATE TEMP TABLE listing_map (old INTEGER PRIMARY KEY, new INTEGER);
+CREATE TEMP TABLE fresh_listings (new INTEGER PRIMARY KEY, old INTEGER);
+CREATE TEMP TABLE directory_map (old INTEGER PRIMARY KEY, new INTEGER);
+CREATE TEMP TABLE fresh_directories (new INTEGER PRIMARY KEY, old INTEGER)"""
+
+END = """
+DROP TABLE temp.host_map;
+DROP TABLE temp.snapshot_map;
+DROP TABLE temp.listing_map;
+DROP TABLE temp.fresh_listings;
+DROP TABLE temp.directory_map;
+DROP TABLE temp.fresh_directories"""
+
+SNAPSHOTS = """
+INSERT INTO temp.snapshot_map
+SELECT s.snapshot_id, (SELECT coalesce(max(snapshot_id), 0) FROM main.snapshots)
+  + row_number() OVER (ORDER BY s.snapshot_id)
+FROM temp.chosen AS c CROSS JOIN src.snapshots AS s NOT INDEXED ON s.snapshot_id = c.snapshot_id
+WHERE s.status = 'complete' AND NOT EXISTS (SELECT 1 FROM main.snapshots AS m WHERE m.uid = s.uid)"""
+
+HOSTS = """
+INSERT INTO temp.host_map
+SELECT h.host_id, (SELECT min(m.host_id) FROM main.hosts AS m WHERE m.name = h.name AND m.machine_id IS h.machine_id)
+FROM (
+  SELECT DISTINCT s.host_id FROM temp.snapshot_map AS c CROSS JOIN src.snapshots AS s NOT INDEXED
+  ON s.snapshot_id = c.old
+) AS n CROSS JOIN src.hosts AS h NOT INDEXED ON h.host_id = n.host_id;
+INSERT INTO main.hosts (name, machine_id)
+SELECT h.name, h.machine_id FROM temp.host_map AS c CROSS JOIN src.hosts AS h NOT INDEXED ON h.host_id = c.old
+WHERE c.new IS NULL GROUP BY h.name, h.machine_id ORDER BY min(c.old);
+UPDATE temp.host_map SET new = (
+  SELECT min(m.host_id) FROM src.hosts AS h NOT INDEXED CROSS JOIN main.hosts AS m
+  WHERE h.host_id = old AND m.name = h.name AND m.machine_id IS h.machine_id)"""
+
+LISTINGS = """
+INSERT OR IGNORE INTO temp.listing_map (old)
+SELECT y.listing_id FROM temp.snapshot_map AS c CROSS JOIN src.layers AS y ON y.snapshot_id = c.old
+WHERE y.listing_id IS NOT NULL
+UNION SELECT d.listing_id FROM temp.snapshot_map AS c CROSS JOIN src.overlay_dirs AS d ON d.snapshot_id = c.old
+WHERE d.listing_id IS NOT NULL;
+DELETE FROM temp.listing_map WHERE NOT EXISTS (SELECT 1 FROM src.listings AS l NOT INDEXED WHERE l.listing_id = old)"""
+
+KNOWN_LISTINGS = """
+UPDATE temp.listing_map SET new = (
+  SELECT max(m.listing_id) FROM src.listings AS l NOT INDEXED CROSS JOIN main.listings AS m
+  WHERE l.listing_id = old AND l.source = 'tar-split' AND m.diff_id = l.diff_id AND m.source = 'tar-split'
+    AND m.complete = 1)
+WHERE new IS NULL"""
+"""What a complete listing here says of a layer stands, whatever comes; only what is new is copied."""
+
+FRESH_LISTINGS = """
+INSERT INTO temp.fresh_listings
+SELECT (SELECT coalesce(max(listing_id), 0) FROM main.listings) + row_number() OVER (ORDER BY complete, old), old
+FROM (
+  SELECT max(c.old) AS old, l.complete FROM temp.listing_map AS c
+  CROSS JOIN src.listings AS l NOT INDEXED ON l.listing_id = c.old WHERE c.new IS NULL
+  GROUP BY CASE WHEN l.source = 'tar-split' AND l.complete = 1 THEN l.diff_id ELSE c.old END
+);
+INSERT INTO main.listings (listing_id, diff_id, source, witness, complete, entry_count, total_size, apparent_bytes,
+  disk_bytes)
+SELECT f.new, l.diff_id, l.source, NULL, l.complete, l.entry_count, l.total_size, l.apparent_bytes, l.disk_bytes
+FROM temp.fresh_listings AS f CROSS JOIN src.listings AS l NOT INDEXED ON l.listing_id = f.old;
+UPDATE temp.listing_map SET new = f.new FROM temp.fresh_listings AS f WHERE f.old = listing_map.old"""
+"""Complete ones last: a scan takes the newest that it finds. A witness is a fact of the machine that saw it."""
+
+DIRECTORIES = """
+INSERT INTO temp.directory_map (old)
+SELECT DISTINCT e.directory_id FROM temp.fresh_listings AS f CROSS JOIN src.entries AS e ON e.listing_id = f.old;
+UPDATE temp.directory_map SET new = (
+  SELECT m.directory_id FROM src.directories AS d NOT INDEXED CROSS JOIN main.directories AS m
+  WHERE d.directory_id = old AND m.path = d.path);
+INSERT INTO temp.fresh_directories
+SELECT (SELECT coalesce(max(directory_id), 0) FROM main.directories) + row_number() OVER (ORDER BY c.old), c.old
+FROM temp.directory_map AS c WHERE c.new IS NULL;
+UPDATE temp.directory_map SET new = f.new FROM temp.fresh_directories AS f WHERE f.old = directory_map.old;
+INSERT INTO main.directories (directory_id, path, path_raw)
+SELECT f.new, d.path, d.path_raw
+FROM temp.fresh_directories AS f CROSS JOIN src.directories AS d NOT INDEXED ON d.directory_id = f.old"""
+
+
+class Plan(NamedTuple):
+    """How much there is that is not here."""
+
+    snapshots: int
+    listings: int
+
+
+def plan(connection: sqlite3.Connection, *, files: bool = True) -> Plan:
+    """Number what is new of the snapshots of the table `temp.chosen`, with or without the listings of files.
+
+    The maps stay for `copy` and whoever checks what came in; `forget` drops them.
+    """
+    _run(connection, START)
+    _run(connection, SNAPSHOTS)
+    (snapshots,) = connection.execute("SELECT count(*) FROM temp.snapshot_map").fetchone()
+    if snapshots:
+        _run(connection, HOSTS)
+        if files:
+            # Once more at the end, for a file that lists a layer twice: one of the two is taken.
+            for script in (LISTINGS, KNOWN_LISTINGS, FRESH_LISTINGS, KNOWN_LISTINGS):
+                _run(connection, script)
+    (listings,) = connection.execute("SELECT count(*) FROM temp.fresh_listings").fetchone()
+    return Plan(snapshots, listings)
+
+
+def copy(connection: sqlite3.Connection, *, files: bool = True) -> int:
+    """Copy the rows that a plan has numbered; return how many entries of listings they were."""
+    for table in ("snapshots", *facts(connection)):
+        connection.execute(_copy(connection, table, files=files))
+    if connection.execute("SELECT 1 FROM temp.fresh_listings LIMIT 1").fetchone() is None:
+        return 0
+    _run(connection, DIRECTORIES)
+    return _copy_entries(connection)
+
+
+def forget(connection: sqlite3.Connection) -> None:
+    """Drop the maps of a merge."""
+    _run(connection, END)
+
+
+def facts(connection: sqlite3.Connection) -> list[str]:
+    """Return the tables of our own schema that hold facts of one snapshot."""
+    sql = """SELECT m.name FROM main.sqlite_schema AS m
+             WHERE m.type = 'table' AND EXISTS (
+               SELECT 1 FROM pragma_table_info(m.name, 'main') AS c WHERE c.name = 'snapshot_id')
+             ORDER BY m.name"""
+    return [name for (name,) in connection.execute(sql) if name not in NUMBERED]
+
+
+def columns(connection: sqlite3.Connection, table: str, type_: str | None = None) -> list[str]:
+    """Return the columns of a table of ours, all or those of one type."""
+    sql = "SELECT name FROM pragma_table_info(?, 'main') WHERE type = coalesce(?, type) ORDER BY cid"
+    return [name for (name,) in connection.execute(sql, (table, type_))]
+
+
+def dangling(connection: sqlite3.Connection) -> str | None:
+    """Return a table with a row that points to nothing in the database it came from."""
+    for table in ("snapshots", *facts(connection)):
+        for column in columns(connection, table):
+            if column in MAPS and column != "snapshot_id":
+                sql = f"""SELECT 1 FROM temp.snapshot_map AS c CROSS JOIN main.{table} AS t ON t.snapshot_id = c.new
+                          WHERE t.{column} = {NOWHERE} LIMIT 1"""
+                if connection.execute(sql).fetchone():
+                    return table
+    sql = """SELECT 1 FROM temp.fresh_directories AS f
+             WHERE NOT EXISTS (SELECT 1 FROM main.directories AS d WHERE d.directory_id = f.new) LIMIT 1"""
+    return "entries" if connection.execute(sql).fetchone() else None
+
+
+def _copy(connection: sqlite3.Connection, table: str, *, files: bool) -> str:
+    """Return the statement that copies the rows of the snapshots that are new, with their new numbers."""
+    names = columns(connection, table)
+    values = [f"t.{name}" for name in names]
+    for position, name in enumerate(names):
+        if name == "snapshot_id":
+            values[position] = "c.new"
+        elif name == "listing_id" and not files:
+            values[position] = "NULL"
+        elif name in MAPS:
+            found = f"(SELECT m.new FROM temp.{MAPS[name]} AS m WHERE m.old = t.{name})"
+            values[position] = f"iif(t.{name} IS NULL, NULL, coalesce({found}, {NOWHERE}))"
+    return (
+        f"INSERT INTO main.{table} ({', '.join(names)}) SELECT {', '.join(values)} "
+        f"FROM temp.snapshot_map AS c CROSS JOIN src.{table} AS t ON t.snapshot_id = c.old"
+    )
+
+
+def _copy_entries(connection: sqlite3.Connection) -> int:
+    sql = """SELECT coalesce(sum(l.entry_count), 0), (SELECT coalesce(sum(entry_count), 0) FROM main.listings)
+             FROM temp.fresh_listings AS f JOIN main.listings AS l ON l.listing_id = f.new"""
+    coming, all_ = connection.execute(sql).fetchone()
+    rebuild = coming >= max(REBUILD_ROWS, all_ - coming)
+    if rebuild:
+        connection.execute("DROP INDEX main.entries_name")
+    names = [name for name in columns(connection, "entries") if name not in ("listing_id", "directory_id")]
+    copied = connection.execute(
+        f"""INSERT INTO main.entries (listing_id, directory_id, {", ".join(names)})
+            SELECT f.new, d.new, {", ".join(f"e.{name}" for name in names)}
+            FROM temp.fresh_listings AS f CROSS JOIN src.entries AS e ON e.listing_id = f.old
+            CROSS JOIN temp.directory_map AS d ON d.old = e.directory_id"""
+    ).rowcount
+    if rebuild:
+        connection.execute(INDEX)
+    return copied
+
+
+def _run(connection: sqlite3.Connection, script: str) -> None:
+    """Run statements within the transaction; `executescript` would commit it."""
+    for statement in script.split(";\n"):
+        connection.execute(statement)

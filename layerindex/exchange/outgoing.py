@@ -1,0 +1,67 @@
+"""What leaves: chosen snapshots as a small database of their own, to a file or a stream, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import tempfile
+from contextlib import contextmanager, suppress
+from typing import IO, TYPE_CHECKING
+
+from layerindex import database
+from layerindex.errors import DatabaseError
+from layerindex.exchange import compression, merge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+def export(path: str, snapshots: Sequence[int], target: IO[bytes], name: str, *, files: bool) -> merge.Plan:
+    """Write chosen snapshots of a database as a database, compressed as the end of `name` says."""
+    with database.passing() as (connection, file):
+        try:
+            connection.execute("ATTACH ? AS src", (database.uri(path, "ro"),))
+            with database.transaction(connection, path):
+                plan = _fill(connection, path, snapshots, files=files)
+            # A table that grew at its end has pages a sixth empty; anew they are full, and pack better.
+            connection.execute("VACUUM main")
+        except sqlite3.Error as error:
+            raise database.failure(path, error) from error
+        compression.send(file, target, name)
+    return plan
+
+
+def _fill(connection: sqlite3.Connection, path: str, snapshots: Sequence[int], *, files: bool) -> merge.Plan:
+    connection.execute("CREATE TEMP TABLE chosen (snapshot_id INTEGER PRIMARY KEY)")
+    connection.executemany("INSERT INTO temp.chosen VALUES (?)", [(number,) for number in snapshots])
+    plan = merge.plan(connection, files=files)
+    merge.copy(connection, files=files)
+    if plan.snapshots != len(snapshots) or merge.dangling(connection):
+        raise DatabaseError(path, "is not whole: `layerindex db check` says what is wrong")
+    database.analyze(connection)
+    return plan
+
+
+@contextmanager
+def new_file(path: str, *, force: bool) -> Iterator[IO[bytes]]:
+    """Give a file to write that gets its name when it is whole, and is gone if it never is."""
+    if os.path.lexists(path) and not force:
+        raise DatabaseError(path, "is there already; --force replaces it")
+    folder, name = os.path.split(os.path.abspath(path))
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{name[:100]}-", dir=folder)
+        try:
+            with open(handle, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(temporary, 0o666 & ~umask)
+            os.replace(temporary, path)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise DatabaseError(path, f"cannot be written: {error.strerror or error}") from error

@@ -1,0 +1,288 @@
+"""Counting what lies below a folder, as `du -s -x` does: every inode once, one filesystem, told apart by holder.
+
+Nothing is opened but folders, each by one name relative to its parent's handle and never through a symlink. There is no
+limit to depth: of the way to the current folder the last few are held open, and `..` leads back to the others.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections import defaultdict
+from typing import TYPE_CHECKING, NamedTuple
+
+from layerindex.listings.batches import PROBLEMS_KEPT
+from layerindex.names import listed, printable
+from layerindex.problems import Damage
+from layerindex.stores.files import damage, open_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    Key = tuple[str, str]
+
+HANDLES = 64
+"""Most folders that are held open: two would do, more save opening them again."""
+BLOCK = 512
+_OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+_SHOWN = 4096
+
+
+class Tree(NamedTuple):
+    """What another walk has counted; `links` are its inodes that have names elsewhere: inode, blocks, bytes."""
+
+    items: int
+    apparent_bytes: int
+    disk_bytes: int
+    links: Iterable[tuple[int, int, int]]
+    whole: bool
+
+
+class Place(NamedTuple):
+    """To whom an entry belongs, and how it is counted with what is below it."""
+
+    key: Key
+    apart: bool = False
+    """What is in it may belong to others: each entry is asked for."""
+    tree: Tree | None = None
+    """It has been counted."""
+    skipped: bool = False
+    """It is not to be counted."""
+
+
+class Account:
+    """What one holder has; an inode with names in several places is counted where it is met first."""
+
+    def __init__(self) -> None:
+        self.items = self.apparent_bytes = self.disk_bytes = 0
+        self.again_apparent = self.again_disk = 0
+        """Bytes of inodes that were counted for others before."""
+        self.met: set[int] = set()
+        """Its inodes with several names."""
+        self.whole = True
+        """False when something that is there could not be read."""
+        self.foreign = False
+        """Whether another filesystem is mounted in it."""
+        self.skipped = False
+
+    def add(self, items: int, apparent: int, disk: int) -> None:
+        """Count."""
+        self.items += items
+        self.apparent_bytes += apparent
+        self.disk_bytes += disk
+
+
+class _Frame:
+    __slots__ = ("below", "handle", "identity", "name", "place", "places")
+
+    def __init__(self, name: str, handle: int, place: Place) -> None:
+        status = os.fstat(handle)
+        self.name, self.handle, self.place = name, handle, place
+        self.identity = (status.st_dev, status.st_ino)
+        self.below: list[str] = []
+        self.places: dict[str, Place] = {}
+
+
+class Count:
+    """One count of the folder behind a handle, which stays the caller's; `place` says whose an entry is.
+
+    It is asked with the path, name by name, and whether it is a folder; of the root it is not asked.
+    """
+
+    def __init__(self, handle: int, root: Place, place: Callable[[tuple[str, ...], bool], Place]) -> None:
+        self.accounts: dict[Key, Account] = defaultdict(Account)
+        self.total = 0
+        """Bytes of all blocks, summed apart from the accounts."""
+        self.problems: list[Damage] = []
+        self.problem_count = 0
+        self._place = place
+        self._seen: set[int] = set()
+        status = os.fstat(handle)
+        self._device = status.st_dev
+        self._frames = [_Frame("", os.dup(handle), root)]
+        self._first_held = 0
+        self._way = {status.st_ino}
+        """Inodes of the folders from the root to here: where one is mounted below itself, du passes over it too."""
+        self._inode(self.accounts[root.key], status)
+        try:
+            self._run()
+        finally:
+            for frame in self._frames:
+                if frame.handle >= 0:
+                    os.close(frame.handle)
+
+    def _run(self) -> None:
+        self._scan(self._frames[0])
+        while self._frames:
+            top = self._frames[-1]
+            if not top.below:
+                self._leave()
+            elif self._enter(top, top.below.pop()):
+                self._scan(self._frames[-1])
+
+    # Folders -------------------------------------------------------------------------------------------------------
+
+    def _enter(self, top: _Frame, name: str) -> bool:
+        place = top.places.pop(name, top.place)
+        try:
+            handle = open_folder(name, top.handle)
+        except OSError as error:
+            self._failed(place, error, name)
+            return False
+        frame = _Frame(name, handle, place)
+        if frame.identity[0] != self._device:  # mounted between lstat and open
+            os.close(handle)
+            self.accounts[place.key].foreign = True
+            return False
+        self._frames.append(frame)
+        self._way.add(frame.identity[1])
+        if len(self._frames) - self._first_held > HANDLES:
+            oldest = self._frames[self._first_held]
+            os.close(oldest.handle)
+            oldest.handle = -1
+            self._first_held += 1
+        return True
+
+    def _leave(self) -> None:
+        left = self._frames.pop()
+        self._way.discard(left.identity[1])
+        try:
+            if self._frames and self._frames[-1].handle < 0:
+                self._return(left)
+        finally:
+            os.close(left.handle)
+
+    def _return(self, left: _Frame) -> None:
+        """Open the folder above again; where another is there now, all above it is lost."""
+        top = self._frames[-1]
+        try:
+            handle = open_folder("..", left.handle)
+        except OSError as error:
+            self._lost(error)
+            return
+        top_now = _Frame(top.name, handle, top.place)
+        if top_now.identity != top.identity:
+            os.close(handle)
+            self._lost(FileNotFoundError(errno.ENOENT, "moved while it was read"))
+            return
+        top.handle = handle
+        self._first_held -= 1
+
+    def _lost(self, error: OSError) -> None:
+        for frame in self._frames:
+            if frame.below:
+                self.accounts[frame.place.key].whole = False
+        self._failed(self._frames[-1].place, error)
+        self._frames.clear()
+
+    # Entries -------------------------------------------------------------------------------------------------------
+
+    def _scan(self, frame: _Frame) -> None:
+        try:
+            with os.scandir(frame.handle) as listing:
+                if frame.place.apart:
+                    self._tell_apart(frame, listing)
+                else:
+                    self._take(frame, listing)
+        except OSError as error:
+            self._failed(frame.place, error)
+
+    def _take(self, frame: _Frame, listing: Iterable[os.DirEntry[str]]) -> None:
+        """Count entries of one holder: the loop in which the count spends its time."""
+        account, device, below, way = self.accounts[frame.place.key], self._device, frame.below.append, self._way
+        items = size = blocks = 0
+        try:
+            for entry in listing:
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except OSError as error:
+                    self._failed(frame.place, error, entry.name)
+                    continue
+                if status.st_dev != device:
+                    account.foreign = True
+                elif stat.S_ISDIR(status.st_mode):
+                    if status.st_ino not in way:
+                        items += 1
+                        blocks += status.st_blocks
+                        below(entry.name)
+                elif status.st_nlink > 1:
+                    self._inode(account, status)
+                else:
+                    items += 1
+                    size += status.st_size
+                    blocks += status.st_blocks
+        finally:  # what came before an error counts
+            account.add(items, size, BLOCK * blocks)
+            self.total += BLOCK * blocks
+
+    def _tell_apart(self, frame: _Frame, listing: Iterable[os.DirEntry[str]]) -> None:
+        """Count entries of several holders, in the order of their names, so that each count gives the same."""
+        path = tuple(above.name for above in self._frames[1:])
+        for entry in sorted(listing, key=lambda entry: entry.name):
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except OSError as error:
+                self._failed(frame.place, error, entry.name)
+                continue
+            is_folder = stat.S_ISDIR(status.st_mode)
+            place = self._place((*path, entry.name), is_folder)
+            account = self.accounts[place.key]
+            if status.st_dev != self._device:
+                account.foreign = True
+            elif place.skipped:
+                account.skipped = True
+            elif place.tree is not None:
+                self._tree(account, place.tree)
+            else:
+                self._inode(account, status)
+                if is_folder:
+                    frame.below.append(entry.name)
+                    frame.places[entry.name] = place
+        frame.below.reverse()  # they are taken from the end
+
+    def _inode(self, account: Account, status: os.stat_result) -> None:
+        size, disk = status.st_size, BLOCK * status.st_blocks
+        if stat.S_ISDIR(status.st_mode):
+            size = 0
+        elif status.st_nlink > 1 and self._known(account, status.st_ino, size, disk):
+            account.items += 1
+            return
+        account.add(1, size, disk)
+        self.total += disk
+
+    def _known(self, account: Account, inode: int, size: int, disk: int) -> bool:
+        """Say whether an inode with several names was met before."""
+        known = inode in self._seen
+        self._seen.add(inode)
+        if inode not in account.met:
+            account.met.add(inode)
+            if known:
+                account.again_apparent += size
+                account.again_disk += disk
+        return known
+
+    def _tree(self, account: Account, tree: Tree) -> None:
+        apparent, disk = tree.apparent_bytes, tree.disk_bytes
+        for inode, blocks, size in tree.links:
+            if self._known(account, inode, size, BLOCK * blocks):
+                apparent -= size
+                disk -= BLOCK * blocks
+        account.add(tree.items, apparent, disk)
+        account.whole &= tree.whole
+        self.total += disk
+
+    def _failed(self, place: Place, error: OSError, name: str | None = None) -> None:
+        """Take what the system answered as a finding, unless the trouble is our own."""
+        if error.errno in _OURS:
+            raise error
+        names = [frame.name for frame in self._frames[1:]] + ([] if name is None else [name])
+        where = printable("/".join(listed(part) for part in names))
+        found = damage(error, where if len(where) <= _SHOWN else f"{where[:_SHOWN]}…")
+        if error.errno in (errno.ENOENT, errno.ESTALE):
+            found = Damage("vanished", found.problem.path, "it was listed and then gone")
+        else:
+            self.accounts[place.key].whole = False
+        self.problem_count += 1
+        if self.problem_count <= PROBLEMS_KEPT:
+            self.problems.append(found)

@@ -1,0 +1,315 @@
+"""Where every byte below a data root is: one row for each holder.
+
+After scan --walk the rows add up to what `du -s -x` prints: the layers' own folders were counted as they were walked,
+everything else is counted here. Without --walk the driver's folder is not entered, and its rows say what is known.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from layerindex.listings.measure import Account, Count, Place, Tree
+from layerindex.listings.writer import fit
+from layerindex.names import listed
+from layerindex.problems import Damage
+from layerindex.records import DiskUsage, Problem
+from layerindex.stores.containers import LOCAL_LOGS, log_driver_of
+from layerindex.stores.docker import CONTAINERD, KNOWN, REMAPPED
+from layerindex.stores.files import damage, open_folder
+from layerindex.stores.graphdriver import NOT_LAYERS
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from layerindex.listings.measure import Key
+    from layerindex.listings.snapshot import Options
+    from layerindex.listings.writer import Listing
+    from layerindex.records import Record
+    from layerindex.stores import DockerStore
+
+ROLES = {
+    "layer": "image layer",
+    "container": "container writable",
+    "init": "container init",
+    "build-cache": "build cache",
+}
+"""What a directory's bytes are called by its role; of other roles the role itself."""
+AREAS = ("buildkit", "network", "swarm", "containerd", "tmp")
+"""Folders of the root that are one holder each."""
+DATA_ROOT = Place(("data root", ""), apart=True)
+LARGE = ("other driver", "other root", "containerd", "other")
+"""What may hold as much as the layers do: entered with --walk only."""
+
+MEASURED = "measured"
+PARTLY = "measured, but not all of it could be read"
+WITH_MOUNT = "measured, without another filesystem that is mounted in it"
+LISTED = "the files of its diff folder, of which nothing else was counted"
+PARTLY_LISTED = "the files of its diff folder, of which not all could be read"
+DECLARED = "apparent size as layerdb says it"
+LOGGED = "the log files alone, as the folder lists them"
+UNMEASURED = "not measured without --walk"
+TOO_MUCH = "; sparse files claim more bytes than 63 bits hold"
+DIFFERENCE = "all blocks that were counted, less the rows above"
+
+DIRECTORIES = """
+SELECT d.cache_id, d.role, coalesce((SELECT min(o.owner) FROM overlay_dir_owners AS o
+  WHERE o.snapshot_id = d.snapshot_id AND o.cache_id = d.cache_id AND o.kind = 'container'), d.cache_id) AS owner,
+  d.entry_count, d.apparent_bytes, d.disk_bytes, coalesce(l.complete, 1)
+FROM overlay_dirs AS d LEFT JOIN listings AS l USING (listing_id) WHERE d.snapshot_id = ? ORDER BY d.cache_id"""
+LAYERS = """
+SELECT cache_id, max(size), max(EXISTS (
+  SELECT 1 FROM image_layers AS i WHERE i.snapshot_id = y.snapshot_id AND i.chain_id = y.chain_id))
+FROM layers AS y WHERE snapshot_id = ? AND cache_id IS NOT NULL GROUP BY cache_id"""
+VOLUMES = "SELECT name FROM volumes WHERE snapshot_id = ? AND driver = 'local' AND options IS NULL"
+"""Volumes as docker system df lists them: those with options are mounts of something else."""
+LOGS = "SELECT container_id, apparent_bytes, disk_bytes FROM container_logs WHERE snapshot_id = ?"
+MEASURED_VOLUME = """
+UPDATE volumes SET apparent_bytes = ?, disk_bytes = ?, entry_count = ? WHERE snapshot_id = ? AND name = ?"""
+
+
+class Directory(NamedTuple):
+    """What the database says of a directory of the driver."""
+
+    key: Key
+    items: int | None
+    apparent_bytes: int | None
+    disk_bytes: int | None
+    complete: int
+
+
+class Facts(NamedTuple):
+    """What the database says before anything is counted."""
+
+    directories: dict[str, Directory]
+    layers: dict[str, int | None]
+    counted: set[Key]
+    """What docker system df counts."""
+
+
+def disk_usage(
+    connection: sqlite3.Connection,
+    snapshot_id: int,
+    store: DockerStore,
+    options: Options,
+    walked: Mapping[str, Listing],
+) -> Iterator[Record]:
+    """Yield who holds how many bytes, and what could not be counted; write the sizes of volumes.
+
+    `walked` are the directories whose files were walked just now.
+    """
+    facts = _facts(connection, snapshot_id, directories=options.files)
+    if not options.files:
+        yield from _declared(connection, snapshot_id, facts)
+        return
+    told = set(connection.execute("SELECT code, path FROM problems WHERE snapshot_id = ?", (snapshot_id,)))
+    try:
+        handle = open_folder(store.root)
+    except OSError as error:
+        found = damage(error, "").problem
+        if (found.code, found.path) not in told:
+            yield found
+        return
+    try:
+        count = Count(handle, DATA_ROOT, _Places(store, facts, walked, whole=options.walk).of)
+    finally:
+        os.close(handle)
+    yield from _problems(count, told)
+    rows = [_measured(key, account, facts) for key, account in count.accounts.items()]
+    if options.walk:
+        rest = count.total - sum(account.disk_bytes for account in count.accounts.values())
+        rows.append(DiskUsage("unaccounted", "", 0, 0, rest, 0, DIFFERENCE))
+    else:
+        rows += _known_directories(facts)
+    yield from sorted(rows)
+    if store.driver == store.siblings[0]:
+        _write_volumes(connection, snapshot_id, count.accounts)
+
+
+def _facts(connection: sqlite3.Connection, snapshot_id: int, *, directories: bool) -> Facts:
+    rows = connection.execute(DIRECTORIES, (snapshot_id,)) if directories else ()
+    found = {
+        cache_id: Directory((ROLES.get(role, role), owner if role == "container" else cache_id), *figures)
+        for cache_id, role, owner, *figures in rows
+    }
+    layers = {}
+    counted = {("volumes", name) for (name,) in connection.execute(VOLUMES, (snapshot_id,))}
+    counted |= {each.key for each in found.values() if each.key[0] in ("container writable", "build cache")}
+    for cache_id, size, in_image in connection.execute(LAYERS, (snapshot_id,)):
+        layers[cache_id] = size
+        if in_image:
+            counted.add(("image layer", cache_id))
+    return Facts(found, layers, counted)
+
+
+# Without --walk ------------------------------------------------------------------------------------------------------
+
+
+def _declared(connection: sqlite3.Connection, snapshot_id: int, facts: Facts) -> Iterator[DiskUsage]:
+    """Yield what metadata says."""
+    logs: dict[str, Account] = {}
+    for container_id, apparent, disk in connection.execute(LOGS, (snapshot_id,)):
+        logs.setdefault(container_id, Account()).add(1, apparent, disk)
+    for container_id, account in sorted(logs.items()):
+        yield _row(("container logs", container_id), account, facts, LOGGED)
+    for cache_id, size in sorted(facts.layers.items()):
+        yield _layer(cache_id, size, facts)
+
+
+def _layer(cache_id: str, size: int | None, facts: Facts) -> DiskUsage:
+    key = ("image layer", cache_id)
+    return DiskUsage(*key, None, size, None, int(key in facts.counted), DECLARED)
+
+
+def _known_directories(facts: Facts) -> Iterator[DiskUsage]:
+    """Yield what layerdb and the listings say of the driver's directories."""
+    merged: dict[Key, list[Directory]] = {}
+    for cache_id, found in facts.directories.items():
+        if found.key[0] != "image layer":
+            merged.setdefault(found.key, []).append(found)
+        elif cache_id not in facts.layers:
+            yield _layer(cache_id, None, facts)
+    for cache_id, size in facts.layers.items():
+        yield _layer(cache_id, size, facts)
+    for key, parts in merged.items():
+        note = LISTED if all(part.complete for part in parts) else PARTLY_LISTED
+        items = _sum(part.items for part in parts)
+        apparent, disk = _sum(part.apparent_bytes for part in parts), _sum(part.disk_bytes for part in parts)
+        yield DiskUsage(*key, items, apparent, disk, int(key in facts.counted), note)
+
+
+def _sum(figures: Iterable[int | None]) -> int | None:
+    known = [figure for figure in figures if figure is not None]
+    return fit(sum(known)) if known else None
+
+
+# What is counted -----------------------------------------------------------------------------------------------------
+
+
+class _Places:
+    """Who holds what is at a path."""
+
+    def __init__(self, store: DockerStore, facts: Facts, walked: Mapping[str, Listing], *, whole: bool) -> None:
+        self.store, self.facts, self.walked, self.whole = store, facts, walked, whole
+        self.first = store.driver == store.siblings[0]
+
+    def of(self, path: tuple[str, ...], is_folder: bool) -> Place:
+        """Return it; asked only of what lies in folders that several hold."""
+        top = path[0]
+        if len(path) == 1:
+            return self._top(top) if is_folder else DATA_ROOT
+        if top == self.store.driver:
+            return self._driver(path, is_folder=is_folder)
+        if top == "image":
+            return self._image(path, is_folder=is_folder)
+        if top == "containers":
+            return self._container(path, is_folder=is_folder)
+        if top == "volumes":
+            return Place(("volumes", listed(path[1])) if is_folder else ("volume metadata", ""))
+        return Place((top, listed(path[1])))
+
+    def _top(self, name: str) -> Place:
+        """Return who holds a folder of the root; what is not the first store's is told with that."""
+        if name == self.store.driver and self.store.walkable:
+            return Place(("other", name), apart=True, skipped=not self.whole)
+        if name == "image":
+            return Place(("image metadata", ""), apart=True)
+        if name in KNOWN or (name in self.store.siblings and name != CONTAINERD):
+            key = ("other driver", name)
+        elif REMAPPED.fullmatch(name):
+            key = ("other root", name)
+        elif name in AREAS:
+            key = (name, "")
+        elif name in ("containers", "volumes", "plugins"):
+            key = {"containers": "container files", "volumes": "volume metadata"}.get(name, name), ""
+            return Place(key, apart=True, skipped=not self.whole and not self.first)
+        else:
+            key = ("other", listed(name))
+        return Place(key, skipped=not self.whole and (key[0] in LARGE or not self.first))
+
+    def _driver(self, path: tuple[str, ...], *, is_folder: bool) -> Place:
+        name = listed(path[1])
+        if not is_folder and len(path) == 2:
+            return Place(("other", self.store.driver))
+        if name == "l":
+            return Place(("overlay links", ""))
+        found = self.facts.directories.get(name)
+        if found is None:
+            return Place(("other", self.store.driver) if NOT_LAYERS.fullmatch(name) else ("unknown", name))
+        if len(path) == 2:
+            return Place(found.key, apart=True)
+        return Place(found.key, tree=self._tree(name) if path[2] == "diff" and is_folder else None)
+
+    def _tree(self, cache_id: str) -> Tree | None:
+        """Return what the walk of a directory's files counted; None where it could not begin, or stopped at a depth."""
+        listing = self.walked.get(cache_id)
+        if listing is None or listing.disk_bytes is None or any(code == "too-deep" for code, *_ in listing.problems):
+            return None
+        return Tree(listing.entry_count, listing.apparent_bytes, listing.disk_bytes, listing.links, listing.complete)
+
+    def _image(self, path: tuple[str, ...], *, is_folder: bool) -> Place:
+        rest = Place(("image metadata", ""))
+        if not is_folder:
+            return rest
+        if path[1] != self.store.driver:
+            return Place(("other driver", listed(path[1])), skipped=not self.whole)
+        if len(path) == 2:
+            return Place(rest.key, apart=True)
+        return {"layerdb": Place(("layer metadata", "")), "distribution": Place(("distribution", ""))}.get(
+            path[2], rest
+        )
+
+    def _container(self, path: tuple[str, ...], *, is_folder: bool) -> Place:
+        if len(path) == 2:
+            return (
+                Place(("container files", listed(path[1])), apart=True) if is_folder else Place(("container files", ""))
+            )
+        container_id, inside = path[1], "/".join(path[2:])
+        if not is_folder and log_driver_of(inside, container_id):
+            return Place(("container logs", listed(container_id)))
+        return Place(("container files", listed(container_id)), apart=is_folder and inside == LOCAL_LOGS)
+
+
+def _measured(key: Key, account: Account, facts: Facts) -> DiskUsage:
+    if account.skipped:
+        return DiskUsage(*key, None, None, None, int(key in facts.counted), UNMEASURED)
+    # A running container's merged and shm are always mounted: only elsewhere is that news.
+    mounted = account.foreign and not key[0].startswith("container ")
+    return _row(key, account, facts, WITH_MOUNT if mounted else MEASURED)
+
+
+def _row(key: Key, account: Account, facts: Facts, note: str) -> DiskUsage:
+    note = note if account.whole else PARTLY
+    sizes = (fit(account.apparent_bytes), fit(account.disk_bytes))
+    if None in sizes:
+        note += TOO_MUCH
+    return DiskUsage(*key, account.items, *sizes, int(key in facts.counted), note)
+
+
+def _write_volumes(connection: sqlite3.Connection, snapshot_id: int, accounts: Mapping[Key, Account]) -> None:
+    """Say what each volume is, with its inodes that were counted elsewhere; nothing where not all was read."""
+    connection.executemany(
+        MEASURED_VOLUME,
+        [
+            (
+                fit(account.apparent_bytes + account.again_apparent),
+                fit(account.disk_bytes + account.again_disk),
+                account.items - 1,
+                snapshot_id,
+                name,
+            )
+            for (category, name), account in accounts.items()
+            if category == "volumes" and account.whole and not account.foreign
+        ],
+    )
+
+
+def _problems(count: Count, told: set[tuple[str, str]]) -> Iterator[Problem]:
+    """Yield what could not be counted, unless it was said before."""
+    for found in count.problems:
+        if (found.problem.code, found.problem.path) not in told:
+            yield found.problem
+    more = count.problem_count - len(count.problems)
+    if more > 0:
+        yield Damage("more-problems", "", f"{more} more like these").problem

@@ -1,0 +1,146 @@
+"""The answers: each thing looked up, and each section of it asked of one `.sql` file in `queries/show/`."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from layerindex import query, shipped
+from layerindex.errors import LayerindexError, UsageError
+from layerindex.names import printable
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from layerindex.show.things import Reading, Thing
+
+    Row = dict[str, Any]
+
+PLACE = ("directory", "owners", "layers", "images", "containers", "build-cache")
+SECTIONS = {
+    "container": ("container", "container-layers", "container-mounts", "container-logs"),
+    "image": ("image", "image-names", "image-layers", "image-containers", "image-children"),
+    "build-cache": ("record", "record-parents", "record-children", *PLACE),
+    "layer": PLACE,
+    "directory": PLACE,
+    "volume": ("volume", "volume-containers"),
+}
+"""What is said of each kind, in order: names of files in `queries/show/`; `problems` ends each."""
+
+SINGLE = {"container", "image", "record", "directory", "volume"}
+"""Sections of one row, which are an object and not a list of them."""
+
+FILES = ("file", "shows")
+KINDS = "image, layer (chain_id, diff_id, blob), directory, link, mount, container, build-cache record or volume"
+SHOWN = 10
+"""Most candidates that an error lists."""
+
+
+class NotFoundError(LayerindexError):
+    """Nothing in the database is what the user named."""
+
+    def __init__(self, text: str, snapshots: int) -> None:
+        shown = printable(text if len(text) <= 200 else f"{text[:200]}…")
+        where = "1 snapshot" if snapshots == 1 else f"{snapshots} snapshots"
+        super().__init__(f"nothing is called '{shown}': no {KINDS} in {where}{_elsewhere(text)}")
+
+
+class Answer(NamedTuple):
+    """All that is known of one thing in one snapshot: `sections` by name, each a list of rows."""
+
+    thing: Thing
+    reading: Reading
+    kind: str
+    id: str
+    matched: str
+    found: str
+    snapshot: Row
+    sections: dict[str, list[Row]]
+
+
+def answers(connection: sqlite3.Connection, thing: Thing) -> list[Answer]:
+    """Return what a thing is in each selected snapshot; raises NotFoundError, and UsageError for a short id of many."""
+    for reading in thing.readings:
+        found = ask(connection, "find", **reading._asdict(), shortest=reading.shortest)
+        if found and not found[0]["exact"]:
+            _check_single(reading, found)
+        if found:
+            return [_answer(connection, thing, reading, row) for row in found]
+    (count,) = connection.execute("SELECT count(*) FROM selected_snapshots").fetchone()
+    raise NotFoundError(thing.text, count)
+
+
+def roots(connection: sqlite3.Connection) -> list[str]:
+    """Return the roots of the selected stores, the longest first."""
+    return [row["root"] for row in ask(connection, "roots")]
+
+
+@cache
+def _sql(name: str) -> str:
+    with open(os.path.join(shipped.folder("queries"), "show", f"{name}.sql"), encoding="utf-8") as file:
+        return file.read()
+
+
+def ask(connection: sqlite3.Connection, name: str, **params: str | int | None) -> list[Row]:
+    """Return the rows of one file of `queries/show/`."""
+    columns, rows = query.run(connection, _sql(name), params)
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def _check_single(reading: Reading, found: list[Row]) -> None:
+    """Raise when a shortened id may be several things."""
+    candidates = list(dict.fromkeys(f"{row['matched']} {row['found']}" for row in found))
+    if len({row["found"] for row in found}) > 1:
+        more = f" and {len(candidates) - SHOWN} more" if len(candidates) > SHOWN else ""
+        listed = printable(", ".join(candidates[:SHOWN]))
+        raise UsageError(f"{reading.word!r} is ambiguous; it may be the {listed}{more}")
+
+
+def _answer(connection: sqlite3.Connection, thing: Thing, reading: Reading, row: Row) -> Answer:
+    params = {
+        "snapshot": row["snapshot_id"],
+        "id": row["id"],
+        "directory": row["directory"],
+        "chain": row["chain_id"],
+        "path": reading.path,
+        "merged": int(reading.merged),
+    }
+    sections = {}
+    if reading.path is not None:
+        sections["file"] = ask(connection, "file", **params)
+        holder = next((file for file in sections["file"] if file["visible"]), None)
+        holder = holder or next(iter(sections["file"]), None)
+        shown = {**params, "directory": holder["directory"]} if holder else None
+        sections["shows"] = ask(connection, "shows", **shown) if shown else []
+    for name in (*SECTIONS[row["kind"]], "problems"):
+        sections[name] = ask(connection, name, **params)
+    (snapshot,) = ask(connection, "snapshot", **params)
+    return Answer(thing, reading, row["kind"], row["id"], row["matched"], row["found"], snapshot, sections)
+
+
+def _elsewhere(text: str) -> str:
+    """Return what else to try, for a path that lies in no store."""
+    if text.startswith("/"):
+        return "; to look for a file of that path in images and containers use `layerindex find`"
+    return ""
+
+
+def as_json(answer: Answer) -> Row:
+    """Return an answer for machines: whole ids, integers, the same keys for each thing of a kind."""
+    return {
+        "thing": answer.thing.text,
+        "part": answer.thing.part,
+        "kind": answer.kind,
+        "id": answer.id,
+        "matched": answer.matched,
+        "found": answer.found,
+        "path": answer.reading.path,
+        "merged": answer.reading.merged,
+        "snapshot": answer.snapshot,
+        **{name: None for name in FILES if name not in answer.sections},
+        **{
+            name.replace("-", "_"): next(iter(rows), None) if name in SINGLE else rows
+            for name, rows in answer.sections.items()
+        },
+    }

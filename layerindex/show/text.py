@@ -1,0 +1,138 @@
+"""Answers for people: a heading for each thing, then its sections as `label: value` lines or small tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from layerindex import render
+from layerindex.names import printable
+from layerindex.show.answers import SINGLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from layerindex.show.answers import Answer
+
+    Row = dict[str, Any]
+
+ROWS = 20
+"""Most rows of a table, unless --no-trunc."""
+
+FLAGS = {
+    *("visible", "in_layerdb", "in_imagedb", "verified", "on_disk", "read_write"),
+    *("committed", "mounted", "opaque", "deleting"),
+}
+TITLES = {"shows": "still shown by", "record": "build-cache record"}
+CARDS = {*SINGLE, "layers"}
+"""Sections whose rows are read one by one, each a card."""
+
+ALWAYS = {"image-containers", "volume-containers"}
+"""Sections that say so when they are empty."""
+
+
+def lines(answers: Sequence[Answer], *, trunc: bool) -> Iterator[str]:
+    """Yield the answers as text; of a stack of directories a table of all, then the details of the first."""
+    if any(answer.thing.part for answer in answers) and len({answer.thing for answer in answers}) > 1:
+        yield "STACK"
+        yield from _table([_level(answer) for answer in answers], trunc=trunc, limit=None)
+        yield ""
+        answers = [answer for answer in answers if answer.thing == answers[0].thing]
+    for number, answer in enumerate(answers):
+        if number:
+            yield ""
+        yield from _answer(answer, trunc=trunc)
+
+
+def _level(answer: Answer) -> Row:
+    """Return one directory of a stack as one row."""
+    directory, layer, image, owner = (
+        next(iter(answer.sections.get(name, ())), {}) for name in ("directory", "layers", "images", "owners")
+    )
+    return {
+        "part": answer.thing.part,
+        "directory": directory.get("directory", answer.id),
+        "role": directory.get("role"),
+        "link": directory.get("link"),
+        "diff_id": layer.get("diff_id"),
+        "size": layer.get("size", directory.get("apparent_bytes")),
+        "owner": owner.get("name") or owner.get("owner"),
+        "created_by": image.get("created_by"),
+        "host": answer.snapshot["host"],
+    }
+
+
+def _answer(answer: Answer, *, trunc: bool) -> Iterator[str]:
+    taken = answer.snapshot
+    where = f"on {taken['host']}, {taken['root']} as of {taken['scanned_at']}"
+    matched = "" if answer.found == answer.id else f", found by its {answer.matched}"
+    yield printable(f"{answer.kind} {answer.id} {where} (snapshot {taken['snapshot_id']}){matched}")
+    for name, rows in answer.sections.items():
+        if rows or _says_so(answer, name):
+            yield ""
+            yield _title(name)
+            yield from _section(answer, name, rows, trunc=trunc)
+
+
+def _title(name: str) -> str:
+    kind, _, rest = name.partition("-")
+    title = rest if rest and kind in {"container", "image", "volume", "record"} else name
+    return TITLES.get(title, title).replace("-", " ").upper()
+
+
+def _says_so(answer: Answer, name: str) -> bool:
+    """Say whether a section is to be shown although it is empty."""
+    if name in ("images", "containers"):
+        return bool(answer.sections["layers"])
+    if name == "owners":
+        return bool(answer.sections["directory"])
+    return name == "file" or name in ALWAYS
+
+
+def _section(answer: Answer, name: str, rows: list[Row], *, trunc: bool) -> Iterator[str]:
+    if name == "file" and not rows:
+        yield f"  path:  {printable(answer.reading.path or '')}"
+        yield f"  {_no_file(answer)}"
+    elif not rows:
+        yield "  none"
+    elif name in CARDS or (name == "file" and len(rows) == 1):
+        for number, row in enumerate(rows):
+            if number:
+                yield ""
+            yield from _card(row)
+    else:
+        yield from _table(rows, trunc=trunc, limit=ROWS if trunc else None)
+
+
+def _no_file(answer: Answer) -> str:
+    directory = next(iter(answer.sections.get("directory", ())), {})
+    if directory.get("entries") is None:
+        return "the files of this directory are not indexed; scan without --no-files"
+    where = "it or the directories below it" if answer.reading.merged else "it"
+    return f"no such path in {where} when the store was scanned"
+
+
+def _card(row: Row) -> Iterator[str]:
+    shown = {key.replace("_", " "): _cell(key, value, trunc=False) for key, value in row.items() if value is not None}
+    width = max(map(len, shown), default=0) + 1
+    for key, value in shown.items():
+        yield f"  {key + ':':<{width}}  {value}"
+
+
+def _table(rows: Sequence[Row], *, trunc: bool, limit: int | None) -> Iterator[str]:
+    columns = [column for column in rows[0] if any(row[column] is not None for row in rows)]
+    heads = [column.replace("_", " ").upper() for column in columns]
+    cells = [[_cell(column, row[column], trunc=trunc) for column in columns] for row in rows[:limit]]
+    widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
+    for row in (heads, *cells):
+        yield "  " + "  ".join(map(str.ljust, row, widths)).rstrip()
+    if limit is not None and len(rows) > limit:
+        yield f"  … and {len(rows) - limit} more; --no-trunc shows all"
+
+
+def _cell(column: str, value: Any, *, trunc: bool) -> str:  # noqa: ANN401 - any SQLite value
+    """Return a value as a person reads it: cards have whole ids and texts, but sizes are always for people."""
+    if column in FLAGS and value in (0, 1):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return render.for_people(column, value, trunc=True)
+    return render.for_people(column, value, trunc=trunc)

@@ -1,0 +1,252 @@
+"""What a THING may be: text becomes the ids, names and paths that are looked up. Nothing here asks the database.
+
+A path is read from the outside in: the outermost folder that the database knows decides, so that a file inside a layer
+cannot pass for another directory by its name.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from layerindex.errors import UsageError
+from layerindex.names import typed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+LIMIT = 1 << 20
+"""Most characters of a THING: a page of mount options is 4 KiB, `docker inspect` of a container some 10 KiB."""
+
+PATH = 8192
+"""Most characters of a path inside a layer: twice what a system call takes."""
+
+THINGS = 1100
+"""Most directories in one THING: twice what containers-storage can stack."""
+
+READINGS = 8
+"""Most ways to read one path."""
+
+IN_PATH = 12
+"""Fewest characters of an id in a path, as Docker shortens them; fewer may be a folder of the user's own."""
+
+DRIVERS = ("overlay2", "fuse-overlayfs", "overlay")
+PARTS = ("diff", "merged", "work")
+BY_ID = {
+    "containers": ((("containers",), "container"),),
+    "volumes": ((("volumes",), "volume"),),
+    "imagedb": ((("imagedb", "content", "sha256"), "image"), (("imagedb", "metadata", "sha256"), "image")),
+    "layerdb": ((("layerdb", "sha256"), "layer"), (("layerdb", "tmp"), "directory")),
+    "diffid-by-digest": ((("diffid-by-digest", "sha256"), "layer"),),
+    "v2metadata-by-diffid": ((("v2metadata-by-diffid", "sha256"), "layer"),),
+}
+"""Folders whose entries are named by an id, by their first component, and the kind of thing that is."""
+
+# The shapes of `stores.ids` once more: the readers take longer to import than an answer takes.
+_STRICT = re.compile(r"[0-9a-f]{64}(-init)?|[0-9a-z]{25}")
+_CACHE_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,254}")
+_LINK = re.compile(r"[A-Z2-7]{26}")
+_REMOVING = re.compile(r"[0-9a-f]{64}-[0-9a-f]+-removing")
+_OPTION = re.compile(r"(?:^|(?<=[\s,]))(upperdir|lowerdir|workdir)\+?=((?:\\.|[^\\,\s])*)")
+_INSPECT = re.compile(r'"(UpperDir|LowerDir|WorkDir|MergedDir)"\s*:\s*("(?:\\.|[^"\\])*+")')
+_GO = re.compile(r"(?:^|(?<=[\s\[]))(UpperDir|LowerDir|WorkDir|MergedDir):([^\s\]]*)")
+_INSPECT_ID = re.compile(r'"(?:I[dD]|Mountpoint)"\s*:\s*"([^"\\]{1,4096})"')
+_MOUNT = re.compile(r"\S+ (/\S*) \S+ \S+ \d+ \d+")
+_MOUNTINFO = re.compile(r"\d+ \d+ \d+:\d+ \S+ (/\S*) .* - \S+ \S+ \S+")
+_OCTAL = re.compile(r"\\([0-7]{3})")
+_QUOTED = re.compile(r"([\"'])(.*)\1,?", re.DOTALL)
+_SHORT = re.compile(r"(?:.*/)?l/[A-Z2-7]{26}(?:/diff)?")
+_REGISTRY = re.compile(r"(?:docker\.io|index\.docker\.io)/(?:library/)?")
+
+
+class Reading(NamedTuple):
+    """One way to read a word: what to look up, and the path behind it."""
+
+    word: str
+    kind: str | None = None
+    path: str | None = None
+    merged: bool = False
+    root: str | None = None
+
+    @property
+    def shortest(self) -> int:
+        """Fewest characters that are taken for the beginning of an id."""
+        return 2 if self.kind is None else IN_PATH
+
+
+class Thing(NamedTuple):
+    """One thing to show: its text, and the ways to read it, the best first; `part` is upper or lower in a stack."""
+
+    text: str
+    readings: tuple[Reading, ...]
+    part: str | None = None
+
+
+def things(text: str, roots: Sequence[str] = ()) -> list[Thing]:
+    """Return the things that a user's text names, an upper directory before its lowers; raises UsageError.
+
+    `roots` are the roots of the stores in the database, the longest first.
+    """
+    if len(text) > LIMIT:
+        raise UsageError(f"THING has more than {LIMIT} characters")
+    text = text.strip()
+    quoted = _QUOTED.fullmatch(text)
+    text = quoted[2].strip() if quoted else text
+    if not text:
+        raise UsageError("THING is empty; name an image, a container, an id or a path")
+    found = list(_stacked(text, roots)) or [_single(text, roots)]
+    unique = list({thing.readings: thing for thing in reversed(found)}.values())[::-1]
+    if len(unique) > THINGS:
+        raise UsageError(f"THING names {len(unique)} directories; show takes {THINGS} at most")
+    return unique
+
+
+# Stacks of directories ----------------------------------------------------------------------------------------------
+
+
+def _stacked(text: str, roots: Sequence[str]) -> Iterator[Thing]:
+    """Yield the directories of mount options, of `docker inspect`'s GraphDriver.Data, or of a list of lowers."""
+    for group in _groups(_named(text)):
+        for part, keys in (("upper", ("upper", "merged", "work")), ("lower", ("lower",))):
+            for path in next((group[key] for key in keys if key in group), []):
+                yield Thing(path, _readings(path, roots), part)
+    paths = text.split(":")
+    # Any other text with a colon is an image reference, or a path with a colon in it.
+    if len(paths) > 1 and (all(path[:1] == "/" for path in paths) or all(map(_SHORT.fullmatch, paths))):
+        for path in paths:
+            yield Thing(path, _readings(path, roots), "lower")
+
+
+def _named(text: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield what each named list of directories says: upper, lower, work or merged, and its paths."""
+    for match in _OPTION.finditer(text):
+        # A tab or a backslash is in octal there, and the backslash then protects a colon or a comma.
+        paths = re.findall(r"(?:\\.|[^\\:])+", _octal(match[2]), re.DOTALL)
+        yield match[1].removesuffix("dir"), [re.sub(r"\\(.)", r"\1", path, flags=re.DOTALL) for path in paths]
+    for match in _INSPECT.finditer(text):
+        yield match[1].removesuffix("Dir").lower(), _decoded(match[2]).split(":")
+    for match in _GO.finditer(text):
+        yield match[1].removesuffix("Dir").lower(), match[2].split(":")
+
+
+def _groups(named: Iterable[tuple[str, list[str]]]) -> Iterator[dict[str, list[str]]]:
+    """Yield what belongs to one mount: until a name comes again, but for lowerdir+=, which adds."""
+    group: dict[str, list[str]] = {}
+    last = ""
+    for key, paths in named:
+        kept = [path for path in paths if path]
+        if key == "lower" == last:
+            group[key] = group.get(key, []) + kept
+        elif key in group:
+            yield group
+            group = {key: kept}
+        elif kept:
+            group[key] = kept
+        last = key
+    yield group
+
+
+def _decoded(quoted: str) -> str:
+    try:
+        text: str = json.loads(quoted, strict=False)
+    except ValueError:
+        return quoted.strip('"')
+    return text
+
+
+def _octal(text: str) -> str:
+    """Return what /proc/mounts writes as octal as the characters they are."""
+    return _OCTAL.sub(lambda match: chr(int(match[1], 8) & 0x7F), text)
+
+
+# One thing ----------------------------------------------------------------------------------------------------------
+
+
+def _single(text: str, roots: Sequence[str]) -> Thing:
+    mount = _MOUNT.fullmatch(text) or _MOUNTINFO.fullmatch(text)
+    if mount:
+        return Thing(_octal(mount[1]), _readings(_octal(mount[1]), roots))
+    inspected = _INSPECT_ID.search(text)
+    word = inspected[1] if inspected and text[0] in '{["' else text
+    return Thing(word, _readings(word, roots))
+
+
+def _readings(text: str, roots: Sequence[str]) -> tuple[Reading, ...]:
+    """Return the ways to read a word or path, the best first."""
+    readings: list[Reading] = []
+    if "/" in text:
+        parts = _clean(text)
+        whole = "/" + "/".join(parts)
+        for root in roots:
+            if text.startswith("/") and whole.startswith(f"{root.rstrip('/')}/"):
+                below = parts[root.rstrip("/").count("/") :]
+                readings += [reading._replace(root=root) for reading in _path(below)]
+        readings += _path(parts)
+        if text.startswith("/") and len(parts) == 1:
+            readings.append(Reading(parts[0], "container"))  # as `docker inspect` names it
+    readings = readings[: READINGS - 1]
+    if not text.startswith("/"):
+        readings += [Reading(typed(text))]
+        if _REGISTRY.match(text):
+            readings.append(Reading(typed(_REGISTRY.sub("", text, count=1)), "image"))
+    return tuple(dict.fromkeys(readings))
+
+
+def _clean(path: str) -> list[str]:
+    """Return the components of a path as the database has them; lexically, as no link can be looked at."""
+    kept: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            del kept[-1:]
+        elif part not in ("", "."):
+            kept.append(typed(part))
+    return kept
+
+
+def _path(parts: Sequence[str]) -> list[Reading]:
+    """Return the readings of a path, the outermost folder first."""
+    found: list[Reading] = []
+    for place in range(len(parts)):
+        reading = _at(parts[place : place + 4], parts, place)
+        if reading is not None:
+            found.append(reading)
+            if len(found) == READINGS:
+                break
+    return found
+
+
+def _at(head: Sequence[str], parts: Sequence[str], place: int) -> Reading | None:
+    """Return what begins at one component of a path, if it is a folder of a store's."""
+    match head:
+        case ["l", link, *_] if _LINK.fullmatch(link):
+            return _inside(link, ["diff", *parts[place + 2 :]])
+        case [driver, cache_id, *_] if driver in DRIVERS and cache_id != "l" and _CACHE_ID.fullmatch(cache_id):
+            return _inside(cache_id, parts[place + 2 :])
+        case ["vfs", "dir", cache_id, *_]:
+            return _inside(cache_id, ["diff", *parts[place + 3 :]])
+        case [cache_id, part, *_] if part in PARTS and _STRICT.fullmatch(cache_id):
+            return _inside(cache_id, parts[place + 1 :])
+        case ["layerdb", "mounts", _, *_]:
+            # A name may hold slashes; the files of the entry do not belong to it.
+            return Reading(re.sub(r"/(mount-id|init-id|parent)$", "", "/".join(parts[place + 2 :])), "directory")
+    return _named_by_id(head)
+
+
+def _named_by_id(head: Sequence[str]) -> Reading | None:
+    """Return what begins at one component of a path, if it is a folder whose entries are named by an id."""
+    for folder, kind in BY_ID.get(head[0], ()):
+        if len(head) > len(folder) and tuple(head[: len(folder)]) == folder:
+            name = head[len(folder)]
+            return Reading(name, "directory" if _REMOVING.fullmatch(name) else kind)
+    return None
+
+
+def _inside(cache_id: str, rest: Sequence[str]) -> Reading:
+    """Return the reading of a directory of the driver's folder and what is asked of it."""
+    if rest and rest[0] in ("diff", "merged") and len(rest) > 1:
+        path = "/" + "/".join(rest[1:])
+        if len(path) > PATH:
+            raise UsageError(f"a path of {len(path)} characters is longer than any file's")
+        return Reading(cache_id, "directory", path, rest[0] == "merged")
+    return Reading(cache_id, "directory")

@@ -1,0 +1,126 @@
+"""Readers of `volumes/`: the folder of each local volume, and the engine's own database of volumes, metadata.db.
+
+Format: moby `daemon/volume/local/local.go` and `daemon/volume/service/{db,store}.go`: a bolt file whose bucket
+`volumes` holds, for each name, JSON with Name, Driver, Labels and Options. Older engines wrote none.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+
+from layerindex.names import listed
+from layerindex.problems import Damage
+from layerindex.records import Volume
+from layerindex.stores import ids
+from layerindex.stores.files import JSON
+from layerindex.stores.overlay import PAUSE
+from layerindex.stores.values import Fields
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from layerindex.stores.files import Folder
+
+METADATA = "metadata.db"
+BUCKET = b"volumes"
+LOCAL = "local"
+"""The only driver that keeps its volumes here."""
+
+
+class Known(NamedTuple):
+    """What metadata.db says of a volume."""
+
+    driver: str
+    labels: str | None
+    options: str | None
+
+
+def read_known(volumes: Folder) -> tuple[dict[str, Known], list[Damage]]:
+    """Return the volumes that metadata.db names, and what is wrong with it; raises Damage when it cannot be read."""
+    known: dict[str, Known] = {}
+    damages: list[Damage] = []
+    if METADATA not in volumes:
+        return known, damages
+    from layerindex.stores.bolt import read_bolt  # noqa: PLC0415 - not for a store without volumes
+
+    database = read_bolt(volumes, METADATA)
+    bucket = database.root.bucket(BUCKET)
+    where = volumes.where(METADATA)
+    for key, value in bucket.items() if bucket is not None else ():
+        name = os.fsdecode(key)
+        if not isinstance(value, bytes) or not _is_name(key):
+            damages.append(Damage("bad-id", where, f"{ids.shorten(name)} is no volume's name"))
+            continue
+        try:
+            field = Fields(volumes.parsed(METADATA, value), where, listed(name))
+        except Damage as found:
+            damages.append(found)
+            continue
+        known[name] = Known(field.get("Driver", ids.text) or LOCAL, _texts(field, "Labels"), _texts(field, "Options"))
+        damages += field.damages
+    # In this order: what is wrong with its pages shows while they are read.
+    return known, [*database.damages, *damages]
+
+
+def _is_name(key: bytes) -> bool:
+    return 0 < len(key) < 256 and b"/" not in key and b"\0" not in key and key not in (b".", b"..")
+
+
+def _texts(field: Fields, key: str) -> str | None:
+    """Return an object of texts as JSON; None for anything else."""
+    values = field.get(key, _mapping_of_texts)
+    return None if values is None else orjson.dumps(values, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _mapping_of_texts(value: Any) -> dict[str, str]:  # noqa: ANN401 - whatever JSON held
+    values = ids.mapping(value)
+    for text in values.values():
+        if not isinstance(text, str):
+            raise ValueError("a value in it is no text")  # noqa: TRY004 - what Fields takes
+    return values
+
+
+def read_volume(volumes: Folder, name: str, known: dict[str, Known]) -> Iterator[Volume | Damage]:
+    """Yield the volume of one folder and what is wrong with its opts.json."""
+    options = None
+    found = known.get(name)
+    try:
+        with volumes.folder(name) as folder:
+            if "opts.json" in folder:
+                content = folder.read("opts.json", JSON)
+                folder.parsed("opts.json", content)
+                options = content.decode()
+    except Damage as damage:
+        yield damage
+        if damage.problem.code == "missing" or not volumes.has_folder(name):
+            return
+    yield Volume(listed(name), found.driver if found else LOCAL, options, found.labels if found else None, 1)
+
+
+def read_absent(volumes: Folder, known: dict[str, Known]) -> Iterator[Volume | Damage]:
+    """Yield the volumes without a folder: of other drivers, and local ones that were removed by hand.
+
+    Where there is no opts.json, the options are what the user said.
+    """
+    absent = sorted(name for name in known if not volumes.has_folder(name))
+    if not absent:
+        return
+    if any(known[name].driver == LOCAL for name in absent):
+        # An engine removes the folder, then the name.
+        time.sleep(PAUSE)
+    try:
+        now, _ = read_known(volumes)
+    except Damage:  # said when it was read first, or being written
+        now = known
+    for name in absent:
+        if name not in now:
+            continue
+        driver, labels, options = now[name]
+        new = name not in volumes and volumes.exists(name)  # made since volumes/ was listed
+        yield Volume(listed(name), driver, None if options == "{}" else options, labels, int(new))
+        if driver == LOCAL and not new and name not in volumes:
+            yield Damage("missing-volume", volumes.where(name), "metadata.db names it; it is not there", listed(name))

@@ -1,0 +1,60 @@
+-- title = "Records of the build cache, what they are and which directory they hold"
+-- description = "BuildKit's cache, largest first. shared as docker system df says it: the record, or one that builds on it, is a layer of an image, so a prune of the cache frees nothing. disk_bytes are those of the whole directory, which several records may hold. Whether a build uses a record just now is in the engine's memory only."
+-- [params]
+-- type = { help = "only this record_type, such as exec.cachemount" }
+-- [columns]
+-- record_id = "the record"
+-- record_type = "regular, internal, frontend, source.local, source.git.checkout or exec.cachemount"
+-- description = "what BuildKit says it is"
+-- size = "bytes as BuildKit measured them; NULL when it did not"
+-- reclaimable = "bytes that docker system df calls reclaimable: 0 when shared, else size"
+-- shared = "1 when an image has its layer, or that of a record that builds on it, else 0"
+-- images = "tags or ids of the listed images that have its layer"
+-- created_at = "when it was made"
+-- last_used_at = "when it was last used; NULL for never"
+-- usage_count = "how often it was used"
+-- cache_mount = "id of the cache mount it holds"
+-- image_refs = "image references that led to it"
+-- parents = "records it builds on"
+-- children = "how many records build on it"
+-- committed = "1 when it is immutable, 0 when it can still be written"
+-- cache_id = "directory that holds its data; NULL when there is none or it cannot be told"
+-- disk_bytes = "bytes of that directory on disk; NULL when not walked"
+-- chain_id = "chain_id of the layer it is, or pins in layerdb"
+-- deleting = "1 when its removal was begun and not finished"
+-- host = "the host"
+
+WITH RECURSIVE shared (snapshot_id, record_id) AS (
+  SELECT b.snapshot_id, b.record_id FROM selected_snapshots JOIN build_cache AS b USING (snapshot_id)
+  WHERE EXISTS (SELECT 1 FROM image_layers AS l WHERE l.chain_id = b.chain_id AND l.snapshot_id = b.snapshot_id)
+  UNION
+  SELECT p.snapshot_id, p.parent_record_id
+  FROM shared AS s JOIN build_cache_parents AS p ON p.snapshot_id = s.snapshot_id AND p.record_id = s.record_id
+),
+children AS MATERIALIZED (
+  SELECT snapshot_id, parent_record_id AS record_id, count(DISTINCT p.record_id) AS children
+  FROM selected_snapshots JOIN build_cache_parents AS p USING (snapshot_id) GROUP BY snapshot_id, parent_record_id
+),
+records AS (
+  SELECT b.*, (b.snapshot_id, b.record_id) IN (SELECT snapshot_id, record_id FROM shared) AS shared
+  FROM selected_snapshots JOIN build_cache AS b USING (snapshot_id)
+)
+SELECT b.record_id, b.record_type, b.description, b.size, CASE b.shared WHEN 1 THEN 0 ELSE b.size END AS reclaimable,
+  b.shared,
+  (SELECT group_concat(label, '; ') FROM (SELECT DISTINCT n.label FROM image_layers AS l
+     JOIN listed_images USING (snapshot_id, image_id) JOIN image_labels AS n USING (snapshot_id, image_id)
+     WHERE l.chain_id = b.chain_id AND l.snapshot_id = b.snapshot_id ORDER BY 1)) AS images,
+  b.created_at, b.last_used_at, b.usage_count, b.cache_mount,
+  (SELECT group_concat(value, ', ') FROM (SELECT j.value
+     FROM json_each(CASE WHEN json_valid(b.image_refs) THEN b.image_refs ELSE '[]' END) AS j ORDER BY 1)) AS image_refs,
+  (SELECT group_concat(parent_record_id, ', ') FROM (SELECT p.parent_record_id FROM build_cache_parents AS p
+     WHERE p.snapshot_id = b.snapshot_id AND p.record_id = b.record_id ORDER BY p.position)) AS parents,
+  coalesce(c.children, 0) AS children,
+  b.committed, b.cache_id, d.disk_bytes, b.chain_id, b.deleting,
+  h.host
+FROM records AS b
+LEFT JOIN children AS c ON c.snapshot_id = b.snapshot_id AND c.record_id = b.record_id
+LEFT JOIN overlay_dirs AS d ON d.snapshot_id = b.snapshot_id AND d.cache_id = b.cache_id
+JOIN snapshot_hosts AS h ON h.snapshot_id = b.snapshot_id
+WHERE :type IS NULL OR b.record_type = :type
+ORDER BY b.size DESC, h.host, b.snapshot_id, b.record_id;

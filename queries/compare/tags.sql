@@ -1,0 +1,31 @@
+-- title = "Tags that only one of two snapshots has, or that name different images"
+-- description = "Tags as they are stored. same content: the images have the same layers in the same order and differ in their config only; other image: their layers differ, or one of them is missing."
+-- [params]
+-- a = { type = "integer", help = "one snapshot" }
+-- b = { type = "integer", help = "the other snapshot" }
+-- [columns]
+-- change = "only a, only b, other image or same content"
+-- tag = "repository and tag"
+-- a_image_id = "the image it names in a"
+-- b_image_id = "the image it names in b"
+-- a_created_at = "when that image was created"
+-- b_created_at = "when that image was created"
+-- a_size = "sum of the sizes of its layers"
+-- b_size = "sum of the sizes of its layers"
+
+WITH named AS MATERIALIZED (
+  SELECT s.side, r.ref, r.image_id, i.created_at, i.size,
+    (SELECT l.chain_id FROM image_layers AS l WHERE l.snapshot_id = r.snapshot_id AND l.image_id = r.image_id
+     ORDER BY l.position DESC LIMIT 1) AS content
+  FROM (SELECT 'a' AS side, :a AS snapshot_id UNION ALL SELECT 'b', :b) AS s
+  JOIN image_refs AS r ON r.snapshot_id = s.snapshot_id
+  LEFT JOIN images AS i ON i.snapshot_id = r.snapshot_id AND i.image_id = r.image_id
+  WHERE r.tag IS NOT NULL
+)
+SELECT CASE WHEN b.ref IS NULL THEN 'only a' WHEN a.ref IS NULL THEN 'only b' WHEN a.content = b.content THEN 'same content'
+    ELSE 'other image' END AS change,
+  coalesce(a.ref, b.ref) AS tag, a.image_id AS a_image_id, b.image_id AS b_image_id,
+  a.created_at AS a_created_at, b.created_at AS b_created_at, a.size AS a_size, b.size AS b_size
+FROM (SELECT * FROM named WHERE side = 'a') AS a FULL JOIN (SELECT * FROM named WHERE side = 'b') AS b ON b.ref = a.ref
+WHERE a.image_id IS NOT b.image_id
+ORDER BY change, tag;

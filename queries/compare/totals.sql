@@ -1,0 +1,54 @@
+-- title = "How much there is to compare in two snapshots"
+-- description = "For each section of layerindex compare how many things each side has, and their bytes. Things that both have and that differ in nothing are those of a side less the rows of the section's own query about it."
+-- [params]
+-- a = { type = "integer", help = "one snapshot" }
+-- b = { type = "integer", help = "the other snapshot" }
+-- [columns]
+-- position = "order of the sections"
+-- section = "the section"
+-- a_things = "images as docker images lists them, tags, layers by content, containers, volumes, tags that both have, records, problems and orphans, categories"
+-- b_things = "the same in b"
+-- a_bytes = "bytes of layers at all places, writable layers, volumes, records, orphans, categories; NULL where they would count twice or are unknown"
+-- b_bytes = "the same in b"
+
+WITH sides AS (SELECT 'a' AS side, :a AS snapshot_id UNION ALL SELECT 'b', :b),
+counted (position, section, side, things, bytes) AS (
+  SELECT 1, 'images', s.side, (SELECT count(*) FROM listed_images AS i WHERE i.snapshot_id = s.snapshot_id), NULL FROM sides AS s
+  UNION ALL
+  SELECT 2, 'tags', s.side, (SELECT count(*) FROM image_refs AS r WHERE r.snapshot_id = s.snapshot_id AND r.tag IS NOT NULL), NULL
+  FROM sides AS s
+  UNION ALL
+  SELECT 3, 'layers', s.side, count(DISTINCT y.diff_id), sum(y.size) FILTER (WHERE y.diff_id IS NOT NULL)
+  FROM sides AS s LEFT JOIN layers AS y USING (snapshot_id) GROUP BY s.side
+  UNION ALL
+  SELECT 4, 'containers', s.side, count(c.container_id), sum(d.apparent_bytes)
+  FROM sides AS s LEFT JOIN containers AS c USING (snapshot_id)
+  LEFT JOIN overlay_dirs AS d ON d.snapshot_id = c.snapshot_id AND d.cache_id = c.mount_id GROUP BY s.side
+  UNION ALL
+  SELECT 5, 'volumes', s.side, count(v.name), sum(coalesce(v.disk_bytes, v.apparent_bytes))
+  FROM sides AS s LEFT JOIN volumes AS v USING (snapshot_id) GROUP BY s.side
+  UNION ALL
+  SELECT 6, 'files', s.side, (
+    SELECT count(*) FROM image_refs AS x JOIN image_refs AS y ON y.snapshot_id = :b AND y.ref = x.ref
+    WHERE x.snapshot_id = :a AND x.tag IS NOT NULL), NULL
+  FROM sides AS s
+  UNION ALL
+  SELECT 7, 'build-cache', s.side, count(r.record_id), sum(r.size)
+  FROM sides AS s LEFT JOIN build_cache AS r USING (snapshot_id) GROUP BY s.side
+  UNION ALL
+  SELECT 8, 'problems', s.side, (SELECT count(*) FROM problems AS p WHERE p.snapshot_id = s.snapshot_id) + count(d.cache_id),
+    sum(coalesce(d.disk_bytes, d.apparent_bytes))
+  FROM sides AS s LEFT JOIN overlay_dirs AS d ON d.snapshot_id = s.snapshot_id AND d.role = 'orphan' GROUP BY s.side, s.snapshot_id
+  UNION ALL
+  SELECT 9, 'sizes', s.side,
+    CASE WHEN count(u.category) > 0 THEN count(DISTINCT u.category) ELSE
+      EXISTS (SELECT 1 FROM layers AS y WHERE y.snapshot_id = s.snapshot_id)
+      + EXISTS (SELECT 1 FROM containers AS c WHERE c.snapshot_id = s.snapshot_id AND c.log_bytes IS NOT NULL)
+      + EXISTS (SELECT 1 FROM build_cache AS r WHERE r.snapshot_id = s.snapshot_id) END,
+    CASE WHEN count(u.category) = count(u.disk_bytes) THEN sum(u.disk_bytes) END
+  FROM sides AS s LEFT JOIN disk_usage AS u USING (snapshot_id) GROUP BY s.side, s.snapshot_id
+)
+SELECT position, section, max(things) FILTER (WHERE side = 'a') AS a_things, max(things) FILTER (WHERE side = 'b') AS b_things,
+  max(bytes) FILTER (WHERE side = 'a') AS a_bytes, max(bytes) FILTER (WHERE side = 'b') AS b_bytes
+FROM counted GROUP BY position, section
+ORDER BY position;

@@ -1,0 +1,160 @@
+-- title = "Files of one image or container that differ between two snapshots"
+-- description = "The merged tree of an image, or of a container, as each side shows it: files only in a, only in b, and those that differ in type, mode, owner, size, link or content. Modification times are shown, not compared. Content is compared by size and CRC-64; where a file's CRC-64 is not known, as in a container's own layer, and size and time do not tell, content unknown. A hard link has the content of what it names. The layers that both sides have at the bottom are read only where something above them matters."
+-- [params]
+-- a = { type = "integer", help = "one snapshot" }
+-- b = { type = "integer", help = "the other snapshot" }
+-- image = { help = "an image: a reference or an id" }
+-- container = { help = "a container: its name or id" }
+-- [columns]
+-- change = "only a, only b, or what differs: type, mode, owner, size, link, content, content unknown"
+-- path = "path from the root"
+-- a_type = "what it is in a"
+-- b_type = "what it is in b"
+-- a_mode = "permission bits, octal"
+-- b_mode = "permission bits, octal"
+-- a_owner = "uid:gid"
+-- b_owner = "uid:gid"
+-- a_size = "bytes of its content"
+-- b_size = "bytes of its content"
+-- a_link = "where a link points, or a device's numbers"
+-- b_link = "where a link points, or a device's numbers"
+-- a_crc64 = "CRC-64/GO-ISO of its content"
+-- b_crc64 = "CRC-64/GO-ISO of its content"
+-- a_modified_at = "modification time"
+-- b_modified_at = "modification time"
+-- a_layer = "place of the layer it comes from, 0 for the base"
+-- b_layer = "place of the layer it comes from, 0 for the base"
+
+WITH sides AS MATERIALIZED (SELECT 'a' AS side, :a AS snapshot_id UNION ALL SELECT 'b', :b),
+-- The layers of each side, 0 for the base.
+stack AS MATERIALIZED (
+  SELECT s.side, l.position, y.listing_id
+  FROM sides AS s CROSS JOIN (SELECT DISTINCT snapshot_id, image_id FROM image_names WHERE name = :image) AS i USING (snapshot_id)
+  JOIN image_layers AS l USING (snapshot_id, image_id) LEFT JOIN layers AS y USING (snapshot_id, chain_id)
+  UNION ALL
+  SELECT s.side, d.lower_count - 1 - o.position, below.listing_id
+  FROM sides AS s JOIN containers AS c USING (snapshot_id)
+  JOIN overlay_dirs AS d ON d.snapshot_id = c.snapshot_id AND d.cache_id = c.mount_id
+  JOIN overlay_lowers AS o ON o.snapshot_id = d.snapshot_id AND o.cache_id = d.cache_id
+  LEFT JOIN overlay_dirs AS below ON below.snapshot_id = o.snapshot_id AND below.cache_id = o.lower_cache_id
+  WHERE :container IN (c.name, c.container_id)
+  UNION ALL
+  SELECT s.side, d.lower_count, d.listing_id
+  FROM sides AS s JOIN containers AS c USING (snapshot_id)
+  JOIN overlay_dirs AS d ON d.snapshot_id = c.snapshot_id AND d.cache_id = c.mount_id
+  WHERE :container IN (c.name, c.container_id)
+),
+-- Where they part: all below is the same on both sides.
+fork AS MATERIALIZED (
+  SELECT coalesce(min(position), 1 << 40) AS fork FROM (
+    SELECT position FROM stack GROUP BY position HAVING count(listing_id) < 2 OR min(listing_id) <> max(listing_id))
+),
+piles AS MATERIALIZED (SELECT DISTINCT position, listing_id FROM stack WHERE listing_id IS NOT NULL),
+-- What hides everything below a path in lower layers: a whiteout, an opaque directory, or a file where a folder was.
+marks AS MATERIALIZED (
+  SELECT p.position, p.listing_id, e.directory_id, e.name, e.type,
+    CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name AS path
+  FROM piles AS p CROSS JOIN entries AS e USING (listing_id) CROSS JOIN directories AS d USING (directory_id)
+  WHERE e.type = 'whiteout' OR e.opaque = 1
+    OR (e.type <> 'dir' AND EXISTS (
+      SELECT 1 FROM directories AS p WHERE p.path = CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name))
+),
+blockers AS MATERIALIZED (SELECT s.side, m.* FROM stack AS s JOIN marks AS m USING (position, listing_id)),
+-- A file where a later layer has a folder: its tar need not list that folder, only what lies below it.
+covered AS MATERIALIZED (
+  SELECT b.side, b.position, b.directory_id, b.name, max(u.position) AS hidden_in
+  FROM blockers AS b
+  CROSS JOIN directories AS d ON d.path = b.path OR (d.path > b.path || '/' AND d.path < b.path || '0')
+  CROSS JOIN stack AS u ON u.side = b.side AND u.position > b.position
+  WHERE b.type NOT IN ('dir', 'whiteout')
+    AND EXISTS (SELECT 1 FROM entries AS e WHERE e.listing_id = u.listing_id AND e.directory_id = d.directory_id)
+  GROUP BY b.side, b.position, b.directory_id, b.name
+),
+-- The lowest layer whose entries in a folder still show; every path below /a/b lies between /a/b/ and /a/b0.
+floors AS MATERIALIZED (
+  SELECT side, directory_id, max(position) AS floor FROM (
+    SELECT b.side, d.directory_id, b.position FROM blockers AS b CROSS JOIN directories AS d ON d.path = b.path
+    UNION ALL
+    SELECT b.side, d.directory_id, b.position
+    FROM blockers AS b CROSS JOIN directories AS d
+      ON d.path > rtrim(b.path, '/') || '/' AND d.path < rtrim(b.path, '/') || '0')
+  GROUP BY side, directory_id
+),
+shared AS MATERIALIZED (SELECT position, listing_id FROM stack CROSS JOIN fork WHERE side = 'a' AND position < fork),
+-- What the layers above the fork list or hide; nothing else can differ.
+touched AS MATERIALIZED (
+  SELECT e.directory_id, e.name FROM piles AS p CROSS JOIN fork CROSS JOIN entries AS e USING (listing_id) WHERE p.position >= fork
+  UNION
+  SELECT e.directory_id, e.name
+  FROM (SELECT DISTINCT directory_id FROM floors CROSS JOIN fork WHERE floor >= fork) AS f
+  CROSS JOIN shared AS s CROSS JOIN entries AS e ON e.listing_id = s.listing_id AND e.directory_id = f.directory_id
+  UNION
+  SELECT directory_id, name FROM covered CROSS JOIN fork WHERE position < fork AND hidden_in >= fork
+),
+-- The topmost layer of each path; twice its place, and one more where it is not a whiteout.
+tops AS (
+  SELECT side, directory_id, name, max(top) AS top FROM (
+    SELECT s.side, e.directory_id, e.name, 2 * s.position + (e.type <> 'whiteout') AS top
+    FROM stack AS s CROSS JOIN fork CROSS JOIN entries AS e USING (listing_id) WHERE s.position >= fork
+    UNION ALL
+    SELECT x.side, t.directory_id, t.name, 2 * s.position + (e.type <> 'whiteout')
+    FROM touched AS t CROSS JOIN shared AS s
+    CROSS JOIN entries AS e ON e.listing_id = s.listing_id AND e.directory_id = t.directory_id AND e.name = t.name
+    CROSS JOIN sides AS x)
+  GROUP BY side, directory_id, name
+),
+shown AS (
+  SELECT t.side, t.directory_id, t.name, t.top / 2 AS position
+  FROM tops AS t LEFT JOIN floors AS f ON f.side = t.side AND f.directory_id = t.directory_id
+  WHERE t.top % 2 = 1 AND t.top / 2 >= coalesce(f.floor, 0)
+    AND (t.side, t.top / 2, t.directory_id, t.name) NOT IN (SELECT side, position, directory_id, name FROM covered)
+),
+pairs AS MATERIALIZED (
+  SELECT directory_id, name, max(CASE side WHEN 'a' THEN position END) AS a_layer, max(CASE side WHEN 'b' THEN position END) AS b_layer
+  FROM shown GROUP BY directory_id, name
+),
+found AS MATERIALIZED (
+  SELECT p.directory_id, p.name, p.a_layer, p.b_layer, x.listing_id AS a_listing, y.listing_id AS b_listing
+  FROM pairs AS p
+  LEFT JOIN stack AS x ON x.side = 'a' AND x.position = p.a_layer LEFT JOIN stack AS y ON y.side = 'b' AND y.position = p.b_layer
+  WHERE x.listing_id IS NOT y.listing_id
+),
+facts AS (
+  SELECT f.*, x.type AS a_type, y.type AS b_type, x.mode AS a_mode, y.mode AS b_mode, x.uid || ':' || x.gid AS a_owner,
+    y.uid || ':' || y.gid AS b_owner, coalesce(x.link_target, x.device) AS a_link, coalesce(y.link_target, y.device) AS b_link,
+    x.mtime AS a_mtime, y.mtime AS b_mtime, coalesce(x.mtime_ns, 0) AS a_ns, coalesce(y.mtime_ns, 0) AS b_ns,
+    CASE x.type WHEN 'hardlink' THEN xt.size ELSE x.size END AS a_size, CASE y.type WHEN 'hardlink' THEN yt.size ELSE y.size END AS b_size,
+    CASE x.type WHEN 'hardlink' THEN xt.content_crc64 ELSE x.content_crc64 END AS a_crc,
+    CASE y.type WHEN 'hardlink' THEN yt.content_crc64 ELSE y.content_crc64 END AS b_crc
+  FROM found AS f
+  LEFT JOIN entries AS x ON x.listing_id = f.a_listing AND x.directory_id = f.directory_id AND x.name = f.name
+  LEFT JOIN entries AS y ON y.listing_id = f.b_listing AND y.directory_id = f.directory_id AND y.name = f.name
+  LEFT JOIN directories AS xd ON x.type = 'hardlink'
+    AND xd.path = coalesce(nullif(rtrim(rtrim(x.link_target, replace(x.link_target, '/', '')), '/'), ''), '/')
+  LEFT JOIN entries AS xt ON xt.listing_id = f.a_listing AND xt.directory_id = xd.directory_id
+    AND xt.name = substr(x.link_target, length(rtrim(x.link_target, replace(x.link_target, '/', ''))) + 1)
+  LEFT JOIN directories AS yd ON y.type = 'hardlink'
+    AND yd.path = coalesce(nullif(rtrim(rtrim(y.link_target, replace(y.link_target, '/', '')), '/'), ''), '/')
+  LEFT JOIN entries AS yt ON yt.listing_id = f.b_listing AND yt.directory_id = yd.directory_id
+    AND yt.name = substr(y.link_target, length(rtrim(y.link_target, replace(y.link_target, '/', ''))) + 1)
+),
+compared AS (
+  SELECT f.*, CASE WHEN b_type IS NULL THEN 'only a' WHEN a_type IS NULL THEN 'only b'
+    WHEN replace(a_type, 'hardlink', 'file') <> replace(b_type, 'hardlink', 'file') THEN 'type' ELSE ltrim(
+      CASE WHEN a_mode IS NOT b_mode AND a_type <> 'symlink' THEN ', mode' ELSE '' END
+      || CASE WHEN a_owner IS NOT b_owner THEN ', owner' ELSE '' END || CASE WHEN a_size IS NOT b_size THEN ', size' ELSE '' END
+      || CASE WHEN a_link IS NOT b_link THEN ', link' ELSE '' END
+      || CASE WHEN a_crc <> b_crc THEN ', content'
+        WHEN a_type IN ('file', 'hardlink') AND a_size = b_size AND a_size > 0 AND (a_crc IS NULL OR b_crc IS NULL)
+          AND (a_mtime, a_ns) IS NOT (b_mtime, b_ns) THEN ', content unknown' ELSE '' END, ', ') END AS change
+  FROM facts AS f
+)
+SELECT x.change, CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || x.name AS path, x.a_type, x.b_type,
+  CASE WHEN x.a_mode IS NOT NULL THEN printf('%04o', x.a_mode) END AS a_mode, CASE WHEN x.b_mode IS NOT NULL THEN printf('%04o', x.b_mode) END AS b_mode, x.a_owner, x.b_owner, x.a_size, x.b_size, x.a_link, x.b_link,
+  CASE WHEN x.a_crc IS NOT NULL THEN printf('%016x', x.a_crc) END AS a_crc64,
+  CASE WHEN x.b_crc IS NOT NULL THEN printf('%016x', x.b_crc) END AS b_crc64,
+  strftime('%Y-%m-%dT%H:%M:%SZ', x.a_mtime, 'unixepoch') AS a_modified_at,
+  strftime('%Y-%m-%dT%H:%M:%SZ', x.b_mtime, 'unixepoch') AS b_modified_at, x.a_layer, x.b_layer
+FROM compared AS x CROSS JOIN directories AS d USING (directory_id)
+WHERE x.change <> ''
+ORDER BY path;

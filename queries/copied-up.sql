@@ -1,0 +1,122 @@
+-- title = "Files that containers copied up from their image, and what they cost"
+-- description = "A container that changes anything of an image's file - a byte, the mode, the owner - gets a whole copy of it in its writable layer. One row for each regular file of the writable layer that the image shows as a file too. same and metadata: size and modification time are the image's, so its content is too, unless somebody set the time back; such copies cost their size for nothing or for a chmod or chown."
+-- [params]
+-- container = { type = "container", help = "the container; all of them when left out" }
+-- [columns]
+-- container = "name of the container"
+-- path = "path in the container"
+-- size = "bytes of the copy"
+-- image_size = "bytes of the image's file"
+-- change = "changed: size or time differ; metadata: only mode, owner or capability; same: nothing that is recorded"
+-- mode = "permission bits of the copy, octal"
+-- image_mode = "permission bits of the image's file, octal"
+-- owner = "uid:gid of the copy"
+-- image_owner = "uid:gid of the image's file"
+-- modified_at = "modification time of the copy"
+-- image_modified_at = "modification time of the image's file"
+-- cache_id = "directory of the layer that has the image's file"
+-- image = "tags of the container's image, or as the user named it"
+-- host = "the host"
+
+WITH RECURSIVE chosen AS MATERIALIZED (
+  SELECT c.snapshot_id, c.container_id, coalesce(c.name, c.container_id) AS container, c.image_id, c.image_ref, m.mount_id,
+    d.listing_id
+  FROM selected_snapshots JOIN containers AS c USING (snapshot_id)
+  JOIN mounts AS m USING (snapshot_id, container_id)
+  JOIN overlay_dirs AS d ON d.snapshot_id = m.snapshot_id AND d.cache_id = m.mount_id
+  WHERE :container IS NULL OR :container IN (c.container_id, c.name, substr(c.container_id, 1, 12))
+),
+-- The layers below, 0 the nearest.
+below AS MATERIALIZED (
+  SELECT c.snapshot_id, c.container_id, o.position, d.cache_id, d.role, d.listing_id
+  FROM chosen AS c
+  CROSS JOIN overlay_lowers AS o ON o.snapshot_id = c.snapshot_id AND o.cache_id = c.mount_id
+  CROSS JOIN overlay_dirs AS d ON d.snapshot_id = o.snapshot_id AND d.cache_id = o.lower_cache_id
+),
+-- Folders of the container that show nothing of the image's: opaque ones, and all below them.
+hiding AS MATERIALIZED (
+  SELECT c.snapshot_id, c.container_id, CASE p.path WHEN '/' THEN '/' ELSE p.path || '/' END || e.name AS path
+  FROM chosen AS c CROSS JOIN entries AS e USING (listing_id) CROSS JOIN directories AS p USING (directory_id)
+  WHERE e.opaque = 1
+),
+hidden AS MATERIALIZED (
+  SELECT h.snapshot_id, h.container_id, d.directory_id FROM hiding AS h CROSS JOIN directories AS d ON d.path = h.path
+  UNION
+  SELECT h.snapshot_id, h.container_id, d.directory_id
+  FROM hiding AS h CROSS JOIN directories AS d ON d.path > rtrim(h.path, '/') || '/' AND d.path < rtrim(h.path, '/') || '0'
+),
+own AS MATERIALIZED (
+  SELECT c.snapshot_id, c.container_id, e.*
+  FROM chosen AS c CROSS JOIN entries AS e USING (listing_id)
+  WHERE e.type = 'file' AND (c.snapshot_id, c.container_id, e.directory_id) NOT IN (
+    SELECT snapshot_id, container_id, directory_id FROM hidden)
+),
+-- What the layers have at each of these paths, the nearest of them.
+nearest AS (
+  SELECT o.snapshot_id, o.container_id, b.position, b.cache_id, b.role, e.*,
+    row_number() OVER (PARTITION BY o.snapshot_id, o.container_id, e.directory_id, e.name ORDER BY b.position) AS place
+  FROM own AS o
+  CROSS JOIN below AS b ON b.snapshot_id = o.snapshot_id AND b.container_id = o.container_id
+  CROSS JOIN entries AS e ON e.listing_id = b.listing_id AND e.directory_id = o.directory_id AND e.name = o.name
+),
+lower AS MATERIALIZED (
+  SELECT * FROM nearest WHERE place = 1 AND type IN ('file', 'hardlink') AND role <> 'init'
+),
+touched AS MATERIALIZED (SELECT DISTINCT snapshot_id, container_id, directory_id FROM lower),
+-- Each touched folder with itself and all folders above it.
+above (directory_id, upper, name) AS (
+  SELECT directory_id, rtrim(rtrim(path, replace(path, '/', '')), '/'),
+    substr(path, length(rtrim(path, replace(path, '/', ''))) + 1)
+  FROM (SELECT DISTINCT directory_id FROM touched) CROSS JOIN directories USING (directory_id) WHERE path <> '/'
+  UNION ALL
+  SELECT directory_id, rtrim(rtrim(upper, replace(upper, '/', '')), '/'),
+    substr(upper, length(rtrim(upper, replace(upper, '/', ''))) + 1)
+  FROM above WHERE upper <> ''
+),
+-- The nearest layer that hides a touched folder of the layers behind it.
+cuts AS MATERIALIZED (
+  SELECT t.snapshot_id, t.container_id, t.directory_id, min(b.position) AS position
+  FROM touched AS t CROSS JOIN above AS a USING (directory_id)
+  CROSS JOIN directories AS d ON d.path = CASE a.upper WHEN '' THEN '/' ELSE a.upper END
+  CROSS JOIN below AS b ON b.snapshot_id = t.snapshot_id AND b.container_id = t.container_id
+  CROSS JOIN entries AS e ON e.listing_id = b.listing_id AND e.directory_id = d.directory_id AND e.name = a.name
+  WHERE e.type <> 'dir' OR e.opaque = 1
+  GROUP BY t.snapshot_id, t.container_id, t.directory_id
+),
+pairs AS (
+  SELECT o.snapshot_id, o.container_id, o.directory_id, o.name, o.size, o.mode, o.uid, o.gid, o.mtime, o.mtime_ns,
+    o.capability, o.content_crc64, l.cache_id, l.mode AS lower_mode, l.uid AS lower_uid, l.gid AS lower_gid,
+    l.mtime AS lower_mtime, l.mtime_ns AS lower_mtime_ns, l.capability AS lower_capability,
+    -- The size and content of a hard link are told at its first name.
+    CASE l.type WHEN 'file' THEN l.size ELSE t.size END AS lower_size,
+    CASE l.type WHEN 'file' THEN l.content_crc64 ELSE t.content_crc64 END AS lower_crc64
+  FROM lower AS l
+  CROSS JOIN own AS o ON o.snapshot_id = l.snapshot_id AND o.container_id = l.container_id
+    AND o.directory_id = l.directory_id AND o.name = l.name
+  LEFT JOIN cuts AS c
+    ON c.snapshot_id = l.snapshot_id AND c.container_id = l.container_id AND c.directory_id = l.directory_id
+  LEFT JOIN directories AS f ON l.type = 'hardlink'
+    AND f.path = coalesce(nullif(rtrim(rtrim(l.link_target, replace(l.link_target, '/', '')), '/'), ''), '/')
+  LEFT JOIN entries AS t ON t.listing_id = l.listing_id AND t.directory_id = f.directory_id
+    AND t.name = substr(l.link_target, length(rtrim(l.link_target, replace(l.link_target, '/', ''))) + 1)
+  WHERE l.position <= coalesce(c.position, l.position)
+)
+SELECT c.container, CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || p.name AS path, p.size,
+  p.lower_size AS image_size,
+  CASE
+    WHEN p.size <> p.lower_size OR p.mtime <> p.lower_mtime OR p.mtime_ns <> p.lower_mtime_ns
+      OR p.content_crc64 <> p.lower_crc64 THEN 'changed'
+    WHEN p.mode <> p.lower_mode OR p.uid <> p.lower_uid OR p.gid <> p.lower_gid
+      OR p.capability IS NOT p.lower_capability THEN 'metadata'
+    ELSE 'same' END AS change,
+  printf('%04o', p.mode) AS mode, printf('%04o', p.lower_mode) AS image_mode,
+  p.uid || ':' || p.gid AS owner, p.lower_uid || ':' || p.lower_gid AS image_owner,
+  strftime('%Y-%m-%dT%H:%M:%SZ', p.mtime, 'unixepoch') AS modified_at,
+  strftime('%Y-%m-%dT%H:%M:%SZ', p.lower_mtime, 'unixepoch') AS image_modified_at,
+  p.cache_id, coalesce(n.label, c.image_ref) AS image, h.host
+FROM pairs AS p
+CROSS JOIN chosen AS c ON c.snapshot_id = p.snapshot_id AND c.container_id = p.container_id
+CROSS JOIN directories AS d ON d.directory_id = p.directory_id
+LEFT JOIN image_labels AS n ON n.snapshot_id = c.snapshot_id AND n.image_id = c.image_id
+JOIN snapshot_hosts AS h ON h.snapshot_id = p.snapshot_id
+ORDER BY p.size DESC, h.host, p.snapshot_id, c.container, p.container_id, path;

@@ -1,0 +1,74 @@
+-- title = "Where every byte of the data root is"
+-- description = "One row for each kind of holder, then unaccounted, then the total. After scan --walk the disk_bytes without the total row add up to du -s -x --block-size=1. A figure is NULL when any part of it is not known; note says how the figures were found. docker system df counts layers of images, writable layers, local volumes and build cache, and nothing else."
+-- [params]
+-- by = { help = "owner: a row for each holder" }
+-- category = { help = "only this category, a row for each holder" }
+-- [columns]
+-- category = "what holds the bytes; total for the sum of the rows above"
+-- owner = "directory, container, volume or folder; NULL for all of the category"
+-- name = "tags of the layer's images, name of the container, what BuildKit says of the record"
+-- items = "how many holders"
+-- files = "how many files and folders; NULL when not counted"
+-- apparent_bytes = "sum of st_size, each inode once"
+-- disk_bytes = "bytes on disk, as du counts; NULL when not measured"
+-- percent = "part of the disk_bytes of the whole data root"
+-- counted_by_docker = "how many of the items docker system df counts"
+-- note = "how the figures were found"
+-- root = "the data root"
+-- host = "the host"
+
+WITH chosen AS MATERIALIZED (
+  SELECT u.*, CASE WHEN (:by = 'owner' OR :category IS NOT NULL) AND u.owner <> '' THEN u.owner END AS holder
+  FROM selected_snapshots JOIN disk_usage AS u USING (snapshot_id)
+  WHERE :category IS NULL OR u.category = :category
+),
+-- count(x) = count(*): a sum of which a part is unknown is unknown.
+sums AS MATERIALIZED (
+  SELECT snapshot_id, CASE category WHEN 'unaccounted' THEN 1 ELSE 0 END AS place, category, holder, count(*) AS items,
+    CASE WHEN count(items) = count(*) THEN sum(items) END AS files,
+    CASE WHEN count(apparent_bytes) = count(*) THEN sum(apparent_bytes) END AS apparent_bytes,
+    CASE WHEN count(disk_bytes) = count(*) THEN sum(disk_bytes) END AS disk_bytes,
+    sum(counted_by_docker) AS counted_by_docker, count(*) - count(disk_bytes) AS unmeasured
+  FROM chosen GROUP BY snapshot_id, category, holder
+  UNION ALL
+  SELECT snapshot_id, 2, 'total', NULL, count(*),
+    CASE WHEN count(items) = count(*) THEN sum(items) END,
+    CASE WHEN count(apparent_bytes) = count(*) THEN sum(apparent_bytes) END,
+    CASE WHEN count(disk_bytes) = count(*) THEN sum(disk_bytes) END,
+    sum(counted_by_docker), count(*) - count(disk_bytes)
+  FROM chosen GROUP BY snapshot_id
+),
+whole AS MATERIALIZED (
+  SELECT snapshot_id, CASE WHEN count(disk_bytes) = count(*) THEN sum(disk_bytes) END AS disk_bytes
+  FROM selected_snapshots JOIN disk_usage USING (snapshot_id) GROUP BY snapshot_id
+)
+SELECT u.category, u.holder AS owner,
+  CASE
+    WHEN u.holder IS NULL THEN NULL
+    WHEN u.category = 'image layer' THEN (
+      SELECT group_concat(label, '; ') FROM (SELECT DISTINCT n.label FROM layers AS y
+        JOIN image_layers AS l USING (snapshot_id, chain_id) JOIN listed_images USING (snapshot_id, image_id)
+        JOIN image_labels AS n USING (snapshot_id, image_id)
+        WHERE y.cache_id = u.holder AND y.snapshot_id = u.snapshot_id ORDER BY 1))
+    WHEN u.category = 'container init' THEN (
+      SELECT min(coalesce(c.name, m.name)) FROM mounts AS m LEFT JOIN containers AS c USING (snapshot_id, container_id)
+      WHERE m.snapshot_id = u.snapshot_id AND m.init_id = u.holder)
+    WHEN u.category GLOB 'container *' THEN (
+      SELECT c.name FROM containers AS c WHERE c.snapshot_id = u.snapshot_id AND c.container_id = u.holder)
+    WHEN u.category = 'build cache' THEN (
+      SELECT group_concat(description, '; ') FROM (SELECT DISTINCT b.description FROM build_cache AS b
+        WHERE b.cache_id = u.holder AND b.snapshot_id = u.snapshot_id ORDER BY 1))
+  END AS name,
+  u.items, u.files, u.apparent_bytes, u.disk_bytes,
+  round(100.0 * u.disk_bytes / nullif(w.disk_bytes, 0), 1) AS percent,
+  u.counted_by_docker,
+  CASE WHEN u.place < 2 THEN (
+    SELECT group_concat(note, '; ') FROM (SELECT DISTINCT d.note FROM disk_usage AS d
+      WHERE d.snapshot_id = u.snapshot_id AND d.category = u.category AND (u.holder IS NULL OR d.owner = u.holder)
+      ORDER BY 1))
+    WHEN u.unmeasured > 0 THEN 'the bytes on disk of ' || u.unmeasured || ' of them are not known: scan with --walk'
+  END AS note,
+  s.root, h.host
+FROM sums AS u JOIN whole AS w USING (snapshot_id) JOIN snapshots AS s USING (snapshot_id)
+JOIN snapshot_hosts AS h USING (snapshot_id)
+ORDER BY h.host, u.snapshot_id, u.place, u.disk_bytes DESC, u.apparent_bytes DESC, u.category, u.holder;

@@ -1,0 +1,33 @@
+-- title = "Bytes of layers stored over all hosts, against distinct bytes"
+-- description = "The first row is the whole fleet, then one for each host. Layers are counted by content, by diff_id; where hosts know different sizes of one layer, the largest counts."
+-- [params]
+-- host = { help = "only this host's row" }
+-- [columns]
+-- stored_layers = "layers at all places on all hosts"
+-- distinct_layers = "different contents among them"
+-- stored_bytes = "bytes of all of them"
+-- distinct_bytes = "bytes of the different contents"
+-- unique_layers = "contents that one host alone has"
+-- unique_bytes = "bytes of these"
+-- host = "the host; NULL for the fleet"
+
+WITH held AS MATERIALIZED (
+  SELECT y.diff_id, s.host_id, count(*) AS places, sum(y.size) AS stored, max(y.size) AS size
+  FROM selected_snapshots CROSS JOIN snapshots AS s USING (snapshot_id) CROSS JOIN layers AS y USING (snapshot_id)
+  WHERE y.diff_id IS NOT NULL GROUP BY y.diff_id, s.host_id
+),
+contents AS MATERIALIZED (SELECT diff_id, count(*) AS hosts, max(size) AS size FROM held GROUP BY diff_id),
+sums AS (
+  SELECT NULL AS host_id, (SELECT sum(places) FROM held) AS stored_layers, count(*) AS distinct_layers,
+    (SELECT sum(stored) FROM held) AS stored_bytes, sum(size) AS distinct_bytes, sum(hosts = 1) AS unique_layers,
+    coalesce(sum(size) FILTER (WHERE hosts = 1), 0) AS unique_bytes
+  FROM contents
+  UNION ALL
+  SELECT x.host_id, sum(x.places), count(*), sum(x.stored), sum(x.size), sum(c.hosts = 1),
+    coalesce(sum(x.size) FILTER (WHERE c.hosts = 1), 0)
+  FROM held AS x JOIN contents AS c USING (diff_id) GROUP BY x.host_id
+)
+SELECT u.stored_layers, u.distinct_layers, u.stored_bytes, u.distinct_bytes, u.unique_layers, u.unique_bytes, h.name AS host
+FROM sums AS u LEFT JOIN hosts AS h ON h.host_id = u.host_id
+WHERE :host IS NULL OR h.name = :host
+ORDER BY host, u.host_id;

@@ -1,0 +1,42 @@
+-- title = "What each host held at each of its snapshots"
+-- description = "All snapshots, oldest first for each store, whatever --host and --snapshot say. grown_bytes is against the snapshot before."
+-- [params]
+-- host = { help = "only this host" }
+-- [columns]
+-- started_at = "when the scan began"
+-- snapshot_id = "number of the snapshot"
+-- label = "the text given with --label"
+-- root = "root of the store"
+-- images = "images found"
+-- layers = "layers found"
+-- layer_bytes = "sum of their sizes"
+-- grown_bytes = "layer_bytes less those of the snapshot before; NULL for the first"
+-- containers = "containers found"
+-- log_bytes = "bytes of their logs"
+-- volume_bytes = "bytes of volumes, on disk where measured"
+-- cache_bytes = "bytes of the build cache"
+-- disk_bytes = "bytes on disk below the root; NULL where the scan did not measure all of it"
+-- problems = "problems found"
+-- orphans = "directories that nothing owns"
+-- host = "the host"
+
+WITH totals AS MATERIALIZED (
+  SELECT s.snapshot_id, s.host_id, s.store, s.root, s.started_at, s.label,
+    (SELECT count(*) FROM images AS i WHERE i.snapshot_id = s.snapshot_id) AS images,
+    (SELECT count(*) FROM layers AS y WHERE y.snapshot_id = s.snapshot_id) AS layers,
+    (SELECT coalesce(sum(y.size), 0) FROM layers AS y WHERE y.snapshot_id = s.snapshot_id) AS layer_bytes,
+    (SELECT count(*) FROM containers AS c WHERE c.snapshot_id = s.snapshot_id) AS containers,
+    (SELECT sum(c.log_bytes) FROM containers AS c WHERE c.snapshot_id = s.snapshot_id) AS log_bytes,
+    (SELECT sum(coalesce(v.disk_bytes, v.apparent_bytes)) FROM volumes AS v WHERE v.snapshot_id = s.snapshot_id) AS volume_bytes,
+    (SELECT sum(b.size) FROM build_cache AS b WHERE b.snapshot_id = s.snapshot_id) AS cache_bytes,
+    (SELECT CASE WHEN count(*) = count(u.disk_bytes) THEN sum(u.disk_bytes) END FROM disk_usage AS u
+     WHERE u.snapshot_id = s.snapshot_id) AS disk_bytes,
+    (SELECT count(*) FROM problems AS p WHERE p.snapshot_id = s.snapshot_id) AS problems,
+    (SELECT count(*) FROM overlay_dirs AS d WHERE d.snapshot_id = s.snapshot_id AND d.role = 'orphan') AS orphans
+  FROM snapshots AS s JOIN hosts AS n USING (host_id) WHERE :host IS NULL OR n.name = :host
+)
+SELECT t.started_at, t.snapshot_id, t.label, t.root, t.images, t.layers, t.layer_bytes,
+  t.layer_bytes - lag(t.layer_bytes) OVER (PARTITION BY t.host_id, t.store, t.root ORDER BY t.started_at, t.snapshot_id) AS grown_bytes,
+  t.containers, t.log_bytes, t.volume_bytes, t.cache_bytes, t.disk_bytes, t.problems, t.orphans, h.host
+FROM totals AS t JOIN snapshot_hosts AS h ON h.snapshot_id = t.snapshot_id
+ORDER BY h.host, t.host_id, t.store, t.root, t.started_at, t.snapshot_id;

@@ -1,0 +1,31 @@
+-- title = "How much of their layers two hosts have in common"
+-- description = "One row for each pair of hosts, in both directions; pairs without a layer in common are left out. Layers are compared by content. The work grows with the square of the number of hosts: name a host where there are hundreds."
+-- [params]
+-- host = { help = "only pairs of this host" }
+-- [columns]
+-- other = "the other host"
+-- shared_layers = "contents that both have"
+-- shared_bytes = "bytes of these"
+-- own_bytes = "bytes of contents that the other host lacks"
+-- other_bytes = "bytes of contents that only the other host has"
+-- similarity = "shared bytes in percent of all that one of them has"
+-- host = "the host"
+
+WITH held AS MATERIALIZED (
+  SELECT y.diff_id, s.host_id, max(y.size) AS size
+  FROM selected_snapshots CROSS JOIN snapshots AS s USING (snapshot_id) CROSS JOIN layers AS y USING (snapshot_id)
+  WHERE y.diff_id IS NOT NULL GROUP BY y.diff_id, s.host_id
+),
+totals AS MATERIALIZED (SELECT host_id, sum(size) AS bytes FROM held GROUP BY host_id),
+pairs AS MATERIALIZED (
+  SELECT x.host_id, y.host_id AS other_id, count(*) AS layers, coalesce(sum(max(x.size, y.size)), 0) AS shared,
+    coalesce(sum(x.size), 0) AS mine, coalesce(sum(y.size), 0) AS theirs
+  FROM hosts AS h CROSS JOIN held AS x USING (host_id) CROSS JOIN held AS y ON y.diff_id = x.diff_id AND y.host_id <> x.host_id
+  WHERE :host IS NULL OR h.name = :host
+  GROUP BY x.host_id, y.host_id
+)
+SELECT o.name AS other, p.layers AS shared_layers, p.shared AS shared_bytes, t.bytes - p.mine AS own_bytes, u.bytes - p.theirs AS other_bytes,
+  round(100.0 * p.shared / nullif(p.shared + t.bytes - p.mine + u.bytes - p.theirs, 0), 1) AS similarity, h.name AS host
+FROM pairs AS p JOIN hosts AS h ON h.host_id = p.host_id JOIN hosts AS o ON o.host_id = p.other_id
+JOIN totals AS t ON t.host_id = p.host_id JOIN totals AS u ON u.host_id = p.other_id
+ORDER BY host, p.host_id, p.shared DESC, other, p.other_id;

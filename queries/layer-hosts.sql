@@ -1,0 +1,42 @@
+-- title = "Which hosts carry a layer, and in which images"
+-- description = "Layers by content: by diff_id, at whatever places of chains. A layer without images may be held by a container or the build cache."
+-- [params]
+-- layer = { type = "layer", help = "diff_id, chain_id or cache-id of the layer; all layers when left out" }
+-- [columns]
+-- diff_id = "the layer"
+-- places = "how many chains have it; each is stored for itself"
+-- size = "bytes it takes at all of them"
+-- images = "how many images have it"
+-- image_names = "their tags, or ids where they have none"
+-- snapshot_id = "snapshot that says so"
+-- host = "the host"
+
+WITH wanted AS MATERIALIZED (
+  SELECT :layer AS diff_id WHERE :layer IS NOT NULL
+  UNION
+  -- CROSS JOIN: SQLite keeps this order, and looks the chain up once for each snapshot.
+  SELECT y.diff_id FROM selected_snapshots CROSS JOIN layers AS y USING (snapshot_id) WHERE y.chain_id = :layer
+  UNION
+  SELECT y.diff_id FROM layers AS y WHERE y.cache_id = :layer AND y.snapshot_id IN (SELECT snapshot_id FROM selected_snapshots)
+  UNION
+  SELECT y.diff_id FROM selected_snapshots CROSS JOIN layers AS y USING (snapshot_id) WHERE :layer IS NULL
+),
+carried AS MATERIALIZED (
+  SELECT y.snapshot_id, y.diff_id, count(*) AS places, sum(y.size) AS size
+  FROM wanted AS w CROSS JOIN layers AS y USING (diff_id)
+  WHERE y.snapshot_id IN (SELECT snapshot_id FROM selected_snapshots)
+  GROUP BY y.snapshot_id, y.diff_id
+),
+users AS MATERIALIZED (
+  SELECT snapshot_id, diff_id, count(*) AS images, group_concat(label, ', ') AS image_names FROM (
+    SELECT u.snapshot_id, u.diff_id, n.label FROM (
+      SELECT DISTINCT c.snapshot_id, c.diff_id, l.image_id
+      FROM carried AS c CROSS JOIN image_layers AS l ON l.diff_id = c.diff_id AND l.snapshot_id = c.snapshot_id) AS u
+    CROSS JOIN image_labels AS n ON n.snapshot_id = u.snapshot_id AND n.image_id = u.image_id
+    ORDER BY u.snapshot_id, u.diff_id, n.label)
+  GROUP BY snapshot_id, diff_id
+)
+SELECT c.diff_id, c.places, c.size, coalesce(u.images, 0) AS images, u.image_names, c.snapshot_id, h.host
+FROM carried AS c JOIN snapshot_hosts AS h USING (snapshot_id)
+LEFT JOIN users AS u ON u.snapshot_id = c.snapshot_id AND u.diff_id = c.diff_id
+ORDER BY h.host, c.snapshot_id, c.diff_id;

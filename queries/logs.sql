@@ -1,0 +1,34 @@
+-- title = "Container logs and their bytes"
+-- description = "The log files that the json-file and local drivers keep in the container's folder, rotated ones included, largest first; docker system df does not count them. A container whose log goes elsewhere has no row."
+-- [params]
+-- container = { type = "container", help = "only this container" }
+-- [columns]
+-- name = "name of the container; NULL when its config could not be read"
+-- container_id = "the container"
+-- state = "its state as saved"
+-- driver = "json-file or local: what writes such files"
+-- files = "how many files, rotated ones included"
+-- apparent_bytes = "sum of st_size"
+-- disk_bytes = "bytes on disk, as du counts"
+-- newest = "when it was last written"
+-- oldest = "when its oldest file was last written"
+-- path = "its current file, or its first, relative to the root"
+-- image = "tags of the container's image, or as the user named it"
+-- host = "the host"
+
+WITH groups AS MATERIALIZED (
+  SELECT g.snapshot_id, g.container_id, g.driver, count(*) AS files, sum(g.apparent_bytes) AS apparent_bytes,
+    sum(g.disk_bytes) AS disk_bytes, max(g.modified_at) AS newest, min(g.modified_at) AS oldest,
+    coalesce(min(g.path) FILTER (WHERE g.rotation = 0), min(g.path)) AS path
+  FROM selected_snapshots JOIN container_logs AS g USING (snapshot_id)
+  GROUP BY g.snapshot_id, g.container_id, g.driver
+)
+SELECT c.name, g.container_id, c.state, g.driver, g.files, g.apparent_bytes, g.disk_bytes, g.newest, g.oldest, g.path,
+  coalesce(n.label, c.image_ref) AS image,
+  h.host
+FROM groups AS g
+LEFT JOIN containers AS c ON c.snapshot_id = g.snapshot_id AND c.container_id = g.container_id
+LEFT JOIN image_labels AS n ON n.snapshot_id = c.snapshot_id AND n.image_id = c.image_id
+JOIN snapshot_hosts AS h ON h.snapshot_id = g.snapshot_id
+WHERE :container IS NULL OR :container IN (g.container_id, c.name, substr(g.container_id, 1, 12))
+ORDER BY g.disk_bytes DESC, g.apparent_bytes DESC, h.host, g.snapshot_id, g.container_id, g.driver;

@@ -1,0 +1,54 @@
+-- title = "Hosts that lack what most hosts have"
+-- description = "missing: the host does not have a tag that most have. other image: it has the tag, for an image of other layers than most. Most is a percentage of all hosts; at least two of them must have it."
+-- [params]
+-- threshold = { type = "integer", help = "percentage of hosts that must have a thing", default = 80 }
+-- [columns]
+-- kind = "missing or other image"
+-- tag = "the tag"
+-- content = "what most hosts have under it: chain_id of the last layer; NULL where only the tag is common"
+-- have_it = "how many hosts have that"
+-- hosts = "how many hosts there are"
+-- image_id = "the other image that this host has; NULL for missing"
+-- host = "the host"
+
+WITH chosen AS MATERIALIZED (
+  SELECT DISTINCT s.host_id FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id)
+),
+fleet AS MATERIALIZED (
+  SELECT count(*) AS hosts, max(2, (count(*) * coalesce(:threshold, 80) + 99) / 100) AS most FROM chosen
+),
+named AS MATERIALIZED (
+  SELECT r.ref, s.host_id, min(r.image_id) AS image_id, min(r.snapshot_id) AS snapshot_id
+  FROM selected_snapshots CROSS JOIN image_refs AS r USING (snapshot_id) CROSS JOIN snapshots AS s USING (snapshot_id)
+  WHERE r.tag IS NOT NULL GROUP BY r.ref, s.host_id
+),
+common AS MATERIALIZED (
+  SELECT n.ref, count(*) AS have_it, min(n.image_id) <> max(n.image_id) AS drifts
+  FROM named AS n CROSS JOIN fleet AS f GROUP BY n.ref HAVING count(*) >= min(f.most)
+),
+-- An image id says which layers: one look for each, on a host that has them.
+contents AS MATERIALIZED (
+  SELECT n.image_id, coalesce((
+      SELECT l.chain_id FROM image_layers AS l WHERE l.snapshot_id = n.snapshot_id AND l.image_id = n.image_id
+      ORDER BY l.position DESC LIMIT 1), n.image_id) AS content
+  FROM (
+    SELECT n.image_id, min(n.snapshot_id) AS snapshot_id FROM common AS c CROSS JOIN named AS n USING (ref)
+    WHERE c.drifts GROUP BY n.image_id) AS n
+),
+variants AS MATERIALIZED (
+  SELECT n.ref, x.content, count(*) AS have_it
+  FROM common AS c CROSS JOIN named AS n USING (ref) CROSS JOIN contents AS x USING (image_id) CROSS JOIN fleet AS f
+  WHERE c.drifts GROUP BY n.ref, x.content HAVING count(*) >= min(f.most)
+),
+odd AS (
+  SELECT 'missing' AS kind, c.ref, NULL AS content, c.have_it, NULL AS image_id, p.host_id
+  FROM common AS c CROSS JOIN fleet AS f CROSS JOIN chosen AS p
+  WHERE c.have_it < f.hosts AND NOT EXISTS (SELECT 1 FROM named AS n WHERE n.ref = c.ref AND n.host_id = p.host_id)
+  UNION ALL
+  SELECT 'other image', v.ref, v.content, v.have_it, n.image_id, n.host_id
+  FROM variants AS v CROSS JOIN named AS n USING (ref) CROSS JOIN contents AS x USING (image_id)
+  WHERE x.content <> v.content
+)
+SELECT o.kind, o.ref AS tag, o.content, o.have_it, f.hosts, o.image_id, h.name AS host
+FROM odd AS o CROSS JOIN fleet AS f JOIN hosts AS h USING (host_id)
+ORDER BY host, o.host_id, o.kind, o.ref, o.content;

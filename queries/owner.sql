@@ -1,0 +1,97 @@
+-- title = "Who owns a directory: every reason why it exists"
+-- description = "One row for each reason. Without any reason the one row says by its role whether it is an orphan, or why that cannot be said; nothing here deletes. thing may be any path that names the directory, such as the one a scanner reports."
+-- [params]
+-- thing = { help = "the directory: a path with overlay2/ and its name in it, its name, link, chain_id, diff_id or mount id, or the beginning of one; all of them when left out" }
+-- [columns]
+-- directory = "name of the directory"
+-- role = "layer, container, init, build-cache, removing, mount, in-flight, orphan or unknown"
+-- kind = "what kind of reason this row is: layer, container, build-cache, lower …; NULL when there is none"
+-- owner = "the owner: chain_id, image, container, build-cache record, the directory whose lower names it …"
+-- chain_id = "chain_id of the layer in it"
+-- diff_id = "diff_id of that layer"
+-- position = "how many layers are below that layer"
+-- images = "tags or ids of the listed images that need it"
+-- containers = "names of the containers that need it"
+-- cache_entry = "what BuildKit says of the cache record that keeps its data in it"
+-- link = "its short name in overlay2/l"
+-- disk_bytes = "bytes on disk; NULL when not walked"
+-- host = "the host"
+
+WITH cut AS (
+  -- Of a path the component behind overlay2/ or overlay2/l/; else the word itself.
+  SELECT CASE WHEN instr(t, '/') > 0 THEN substr(t, 1, instr(t, '/') - 1) ELSE t END AS word
+  FROM (SELECT CASE WHEN substr(t, 1, 2) = 'l/' THEN substr(t, 3) ELSE t END AS t
+    FROM (SELECT CASE WHEN instr(:thing, 'overlay2/') > 0 THEN ltrim(substr(:thing, instr(:thing, 'overlay2/') + 9), '/')
+      ELSE :thing END AS t))
+),
+asked AS (
+  SELECT id, id || char(127) AS last, 'sha256:' || id AS digest, 'sha256:' || id || char(127) AS last_digest
+  FROM (SELECT CASE WHEN word GLOB 'sha256:*' THEN substr(word, 8) ELSE word END AS id FROM cut) WHERE id <> ''
+),
+-- A plus keeps SQLite from reading the whole snapshot where the other column's index answers.
+wanted AS MATERIALIZED (
+  SELECT snapshot_id, cache_id FROM selected_snapshots CROSS JOIN overlay_dirs USING (snapshot_id) WHERE :thing IS NULL
+  UNION
+  SELECT d.snapshot_id, d.cache_id FROM selected_snapshots AS s CROSS JOIN asked AS a
+  CROSS JOIN overlay_dirs AS d ON d.snapshot_id = s.snapshot_id AND d.cache_id BETWEEN a.id AND a.last
+  UNION
+  SELECT d.snapshot_id, d.cache_id FROM selected_snapshots AS s CROSS JOIN asked AS a
+  CROSS JOIN overlay_dirs AS d ON d.link BETWEEN a.id AND a.last AND +d.snapshot_id = s.snapshot_id
+  UNION
+  SELECT k.snapshot_id, k.cache_id FROM selected_snapshots AS s CROSS JOIN asked AS a
+  CROSS JOIN links AS k ON k.snapshot_id = s.snapshot_id AND k.link BETWEEN a.id AND a.last
+  UNION
+  SELECT y.snapshot_id, y.cache_id FROM selected_snapshots AS s CROSS JOIN asked AS a
+  CROSS JOIN layers AS y ON y.snapshot_id = s.snapshot_id AND y.chain_id BETWEEN a.digest AND a.last_digest
+  UNION
+  SELECT y.snapshot_id, y.cache_id FROM selected_snapshots AS s CROSS JOIN asked AS a
+  CROSS JOIN layers AS y ON y.diff_id BETWEEN a.digest AND a.last_digest AND +y.snapshot_id = s.snapshot_id
+  UNION
+  SELECT m.snapshot_id, m.mount_id FROM selected_snapshots AS s CROSS JOIN asked AS a
+  CROSS JOIN mounts AS m ON m.snapshot_id = s.snapshot_id AND m.name = a.id
+),
+-- A directory of more than one layer is damage: the query then says the first.
+held AS MATERIALIZED (
+  SELECT w.snapshot_id, w.cache_id, min(y.chain_id) AS chain_id FROM wanted AS w
+  LEFT JOIN layers AS y ON y.cache_id = w.cache_id AND y.snapshot_id = w.snapshot_id
+  GROUP BY w.snapshot_id, w.cache_id
+),
+users AS MATERIALIZED (
+  SELECT m.snapshot_id, w.cache_id, m.container_id FROM held AS w
+  CROSS JOIN mounts AS m ON m.mount_id = w.cache_id AND m.snapshot_id = w.snapshot_id
+  UNION
+  SELECT m.snapshot_id, w.cache_id, m.container_id FROM mounts AS m
+  JOIN held AS w ON w.snapshot_id = m.snapshot_id AND w.cache_id = m.init_id
+  UNION
+  SELECT m.snapshot_id, w.cache_id, m.container_id FROM held AS w
+  CROSS JOIN overlay_lowers AS o ON o.snapshot_id = w.snapshot_id AND o.lower_cache_id = w.cache_id
+  CROSS JOIN mounts AS m ON m.mount_id = o.cache_id AND m.snapshot_id = o.snapshot_id
+),
+named AS MATERIALIZED (
+  SELECT snapshot_id, cache_id, group_concat(name, ', ') AS containers FROM (
+    SELECT DISTINCT u.snapshot_id, u.cache_id, coalesce(c.name, c.container_id) AS name
+    FROM users AS u JOIN containers AS c USING (snapshot_id, container_id) ORDER BY 1, 2, 3)
+  GROUP BY snapshot_id, cache_id
+),
+shown AS MATERIALIZED (
+  SELECT snapshot_id, cache_id, group_concat(label, '; ') AS images FROM (
+    SELECT DISTINCT w.snapshot_id, w.cache_id, n.label
+    FROM held AS w CROSS JOIN image_layers AS l ON l.chain_id = w.chain_id AND l.snapshot_id = w.snapshot_id
+    JOIN listed_images USING (snapshot_id, image_id)
+    JOIN image_labels AS n ON n.snapshot_id = l.snapshot_id AND n.image_id = l.image_id ORDER BY 1, 2, 3)
+  GROUP BY snapshot_id, cache_id
+)
+SELECT d.cache_id AS directory, d.role, o.kind, o.owner, y.chain_id, y.diff_id,
+  (SELECT min(l.position) FROM image_layers AS l WHERE l.chain_id = y.chain_id AND l.snapshot_id = y.snapshot_id) AS position,
+  i.images, n.containers,
+  (SELECT group_concat(entry, '; ') FROM (SELECT b.record_id || coalesce(' ' || b.description, '') AS entry
+     FROM build_cache AS b WHERE b.cache_id = d.cache_id AND b.snapshot_id = d.snapshot_id ORDER BY 1)) AS cache_entry,
+  d.link, d.disk_bytes, h.host
+FROM held AS w
+CROSS JOIN overlay_dirs AS d USING (snapshot_id, cache_id)
+LEFT JOIN overlay_dir_owners AS o USING (snapshot_id, cache_id)
+LEFT JOIN layers AS y ON y.snapshot_id = w.snapshot_id AND y.chain_id = w.chain_id
+LEFT JOIN shown AS i ON i.snapshot_id = w.snapshot_id AND i.cache_id = w.cache_id
+LEFT JOIN named AS n ON n.snapshot_id = w.snapshot_id AND n.cache_id = w.cache_id
+JOIN snapshot_hosts AS h ON h.snapshot_id = d.snapshot_id
+ORDER BY h.host, d.snapshot_id, d.cache_id, o.kind, o.owner;

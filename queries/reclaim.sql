@@ -1,0 +1,231 @@
+-- title = "What the removal of images and containers really frees, and what blocks it"
+-- description = "Each image and container by itself; of those that are named also all of them together, last. An image goes when no other tag, no container and no child image is left, and takes the untagged images below it along that only it kept. A layer goes when no image, container, mount or build-cache record that stays needs it, nor a layer on it. A running container stays. Containers also hold their writable layer and logs, volumes are not counted. An image that is named by one of several tags only loses that tag."
+-- [params]
+-- image = { help = "an image, or several with commas between: names, ids or 12-character ids" }
+-- container = { help = "a container, or several with commas between: names, ids or 12-character ids" }
+-- [columns]
+-- object = "tags of the image, name of the container, or all of these"
+-- kind = "image, container, set, or unknown for a name that nothing has"
+-- id = "the image or container"
+-- exclusive_layers = "how many layers go"
+-- exclusive_bytes = "sum of their sizes; NULL when one is unknown"
+-- container_bytes = "apparent bytes of writable layers and logs that go; NULL when unknown"
+-- disk_bytes = "bytes on disk of the directories and logs that go; NULL when not walked"
+-- still_shared_bytes = "sum of the sizes of its layers that stay"
+-- blocked_by = "what keeps it or its layers"
+-- host = "the host"
+
+WITH RECURSIVE asked (kind, word, rest) AS (
+  SELECT column1, '', column2 || ',' FROM (VALUES ('image', :image), ('container', :container)) WHERE column2 IS NOT NULL
+  UNION
+  SELECT kind, trim(substr(rest, 1, instr(rest, ',') - 1)), substr(rest, instr(rest, ',') + 1) FROM asked WHERE rest <> ''
+),
+words AS MATERIALIZED (SELECT DISTINCT kind, word FROM asked WHERE word <> ''),
+listed AS MATERIALIZED (SELECT snapshot_id, image_id FROM selected_snapshots JOIN listed_images USING (snapshot_id)),
+named AS MATERIALIZED (
+  SELECT n.snapshot_id, w.kind, n.image_id AS id, w.word
+  FROM words AS w JOIN image_names AS n ON n.name = w.word JOIN selected_snapshots USING (snapshot_id)
+  WHERE w.kind = 'image'
+  UNION
+  SELECT c.snapshot_id, w.kind, c.container_id, w.word
+  FROM selected_snapshots JOIN containers AS c USING (snapshot_id)
+  JOIN words AS w ON w.kind = 'container' AND w.word IN (c.name, c.container_id, substr(c.container_id, 1, 12))
+),
+members AS MATERIALIZED (
+  SELECT snapshot_id, kind, id FROM named
+  UNION
+  SELECT snapshot_id, 'image', image_id FROM listed WHERE :image IS NULL AND :container IS NULL
+  UNION
+  SELECT snapshot_id, 'container', container_id FROM selected_snapshots JOIN containers USING (snapshot_id)
+  WHERE :image IS NULL AND :container IS NULL
+),
+sets AS MATERIALIZED (
+  SELECT snapshot_id, kind || ' ' || id AS set_id, kind, id FROM members
+  UNION ALL
+  SELECT snapshot_id, 'set', kind, id FROM members
+  WHERE (:image IS NOT NULL OR :container IS NOT NULL)
+    AND snapshot_id IN (SELECT snapshot_id FROM members GROUP BY snapshot_id HAVING count(*) > 1)
+),
+-- Names that stay when an image is named by others of its names; digests go with the last tag of their repository.
+other_names AS MATERIALIZED (
+  SELECT DISTINCT r.snapshot_id, r.image_id, r.ref
+  FROM members AS m JOIN image_refs AS r ON r.snapshot_id = m.snapshot_id AND r.image_id = m.id
+  WHERE m.kind = 'image' AND :image IS NOT NULL
+    AND (m.snapshot_id, m.id) NOT IN (
+      SELECT snapshot_id, id FROM named WHERE kind = 'image' AND word IN (id, substr(id, 8, 12)))
+    AND r.ref NOT IN (SELECT word FROM words WHERE kind = 'image')
+    AND r.ref NOT IN (SELECT word || ':latest' FROM words WHERE kind = 'image')
+    AND (r.tag IS NOT NULL OR (r.snapshot_id, r.image_id, r.repository) NOT IN (
+      SELECT o.snapshot_id, o.image_id, o.repository FROM image_refs AS o JOIN words AS w
+        ON w.kind = 'image' AND o.ref IN (w.word, w.word || ':latest')))
+),
+gone_containers AS MATERIALIZED (
+  SELECT s.snapshot_id, s.set_id, s.id AS container_id
+  FROM sets AS s JOIN containers AS c ON c.snapshot_id = s.snapshot_id AND c.container_id = s.id
+  WHERE s.kind = 'container' AND coalesce(c.state, '') NOT IN ('running', 'paused', 'restarting')
+),
+-- The images that may go: those of the set, and the unlisted ones that they recorded as parents.
+candidates (snapshot_id, set_id, image_id) AS (
+  SELECT snapshot_id, set_id, id FROM sets WHERE kind = 'image'
+  UNION
+  SELECT c.snapshot_id, c.set_id, p.image_id
+  FROM candidates AS c
+  CROSS JOIN images AS i ON i.snapshot_id = c.snapshot_id AND i.image_id = c.image_id
+  CROSS JOIN images AS p ON p.snapshot_id = i.snapshot_id AND p.image_id = i.parent_image_id
+  WHERE (p.snapshot_id, p.image_id) NOT IN (SELECT snapshot_id, image_id FROM listed)
+),
+kept (snapshot_id, set_id, image_id) AS (
+  SELECT c.snapshot_id, c.set_id, c.image_id FROM candidates AS c JOIN other_names USING (snapshot_id, image_id)
+  UNION
+  SELECT c.snapshot_id, c.set_id, c.image_id
+  FROM candidates AS c JOIN containers AS u ON u.snapshot_id = c.snapshot_id AND u.image_id = c.image_id
+  WHERE (c.snapshot_id, c.set_id, u.container_id) NOT IN (SELECT snapshot_id, set_id, container_id FROM gone_containers)
+  UNION
+  SELECT c.snapshot_id, c.set_id, c.image_id
+  FROM candidates AS c JOIN images AS i ON i.snapshot_id = c.snapshot_id AND i.parent_image_id = c.image_id
+  WHERE (c.snapshot_id, c.set_id, i.image_id) NOT IN (SELECT snapshot_id, set_id, image_id FROM candidates)
+  UNION
+  SELECT k.snapshot_id, k.set_id, i.parent_image_id
+  FROM kept AS k CROSS JOIN images AS i ON i.snapshot_id = k.snapshot_id AND i.image_id = k.image_id
+  WHERE (k.snapshot_id, k.set_id, i.parent_image_id) IN (SELECT snapshot_id, set_id, image_id FROM candidates)
+),
+gone_images AS MATERIALIZED (SELECT * FROM candidates EXCEPT SELECT * FROM kept),
+mount_layers (snapshot_id, name, container_id, chain_id) AS (
+  SELECT m.snapshot_id, m.name, m.container_id, m.parent_chain_id FROM selected_snapshots JOIN mounts AS m USING (snapshot_id)
+  WHERE m.parent_chain_id IS NOT NULL
+  UNION
+  SELECT m.snapshot_id, m.name, m.container_id, y.parent_chain_id
+  FROM mount_layers AS m CROSS JOIN layers AS y USING (snapshot_id, chain_id) WHERE y.parent_chain_id IS NOT NULL
+),
+uses AS MATERIALIZED (
+  SELECT snapshot_id, chain_id, count(*) AS users FROM (
+    SELECT snapshot_id, chain_id FROM selected_snapshots JOIN image_layers USING (snapshot_id)
+    UNION ALL SELECT snapshot_id, chain_id FROM mount_layers)
+  GROUP BY snapshot_id, chain_id
+),
+-- What keeps a layer beside images and mounts, and with it all layers below.
+pins (snapshot_id, chain_id, pin) AS (
+  SELECT b.snapshot_id, b.chain_id, 'build cache' FROM selected_snapshots JOIN build_cache AS b USING (snapshot_id)
+  WHERE b.chain_id IS NOT NULL
+  UNION
+  SELECT y.snapshot_id, y.chain_id, 'build cache'
+  FROM selected_snapshots CROSS JOIN layers AS y USING (snapshot_id)
+  CROSS JOIN overlay_dir_owners AS o ON o.snapshot_id = y.snapshot_id AND o.cache_id = y.cache_id
+  WHERE o.kind IN ('build-cache', 'build-snapshot')
+  UNION
+  SELECT y.snapshot_id, y.chain_id, 'layers that nothing uses' FROM selected_snapshots JOIN layers AS y USING (snapshot_id)
+  WHERE (y.snapshot_id, y.chain_id) NOT IN (SELECT snapshot_id, chain_id FROM uses)
+  UNION
+  SELECT p.snapshot_id, y.parent_chain_id, p.pin
+  FROM pins AS p CROSS JOIN layers AS y USING (snapshot_id, chain_id) WHERE y.parent_chain_id IS NOT NULL
+),
+set_layers AS MATERIALIZED (
+  SELECT s.snapshot_id, s.set_id, l.chain_id
+  FROM sets AS s CROSS JOIN image_layers AS l ON l.snapshot_id = s.snapshot_id AND l.image_id = s.id WHERE s.kind = 'image'
+  UNION
+  SELECT s.snapshot_id, s.set_id, m.chain_id
+  FROM sets AS s JOIN mount_layers AS m ON m.snapshot_id = s.snapshot_id AND m.container_id = s.id
+  WHERE s.kind = 'container'
+),
+gone_uses AS MATERIALIZED (
+  SELECT snapshot_id, set_id, chain_id, count(*) AS users FROM (
+    SELECT g.snapshot_id, g.set_id, l.chain_id
+    FROM gone_images AS g CROSS JOIN image_layers AS l ON l.snapshot_id = g.snapshot_id AND l.image_id = g.image_id
+    UNION ALL
+    SELECT g.snapshot_id, g.set_id, m.chain_id
+    FROM gone_containers AS g JOIN mount_layers AS m ON m.snapshot_id = g.snapshot_id AND m.container_id = g.container_id)
+  GROUP BY snapshot_id, set_id, chain_id
+),
+judged AS MATERIALIZED (
+  SELECT s.snapshot_id, s.set_id, s.chain_id, y.size, d.disk_bytes, coalesce(g.users, 0) = u.users AS unused,
+    coalesce(g.users, 0) = u.users
+      AND (s.snapshot_id, s.chain_id) NOT IN (SELECT snapshot_id, chain_id FROM pins) AS gone
+  FROM set_layers AS s
+  CROSS JOIN layers AS y ON y.snapshot_id = s.snapshot_id AND y.chain_id = s.chain_id
+  JOIN uses AS u ON u.snapshot_id = s.snapshot_id AND u.chain_id = s.chain_id
+  LEFT JOIN gone_uses AS g ON g.snapshot_id = s.snapshot_id AND g.set_id = s.set_id AND g.chain_id = s.chain_id
+  LEFT JOIN overlay_dirs AS d ON d.snapshot_id = y.snapshot_id AND d.cache_id = y.cache_id
+),
+-- count(x) = count(*): a sum of which a part is unknown is unknown.
+layer_sums AS MATERIALIZED (
+  SELECT snapshot_id, set_id, sum(gone) AS layers,
+    CASE WHEN count(size) FILTER (WHERE gone) = sum(gone) THEN coalesce(sum(size) FILTER (WHERE gone), 0) END AS bytes,
+    CASE WHEN count(disk_bytes) FILTER (WHERE gone) = sum(gone)
+      THEN coalesce(sum(disk_bytes) FILTER (WHERE gone), 0) END AS disk_bytes,
+    CASE WHEN count(size) FILTER (WHERE NOT gone) = count(*) FILTER (WHERE NOT gone)
+      THEN coalesce(sum(size) FILTER (WHERE NOT gone), 0) END AS shared_bytes
+  FROM judged GROUP BY snapshot_id, set_id
+),
+container_sums AS MATERIALIZED (
+  SELECT snapshot_id, set_id, CASE WHEN count(bytes) = count(*) THEN sum(bytes) END AS bytes,
+    CASE WHEN count(disk_bytes) = count(*) THEN sum(disk_bytes) END AS disk_bytes, 1 AS known
+  FROM (
+    SELECT g.snapshot_id, g.set_id,
+      d.apparent_bytes + CASE WHEN m.init_id IS NULL THEN 0 ELSE i.apparent_bytes END + c.log_bytes AS bytes,
+      d.disk_bytes + CASE WHEN m.init_id IS NULL THEN 0 ELSE i.disk_bytes END + CASE WHEN c.log_bytes IS NOT NULL THEN
+        (SELECT coalesce(sum(f.disk_bytes), 0) FROM container_logs AS f
+         WHERE f.snapshot_id = c.snapshot_id AND f.container_id = c.container_id) END AS disk_bytes
+    FROM gone_containers AS g
+    JOIN containers AS c ON c.snapshot_id = g.snapshot_id AND c.container_id = g.container_id
+    LEFT JOIN mounts AS m ON m.snapshot_id = c.snapshot_id AND m.name = c.container_id
+    LEFT JOIN overlay_dirs AS d ON d.snapshot_id = m.snapshot_id AND d.cache_id = m.mount_id
+    LEFT JOIN overlay_dirs AS i ON i.snapshot_id = m.snapshot_id AND i.cache_id = m.init_id)
+  GROUP BY snapshot_id, set_id
+),
+blocks AS MATERIALIZED (
+  SELECT s.snapshot_id, s.set_id, 'tag ' || o.ref AS block
+  FROM sets AS s JOIN other_names AS o ON o.snapshot_id = s.snapshot_id AND o.image_id = s.id WHERE s.kind = 'image'
+  UNION
+  SELECT s.snapshot_id, s.set_id, 'container ' || coalesce(c.name, c.container_id) || ' (' || coalesce(c.state, 'unknown') || ')'
+  FROM sets AS s
+  CROSS JOIN containers AS c ON c.snapshot_id = s.snapshot_id AND (
+    (s.kind = 'image' AND c.image_id = s.id) OR (s.kind = 'container' AND c.container_id = s.id))
+  WHERE (s.snapshot_id, s.set_id, c.container_id) NOT IN (SELECT snapshot_id, set_id, container_id FROM gone_containers)
+  UNION
+  SELECT s.snapshot_id, s.set_id, 'child image ' || n.label
+  FROM sets AS s CROSS JOIN images AS i ON i.snapshot_id = s.snapshot_id AND i.parent_image_id = s.id
+  JOIN image_labels AS n ON n.snapshot_id = i.snapshot_id AND n.image_id = i.image_id
+  WHERE s.kind = 'image'
+    AND (s.snapshot_id, s.set_id, i.image_id) NOT IN (SELECT snapshot_id, set_id, image_id FROM gone_images)
+  UNION
+  SELECT s.snapshot_id, s.set_id, 'mount ' || m.name
+  FROM sets AS s
+  CROSS JOIN images AS i ON i.snapshot_id = s.snapshot_id AND i.image_id = s.id
+  CROSS JOIN image_layers AS l ON l.snapshot_id = i.snapshot_id AND l.image_id = i.image_id
+    AND l.position = i.layer_count - 1
+  CROSS JOIN mounts AS m ON m.snapshot_id = l.snapshot_id AND m.parent_chain_id = l.chain_id
+  WHERE s.kind = 'image' AND m.container_id IS NULL
+  UNION
+  SELECT j.snapshot_id, j.set_id, p.pin || ' (' || count(*) || CASE count(*) WHEN 1 THEN ' layer)' ELSE ' layers)' END
+  FROM judged AS j JOIN pins AS p ON p.snapshot_id = j.snapshot_id AND p.chain_id = j.chain_id
+  WHERE j.unused GROUP BY j.snapshot_id, j.set_id, p.pin
+),
+objects AS (
+  SELECT DISTINCT snapshot_id, set_id, CASE set_id WHEN 'set' THEN 'set' ELSE kind END AS kind,
+    CASE WHEN set_id <> 'set' THEN id END AS id, set_id = 'set' AS place, NULL AS word
+  FROM sets
+  UNION ALL
+  SELECT NULL, NULL, 'unknown', NULL, 0, w.kind || ' ' || w.word FROM words AS w
+  WHERE (w.kind, w.word) NOT IN (SELECT kind, word FROM named)
+)
+SELECT CASE o.kind
+    WHEN 'image' THEN (SELECT n.label FROM image_labels AS n WHERE n.snapshot_id = o.snapshot_id AND n.image_id = o.id)
+    WHEN 'container' THEN (
+      SELECT coalesce(c.name, c.container_id) FROM containers AS c WHERE c.snapshot_id = o.snapshot_id AND c.container_id = o.id)
+    WHEN 'set' THEN 'all of these' ELSE o.word END AS object,
+  o.kind, o.id,
+  CASE WHEN o.kind <> 'unknown' THEN coalesce(y.layers, 0) END AS exclusive_layers,
+  CASE WHEN o.kind <> 'unknown' AND y.set_id IS NULL THEN 0 ELSE y.bytes END AS exclusive_bytes,
+  CASE WHEN o.kind <> 'unknown' AND c.known IS NULL THEN 0 ELSE c.bytes END AS container_bytes,
+  CASE WHEN o.kind <> 'unknown' AND y.set_id IS NULL THEN 0 ELSE y.disk_bytes END
+    + CASE WHEN c.known IS NULL THEN 0 ELSE c.disk_bytes END AS disk_bytes,
+  CASE WHEN o.kind <> 'unknown' AND y.set_id IS NULL THEN 0 ELSE y.shared_bytes END AS still_shared_bytes,
+  CASE o.kind WHEN 'unknown' THEN 'nothing of that name' ELSE (
+    SELECT group_concat(block, ', ') FROM (SELECT b.block FROM blocks AS b
+      WHERE b.snapshot_id = o.snapshot_id AND b.set_id = o.set_id ORDER BY 1)) END AS blocked_by,
+  h.host
+FROM objects AS o
+LEFT JOIN layer_sums AS y ON y.snapshot_id = o.snapshot_id AND y.set_id = o.set_id
+LEFT JOIN container_sums AS c ON c.snapshot_id = o.snapshot_id AND c.set_id = o.set_id
+LEFT JOIN snapshot_hosts AS h ON h.snapshot_id = o.snapshot_id
+ORDER BY h.host, o.snapshot_id, o.place, exclusive_bytes DESC, container_bytes DESC, o.kind, object, o.id;

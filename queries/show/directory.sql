@@ -1,0 +1,53 @@
+-- title = "A directory of the driver's folder"
+-- description = "What is known of the directory itself, and in a sentence why it is there or may be there for nothing."
+-- [params]
+-- snapshot = { type = "integer", help = "the snapshot" }
+-- directory = { help = "the directory" }
+-- [columns]
+-- directory = "its name"
+-- location = "where it was on the host that was scanned"
+-- role = "layer, container, init, build-cache, removing, mount, in-flight, orphan, unknown, or missing for one that is named and not there"
+-- why = "the role in a sentence"
+-- link = "its short name in l/"
+-- lowers = "how many directories are below it"
+-- standing_on_it = "how many directories name it as a lower"
+-- apparent_bytes = "sum of st_size below diff/, each inode once"
+-- disk_bytes = "bytes on disk, as du counts; NULL when not walked"
+-- entries = "files and folders below diff/; NULL when not indexed"
+-- newest = "when the newest file in it was changed; only for what has no owner"
+-- committed = "1 when a child was made from it"
+-- mounted = "1 when merged/ is there: something was mounted on it"
+
+WITH asked AS (
+  SELECT s.snapshot_id, s.root || '/' || s.driver || '/' || CASE s.driver WHEN 'vfs' THEN 'dir/' ELSE '' END AS folder
+  FROM snapshots AS s WHERE s.snapshot_id = :snapshot AND :directory IS NOT NULL
+)
+SELECT :directory AS directory, a.folder || :directory AS location, coalesce(d.role, 'missing') AS role,
+  CASE coalesce(d.role, 'missing')
+    WHEN 'layer' THEN 'a layer in layerdb is kept in it'
+    WHEN 'container' THEN 'the writable layer of a container'
+    WHEN 'init' THEN 'the init layer below a writable layer'
+    WHEN 'mount' THEN 'a writable layer that something other than a container asked for'
+    WHEN 'build-cache' THEN 'BuildKit''s cache keeps data in it'
+    WHEN 'removing' THEN 'its layer was being removed; the engine finishes that when it starts'
+    WHEN 'in-flight' THEN 'it was being written when the scan ran, such as by a pull or a build; scan again'
+    WHEN 'orphan' THEN 'nothing names it: no layer, container, mount or build-cache record, and no directory that one of '
+      || 'these needs. All sources could be read, and it was there before and after. layerindex deletes nothing'
+    WHEN 'unknown' THEN 'it cannot be said whether it is needed: '
+      || CASE WHEN EXISTS (SELECT 1 FROM overlay_dir_owners AS o WHERE o.snapshot_id = :snapshot AND o.cache_id = :directory)
+           THEN 'only other directories name it' ELSE 'nothing that could be read names it' END
+      || CASE WHEN d.unknown_because IS NULL THEN '' ELSE ', and this may name it: ' || d.unknown_because END
+      || '. It is not called an orphan; layerindex deletes nothing'
+    WHEN 'missing' THEN 'it is named and was not there when the store was scanned'
+  END AS why,
+  coalesce(d.link, (SELECT min(k.link) FROM links AS k WHERE k.snapshot_id = :snapshot AND k.cache_id = :directory)) AS link,
+  d.lower_count AS lowers,
+  (SELECT count(DISTINCT o.cache_id) FROM overlay_lowers AS o
+   WHERE o.snapshot_id = :snapshot AND o.lower_cache_id = :directory) AS standing_on_it,
+  d.apparent_bytes, d.disk_bytes, d.entry_count AS entries,
+  CASE WHEN d.role IN ('orphan', 'unknown', 'in-flight') THEN (
+    SELECT strftime('%Y-%m-%dT%H:%M:%SZ', max(e.mtime), 'unixepoch') FROM entries AS e
+    WHERE e.listing_id = d.listing_id AND e.type <> 'dir') END AS newest,
+  d.committed, d.has_merged AS mounted
+FROM asked AS a LEFT JOIN overlay_dirs AS d ON d.snapshot_id = a.snapshot_id AND d.cache_id = :directory
+ORDER BY a.snapshot_id;

@@ -1,0 +1,83 @@
+-- title = "A file in a directory of the store"
+-- description = "The entry of that path in the directory's listing; with merged also in the directories below it, the nearest first, each with what hides it."
+-- [params]
+-- snapshot = { type = "integer", help = "the snapshot" }
+-- directory = { help = "the directory" }
+-- path = { help = "path from the layer's root, which is /" }
+-- merged = { type = "integer", help = "1: look into the directories below it too, as overlayfs does", default = 0 }
+-- [columns]
+-- path = "path from the layer's root"
+-- type = "file, dir, symlink, hardlink, char, block, fifo, socket or whiteout"
+-- mode = "permission bits, octal; NULL for a folder that is only named in paths"
+-- uid = "owner"
+-- gid = "group"
+-- size = "bytes of its content"
+-- modified_at = "modification time"
+-- link_target = "target of a symlink; a hard link's first name"
+-- device = "major:minor of a device"
+-- content_crc64 = "CRC-64/GO-ISO of its content, 16 hexadecimal digits"
+-- opaque = "1 for a folder that hides all below it in lower layers"
+-- xattrs = "names of its extended attributes as a JSON list"
+-- capability = "value of its security.capability, hexadecimal"
+-- directory = "the directory that holds it"
+-- position = "0 for the directory asked about, then 1 for the nearest below"
+-- visible = "1 when nothing between hides it, 0 when something does"
+-- source = "what listed it: tar-split or walk"
+
+WITH RECURSIVE stack AS MATERIALIZED (
+  SELECT k.position, k.cache_id, coalesce(
+    (SELECT d.listing_id FROM overlay_dirs AS d WHERE d.snapshot_id = :snapshot AND d.cache_id = k.cache_id),
+    (SELECT max(y.listing_id) FROM layers AS y WHERE y.cache_id = k.cache_id AND +y.snapshot_id = :snapshot)) AS listing_id
+  FROM (
+    SELECT 0 AS position, :directory AS cache_id
+    UNION ALL
+    SELECT position + 1, lower_cache_id FROM overlay_lowers
+    WHERE snapshot_id = :snapshot AND cache_id = :directory AND coalesce(:merged, 0) = 1) AS k
+),
+-- The path's folder and name, and each folder above it.
+above (folder, name, depth) AS (
+  SELECT coalesce(nullif(rtrim(rtrim(:path, replace(:path, '/', '')), '/'), ''), '/'),
+    substr(:path, length(rtrim(:path, replace(:path, '/', ''))) + 1), 0
+  UNION ALL
+  SELECT coalesce(nullif(rtrim(rtrim(folder, replace(folder, '/', '')), '/'), ''), '/'),
+    substr(folder, length(rtrim(folder, replace(folder, '/', ''))) + 1), depth + 1
+  FROM above WHERE folder <> '/' AND depth < 4096
+),
+-- No join reaches the entries: for one SQLite may read all of them first, to filter by.
+places AS MATERIALIZED (
+  SELECT name, depth, (SELECT d.directory_id FROM directories AS d WHERE d.path = a.folder) AS directory_id FROM above AS a
+),
+inside AS MATERIALIZED (
+  SELECT directory_id FROM directories WHERE path = :path OR (path > :path || '/' AND path < :path || '0')
+),
+entry AS MATERIALIZED (
+  SELECT s.position, s.cache_id, s.listing_id, p.directory_id, p.name, EXISTS (
+      SELECT 1 FROM entries AS e
+      WHERE e.listing_id = s.listing_id AND e.directory_id = p.directory_id AND e.name = p.name) AS listed
+  FROM places AS p CROSS JOIN stack AS s WHERE p.depth = 0
+),
+-- A folder that is not listed itself and has something in it: a tar need not list it.
+every AS MATERIALIZED (
+  SELECT n.position, n.cache_id, n.listing_id, n.directory_id, n.name, n.listed FROM entry AS n
+  WHERE n.listed OR EXISTS (SELECT 1 FROM inside AS i WHERE EXISTS (
+    SELECT 1 FROM entries AS e WHERE e.listing_id = n.listing_id AND e.directory_id = i.directory_id))
+),
+told AS (
+  SELECT v.position, v.cache_id, v.listing_id, coalesce(e.type, 'dir') AS type, e.mode, e.uid, e.gid, e.size, e.mtime,
+    e.link_target, e.device, e.content_crc64, e.opaque, e.xattrs, e.capability
+  FROM every AS v LEFT JOIN entries AS e
+    ON e.listing_id = v.listing_id AND e.directory_id = v.directory_id AND e.name = v.name
+)
+SELECT :path AS path, e.type, printf('%04o', e.mode) AS mode, e.uid, e.gid, e.size,
+  strftime('%Y-%m-%dT%H:%M:%SZ', e.mtime, 'unixepoch') AS modified_at, e.link_target, e.device,
+  CASE WHEN e.content_crc64 IS NOT NULL THEN printf('%016x', e.content_crc64) END AS content_crc64, e.opaque, e.xattrs,
+  CASE WHEN e.capability IS NOT NULL THEN lower(hex(e.capability)) END AS capability, e.cache_id AS directory, e.position,
+  e.type <> 'whiteout' AND NOT EXISTS (
+    SELECT 1 FROM stack AS u CROSS JOIN places AS p WHERE u.position < e.position AND (
+      SELECT p.depth = 0 OR h.type <> 'dir' OR h.opaque = 1 FROM entries AS h
+      WHERE h.listing_id = u.listing_id AND h.directory_id = p.directory_id AND h.name = p.name))
+  -- A folder in the place of a file, that is only named in paths.
+  AND (e.type = 'dir' OR NOT EXISTS (SELECT 1 FROM every AS u WHERE u.position < e.position)) AS visible,
+  l.source
+FROM told AS e JOIN listings AS l USING (listing_id)
+ORDER BY e.position;

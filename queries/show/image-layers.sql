@@ -1,0 +1,27 @@
+-- title = "The layers of an image, with their directories"
+-- description = "One row for each layer, the base first."
+-- [params]
+-- snapshot = { type = "integer", help = "the snapshot" }
+-- id = { help = "the image_id" }
+-- [columns]
+-- position = "0 for the base, counting up"
+-- diff_id = "SHA-256 of its uncompressed tar"
+-- chain_id = "digest of it and all below it"
+-- directory = "its directory; NULL when layerdb does not have the layer"
+-- link = "short name of the directory"
+-- size = "bytes as layerdb says"
+-- shared_by = "how many listed images have the layer"
+-- created_by = "the build step that made it"
+
+SELECT l.position, l.diff_id, l.chain_id, y.cache_id AS directory, d.link, y.size,
+  (SELECT count(DISTINCT o.image_id) FROM image_layers AS o CROSS JOIN listed_images AS k
+     ON k.snapshot_id = o.snapshot_id AND k.image_id = o.image_id
+   WHERE o.chain_id = l.chain_id AND o.snapshot_id = l.snapshot_id) AS shared_by,
+  (SELECT h.created_by FROM image_history AS h
+   WHERE h.snapshot_id = l.snapshot_id AND h.image_id = l.image_id AND h.layer_position = l.position
+   ORDER BY h.position LIMIT 1) AS created_by
+FROM image_layers AS l
+LEFT JOIN layers AS y ON y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id
+LEFT JOIN overlay_dirs AS d ON d.snapshot_id = l.snapshot_id AND d.cache_id = y.cache_id
+WHERE l.snapshot_id = :snapshot AND l.image_id = :id
+ORDER BY l.position;

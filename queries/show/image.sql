@@ -1,0 +1,34 @@
+-- title = "An image"
+-- description = "What its config says, its sizes, and whether it is still there."
+-- [params]
+-- snapshot = { type = "integer", help = "the snapshot" }
+-- id = { help = "the image_id" }
+-- [columns]
+-- image_id = "the image"
+-- in_imagedb = "1 when its config is there, 0 when only containers, tags or children still name it"
+-- created_at = "when it was created"
+-- platform = "operating system, architecture and variant"
+-- size = "sum of its layers"
+-- shared_size = "bytes in layers that another listed image has too"
+-- unique_size = "bytes in layers that only this image has"
+-- layers = "how many layers it has"
+-- parent_image_id = "the parent that the classic builder or commit recorded"
+-- last_updated_at = "when a tag was last put on it"
+-- verified = "1 when the SHA-256 of its config is the image_id"
+
+WITH sums AS (
+  SELECT coalesce(sum(size) FILTER (WHERE others > 0), 0) AS shared_size, coalesce(sum(size) FILTER (WHERE others = 0), 0) AS unique_size
+  FROM (SELECT y.size, (
+      SELECT count(*) FROM image_layers AS o CROSS JOIN listed_images AS k
+        ON k.snapshot_id = o.snapshot_id AND k.image_id = o.image_id
+      WHERE o.chain_id = l.chain_id AND o.snapshot_id = l.snapshot_id AND o.image_id <> l.image_id) AS others
+    FROM image_layers AS l LEFT JOIN layers AS y ON y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id
+    WHERE l.snapshot_id = :snapshot AND l.image_id = :id)
+)
+SELECT :id AS image_id, i.image_id IS NOT NULL AS in_imagedb, i.created_at,
+  i.os || '/' || i.architecture || coalesce('/' || i.variant, '') AS platform, i.size,
+  CASE WHEN i.size IS NOT NULL THEN u.shared_size END AS shared_size,
+  CASE WHEN i.size IS NOT NULL THEN u.unique_size END AS unique_size,
+  i.layer_count AS layers, i.parent_image_id, i.last_updated_at, i.verified
+FROM sums AS u LEFT JOIN images AS i ON i.snapshot_id = :snapshot AND i.image_id = :id
+ORDER BY image_id;

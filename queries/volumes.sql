@@ -1,0 +1,53 @@
+-- title = "Volumes: size, and which containers mount them"
+-- description = "Every volume that is on disk, that the engine's database remembers or that a container names. unused: no container, running or not, names it; its data may still be wanted. missing: it should be on disk and is not. Volumes of other drivers than local, and local ones with options, keep their data elsewhere."
+-- [params]
+-- status = { help = "only used, unused or missing" }
+-- [columns]
+-- name = "name of the volume"
+-- status = "used, unused or missing"
+-- driver = "volume driver"
+-- anonymous = "1 when the engine made its name up, else 0; docker volume prune removes only such"
+-- refs = "how many containers mount it"
+-- containers = "their names and states"
+-- apparent_bytes = "sum of st_size below it; NULL when not measured"
+-- disk_bytes = "bytes on disk, as du counts; NULL when not measured"
+-- files = "files and folders below it; NULL when not measured"
+-- on_disk = "1 when volumes/ has its directory, else 0"
+-- options = "its options as JSON"
+-- labels = "its labels as JSON; NULL when the engine's database does not say"
+-- host = "the host"
+
+WITH named AS MATERIALIZED (
+  SELECT v.snapshot_id, v.name, min(v.driver) AS driver, count(DISTINCT v.container_id) AS refs
+  FROM selected_snapshots JOIN container_volumes AS v USING (snapshot_id)
+  WHERE v.type = 'volume' AND v.name <> '' GROUP BY v.snapshot_id, v.name
+),
+every AS (
+  SELECT v.snapshot_id, v.name, v.driver, v.on_disk, v.apparent_bytes, v.disk_bytes, v.entry_count, v.options, v.labels,
+    coalesce(n.refs, 0) AS refs
+  FROM selected_snapshots JOIN volumes AS v USING (snapshot_id)
+  LEFT JOIN named AS n ON n.snapshot_id = v.snapshot_id AND n.name = v.name
+  UNION ALL
+  SELECT n.snapshot_id, n.name, n.driver, 0, NULL, NULL, NULL, NULL, NULL, n.refs FROM named AS n
+  WHERE NOT EXISTS (SELECT 1 FROM volumes AS v WHERE v.snapshot_id = n.snapshot_id AND v.name = n.name)
+),
+judged AS (
+  SELECT e.*, CASE
+      WHEN e.on_disk = 0 AND coalesce(nullif(e.driver, ''), 'local') = 'local' THEN 'missing'
+      WHEN e.refs > 0 THEN 'used' ELSE 'unused' END AS status
+  FROM every AS e
+)
+SELECT v.name, v.status, v.driver,
+  CASE WHEN (length(v.name) = 64 AND v.name NOT GLOB '*[^0-9a-f]*')
+      OR instr(v.labels, '"com.docker.volume.anonymous"') > 0 THEN 1 ELSE 0 END AS anonymous,
+  v.refs,
+  (SELECT group_concat(name, ', ') FROM (
+     SELECT DISTINCT coalesce(c.name, m.container_id) || coalesce(' (' || c.state || ')', '') AS name
+     FROM container_volumes AS m
+     LEFT JOIN containers AS c ON c.snapshot_id = m.snapshot_id AND c.container_id = m.container_id
+     WHERE m.snapshot_id = v.snapshot_id AND m.name = v.name AND m.type = 'volume' ORDER BY 1)) AS containers,
+  v.apparent_bytes, v.disk_bytes, v.entry_count AS files, v.on_disk, v.options, v.labels,
+  h.host
+FROM judged AS v JOIN snapshot_hosts AS h USING (snapshot_id)
+WHERE :status IS NULL OR v.status = :status
+ORDER BY v.disk_bytes DESC, v.apparent_bytes DESC, h.host, v.snapshot_id, v.name;

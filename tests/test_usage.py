@@ -1,0 +1,561 @@
+"""Where every byte is: after --walk the rows add up to what du prints, and each is its holder's."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import sqlite3
+import subprocess
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from layerindex import database, scan, stores
+from layerindex.listings import index, measure, walk, writer
+from layerindex.listings import usage as usage_module
+from layerindex.listings.batches import PROBLEMS_KEPT
+from layerindex.listings.measure import Count, Place
+from tests.conftest import HOST, nobody_special, without_capabilities
+from tests.dataroot import DataRoot, fifo, hardlink, regular, symlink, whiteout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.dataroot import Container, Files, Layer
+
+KB = bytes(1024)
+
+
+class Rich:
+    """A data root with something in every place; names of what the tests ask for."""
+
+    def __init__(self, path: Path) -> None:
+        self.root = root = DataRoot(path)
+        files: Files = {"bin/sh": KB * 5, "bin/ash": hardlink("bin/sh"), "pipe": fifo(), "link": symlink("/etc/passwd")}
+        self.base: Layer = root.layer(files)
+        self.top = root.layer({"srv/app": regular(KB * 9)}, parent=self.base)
+        self.lost = root.layer({"gone": KB}, parent=self.base)
+        image = root.image(self.top, ["web:1"])
+        self.container: Container = root.container(image, name="web", files={"log": KB * 3}, log=KB * 7)
+        root.volume("data", {"table": KB * 20})
+        root.volume("other", {"table": KB}, options={"MountType": "tmpfs"})
+        root.distribution(self.base)
+        self.orphan = root.orphan().cache_id
+        root.removing(root.layer({"x": KB}))
+        for place in (
+            "plugins/storage/blobs/sha256/ff",
+            "network/files/local-kv.db",
+            "buildkit/cache.db",
+            "swarm/state.json",
+            "containerd/daemon/io/x",
+            "tmp/half",
+            "trust/key",
+            "vfs/dir/1/file",
+            "image/vfs/layerdb/x",
+            "100000.100000/overlay2/l/x",
+            "engine-id",
+            "volumes/metadata.tmp",
+            "overlay2/stray",
+            "overlay2/opaque-bug-check1/x",
+        ):
+            root.file(place).parent.mkdir(parents=True, exist_ok=True)
+            root.file(place).write_bytes(KB * 4)
+
+    def content(self, cache_id: str) -> Path:
+        """Return a directory's own files."""
+        return self.root.content_dir(cache_id)
+
+    @property
+    def writable(self) -> Path:
+        """Return the files that the container wrote."""
+        return self.content(self.container.mount.mount_id)
+
+    @property
+    def volume(self) -> Path:
+        """Return what the volume holds."""
+        return self.root.file("volumes/data/_data")
+
+
+@pytest.fixture
+def rich(tmp_path: Path) -> Rich:
+    """Give a data root with something in every place."""
+    return Rich(tmp_path / "docker")
+
+
+def du(path: Path) -> int:
+    """Return what du prints."""
+    command = [*without_capabilities(), "du", "-s", "-x", "--block-size=1", str(path)]
+    printed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return int(printed.split()[0])
+
+
+def new_database() -> sqlite3.Connection:
+    """Return an empty database in memory."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    database.create(connection)
+    return connection
+
+
+def counted(
+    rich: Rich | DataRoot, *, walk: bool = True, files: bool = True, jobs: int = 1, driver: str = "overlay2"
+) -> sqlite3.Connection:
+    """Scan the root of a driver's store into a new database."""
+    root = rich.root if isinstance(rich, Rich) else rich
+    connection = new_database()
+    [store] = [
+        store for store in stores.open_stores(str(root.path)) if (store.driver, store.root) == (driver, str(root.path))
+    ]
+    connection.execute("BEGIN")
+    scan.scan(connection, store, scan.Filing(HOST), scan.Options(files, walk, jobs))
+    connection.execute("COMMIT")
+    return connection
+
+
+def rows(connection: sqlite3.Connection, sql: str = "SELECT * FROM disk_usage") -> list[Any]:
+    """Return all rows."""
+    return connection.execute(sql).fetchall()
+
+
+def usage(connection: sqlite3.Connection, category: str, owner: str = "") -> tuple[Any, ...]:
+    """Return items, apparent bytes, bytes on disk and note of a holder."""
+    sql = "SELECT items, apparent_bytes, disk_bytes, note FROM disk_usage WHERE category = ? AND owner = ?"
+    [found] = connection.execute(sql, (category, owner)).fetchall()
+    return tuple(found)
+
+
+def disk(connection: sqlite3.Connection) -> int:
+    """Return the sum of all rows."""
+    return int(rows(connection, "SELECT sum(disk_bytes) FROM disk_usage")[0][0])
+
+
+def assert_all(connection: sqlite3.Connection, path: Path) -> None:
+    """Check that the rows are what du prints, and nothing is left over."""
+    assert du(path) == disk(connection)
+    assert [("unaccounted", "", 0)] == rows(
+        connection, "SELECT category, owner, disk_bytes FROM disk_usage WHERE category = 'unaccounted'"
+    )
+
+
+def test_rows_add_up_to_du(rich: Rich) -> None:
+    """The sum over all holders is what du prints of the root."""
+    connection = counted(rich)
+
+    assert_all(connection, rich.root.path)
+    assert [] == rows(connection, "SELECT code FROM problems WHERE code IN ('unreadable', 'permission-denied')")
+    assert [] == rows(connection, "SELECT * FROM disk_usage WHERE disk_bytes IS NULL OR items IS NULL")
+    assert [(0,)] == rows(connection, "SELECT count(*) FROM disk_usage WHERE note <> 'measured' AND disk_bytes <> 0")
+
+
+@pytest.mark.parametrize(
+    ("category", "owner"),
+    [
+        ("buildkit", ""),
+        ("container files", ""),
+        ("containerd", ""),
+        ("data root", ""),
+        ("distribution", ""),
+        ("image metadata", ""),
+        ("layer metadata", ""),
+        ("network", ""),
+        ("other", "overlay2"),
+        ("other", "trust"),
+        ("other driver", "vfs"),
+        ("other root", "100000.100000"),
+        ("overlay links", ""),
+        ("plugins", "storage"),
+        ("swarm", ""),
+        ("tmp", ""),
+        ("volume metadata", ""),
+        ("volumes", "data"),
+        ("volumes", "other"),
+    ],
+)
+def test_categories(rich: Rich, category: str, owner: str) -> None:
+    """Each part of a root has its row."""
+    items, _, on_disk, _ = usage(counted(rich), category, owner)
+    assert items > 0
+    assert on_disk >= 0
+
+
+def test_roles_of_directories(rich: Rich) -> None:
+    """A directory's bytes go by its role, under its own name or its container's, and are all that lies in it."""
+    connection = counted(rich)
+    mount = rich.container.mount
+    for category, owner, cache_id in (
+        ("image layer", rich.base.cache_id, rich.base.cache_id),
+        ("container writable", rich.container.container_id, mount.mount_id),
+        ("container init", mount.init_id, mount.init_id),
+    ):
+        assert du(rich.root.file(f"overlay2/{cache_id}")) == usage(connection, category, str(owner))[2]
+    sql = "SELECT category FROM disk_usage JOIN overlay_dirs ON owner = cache_id WHERE role = 'removing'"
+    assert [("removing",)] == rows(connection, sql)
+
+
+def test_what_docker_counts(rich: Rich) -> None:
+    """Layers of images, writable layers and volumes without options are what docker system df counts."""
+    sql = "SELECT category, owner FROM disk_usage WHERE counted_by_docker ORDER BY 1, 2"
+    expected = [
+        ("container writable", rich.container.container_id),
+        *(("image layer", cache_id) for cache_id in sorted((rich.base.cache_id, rich.top.cache_id))),
+        ("volumes", "data"),
+    ]
+    for connection in (counted(rich), counted(rich, walk=False)):
+        assert expected == rows(connection, sql)
+
+
+def test_logs_are_told_from_other_files(rich: Rich) -> None:
+    """A container's logs are a row of their own beside its other files, and are what container_logs says."""
+    folder = rich.root.container_file(rich.container).parent
+    (folder / "local-logs").mkdir()
+    (folder / "local-logs" / "container.log.1.gz").write_bytes(KB * 11)
+    (folder / "local-logs" / "other").write_bytes(KB)
+    connection = counted(rich)
+
+    found = usage(connection, "container logs", rich.container.container_id)
+    assert (2, 18 * 1024) == found[:2]
+    assert [found[1:3]] == rows(connection, "SELECT sum(apparent_bytes), sum(disk_bytes) FROM container_logs")
+    assert du(folder) == found[2] + usage(connection, "container files", rich.container.container_id)[2]
+
+
+def link_all(rich: Rich) -> None:
+    """Give inodes names in several trees and places."""
+    os.link(rich.content(rich.base.cache_id) / "bin/sh", rich.content(rich.top.cache_id) / "shared")
+    os.link(rich.content(rich.top.cache_id) / "srv/app", rich.volume / "app")
+    os.link(rich.writable / "log", rich.root.file("tmp/log"))
+    os.link(rich.writable / "log", rich.writable / "log2")
+    os.link(rich.volume / "table", rich.root.file("volumes/other/_data/copy"))
+    os.link(rich.root.file("engine-id"), rich.root.file("plugins/engine-id"))
+    outside = rich.root.path.parent / "outside"
+    os.link(rich.volume / "table", outside)
+
+
+def test_hard_links_count_once(rich: Rich) -> None:
+    """An inode with names in several directories and places is counted once, where it is met first."""
+    before = counted(rich)
+    link_all(rich)
+    connection = counted(rich)
+
+    assert_all(connection, rich.root.path)
+    mount = usage(connection, "container writable", rich.container.container_id)
+    assert mount[1:3] == usage(before, "container writable", rich.container.container_id)[1:3]
+    assert usage(connection, "tmp")[1:3] == usage(before, "tmp")[1:3]
+    apparent = "SELECT sum(apparent_bytes) FROM disk_usage"
+    assert rows(before, apparent) == rows(connection, apparent)
+
+
+def test_a_volume_by_itself(rich: Rich) -> None:
+    """What `volumes` says of one counts all of its inodes, also those that were counted for others."""
+    link_all(rich)
+    connection = counted(rich)
+    sql = "SELECT name, apparent_bytes, disk_bytes, entry_count FROM volumes ORDER BY name"
+
+    expected = []
+    for name, size, entries in (("data", 29 * 1024, 3), ("other", 21 * 1024 + len(b'{"MountType":"tmpfs"}'), 4)):
+        expected.append((name, size, du(rich.root.file(f"volumes/{name}")), entries))
+    assert expected == rows(connection, sql)
+    assert expected == rows(counted(rich, walk=False), sql)
+    total = sum(usage(connection, "volumes", name)[2] for name in ("data", "other"))
+    assert total < sum(row[2] for row in expected)
+
+
+@pytest.mark.parametrize("jobs", [2, 3])
+def test_processes_give_the_same(rich: Rich, jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever walks the directories, in whatever order, each row is the same."""
+    link_all(rich)
+    monkeypatch.setattr(index, "SMALL_BYTES", 0)
+
+    assert rows(counted(rich)) == rows(counted(rich, jobs=jobs))
+
+
+def test_sparse_files_and_odd_names(rich: Rich) -> None:
+    """Holes take no blocks; names of any bytes have their rows."""
+    with (rich.volume / "holes").open("wb") as file:
+        file.truncate(1 << 30)
+    odd = os.fsencode(rich.root.file("volumes")) + b"/caf\xe9\n"
+    os.mkdir(odd)
+    connection = counted(rich)
+
+    assert_all(connection, rich.root.path)
+    assert usage(connection, "volumes", "data")[1] > 1 << 30
+    assert (1, 0) == usage(connection, "volumes", "caf\\xe9\n")[:2]
+
+
+@pytest.mark.parametrize("place", ["volume", "writable"])
+def test_sizes_beyond_63_bits(rich: Rich, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What sparse files claim together may be more than the database can hold: it is NULL, and the note says why."""
+    size = 2**63 - 1
+    for name in ("one", "two", "three"):
+        (getattr(rich, place) / name).touch()
+        try:
+            os.truncate(getattr(rich, place) / name, size)
+        except OSError:  # the filesystem has no such files
+            size = 2**40
+            monkeypatch.setattr(writer, "LARGEST", size)
+            os.truncate(getattr(rich, place) / name, size)
+    connection = counted(rich)
+
+    assert_all(connection, rich.root.path)
+    sql = "SELECT category, note FROM disk_usage WHERE apparent_bytes IS NULL"
+    category = {"volume": "volumes", "writable": "container writable"}[place]
+    assert [(category, "measured; sparse files claim more bytes than 63 bits hold")] == rows(connection, sql)
+
+
+@pytest.mark.parametrize("handles", [2, 64])
+def test_depth(rich: Rich, handles: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No path is too long, and few folders are held open."""
+    monkeypatch.setattr(measure, "HANDLES", handles)
+    inside = os.open(rich.volume, os.O_RDONLY)
+    for number in range(300):
+        os.mkdir("d" * 60, dir_fd=inside)
+        below = os.open("d" * 60, os.O_RDONLY, dir_fd=inside)
+        os.close(inside)
+        inside = below
+        if number % 100 == 0:
+            os.mkdir("beside", dir_fd=inside)
+            os.mkdir("a", dir_fd=inside)
+    os.close(inside)
+    connection = counted(rich)
+
+    assert_all(connection, rich.root.path)
+    assert (309,) == usage(connection, "volumes", "data")[:1]
+
+
+def test_tree_deeper_than_a_walk_enters(rich: Rich, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is too deep to be listed is counted all the same."""
+    monkeypatch.setattr(walk, "PATH_LENGTH", 20)
+    (rich.writable / "a/b/c/d/e/f/g/h/i/j/k/l").mkdir(parents=True)
+    (rich.writable / "a/b/c/d/e/f/g/h/i/j/k/l/file").write_bytes(KB * 8)
+    connection = counted(rich)
+
+    assert_all(connection, rich.root.path)
+    assert [("warning",)] == rows(connection, "SELECT DISTINCT severity FROM problems WHERE code = 'too-deep'")
+    assert usage(connection, "container writable", rich.container.container_id)[3] == "measured"
+
+
+def test_fuse_overlayfs(tmp_path: Path) -> None:
+    """The other driver whose directories are read has its sum too."""
+    root = DataRoot(tmp_path / "docker", driver="fuse-overlayfs")
+    root.container(root.image(root.layer({"a": KB, "b": hardlink("a")}), ["a:1"]), files={"x": KB, "a": whiteout()})
+    connection = counted(root, driver="fuse-overlayfs")
+
+    assert_all(connection, root.path)
+    assert [(1,)] == rows(connection, "SELECT count(*) FROM disk_usage WHERE category = 'image layer'")
+
+
+def test_root_that_cannot_be_opened_any_more(rich: Rich, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be opened is told; the scan goes on."""
+
+    def refused(_: str) -> int:
+        raise PermissionError(errno.EACCES, "denied")
+
+    monkeypatch.setattr(usage_module, "open_folder", refused)
+    connection = counted(rich)
+
+    assert [] == rows(connection)
+    assert ("permission-denied", "") in rows(connection, "SELECT code, path FROM problems")
+
+
+def test_trouble_of_our_own(rich: Rich, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That we may open no more files is no finding about the store."""
+
+    def exhausted(*_: object) -> int:
+        raise OSError(errno.EMFILE, "too many")
+
+    monkeypatch.setattr(measure, "open_folder", exhausted)
+    with pytest.raises(OSError, match="too many"):
+        counted(rich)
+
+
+def test_store_of_another_driver(rich: Rich) -> None:
+    """The sum is du's also in the snapshot of a driver whose folder is not read."""
+    connection = counted(rich, driver="vfs")
+
+    assert_all(connection, rich.root.path)
+    assert usage(connection, "other driver", "overlay2")[2] > 0
+    without = counted(rich, driver="vfs", walk=False)
+    assert (None, None, None, "not measured without --walk") == usage(without, "volume metadata")
+
+
+def test_root_of_userns_remap(tmp_path: Path) -> None:
+    """Each root has its own sum, and the outer one counts the inner as a whole."""
+    outer = Rich(tmp_path / "docker")
+    shutil.rmtree(outer.root.file("100000.100000"))
+    inner = Rich(tmp_path / "docker" / "100000.100000")
+
+    assert_all(counted(outer), outer.root.path)
+    assert_all(counted(inner), inner.root.path)
+    assert du(inner.root.path) == usage(counted(outer), "other root", "100000.100000")[2]
+
+
+def test_other_layers_are_walked_anew(rich: Rich) -> None:
+    """With --walk no earlier listing stands for a directory: what changed in its depth is counted."""
+    connection = counted(rich)
+    init = rich.content(str(rich.container.mount.init_id))
+    (init / "etc/hosts").write_bytes(KB * 50)
+    [store, *_] = [found for found in stores.open_stores(str(rich.root.path)) if found.driver == "overlay2"]
+    scan.scan(connection, store, scan.Filing(HOST), scan.Options(walk=True))
+
+    assert [(du(rich.root.path),)] == rows(connection, "SELECT sum(disk_bytes) FROM disk_usage WHERE snapshot_id = 2")
+
+
+def test_without_walk(rich: Rich) -> None:
+    """Without --walk each row says what its figure is, and nothing claims to be all."""
+    connection = counted(rich, walk=False)
+    mount, folder = rich.container.mount, rich.container.container_id
+
+    size = 5 * 1024 + len("/etc/passwd")
+    assert (None, size, None, "apparent size as layerdb says it") == usage(
+        connection, "image layer", rich.base.cache_id
+    )
+    items, apparent, on_disk, note = usage(connection, "container writable", folder)
+    assert (2, 3 * 1024, du(rich.writable)) == (items, apparent, on_disk)
+    assert note.startswith("the files of its diff folder")
+    assert usage(connection, "container init", str(mount.init_id))[0] > 0
+    assert du(rich.root.file("volumes/data")) == usage(connection, "volumes", "data")[2]
+    for category, owner in (("other driver", "vfs"), ("other root", "100000.100000"), ("other", "overlay2")):
+        assert (None, None, None, "not measured without --walk") == usage(connection, category, owner)
+    assert [] == rows(connection, "SELECT * FROM disk_usage WHERE category = 'unaccounted'")
+
+
+def test_without_files(rich: Rich) -> None:
+    """With --no-files there is what metadata says: layers and logs."""
+    connection = counted(rich, walk=False, files=False)
+
+    assert [("container logs",), ("image layer",)] == rows(connection, "SELECT DISTINCT category FROM disk_usage")
+    assert (1, 7 * 1024) == usage(connection, "container logs", rich.container.container_id)[:2]
+    assert [(None,)] == rows(connection, "SELECT DISTINCT disk_bytes FROM volumes")
+
+
+@pytest.mark.parametrize("place", ["volume", "tree", "inside a tree"])
+def test_what_cannot_be_read(rich: Rich, place: str) -> None:
+    """A folder that cannot be read leaves a problem and a note; the sum is du's, which cannot read it either."""
+    shut_place = {
+        "volume": rich.volume,
+        "tree": rich.content(rich.base.cache_id),
+        "inside a tree": rich.content(rich.base.cache_id) / "bin",
+    }[place]
+    shut_place.chmod(0)
+    try:
+        with nobody_special():
+            connection = counted(rich)
+        assert du(rich.root.path) == disk(connection)
+    finally:
+        shut_place.chmod(0o755)
+
+    key = ("volumes", "data") if place == "volume" else ("image layer", rich.base.cache_id)
+    assert "measured, but not all of it could be read" == usage(connection, *key)[3]
+    found = rows(connection, "SELECT path FROM problems WHERE code = 'permission-denied'")
+    where = str(shut_place.relative_to(rich.root.path))
+    assert [where.replace("diff/", "diff: /")] == [path for (path,) in found]
+    if place == "volume":
+        assert [(None, None)] == rows(connection, "SELECT disk_bytes, entry_count FROM volumes WHERE name = 'data'")
+
+
+def test_more_than_can_be_told(rich: Rich) -> None:
+    """Of very many problems the first are told, and how many more there were."""
+    folders = [rich.volume / f"{number}" for number in range(PROBLEMS_KEPT + 5)]
+    for folder in folders:
+        folder.mkdir(mode=0)
+    try:
+        with nobody_special():
+            connection = counted(rich)
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+
+    assert [("5 more like these",)] == rows(connection, "SELECT detail FROM problems WHERE code = 'more-problems'")
+
+
+@contextmanager
+def mounted(target: Path, *options: str) -> Iterator[None]:
+    """Mount something for a while; skips where we may not."""
+    if subprocess.run(["mount", *options, str(target)], capture_output=True, check=False).returncode != 0:
+        pytest.skip("needs the right to mount")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(target)], check=True)
+
+
+@pytest.mark.parametrize("place", ["volumes/data/_data", "overlay2/merged", "tmp"])
+def test_other_filesystems(rich: Rich, place: str) -> None:
+    """What is mounted below the root is not counted, as du -x does not, not even the folder it is mounted on."""
+    merged = f"overlay2/{rich.container.mount.mount_id}/merged"
+    target = rich.root.file(place.replace("overlay2/merged", merged))
+    target.mkdir(exist_ok=True)
+    with mounted(target, "-t", "tmpfs", "tmpfs"):
+        (target / "much").write_bytes(KB * 1000)
+        connection = counted(rich)
+        assert_all(connection, rich.root.path)
+
+    noted = [("tmp", "")] if place == "tmp" else [("volumes", "data")] if "data" in place else []
+    sql = "SELECT category, owner FROM disk_usage WHERE note LIKE '%another filesystem%'"
+    assert noted == rows(connection, sql)
+    if "data" in place:
+        assert [(None,)] == rows(connection, "SELECT disk_bytes FROM volumes WHERE name = 'data'")
+
+
+def test_folder_that_is_mounted_below_itself(rich: Rich) -> None:
+    """A volume can be a mount of a folder that it lies in: du passes over what would begin anew."""
+    with mounted(rich.volume, "--bind", str(rich.root.path.parent)):
+        connection = counted(rich)
+        assert_all(connection, rich.root.path)
+
+
+def count(path: Path, when: tuple[str, ...], change: Callable[[], object]) -> Count:
+    """Count a folder; when a path is reached, something is changed."""
+    changes = {when: change}
+
+    def place(at: tuple[str, ...], is_folder: bool) -> Place:
+        changes.pop(at, lambda: None)()
+        return Place(("all", ""), apart=is_folder)
+
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        return Count(handle, Place(("all", ""), apart=True), place)
+    finally:
+        os.close(handle)
+
+
+def test_folder_that_is_moved_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the way back leads elsewhere, counting ends: with a problem, and never outside."""
+    monkeypatch.setattr(measure, "HANDLES", 2)
+    (tmp_path / "root/1/2/3/4").mkdir(parents=True)
+    (tmp_path / "root/1/5").mkdir()
+    (tmp_path / "root/6").mkdir()
+    (tmp_path / "away").mkdir()
+    (tmp_path / "away/file").write_bytes(KB)
+    move = (tmp_path / "root/1/2").rename
+    found = count(tmp_path / "root", ("1", "2", "3", "4"), lambda: move(tmp_path / "away/2"))
+
+    assert ["vanished"] == [damage.problem.code for damage in found.problems]
+    account = found.accounts["all", ""]
+    assert (False, 0) == (account.whole, account.apparent_bytes)
+
+
+def test_what_vanishes_meanwhile(tmp_path: Path) -> None:
+    """What is gone when it is to be read is told, and is nothing that could not be read."""
+    (tmp_path / "root/1").mkdir(parents=True)
+    (tmp_path / "root/2").mkdir()
+    found = count(tmp_path / "root", ("2",), (tmp_path / "root/1").rmdir)
+
+    assert [("vanished", "1")] == [(damage.problem.code, damage.problem.path) for damage in found.problems]
+    assert found.accounts["all", ""].whole
+
+
+def test_folder_that_becomes_a_symlink(tmp_path: Path) -> None:
+    """A symlink that takes a folder's place is not followed."""
+    (tmp_path / "root/1").mkdir(parents=True)
+    (tmp_path / "root/2").mkdir()
+
+    def swap() -> None:
+        (tmp_path / "root/1").rmdir()
+        (tmp_path / "root/1").symlink_to("/")
+
+    found = count(tmp_path / "root", ("2",), swap)
+
+    assert [("not-a-folder", "1")] == [(damage.problem.code, damage.problem.path) for damage in found.problems]
+    assert not found.accounts["all", ""].whole
