@@ -16,12 +16,15 @@ WITH held AS MATERIALIZED (
   FROM selected_snapshots CROSS JOIN snapshots AS s USING (snapshot_id) CROSS JOIN layers AS y USING (snapshot_id)
   WHERE y.diff_id IS NOT NULL GROUP BY y.diff_id, s.host_id
 ),
+chosen AS MATERIALIZED (
+  SELECT x.* FROM hosts AS h JOIN held AS x USING (host_id) WHERE :host IS NULL OR h.name = :host
+),
 totals AS MATERIALIZED (SELECT host_id, sum(size) AS bytes FROM held GROUP BY host_id),
 pairs AS MATERIALIZED (
   SELECT x.host_id, y.host_id AS other_id, count(*) AS layers, coalesce(sum(max(x.size, y.size)), 0) AS shared,
     coalesce(sum(x.size), 0) AS mine, coalesce(sum(y.size), 0) AS theirs
-  FROM hosts AS h CROSS JOIN held AS x USING (host_id) CROSS JOIN held AS y ON y.diff_id = x.diff_id AND y.host_id <> x.host_id
-  WHERE :host IS NULL OR h.name = :host
+  -- CROSS JOIN: SQLite reads all once and looks into the few.
+  FROM held AS y CROSS JOIN chosen AS x ON x.diff_id = y.diff_id AND x.host_id <> y.host_id
   GROUP BY x.host_id, y.host_id
 )
 SELECT o.name AS other, p.layers AS shared_layers, p.shared AS shared_bytes, t.bytes - p.mine AS own_bytes, u.bytes - p.theirs AS other_bytes,

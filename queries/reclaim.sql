@@ -177,10 +177,15 @@ blocks AS MATERIALIZED (
   FROM sets AS s JOIN other_names AS o ON o.snapshot_id = s.snapshot_id AND o.image_id = s.id WHERE s.kind = 'image'
   UNION
   SELECT s.snapshot_id, s.set_id, 'container ' || coalesce(c.name, c.container_id) || ' (' || coalesce(c.state, 'unknown') || ')'
-  FROM sets AS s
-  CROSS JOIN containers AS c ON c.snapshot_id = s.snapshot_id AND (
-    (s.kind = 'image' AND c.image_id = s.id) OR (s.kind = 'container' AND c.container_id = s.id))
-  WHERE (s.snapshot_id, s.set_id, c.container_id) NOT IN (SELECT snapshot_id, set_id, container_id FROM gone_containers)
+  FROM sets AS s JOIN containers AS c ON c.snapshot_id = s.snapshot_id AND c.image_id = s.id
+  WHERE s.kind = 'image'
+    AND (s.snapshot_id, s.set_id, c.container_id) NOT IN (SELECT snapshot_id, set_id, container_id FROM gone_containers)
+  UNION
+  SELECT s.snapshot_id, s.set_id,
+    CASE s.set_id WHEN 'set' THEN 'container ' || coalesce(c.name, c.container_id) || ' is ' ELSE 'it is ' END || c.state
+  FROM sets AS s JOIN containers AS c ON c.snapshot_id = s.snapshot_id AND c.container_id = s.id
+  WHERE s.kind = 'container'
+    AND (s.snapshot_id, s.set_id, c.container_id) NOT IN (SELECT snapshot_id, set_id, container_id FROM gone_containers)
   UNION
   SELECT s.snapshot_id, s.set_id, 'child image ' || n.label
   FROM sets AS s CROSS JOIN images AS i ON i.snapshot_id = s.snapshot_id AND i.parent_image_id = s.id

@@ -27,6 +27,7 @@ IDS = re.compile(r"(?:sha256:)?[0-9a-f]{64}|\b[A-Z2-7]{26}\b|\b[0-9a-z]{25}\b")
 
 NOBODY = "e" * 64
 DIGESTS = {"c": "digest:kit", "d": "digest:web", "e": "image:nobody", "f": "image:ghost", "b": "diff:forger"}
+RECORDS = {"1": "record:base", "2": "record:cached", "3": "record:mount", "4": "record:lost"}
 LINKS = {"A": "link:dangling", "B": "link:outside", "C": "link:folder", "D": "link:second", "E": "link:nowhere"}
 
 
@@ -120,6 +121,7 @@ def build(folder: Path) -> Exhibits:
     """Build both data roots below a folder, scan them into a database there and set its clocks."""
     names = {f"sha256:{letter * 64}": name for letter, name in DIGESTS.items()}
     names |= {letter * 26: name for letter, name in LINKS.items()}
+    names |= {digit * 25: name for digit, name in RECORDS.items()}
     names |= {"9" * 64: "dir:nowhere", "5" * 64: "mount:stale"}
     path = str(folder / "exhibits.db")
     web, db = _Host(folder / "web-1", 1, names), _Host(folder / "db-1", 2, names)
@@ -151,6 +153,13 @@ def _set_clocks(path: str) -> None:
                 " WHERE snapshot_id = ?",
                 values,
             )
+        # Blocks are the filesystem's choice.
+        connection.execute(
+            "UPDATE container_logs SET disk_bytes = 4096 * (apparent_bytes > 0), modified_at = ?", (stamp(20 * 1440),)
+        )
+        connection.execute(
+            "UPDATE disk_usage SET disk_bytes = 4096 * (apparent_bytes > 0) WHERE category = 'container logs'"
+        )
     connection.close()
 
 
@@ -173,6 +182,9 @@ def _after(web: _Host, base: Layer, old: Image) -> None:
     _containers(web, old, debian)
     _unfinished(web, base)
     _broken_links(web, base)
+    _build_cache(web, base)
+    web.root.volume("lonely")
+    shutil.rmtree(web.path / "volumes" / "cache")
 
 
 def _image_named(web: _Host, name: str) -> Image:
@@ -250,6 +262,22 @@ def _unfinished(web: _Host, base: Layer) -> None:
     web.mount("stale", web.root.mount("5" * 64, parent=base))
     web.mount("image-mount", web.root.mount("container-debian_12", parent=base, init=False))
     web.directory("snapshot", web.root.buildkit_dir(parent=base))
+
+
+def _build_cache(web: _Host, base: Layer) -> None:
+    """Records of a layer that images have, of one that only the cache holds, of a cache mount, and of nothing."""
+    cached = web.layer("cached", 9_000, base)
+    shared, own, cache_mount, lost = (digit * 25 for digit in RECORDS)
+    web.root.build_record(base, record_id=shared, cache_description="pulled from debian:12", cache_usageCount=2)
+    web.root.build_record(cached, record_id=own, parent=shared, cache_description="RUN make", snapshot_size=9_000)
+    web.root.build_record(
+        web.directory("mount-cache", web.root.buildkit_dir()),
+        record_id=cache_mount,
+        cache_description="cached mount /go",
+        cache_recordType="exec.cachemount",
+        snapshot_size=5_000_000,
+    )
+    web.root.build_record(None, record_id=lost, parent=own, cache_description="COPY . .")
 
 
 def _broken_links(web: _Host, base: Layer) -> None:

@@ -51,6 +51,8 @@ class Plan(NamedTuple):
     entries: int = 0
     """Files of each layer."""
     seed: int = 1
+    first: int = 1
+    """Number of the first host: a host is the same in each fleet of a seed, whatever its size."""
 
 
 class Layer(NamedTuple):
@@ -90,10 +92,9 @@ def make(path: Path | str, plan: Plan) -> None:
             connection.execute(f"PRAGMA {pragma}")
         connection.execute("BEGIN")
         database.create(connection)
-        rng = random.Random(plan.seed)
-        apps = list(_apps(plan, rng))
+        apps = list(_apps(plan, random.Random(plan.seed)))
         _world(connection, plan, apps)
-        _hosts(connection, plan, rng, apps)
+        _hosts(connection, plan, apps)
         for statement in FACTS.split(";\n"):
             connection.execute(statement)
         connection.execute("PRAGMA analysis_limit = 1000")
@@ -216,7 +217,7 @@ def _fill(connection: sqlite3.Connection, table: str, rows: Any) -> None:  # noq
 # What each host has ----------------------------------------------------------------------------------------------------
 
 
-def _hosts(connection: sqlite3.Connection, plan: Plan, rng: random.Random, apps: list[App]) -> None:
+def _hosts(connection: sqlite3.Connection, plan: Plan, apps: list[App]) -> None:
     """Write hosts, snapshots and what each has; the rest follows in SQL."""
     count = max(app.number for app in apps) + 1
     ids = {(app.number, app.version): app.image_id for app in apps}
@@ -224,7 +225,8 @@ def _hosts(connection: sqlite3.Connection, plan: Plan, rng: random.Random, apps:
     common = int(wanted * COMMON)
     connection.execute("CREATE TEMP TABLE chosen (snapshot_id, app, image_id, PRIMARY KEY (snapshot_id, app)) WITHOUT ROWID")
     hosts, snapshots, chosen = [], [], []
-    for host in range(1, plan.hosts + 1):
+    for host in range(plan.first, plan.first + plan.hosts):
+        rng = random.Random(f"{plan.seed} {host}")
         hosts.append((host, f"host-{host:04}", _hex(f"machine {host}")[:32]))
         numbers = [*range(common), *rng.sample(range(common, count), wanted - common)]
         versions = {number: rng.choices(range(VERSIONS), (10, 85, 5))[0] for number in numbers}

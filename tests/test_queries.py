@@ -42,6 +42,7 @@ ABOUT_FILES: dict[str, dict[str, str]] = {
     "capabilities": {},
     "compare-images": {"a": "plain:1", "b": "other:1"},
     "container-changes": {},
+    "copied-up": {},
     "deleted-files": {},
     "drift": {},
     "duplicates": {},
@@ -361,6 +362,7 @@ EXAMPLES: Examples = {
     ("tag-drift", "tag"): (
         "registry.example/team/app-0", lambda row: row["tag"] == "registry.example/team/app-0:latest"
     ),
+    ("build-cache", "type"): ("exec.cachemount", lambda row: row["record_id"] == "record:mount"),
     ("children", "image"): ("debian:12", lambda row: row["image"] == "debian:12"),
     ("containers", "container"): ("front", lambda row: row["name"] == "front"),
     ("containers", "state"): ("exited", lambda row: row["name"] in {"failed", "survivor", "inside"}),
@@ -369,15 +371,22 @@ EXAMPLES: Examples = {
     ("history", "image"): ("empty:1", lambda row: row["image"] == "empty:1"),
     ("image-layers", "image"): (WEB, lambda row: row["image"] == IMAGE_WEB),
     ("images", "image"): ("acme/web", lambda row: row["image_id"] == "image:web"),
+    ("last-used", "image"): ("debian:12", lambda row: row["image"] in {"debian:12", "db:16, debian:12"}),
     ("layer-images", "layer"): ("chain:app", lambda row: row["chain_id"] == "chain:app"),
     ("layers", "layer"): ("diff:app", lambda row: row["chain_id"] in {"chain:app", "diff:app"}),
     ("lineage", "image"): ("acme/web:debug", lambda row: row["image"] == "acme/web:debug"),
     ("links", "link"): ("link:app@web-1", lambda row: row["link"] == "link:app@web-1"),
     ("owner", "thing"): ("dir:app@web-1", lambda row: row["directory"] == "dir:app@web-1"),
+    ("logs", "container"): ("front", lambda row: row["name"] == "front"),
+    ("missing-data", "code"): ("missing-image", lambda row: row["missing"] in {"image:ghost", "image:removed"}),
+    ("orphans", "confidence"): ("certain", lambda row: row["cache_id"] in {"dir:orphan@db-1", "dir:orphan-above@db-1"}),
     ("problems", "code"): ("stale-mount", lambda row: row["code"] == "stale-mount"),
     ("problems", "severity"): ("error", lambda row: row["severity"] == "error"),
+    ("reclaim", "container"): ("survivor", lambda row: row["object"] == "survivor"),
+    ("reclaim", "image"): ("twice:1", lambda row: row["object"] == "twice:1"),
     ("shared-layers", "image"): ("debian:12", lambda row: row["chain_id"] == "diff:base"),
     ("snapshots", "host"): ("web-1", lambda row: row["host"] == "web-1"),
+    ("volumes", "status"): ("missing", lambda row: row["name"] == "cache"),
 }
 """For each parameter of each query a value, by name, and which rows of the whole answer are then the answer."""
 
@@ -385,6 +394,8 @@ EXAMPLES: Examples = {
 KNOWN_ELSEWHERE = {
     *(("compare-images", side) for side in "ab"),
     ("container-changes", "container"),
+    ("copied-up", "container"),
+    *(("disk-usage", param) for param in ("by", "category")),
     ("duplicates", "min_size"),
     ("file-history", "path"),
     *(("find-file", param) for param in ("container", "name", "path")),
@@ -393,7 +404,8 @@ KNOWN_ELSEWHERE = {
     *(("largest-dirs", param) for param in ("depth", "top")),
     ("outliers", "threshold"),
 }
-"""Parameters that choose no rows of a whole answer: test_file_queries and test_fleet_queries know what they give."""
+"""Parameters that choose no rows of a whole answer: test_file_queries, test_fleet_queries and test_owner_queries know what
+they give."""
 
 
 def test_every_parameter_has_an_example() -> None:

@@ -28,6 +28,8 @@ def full(world: World) -> World:
     world.root.removing(world.root.layer())
     world.root.write_set(7, named=True)
     (world.root.path / "containers/junk").touch()
+    below = world.root.build_record(world.root.buildkit_dir())
+    world.root.build_record(world.root.buildkit_dir(), parent=below)
     return world
 
 
@@ -252,7 +254,6 @@ def last(names: list[str]) -> str:
 def test_layer_that_vanishes(tmp_path: Path) -> None:
     """A layer removed after it was listed has vanished; its directory, still there, is then no orphan."""
     root = DataRoot(tmp_path)
-    (tmp_path / "buildkit").rmdir()
     layers = {layer.chain_id: layer for layer in (root.layer(), root.layer(), root.layer())}
     gone = layers[last(list(layers))]
     records = scanned_while(root, Layer, remove(root, f"image/overlay2/layerdb/sha256/{gone.chain_id[7:]}"))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from layerindex.stores import docker
 from tests.conftest import World, problems, scanned
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]
 
     def arrange(act: Callable[[], object]) -> None:
         acts = [act]
-        monkeypatch.setattr(docker.time, "sleep", lambda _: acts.pop()() if acts else None)
+        monkeypatch.setattr(time, "sleep", lambda _: acts.pop()() if acts else None)
 
     return arrange
 
@@ -53,7 +53,12 @@ def test_source_that_fails_meanwhile(world: World, meanwhile: Callable[[Callable
     """A source that cannot be read the second time is a doubt as one that cannot be read the first time."""
     stray = world.root.orphan()
     folder = world.root.path / "image" / "overlay2" / "layerdb" / "mounts"
-    meanwhile(lambda: (shutil.rmtree(folder), folder.write_bytes(b"")))
+
+    def replace() -> None:
+        shutil.rmtree(folder)
+        folder.touch()
+
+    meanwhile(replace)
 
     connection = scanned(world.root)
     found = connection.execute("SELECT role, unknown_because FROM overlay_dirs WHERE cache_id = ?", (stray.cache_id,))

@@ -254,6 +254,22 @@ def test_a_file_cannot_pass_for_another_directory(shop: Shop) -> None:
     assert (shop.upper, f"/overlay2/{shop.base.cache_id}/diff/srv/app") == (row["id"], row["path"])
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("x,upperdir=/x/overlay2/{}/diff", "x lowerdir=/x/overlay2/{}/diff", "x:/x/overlay2/{}/diff", "l/a:/{}/diff"),
+        *('x "UpperDir": "/x/overlay2/{}/diff"', "x UpperDir:/x/overlay2/{}/diff", "x /x/overlay2/{}/diff a b 0 0"),
+        *("1 1 1:1 / /x/overlay2/{}/diff a - overlay overlay rw", "a /x/overlay2/{}/diff", "../diff/{}/diff/x"),
+    ],
+)
+def test_a_file_cannot_pass_for_mount_options(shop: Shop, name: str) -> None:
+    """Whatever a file is called, its path leads to the directory it lies in."""
+    for prefix in ("/var/lib/docker/", "/mnt/copy/", ""):
+        row = one(shop, f"{prefix}overlay2/{shop.upper}/diff/tmp/{name.format(shop.base.cache_id)}")
+        assert shop.upper == row["id"]
+        assert shop.base.cache_id in row["path"]
+
+
 # What is said -------------------------------------------------------------------------------------------------------
 
 

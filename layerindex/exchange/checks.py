@@ -8,6 +8,7 @@ lying index of the file cannot hide any.
 
 from __future__ import annotations
 
+import math
 import re
 import sqlite3
 from contextlib import closing
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 LENGTH = 64 << 20
 """Most bytes of one value: four times the largest config that a scan reads."""
+
+ENTRY = 8
+"""Fewer bytes than any entry takes."""
 
 _HEX = "[0-9a-f]"
 DIGEST = f"{{}} GLOB 'sha256:{_HEX * 64}'"
@@ -51,23 +55,26 @@ SHAPES = {
 }
 """The shape of what becomes part of a path, is looked up by a prefix or is one of a few words; NULL has any."""
 
+HOSTS = """
+SELECT h.name, h.machine_id FROM temp.host_map AS c CROSS JOIN main.hosts AS h ON h.host_id = c.new"""
+
 LISTING = """
 SELECT CASE
   WHEN l.source NOT IN ('tar-split', 'walk') OR l.complete NOT IN (0, 1) OR l.entry_count < 0 THEN 'the source or count'
   WHEN (l.source = 'tar-split') <> (l.diff_id IS NOT NULL) OR NOT ({digest}) THEN 'the layer'
   END AS wrong
-FROM temp.fresh_listings AS f JOIN main.listings AS l ON l.listing_id = f.new WHERE wrong IS NOT NULL LIMIT 1"""
+FROM temp.fresh_listings AS f CROSS JOIN main.listings AS l ON l.listing_id = f.new WHERE wrong IS NOT NULL LIMIT 1"""
 
 OTHERS_LISTING = """
 SELECT 1 FROM temp.snapshot_map AS c CROSS JOIN main.layers AS y ON y.snapshot_id = c.new
-JOIN main.listings AS l ON l.listing_id = y.listing_id WHERE l.diff_id IS NOT y.diff_id LIMIT 1"""
+CROSS JOIN main.listings AS l ON l.listing_id = y.listing_id WHERE l.diff_id IS NOT y.diff_id LIMIT 1"""
 
 COUNTS = """
-SELECT 1 FROM temp.fresh_listings AS f JOIN main.listings AS l ON l.listing_id = f.new
+SELECT 1 FROM temp.fresh_listings AS f CROSS JOIN main.listings AS l ON l.listing_id = f.new
 WHERE l.entry_count <> (SELECT count(*) FROM main.entries AS e WHERE e.listing_id = l.listing_id) LIMIT 1"""
 
 ENTRIES = """
-SELECT count(*) FILTER (WHERE instr(e.name, '/') OR e.mode NOT BETWEEN 0 AND 4095 OR e.type NOT IN (
+SELECT count(*) FILTER (WHERE instr(e.name, '/') OR instr(e.name, char(0)) OR e.mode NOT BETWEEN 0 AND 4095 OR e.type NOT IN (
   'file', 'dir', 'symlink', 'hardlink', 'char', 'block', 'fifo', 'socket', 'whiteout')), group_concat({texts}, char(10))
 FROM temp.fresh_listings AS f CROSS JOIN main.entries AS e ON e.listing_id = f.new
 GROUP BY e.listing_id, e.directory_id"""
@@ -78,14 +85,14 @@ SELECT 1 FROM temp.directory_map AS c CROSS JOIN src.directories AS d NOT INDEXE
 CROSS JOIN main.directories AS m ON m.directory_id = c.new WHERE d.path_raw IS NOT m.path_raw LIMIT 1"""
 
 ODD_DIRECTORIES = """
-SELECT m.path, m.path_raw FROM temp.fresh_directories AS f JOIN main.directories AS m ON m.directory_id = f.new
-WHERE m.path <> '/' AND NOT (m.path_raw IS NULL AND m.path GLOB '/*' AND instr(m.path, '\\') = 0
-  AND instr(m.path || '/', '//') = 0 AND instr(m.path || '/', '/./') = 0 AND instr(m.path || '/', '/../') = 0)"""
+SELECT m.path, m.path_raw FROM temp.fresh_directories AS f CROSS JOIN main.directories AS m ON m.directory_id = f.new
+WHERE m.path <> '/' AND NOT (m.path_raw IS NULL AND m.path GLOB '/*' AND NOT instr(m.path, '\\') AND NOT instr(m.path, char(0))
+  AND NOT instr(m.path || '/', '//') AND NOT instr(m.path || '/', '/./') AND NOT instr(m.path || '/', '/../'))"""
 """Paths that may not be what a listing would write; a few even where all is well, judged one by one."""
 
 DIRECTORY_TEXTS = """
 SELECT group_concat(m.path, char(10)) FROM temp.fresh_directories AS f
-JOIN main.directories AS m ON m.directory_id = f.new GROUP BY f.new / 1000"""
+CROSS JOIN main.directories AS m ON m.directory_id = f.new GROUP BY f.new / 1000"""
 
 
 STATISTICS = {
@@ -171,10 +178,21 @@ def whole(connection: sqlite3.Connection, schema: str, tables: list[str], source
             raise RefusedFileError(source, f"is damaged: {names.printable(str(found)[:200])}")
 
 
+def possible(connection: sqlite3.Connection, source: str) -> None:
+    """Raise where listings that a merge has numbered claim more entries than the file has room for."""
+    size = (connection.execute(f"PRAGMA src.{name}").fetchone()[0] for name in ("page_count", "page_size"))
+    sql = """SELECT 1 FROM temp.fresh_listings AS f CROSS JOIN main.listings AS l ON l.listing_id = f.new
+             GROUP BY l.entry_count < 0 HAVING l.entry_count < 0 OR total(l.entry_count) * ? > ? LIMIT 1"""
+    if connection.execute(sql, (ENTRY, math.prod(size))).fetchone():
+        raise RefusedFileError(source, "a listing does not have as many files as it says")
+
+
 def values(connection: sqlite3.Connection, source: str) -> None:
     """Raise where what a merge has brought in is not what a scan writes."""
     if table := merge.dangling(connection):
         raise RefusedFileError(source, f"a row of {table} points to nothing")
+    for _ in _decoded(connection, HOSTS, "hosts", source):
+        pass
     for table in ("snapshots", *merge.facts(connection)):
         _facts(connection, table, source)
     if found := connection.execute(LISTING.format(digest=_or_null(DIGEST, "l.diff_id"))).fetchone():
@@ -234,7 +252,7 @@ def _is_path(path: str, raw: bytes | None) -> bool:
     content = path.encode() if raw is None else raw
     clean = names.clean(content)
     whole_path = content == b"/" or (clean is not None and content == b"/" + b"/".join(clean))
-    return whole_path and names.escape_path(content) == (path, raw)
+    return whole_path and b"\0" not in content and names.escape_path(content) == (path, raw)
 
 
 def _together(alias: str, columns: list[str]) -> str:
@@ -242,4 +260,5 @@ def _together(alias: str, columns: list[str]) -> str:
 
 
 def _or_null(shape: str, column: str) -> str:
-    return f"{column} IS NULL OR ({shape.format(column)})"
+    # GLOB and length stop at a NUL.
+    return f"{column} IS NULL OR ({shape.format(column)} AND NOT instr({column}, char(0)))"

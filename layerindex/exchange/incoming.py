@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 STDIN = "-"
+STEPS = 1_000_000
+"""SQLite instructions between two looks for Ctrl-C: some hundredths of a second."""
+
 MAGIC = b"SQLite format 3\0"
 FACTS = ("hosts", "snapshots", "listings")
 """Tables that are read of every file, beside those of facts."""
@@ -63,9 +66,8 @@ def _merge(connection: sqlite3.Connection, name: str) -> Imported:
         connection.execute("CREATE TEMP TABLE chosen AS SELECT snapshot_id FROM src.snapshots NOT INDEXED")
         standing = connection.execute(STANDING).fetchone()
         plan = merge.plan(connection)
-        if plan.listings:
-            # Known listings are not read, and most of a file is these: then it is not read either.
-            checks.whole(connection, "src", ["directories", "entries"], name)
+        # Entries are most of a file. Only those of new listings are read, and counted: no need to read all for damage.
+        checks.possible(connection, name)
         entries = merge.copy(connection)
         checks.values(connection, name)
     if plan.snapshots:
@@ -91,8 +93,6 @@ def _blamed(name: str) -> Iterator[None]:
     """Say of the file what SQLite says of its content; a full disk or a lock is the database's matter."""
     try:
         yield
-    except (sqlite3.IntegrityError, sqlite3.DataError) as error:
-        raise RefusedFileError(name, f"holds rows that no scan writes ({error})") from error
     except sqlite3.DatabaseError as error:
         code = getattr(error, "sqlite_errorname", "")
         if code.startswith("SQLITE_NOTADB"):
@@ -103,6 +103,10 @@ def _blamed(name: str) -> Iterator[None]:
             raise RefusedFileError(name, f"holds a value of more than {checks.LENGTH} bytes") from error
         if code.startswith("SQLITE_BUSY"):
             raise RefusedFileError(name, "another process is writing to it") from error
+        if code.startswith(("SQLITE_CONSTRAINT", "SQLITE_MISMATCH")):
+            raise RefusedFileError(name, f"holds rows that no scan writes ({error})") from error
+        if code == "SQLITE_INTERRUPT":
+            raise KeyboardInterrupt from error
         if code == "SQLITE_ERROR":
             raise RefusedFileError(name, f"is not as layerindex writes it ({error})") from error
         raise
@@ -112,11 +116,16 @@ def _attach(connection: sqlite3.Connection, plain: str, name: str) -> None:
     checks.guard(connection)
     connection.execute("PRAGMA busy_timeout = 5000")
     connection.execute("ATTACH ? AS src", (database.uri(plain, "ro"),))
+    pages, size = (connection.execute(f"PRAGMA src.{name}").fetchone()[0] for name in ("page_count", "page_size"))
+    if os.path.getsize(plain) < pages * size:
+        raise RefusedFileError(name, "is damaged or cut short")
     # Again, in the transaction that reads it: nobody can have changed it in between.
     if checks.revision(connection, "src", name) != database.REVISION:
         raise RefusedFileError(name, "was changed while it was read")
     checks.same_tables(connection, "src", name)
     connection.execute("PRAGMA busy_timeout = 0")
+    # Python looks for Ctrl-C when it is called; a merge is few statements, and long ones.
+    connection.set_progress_handler(lambda: 0, STEPS)
 
 
 @contextmanager
@@ -220,7 +229,10 @@ def _upgraded(path: str, scratch: str, found: str, name: str) -> str:
     with _copying(name):
         shutil.copyfile(path, copy)
         open(made, "xb").close()
-    migrate.upgrade(made, found)
+    try:
+        migrate.upgrade(made, found)
+    except DatabaseError as error:
+        raise RefusedFileError(name, f"has schema {found}, which no layerindex ever had") from error
     with closing(database.connect(made, "ro", timeout=0)) as connection:
         expected = set(checks.everything(connection))
     with _blamed(name), closing(database.connect(copy, "ro", timeout=0)) as connection:

@@ -95,7 +95,11 @@ UPDATE temp.listing_map SET new = f.new FROM temp.fresh_listings AS f WHERE f.ol
 
 DIRECTORIES = """
 INSERT INTO temp.directory_map (old)
-SELECT DISTINCT e.directory_id FROM temp.fresh_listings AS f CROSS JOIN src.entries AS e ON e.listing_id = f.old;
+SELECT DISTINCT directory_id FROM (
+  SELECT e.directory_id FROM temp.fresh_listings AS f CROSS JOIN src.entries AS e ON e.listing_id = f.old
+  LIMIT 1 + (SELECT coalesce(sum(l.entry_count), 0) FROM temp.fresh_listings AS f
+    CROSS JOIN main.listings AS l ON l.listing_id = f.new)
+);
 UPDATE temp.directory_map SET new = (
   SELECT m.directory_id FROM src.directories AS d NOT INDEXED CROSS JOIN main.directories AS m
   WHERE d.directory_id = old AND m.path = d.path);
@@ -106,6 +110,7 @@ UPDATE temp.directory_map SET new = f.new FROM temp.fresh_directories AS f WHERE
 INSERT INTO main.directories (directory_id, path, path_raw)
 SELECT f.new, d.path, d.path_raw
 FROM temp.fresh_directories AS f CROSS JOIN src.directories AS d NOT INDEXED ON d.directory_id = f.old"""
+"""The limit is for a file whose pages lead in circles: without it the first statement would never end."""
 
 
 class Plan(NamedTuple):
@@ -197,7 +202,7 @@ def _copy(connection: sqlite3.Connection, table: str, *, files: bool) -> str:
 
 def _copy_entries(connection: sqlite3.Connection) -> int:
     sql = """SELECT coalesce(sum(l.entry_count), 0), (SELECT coalesce(sum(entry_count), 0) FROM main.listings)
-             FROM temp.fresh_listings AS f JOIN main.listings AS l ON l.listing_id = f.new"""
+             FROM temp.fresh_listings AS f CROSS JOIN main.listings AS l ON l.listing_id = f.new"""
     coming, all_ = connection.execute(sql).fetchone()
     rebuild = coming >= max(REBUILD_ROWS, all_ - coming)
     if rebuild:
@@ -207,7 +212,7 @@ def _copy_entries(connection: sqlite3.Connection) -> int:
         f"""INSERT INTO main.entries (listing_id, directory_id, {", ".join(names)})
             SELECT f.new, d.new, {", ".join(f"e.{name}" for name in names)}
             FROM temp.fresh_listings AS f CROSS JOIN src.entries AS e ON e.listing_id = f.old
-            CROSS JOIN temp.directory_map AS d ON d.old = e.directory_id"""
+            LEFT JOIN temp.directory_map AS d ON d.old = e.directory_id"""
     ).rowcount
     if rebuild:
         connection.execute(INDEX)

@@ -52,11 +52,12 @@ _OPTION = re.compile(r"(?:^|(?<=[\s,]))(upperdir|lowerdir|workdir)\+?=((?:\\.|[^
 _INSPECT = re.compile(r'"(UpperDir|LowerDir|WorkDir|MergedDir)"\s*:\s*("(?:\\.|[^"\\])*+")')
 _GO = re.compile(r"(?:^|(?<=[\s\[]))(UpperDir|LowerDir|WorkDir|MergedDir):([^\s\]]*)")
 _INSPECT_ID = re.compile(r'"(?:I[dD]|Mountpoint)"\s*:\s*"([^"\\]{1,4096})"')
-_MOUNT = re.compile(r"\S+ (/\S*) \S+ \S+ \d+ \d+")
+_MOUNT = re.compile(r"(?:/dev/\S+|[^\s/]+) (/\S*) \S+ \S+ \d+ \d+")
 _MOUNTINFO = re.compile(r"\d+ \d+ \d+:\d+ \S+ (/\S*) .* - \S+ \S+ \S+")
 _OCTAL = re.compile(r"\\([0-7]{3})")
 _QUOTED = re.compile(r"([\"'])(.*)\1,?", re.DOTALL)
-_SHORT = re.compile(r"(?:.*/)?l/[A-Z2-7]{26}(?:/diff)?")
+_LISTED = re.compile(r"(?:.*/)?(?:l/[A-Z2-7]{26}|[0-9a-f]{64}(?:-init)?|[0-9a-z]{25})(?:/diff)?")
+_A_PATH = re.compile(r"[^\s=:,\[\]{}\"]*/")
 _REGISTRY = re.compile(r"(?:docker\.io|index\.docker\.io)/(?:library/)?")
 
 
@@ -96,10 +97,12 @@ def things(text: str, roots: Sequence[str] = ()) -> list[Thing]:
     if not text:
         raise UsageError("THING is empty; name an image, a container, an id or a path")
     found = list(_stacked(text, roots)) or [_single(text, roots)]
-    unique = list({thing.readings: thing for thing in reversed(found)}.values())[::-1]
+    unique: dict[tuple[Reading, ...], Thing] = {}
+    for thing in found:
+        unique.setdefault(thing.readings, thing)
     if len(unique) > THINGS:
         raise UsageError(f"THING names {len(unique)} directories; show takes {THINGS} at most")
-    return unique
+    return list(unique.values())
 
 
 # Stacks of directories ----------------------------------------------------------------------------------------------
@@ -107,13 +110,14 @@ def things(text: str, roots: Sequence[str] = ()) -> list[Thing]:
 
 def _stacked(text: str, roots: Sequence[str]) -> Iterator[Thing]:
     """Yield the directories of mount options, of `docker inspect`'s GraphDriver.Data, or of a list of lowers."""
-    for group in _groups(_named(text)):
+    # A path is one path, whatever its file is called: a name like x,upperdir=/y must not lead elsewhere.
+    named = () if _A_PATH.match(text) else _named(text)
+    for group in _groups(named):
         for part, keys in (("upper", ("upper", "merged", "work")), ("lower", ("lower",))):
             for path in next((group[key] for key in keys if key in group), []):
                 yield Thing(path, _readings(path, roots), part)
     paths = text.split(":")
-    # Any other text with a colon is an image reference, or a path with a colon in it.
-    if len(paths) > 1 and (all(path[:1] == "/" for path in paths) or all(map(_SHORT.fullmatch, paths))):
+    if len(paths) > 1 and all(map(_LISTED.fullmatch, paths)):
         for path in paths:
             yield Thing(path, _readings(path, roots), "lower")
 

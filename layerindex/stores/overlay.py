@@ -111,8 +111,8 @@ def read_overlay(
                 yield found
                 links_known = False
         if strays := [name for name in directories if name in before and name not in claims.owners]:
-            young = 0 if claims.doubts else max(_unsettled(folder, name) for name in strays)
-            claims.merge(again(max(PAUSE, young)))
+            wait = PAUSE if claims.doubts else max(PAUSE, *(_unsettled(folder, name) for name in strays))
+            claims.merge(again(wait))
             # What went away meanwhile was being removed, or only passed through.
             before = {name for name in before if name in claims.owners or folder.exists(name)}
         view = _View(directories, links if links_known else None, before, claims)

@@ -33,100 +33,125 @@ digests AS MATERIALIZED (
 -- A plus keeps SQLite from reading the whole snapshot where the other column's index answers.
 named (rank, kind, matched, snapshot_id, id, found, exact, directory, chain_id) AS (
   SELECT 1, 'container', 'container name', c.snapshot_id, c.container_id, c.container_id, 1, c.mount_id, NULL
-  FROM chosen AS a CROSS JOIN containers AS c ON a.kind IN ('', 'container') AND c.snapshot_id = a.snapshot_id AND c.name = a.word
+  FROM chosen AS a CROSS JOIN containers AS c
+    ON a.kind IN ('', 'container') AND c.snapshot_id = a.snapshot_id AND c.name = a.word
   UNION ALL
   SELECT 1, 'container', 'container id', c.snapshot_id, c.container_id, c.container_id, c.container_id = a.id, c.mount_id, NULL
-  FROM chosen AS a CROSS JOIN containers AS c ON a.kind IN ('', 'container') AND c.snapshot_id = a.snapshot_id AND c.container_id BETWEEN a.id AND a.last
+  FROM chosen AS a CROSS JOIN containers AS c
+    ON a.kind IN ('', 'container') AND c.snapshot_id = a.snapshot_id AND c.container_id BETWEEN a.id AND a.last
   UNION ALL
   SELECT 2, 'image', 'image reference', r.snapshot_id, r.image_id, r.image_id, 1, NULL, NULL
-  FROM chosen AS a CROSS JOIN image_refs AS r ON a.kind IN ('', 'image') AND r.snapshot_id = a.snapshot_id AND r.ref IN (a.word, a.word || ':latest')
+  FROM chosen AS a CROSS JOIN image_refs AS r
+    ON a.kind IN ('', 'image') AND r.snapshot_id = a.snapshot_id AND r.ref IN (a.word, a.word || ':latest')
   UNION ALL
   SELECT 2, 'image', 'image id', i.snapshot_id, i.image_id, i.image_id, i.image_id = a.first, NULL, NULL
-  FROM digests AS a CROSS JOIN images AS i ON a.kind IN ('', 'image') AND i.snapshot_id = a.snapshot_id AND i.image_id BETWEEN a.first AND a.last
+  FROM digests AS a CROSS JOIN images AS i
+    ON a.kind IN ('', 'image') AND i.snapshot_id = a.snapshot_id AND i.image_id BETWEEN a.first AND a.last
   UNION ALL
   -- An image that was removed and whose containers, tags or children still name it.
   SELECT 2, 'image', 'image id', c.snapshot_id, c.image_id, c.image_id, c.image_id = a.first, NULL, NULL
-  FROM digests AS a CROSS JOIN containers AS c ON a.kind IN ('', 'image') AND c.snapshot_id = a.snapshot_id AND c.image_id BETWEEN a.first AND a.last
+  FROM digests AS a CROSS JOIN containers AS c
+    ON a.kind IN ('', 'image') AND c.snapshot_id = a.snapshot_id AND c.image_id BETWEEN a.first AND a.last
   UNION ALL
   SELECT 2, 'image', 'image id', r.snapshot_id, r.image_id, r.image_id, r.image_id = a.first, NULL, NULL
-  FROM digests AS a CROSS JOIN image_refs AS r ON a.kind IN ('', 'image') AND r.snapshot_id = a.snapshot_id AND r.image_id BETWEEN a.first AND a.last
+  FROM digests AS a CROSS JOIN image_refs AS r
+    ON a.kind IN ('', 'image') AND r.snapshot_id = a.snapshot_id AND r.image_id BETWEEN a.first AND a.last
   UNION ALL
   SELECT 2, 'image', 'image id', i.snapshot_id, i.parent_image_id, i.parent_image_id, i.parent_image_id = a.first, NULL, NULL
   FROM digests AS a CROSS JOIN images AS i
     ON a.kind IN ('', 'image') AND i.snapshot_id = a.snapshot_id AND i.parent_image_id BETWEEN a.first AND a.last
   UNION ALL
   SELECT 3, 'image', 'manifest digest', r.snapshot_id, r.image_id, r.digest, r.digest = a.first, NULL, NULL
-  FROM digests AS a CROSS JOIN image_refs AS r ON a.kind IN ('', 'image') AND r.snapshot_id = a.snapshot_id AND r.digest BETWEEN a.first AND a.last
+  FROM digests AS a CROSS JOIN image_refs AS r
+    ON a.kind IN ('', 'image') AND r.snapshot_id = a.snapshot_id AND r.digest BETWEEN a.first AND a.last
   UNION ALL
   SELECT 4, 'build-cache', 'record id', b.snapshot_id, b.record_id, b.record_id, b.record_id = a.id, b.cache_id, b.chain_id
-  FROM chosen AS a CROSS JOIN build_cache AS b ON a.kind IN ('', 'build-cache') AND b.snapshot_id = a.snapshot_id AND b.record_id BETWEEN a.id AND a.last
+  FROM chosen AS a CROSS JOIN build_cache AS b
+    ON a.kind IN ('', 'build-cache') AND b.snapshot_id = a.snapshot_id AND b.record_id BETWEEN a.id AND a.last
   UNION ALL
   SELECT 5, 'layer', 'chain_id', y.snapshot_id, y.chain_id, y.chain_id, y.chain_id = a.first, y.cache_id, y.chain_id
-  FROM digests AS a CROSS JOIN layers AS y ON a.kind IN ('', 'layer') AND y.snapshot_id = a.snapshot_id AND y.chain_id BETWEEN a.first AND a.last
+  FROM digests AS a CROSS JOIN layers AS y
+    ON a.kind IN ('', 'layer') AND y.snapshot_id = a.snapshot_id AND y.chain_id BETWEEN a.first AND a.last
   UNION ALL
   SELECT 5, 'layer', 'chain_id', l.snapshot_id, l.chain_id, l.chain_id, l.chain_id = a.first, y.cache_id, l.chain_id
-  FROM digests AS a CROSS JOIN image_layers AS l ON a.kind IN ('', 'layer') AND +l.snapshot_id = a.snapshot_id AND l.chain_id BETWEEN a.first AND a.last
+  FROM digests AS a CROSS JOIN image_layers AS l
+    ON a.kind IN ('', 'layer') AND +l.snapshot_id = a.snapshot_id AND l.chain_id BETWEEN a.first AND a.last
   LEFT JOIN layers AS y ON y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id
   UNION ALL
   SELECT 5, 'layer', 'chain_id', u.snapshot_id, u.chain_id, u.chain_id, u.chain_id = a.first,
     coalesce(y.cache_id, u.cache_id), u.chain_id
-  FROM digests AS a CROSS JOIN unfinished_layers AS u ON a.kind IN ('', 'layer') AND u.snapshot_id = a.snapshot_id AND u.chain_id BETWEEN a.first AND a.last
+  FROM digests AS a CROSS JOIN unfinished_layers AS u
+    ON a.kind IN ('', 'layer') AND u.snapshot_id = a.snapshot_id AND u.chain_id BETWEEN a.first AND a.last
   LEFT JOIN layers AS y ON y.snapshot_id = u.snapshot_id AND y.chain_id = u.chain_id
   UNION ALL
   SELECT 6, 'layer', 'diff_id', y.snapshot_id, y.chain_id, y.diff_id, y.diff_id = a.first, y.cache_id, y.chain_id
-  FROM digests AS a CROSS JOIN layers AS y ON a.kind IN ('', 'layer') AND y.diff_id BETWEEN a.first AND a.last AND +y.snapshot_id = a.snapshot_id
+  FROM digests AS a CROSS JOIN layers AS y
+    ON a.kind IN ('', 'layer') AND y.diff_id BETWEEN a.first AND a.last AND +y.snapshot_id = a.snapshot_id
   UNION ALL
   SELECT 6, 'layer', 'diff_id', l.snapshot_id, l.chain_id, l.diff_id, l.diff_id = a.first, y.cache_id, l.chain_id
-  FROM digests AS a CROSS JOIN image_layers AS l ON a.kind IN ('', 'layer') AND l.diff_id BETWEEN a.first AND a.last AND +l.snapshot_id = a.snapshot_id
+  FROM digests AS a CROSS JOIN image_layers AS l
+    ON a.kind IN ('', 'layer') AND l.diff_id BETWEEN a.first AND a.last AND +l.snapshot_id = a.snapshot_id
   LEFT JOIN layers AS y ON y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id
   UNION ALL
   SELECT 7, 'layer', 'blob digest', y.snapshot_id, y.chain_id, b.digest, b.digest = a.first, y.cache_id, y.chain_id
-  FROM digests AS a CROSS JOIN layer_blobs AS b ON a.kind IN ('', 'layer') AND b.snapshot_id = a.snapshot_id AND b.digest BETWEEN a.first AND a.last
+  FROM digests AS a CROSS JOIN layer_blobs AS b
+    ON a.kind IN ('', 'layer') AND b.snapshot_id = a.snapshot_id AND b.digest BETWEEN a.first AND a.last
   CROSS JOIN layers AS y ON y.diff_id = b.diff_id AND +y.snapshot_id = b.snapshot_id
   UNION ALL
   SELECT 8, 'directory', 'directory', d.snapshot_id, d.cache_id, d.cache_id, d.cache_id = a.id, d.cache_id, NULL
-  FROM chosen AS a CROSS JOIN overlay_dirs AS d ON a.kind IN ('', 'directory') AND d.snapshot_id = a.snapshot_id AND d.cache_id BETWEEN a.stem AND a.last
+  FROM chosen AS a CROSS JOIN overlay_dirs AS d
+    ON a.kind IN ('', 'directory') AND d.snapshot_id = a.snapshot_id AND d.cache_id BETWEEN a.stem AND a.last
   WHERE (d.cache_id GLOB '*-init') = a.init OR d.cache_id = a.id
   UNION ALL
   -- Directories that are named and not there.
   SELECT 8, 'directory', 'cache-id', y.snapshot_id, y.cache_id, y.cache_id, y.cache_id = a.id, y.cache_id, NULL
-  FROM chosen AS a CROSS JOIN layers AS y ON a.kind IN ('', 'directory') AND y.cache_id BETWEEN a.stem AND a.last AND +y.snapshot_id = a.snapshot_id
+  FROM chosen AS a CROSS JOIN layers AS y
+    ON a.kind IN ('', 'directory') AND y.cache_id BETWEEN a.stem AND a.last AND +y.snapshot_id = a.snapshot_id
   WHERE (y.cache_id GLOB '*-init') = a.init OR y.cache_id = a.id
   UNION ALL
   SELECT 8, 'directory', 'mount id', m.snapshot_id, m.mount_id, m.mount_id, m.mount_id = a.id, m.mount_id, NULL
-  FROM chosen AS a CROSS JOIN mounts AS m ON a.kind IN ('', 'directory') AND m.mount_id BETWEEN a.stem AND a.last AND +m.snapshot_id = a.snapshot_id
+  FROM chosen AS a CROSS JOIN mounts AS m
+    ON a.kind IN ('', 'directory') AND m.mount_id BETWEEN a.stem AND a.last AND +m.snapshot_id = a.snapshot_id
   WHERE NOT a.init
   UNION ALL
   SELECT 8, 'directory', 'init id', m.snapshot_id, m.init_id, m.init_id, m.init_id = a.id, m.init_id, NULL
-  FROM chosen AS a CROSS JOIN mounts AS m ON a.kind IN ('', 'directory') AND m.snapshot_id = a.snapshot_id AND m.init_id BETWEEN a.stem AND a.last
+  FROM chosen AS a CROSS JOIN mounts AS m
+    ON a.kind IN ('', 'directory') AND m.snapshot_id = a.snapshot_id AND m.init_id BETWEEN a.stem AND a.last
   WHERE a.init
   UNION ALL
   SELECT 8, 'directory', 'build cache', b.snapshot_id, b.cache_id, b.cache_id, b.cache_id = a.id, b.cache_id, NULL
-  FROM chosen AS a CROSS JOIN build_cache AS b ON a.kind IN ('', 'directory') AND b.cache_id BETWEEN a.stem AND a.last AND +b.snapshot_id = a.snapshot_id
+  FROM chosen AS a CROSS JOIN build_cache AS b
+    ON a.kind IN ('', 'directory') AND b.cache_id BETWEEN a.stem AND a.last AND +b.snapshot_id = a.snapshot_id
   WHERE (b.cache_id GLOB '*-init') = a.init OR b.cache_id = a.id
   UNION ALL
   SELECT 9, 'directory', 'link', d.snapshot_id, d.cache_id, d.link, d.link = a.word, d.cache_id, NULL
-  FROM chosen AS a CROSS JOIN overlay_dirs AS d ON a.kind IN ('', 'directory') AND d.link BETWEEN a.word AND a.last AND +d.snapshot_id = a.snapshot_id
+  FROM chosen AS a CROSS JOIN overlay_dirs AS d
+    ON a.kind IN ('', 'directory') AND d.link BETWEEN a.word AND a.last AND +d.snapshot_id = a.snapshot_id
   UNION ALL
   SELECT 9, 'directory', 'link', k.snapshot_id, k.cache_id, k.link, k.link = a.word, k.cache_id, NULL
-  FROM chosen AS a CROSS JOIN links AS k ON a.kind IN ('', 'directory') AND k.snapshot_id = a.snapshot_id AND k.link BETWEEN a.word AND a.last
+  FROM chosen AS a CROSS JOIN links AS k
+    ON a.kind IN ('', 'directory') AND k.snapshot_id = a.snapshot_id AND k.link BETWEEN a.word AND a.last
   WHERE k.cache_id IS NOT NULL
   UNION ALL
   SELECT 10, 'directory', 'mount name', m.snapshot_id, m.mount_id, m.name, m.name = a.word, m.mount_id, NULL
-  FROM chosen AS a CROSS JOIN mounts AS m ON a.kind IN ('', 'directory') AND m.snapshot_id = a.snapshot_id AND m.name BETWEEN a.word AND a.last
+  FROM chosen AS a CROSS JOIN mounts AS m
+    ON a.kind IN ('', 'directory') AND m.snapshot_id = a.snapshot_id AND m.name BETWEEN a.word AND a.last
   WHERE m.mount_id IS NOT NULL AND (m.name = a.word OR a.hex)
   UNION ALL
   SELECT 10, 'directory', 'unfinished layer', u.snapshot_id, u.cache_id, u.name, 1, u.cache_id, u.chain_id
-  FROM chosen AS a CROSS JOIN unfinished_layers AS u ON a.kind IN ('', 'directory') AND u.snapshot_id = a.snapshot_id AND u.name = a.word
+  FROM chosen AS a CROSS JOIN unfinished_layers AS u
+    ON a.kind IN ('', 'directory') AND u.snapshot_id = a.snapshot_id AND u.name = a.word
   WHERE u.cache_id IS NOT NULL
   UNION ALL
   SELECT 11, 'volume', 'volume name', v.snapshot_id, v.name, v.name, v.name = a.word, NULL, NULL
-  FROM chosen AS a CROSS JOIN volumes AS v ON a.kind IN ('', 'volume') AND v.snapshot_id = a.snapshot_id AND v.name BETWEEN a.word AND a.last
+  FROM chosen AS a CROSS JOIN volumes AS v
+    ON a.kind IN ('', 'volume') AND v.snapshot_id = a.snapshot_id AND v.name BETWEEN a.word AND a.last
   WHERE v.name = a.word OR (a.hex AND length(v.name) = 64)
   UNION ALL
   -- A volume that is gone and that a container still mounts.
   SELECT 11, 'volume', 'volume name', v.snapshot_id, v.name, v.name, v.name = a.word, NULL, NULL
-  FROM chosen AS a CROSS JOIN container_volumes AS v ON a.kind IN ('', 'volume') AND v.snapshot_id = a.snapshot_id AND v.name BETWEEN a.word AND a.last
+  FROM chosen AS a CROSS JOIN container_volumes AS v
+    ON a.kind IN ('', 'volume') AND v.snapshot_id = a.snapshot_id AND v.name BETWEEN a.word AND a.last
   WHERE v.type = 'volume' AND (v.name = a.word OR (a.hex AND length(v.name) = 64))
 ),
 kept AS (

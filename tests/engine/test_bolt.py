@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import threading
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.engine
 
-READS_WHILE_BUILDING = 60
+ROUNDS_WHILE_READING = 8
 
 APP = f"""\
 FROM {BASE} AS one
@@ -251,22 +252,27 @@ def test_reads_while_building(idle_engine: Engine) -> None:
     """While builds run, every database is read whole each time."""
     engine = idle_engine
     engine.docker("import", "-", BASE, input=pack([Member("etc/"), Member("etc/hosts", b"x")]))
-    stop = threading.Event()
+    rounds = 0
+    done = threading.Event()
 
     def builds() -> None:
-        number = 0
-        while not stop.is_set():
-            number += 1
-            files = {"app": f"{number}".encode()}
-            build(engine, "app:1", f"FROM {BASE}\nCOPY app /app\nCOPY app /again\n", files, BUILDKIT)
+        nonlocal rounds
+        try:
+            for number in range(ROUNDS_WHILE_READING):
+                files = {"app": f"{number}".encode()}
+                build(engine, "app:1", f"FROM {BASE}\nCOPY app /app\nCOPY app /again\n", files, BUILDKIT)
+                rounds += 1
+        finally:
+            done.set()
 
     thread = threading.Thread(target=builds)
     thread.start()
-    try:
-        reads = [(read_all(engine.root)[1], read_cache(engine.root)) for _ in range(READS_WHILE_BUILDING)]
-    finally:
-        stop.set()
-        thread.join()
+    reads = []
+    while not done.is_set():
+        reads.append((read_all(engine.root)[1], read_cache(engine.root)))
+    thread.join()
+    assert ROUNDS_WHILE_READING == rounds
+    assert ROUNDS_WHILE_READING < len(reads)
     assert [] == [damage.problem for damages, _ in reads for damage in damages]
     assert [] == [damage.problem for _, cache in reads for damage in cache.problems]
     assert 1 < len({len(cache.rows) for _, cache in reads})
@@ -277,8 +283,12 @@ def test_podman(tmp_path: Path) -> None:
     podman = shutil.which("podman")
     if podman is None:
         pytest.skip("podman is not installed")
-    options = ["--root", str(tmp_path / "root"), "--runroot", str(tmp_path / "run"), "--storage-driver", "vfs"]
-    subprocess.run([podman, *options, "volume", "create", "kept"], check=True, capture_output=True, timeout=60)
+    settings = tmp_path / "containers.conf"
+    settings.write_text('[engine]\nlock_type = "file"\n')  # by default its locks are in /dev/shm, and stay there
+    places = [f"--{name}={tmp_path / name}" for name in ("root", "runroot", "tmpdir")]
+    command = [podman, *places, "--storage-driver=vfs", "volume", "create", "kept"]
+    environment = {**os.environ, "CONTAINERS_CONF": str(settings)}
+    subprocess.run(command, check=True, capture_output=True, timeout=60, env=environment)
     keys, damages = read_all(tmp_path)
     if not keys:
         pytest.skip("this podman keeps no bolt database")

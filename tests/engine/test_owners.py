@@ -19,7 +19,7 @@ import pytest
 from .archives import ImageSource, Member, Step, archive, pack
 from .conftest import new_engine
 from .engine import Engine, EngineError
-from .program import Index, scan
+from .program import Index, layerindex, scan
 from .store import BUILDKIT, CLASSIC, FOREVER, RUN, _base, build
 
 if TYPE_CHECKING:
@@ -256,10 +256,7 @@ def test_scans_during_builds_and_loads(tmp_path: Path) -> None:
 def scan_quickly(root: Path, db: Path) -> Index:
     """Scan without files, into a new database."""
     db.unlink(missing_ok=True)
-    command = ["scan", root, "--db", db, "--host", "h1", "-q", "--no-files"]
-    from .program import layerindex  # noqa: PLC0415
-
-    layerindex(*command)
+    layerindex("scan", root, "--db", db, "--host", "h1", "-q", "--no-files")
     return Index(db)
 
 

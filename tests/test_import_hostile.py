@@ -1,0 +1,445 @@
+"""Files that nobody vouches for: each is refused in one sentence or taken as plain data, and never run or half taken."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from layerindex import database, exchange
+from layerindex.errors import DatabaseError, LayerindexError, NewerDatabaseError, RefusedFileError
+from layerindex.exchange import checks
+from tests.conftest import World, in_time, program
+from tests.test_exchange import change, index, rows, silent, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DIGEST = "sha256:" + "e" * 64
+
+
+@pytest.fixture(scope="module")
+def good(lasting: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a file that is as it should be."""
+    return index(tmp_path_factory.mktemp("good") / "good.db", lasting.root, "web-1")
+
+
+@pytest.fixture
+def file(good: Path, tmp_path: Path) -> Path:
+    """Give a copy of it to spoil."""
+    return Path(shutil.copy(good, tmp_path / "file.db"))
+
+
+@pytest.fixture
+def fleet(lasting: World, tmp_path: Path) -> Path:
+    """Give a database that holds another host."""
+    return index(tmp_path / "fleet.db", lasting.root, "here")
+
+
+def forge(path: Path, *statements: str) -> None:
+    """Rewrite what a file says of its schema."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        for sql in statements:
+            connection.execute(sql)
+
+
+def refused(fleet: Path, file: Path, sentence: str = ".") -> None:
+    """Assert that a file is refused in one sentence, in time, and that the database stays as it was to the byte."""
+    before = fleet.read_bytes()
+    with in_time(), pytest.raises(LayerindexError, match=sentence) as error:
+        exchange.import_file(str(fleet), str(file), silent)
+    assert isinstance(error.value, RefusedFileError | NewerDatabaseError)
+    assert "\n" not in str(error.value)
+    assert str(file) in str(error.value)
+    assert before == fleet.read_bytes()
+    assert {fleet.name, file.name} >= {name for name in os.listdir(fleet.parent) if "layerindex" in name or ".db" in name}
+
+
+# What is no file of ours --------------------------------------------------------------------------------------------
+
+FILES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "empty": (lambda path: path.write_bytes(b""), "is empty"),
+    "random": (lambda path: path.write_bytes(random.Random(1).randbytes(8192)), "is not an SQLite database"),
+    "header": (
+        lambda path: path.write_bytes(b"SQLite format 3\0" + random.Random(1).randbytes(8192)),
+        "is not an SQLite database|is damaged",
+    ),
+    "short": (lambda path: path.write_bytes(b"SQLite format 3\0"), "not an SQLite|is damaged|not a layerindex"),
+    "folder": (lambda path: (path.unlink(), path.mkdir()), "cannot be read: Is a directory"),
+    "missing": (lambda path: path.unlink(), "cannot be read: No such file or directory"),
+    "truncated": (lambda path: os.truncate(path, path.stat().st_size // 2), "is damaged or cut short"),
+    "cut": (lambda path: os.truncate(path, path.stat().st_size - 1), "is damaged or cut short"),
+    "foreign": (
+        lambda path: (path.unlink(), change(path, "CREATE TABLE images (a)")),
+        "is an SQLite file, but not a layerindex database",
+    ),
+    "newer": (
+        lambda path: change(path, "UPDATE alembic_version SET version_num = '9999'"),
+        "has schema 9999, written by a newer layerindex",
+    ),
+    "older": (
+        lambda path: change(path, "UPDATE alembic_version SET version_num = '0001'"),
+        "has the older schema 0001 and more, or less, than that has",
+    ),
+    "never": (lambda path: change(path, "UPDATE alembic_version SET version_num = '0000'"), "has schema 0000, which no layerindex ever had"),
+    "no number": (
+        lambda path: change(path, "UPDATE alembic_version SET version_num = '12; DROP'"),
+        "does not say which schema it has",
+    ),
+    "no version": (lambda path: change(path, "DELETE FROM alembic_version"), "does not say which schema it has"),
+    "many versions": (
+        lambda path: change(path, "INSERT INTO alembic_version VALUES ('0003'), ('0001')"),
+        "does not say which schema it has",
+    ),
+    "no table": (lambda path: change(path, "DROP TABLE drift"), "has no table drift"),
+    "utf-16": (
+        lambda path: (path.unlink(), utf_16(path)),
+        "is not as layerindex writes it .*same text encoding",
+    ),
+}
+
+
+def utf_16(path: Path) -> None:
+    """Write an empty database of ours in another encoding."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA encoding = 'UTF-16le'")
+        database.create(connection)
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_unfit_file(file: Path, fleet: Path, kind: str) -> None:
+    """What is not a whole file of this schema or an older one is refused."""
+    spoil, sentence = FILES[kind]
+    spoil(file)
+    refused(fleet, file, sentence)
+
+
+def test_unfit_file_at_the_command_line(file: Path, tmp_path: Path) -> None:
+    """It is one sentence on stderr and exit status 1, and no database is made for it."""
+    file.write_bytes(b"hello")
+    done = program("import", str(file), "--db", str(tmp_path / "new.db"))
+
+    expected = f"Error: {file}: is not an SQLite database; nothing of it was imported\n"
+    assert (1, "", expected) == (done.returncode, done.stdout, done.stderr)
+    assert ["file.db"] == os.listdir(tmp_path)
+
+
+# Schemas that lie ---------------------------------------------------------------------------------------------------
+
+REPLACED = {
+    "a view of our name": "CREATE VIEW layers AS SELECT * FROM old",
+    "a view of our name in capitals": "CREATE VIEW LAYERS AS SELECT * FROM old",
+    "a virtual table": "CREATE VIRTUAL TABLE layers USING fts5(snapshot_id, chain_id)",
+    "other columns": "CREATE TABLE layers (snapshot_id, chain_id, diff_id)",
+    "not strict": "{without STRICT}",
+    "a check": "{with} CHECK (abs(size) > 0)",
+    "a default": "{with} DEFAULT (random())",
+    "a generated column": "{with} GENERATED ALWAYS AS (1)",
+    "a collation": "{with} COLLATE NOCASE",
+    "a quoted comment": "{with} DEFAULT '/*' CHECK (load_extension('x')) /* '*/",
+}
+
+
+@pytest.mark.parametrize("kind", REPLACED)
+def test_tables_that_are_not_ours(file: Path, fleet: Path, kind: str) -> None:
+    """Each of our tables must be one, made as we make it: nothing else is read."""
+    ((sql,),) = rows(file, "SELECT sql FROM sqlite_schema WHERE name = 'layers'")
+    new = REPLACED[kind]
+    if new.startswith("{with}"):
+        new = sql.replace("size INTEGER", f"size INTEGER{new.removeprefix('{with}')}")
+    elif new.startswith("{"):
+        new = sql.replace(" WITHOUT ROWID,\n STRICT", " WITHOUT ROWID")
+    assert sql != new
+    change(file, "PRAGMA legacy_alter_table = ON", "ALTER TABLE layers RENAME TO old", new)
+    refused(fleet, file, "its table layers is not as layerindex writes it")
+
+
+def test_a_table_whose_text_lies(file: Path, fleet: Path) -> None:
+    """A schema that was edited by hand, so that the text is not what the table was made with, is refused or harmless."""
+    forge(file, "UPDATE sqlite_schema SET sql = replace(sql, 'size INTEGER', 'size TEXT') WHERE name = 'layers'")
+    refused(fleet, file, "its table layers is not as layerindex writes it")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE sqlite_schema SET sql = 'CREATE TABLE layers (' WHERE name = 'layers'",
+        "UPDATE sqlite_schema SET sql = x'00' WHERE name = 'layers'",
+        "UPDATE sqlite_schema SET sql = NULL WHERE name = 'layers'",
+        "UPDATE sqlite_schema SET rootpage = 999999 WHERE name = 'layers'",
+        "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'hosts') WHERE name = 'layers'",
+        "UPDATE sqlite_schema SET type = 'trigger' WHERE name = 'layers'",
+        "INSERT INTO sqlite_schema SELECT type, 'LAYERS', tbl_name, rootpage, sql FROM sqlite_schema WHERE name = 'layers'",
+        "INSERT INTO sqlite_schema SELECT * FROM sqlite_schema WHERE name = 'layers'",
+        "INSERT INTO sqlite_schema VALUES ('table', 'evil', 'evil', 0, 'CREATE TABLE evil AS SELECT load_extension(''x'')')",
+        "UPDATE sqlite_schema SET name = 'files' WHERE name = 'drift'",
+    ],
+)
+def test_a_broken_schema(file: Path, fleet: Path, sql: str) -> None:
+    """A schema that SQLite cannot read or that says two things is refused."""
+    forge(file, sql)
+    refused(fleet, file)
+
+
+def test_what_the_file_brings_is_not_run(file: Path, fleet: Path) -> None:
+    """Triggers, views and indexes of the file's own are no reason to refuse it, and are never met."""
+    evil = "(SELECT zeroblob(999999999) FROM snapshots)"
+    change(
+        file,
+        f"CREATE TRIGGER t1 AFTER INSERT ON layers BEGIN SELECT {evil}; DELETE FROM hosts; END",
+        "CREATE TRIGGER t2 BEFORE UPDATE ON snapshots BEGIN SELECT RAISE(ABORT, 'run'); END",
+        f"CREATE VIEW lie AS SELECT {evil} AS snapshot_id",
+        "DROP VIEW selected_snapshots",
+        "CREATE VIEW selected_snapshots AS SELECT no_such_function() AS snapshot_id",
+        "CREATE INDEX i1 ON layers (snapshot_id, abs(size))",
+        "CREATE INDEX i2 ON layers (snapshot_id) WHERE likely(size)",
+        "CREATE TABLE mine (snapshot_id, secret)",
+    )
+    exchange.import_file(str(fleet), str(file), silent)
+
+    expected = rows(fleet, "SELECT count(*) FROM sqlite_schema WHERE name IN ('t1', 't2', 'lie', 'i1', 'i2', 'mine')")
+    assert [(0,)] == expected
+    assert [("here",), ("web-1",)] == rows(fleet, "SELECT name FROM hosts ORDER BY 1")
+    whole(fleet)
+
+
+def test_statistics_that_lie(file: Path, fleet: Path) -> None:
+    """What ANALYZE left in the file may be anything."""
+    change(file, "DELETE FROM sqlite_stat1", "INSERT INTO sqlite_stat1 VALUES ('layers', 'layers', '-9 x 99999999999999999999')")
+    assert 1 == exchange.import_file(str(fleet), str(file), silent).snapshots
+    forge(file, "UPDATE sqlite_schema SET sql = 'CREATE VIEW sqlite_stat1 AS SELECT 1' WHERE name = 'sqlite_stat1'")
+    with pytest.raises(RefusedFileError):
+        exchange.import_file(str(fleet), str(file), silent)
+
+
+# Rows that lie ------------------------------------------------------------------------------------------------------
+
+ROWS = {
+    "UPDATE snapshots SET uid = '../../etc/passwd'": "snapshots.uid is not as",
+    "UPDATE snapshots SET uid = upper(uid)": "snapshots.uid is not as",
+    "UPDATE snapshots SET host_id = 99": "a row of snapshots points to nothing",
+    "UPDATE snapshots SET started_at = 'zzz'": "snapshots.started_at is not as",
+    "UPDATE snapshots SET started_at = '9999-13-13T0\x1b[2J'": "snapshots.started_at is not as",
+    "UPDATE snapshots SET scope = 'all'": "snapshots.scope is not as",
+    "UPDATE layers SET listing_id = 99": "a row of layers points to nothing",
+    "UPDATE layers SET listing_id = -1": "a row of layers points to nothing",
+    "UPDATE layers SET listing_id = 9223372036854775807": "a row of layers points to nothing",
+    "UPDATE overlay_dirs SET listing_id = -9223372036854775808": "a row of overlay_dirs points to nothing",
+    "UPDATE layers SET listing_id = (SELECT max(listing_id) FROM listings WHERE diff_id IS NULL)": "a layer has the listing",
+    f"UPDATE layers SET diff_id = '{DIGEST}'": "a layer has the listing",
+    "UPDATE layers SET diff_id = 'sha256:../../etc'": "layers.diff_id is not as",
+    "UPDATE layers SET chain_id = chain_id || char(0) || 'x'": "layers.chain_id is not as",
+    "UPDATE layers SET chain_id = '%s' || chain_id": "layers.chain_id is not as",
+    "UPDATE layers SET cache_id = cache_id || char(0)": "layers.cache_id is not as",
+    "UPDATE entries SET name = name || char(0)": "an entry's type, mode or name is not as",
+    "UPDATE directories SET path = path || char(0) WHERE path = '/srv'": "is no path of a directory",
+    "UPDATE layers SET cache_id = '../x'": "layers.cache_id is not as",
+    "UPDATE overlay_dirs SET cache_id = '.' || cache_id": "overlay_dirs.cache_id is not as",
+    "UPDATE overlay_dirs SET role = 'admin'": "overlay_dirs.role is not as",
+    "UPDATE images SET image_id = 'x' || image_id": "images.image_id is not as",
+    "UPDATE containers SET container_id = substr(container_id, 2)": "containers.container_id is not as",
+    "UPDATE image_layers SET chain_id = 'x'": "image_layers.chain_id is not as",
+    "INSERT INTO problems SELECT 1, 99, 'fatal', 'x', 'x', NULL, 'x'": "problems.severity is not as",
+    "INSERT INTO drift VALUES (1, 'x', '/', 'moved', NULL, NULL)": "drift.kind is not as",
+    "UPDATE listings SET source = 'dream'": "of a listing is not as",
+    "UPDATE listings SET complete = 2": "of a listing is not as",
+    "UPDATE listings SET diff_id = NULL": "a row of layers points to nothing",
+    f"UPDATE listings SET diff_id = '{DIGEST}' WHERE source = 'walk'": "of a listing is not as",
+    "UPDATE listings SET entry_count = entry_count + 1": "does not have as many files",
+    "UPDATE listings SET entry_count = -1": "does not have as many files",
+    "UPDATE listings SET entry_count = 9223372036854775807": "does not have as many files",
+    "DELETE FROM entries WHERE name = 'app'": "does not have as many files",
+    "UPDATE entries SET type = 'door'": "an entry's type, mode or name is not as",
+    "UPDATE entries SET mode = -1": "an entry's type, mode or name is not as",
+    "UPDATE entries SET name = '../' || name": "an entry's type, mode or name is not as",
+    "UPDATE entries SET directory_id = 9223372036854775807": "points to nothing|no scan writes",
+    "DELETE FROM directories": "points to nothing|no scan writes",
+    "UPDATE directories SET path = 'etc' WHERE path = '/srv'": "is no path of a directory",
+    "UPDATE directories SET path = '/../etc' WHERE path = '/srv'": "is no path of a directory",
+    "UPDATE directories SET path = '/srv/' WHERE path = '/srv'": "is no path of a directory",
+    "UPDATE directories SET path_raw = x'2f78' WHERE path = '/srv'": "other bytes than here|is no path of a directory",
+    "UPDATE directories SET path = '/\\xff' WHERE path = '/srv'": "is no path of a directory",
+    "UPDATE images SET config = CAST(x'7bff7d' AS TEXT)": "a text of images is not UTF-8",
+    "UPDATE entries SET name = CAST(x'ff' AS TEXT) || name": "a text of entries is not UTF-8",
+    "UPDATE entries SET link_target = CAST(x'eda080' AS TEXT)": "a text of entries is not UTF-8",
+    "UPDATE directories SET path = CAST(x'2fff' AS TEXT) WHERE path = '/srv'": "a text of directories is not UTF-8",
+    "UPDATE hosts SET name = CAST(x'ff' AS TEXT)": "not UTF-8",
+    "UPDATE snapshots SET label = CAST(x'ff' AS TEXT)": "a text of snapshots is not UTF-8",
+}
+
+
+@pytest.mark.parametrize("sql", ROWS)
+@pytest.mark.parametrize("empty", [False, True])
+def test_rows_that_no_scan_writes(file: Path, fleet: Path, tmp_path: Path, sql: str, *, empty: bool) -> None:
+    """Ids that clash or lead nowhere, counts that lie, words and shapes that are not ours: nothing of it is taken."""
+    change(file, f"UPDATE listings SET diff_id = substr(diff_id, 1, 60) || 'beef0000000'")
+    change(file, f"UPDATE layers SET diff_id = substr(diff_id, 1, 60) || 'beef0000000'")
+    change(file, sql)
+    if empty:
+        fleet = tmp_path / "empty.db"
+        with database.writing(str(fleet), silent):
+            pass
+        (tmp_path / "fleet.db").unlink()
+    refused(fleet, file, ROWS[sql])
+
+
+WEAK = """
+PRAGMA writable_schema = ON;
+UPDATE sqlite_schema SET sql = replace(replace(sql, ' STRICT', ''), 'WITHOUT ROWID,
+', 'WITHOUT ROWID') WHERE type = 'table' AND name <> 'alembic_version'
+"""
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE layers SET size = 'many'",
+        "UPDATE layers SET size = 1.5",
+        "UPDATE layers SET size = x'00'",
+        "UPDATE overlay_dirs SET has_diff = 'yes'",
+        "UPDATE entries SET size = 'big'",
+        "UPDATE hosts SET name = x'00'",
+        "UPDATE images SET config = x'00'",
+        "UPDATE listings SET entry_count = 'all'",
+    ],
+)
+def test_values_of_the_wrong_type(file: Path, fleet: Path, sql: str) -> None:
+    """Pages may hold what a STRICT table would never have let in."""
+    strict = rows(file, "SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND sql LIKE '%STRICT'")
+    forge(file, "UPDATE sqlite_schema SET sql = replace(replace(sql, ',\n STRICT', ''), ' STRICT', '') WHERE type = 'table'")
+    change(file, sql)
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.executemany("UPDATE sqlite_schema SET sql = ?2 WHERE name = ?1", strict)
+    assert strict == rows(file, "SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND sql LIKE '%STRICT'")
+    refused(fleet, file)
+
+
+def test_snapshots_that_are_not_complete(file: Path, fleet: Path) -> None:
+    """A snapshot that is marked otherwise than complete is passed over and counted."""
+    change(file, "UPDATE snapshots SET status = 'incomplete'")
+    done = program("import", str(file), "--db", str(fleet))
+
+    assert (0, f"{file}: 0 snapshots imported; 1 passed over: not complete\n") == (done.returncode, done.stderr)
+    assert [(1,)] == rows(fleet, "SELECT count(*) FROM snapshots")
+
+
+def test_another_snapshot_of_the_same_uid(file: Path, fleet: Path) -> None:
+    """A uid that is here with other content is not merged, and the user is told."""
+    exchange.import_file(str(fleet), str(file), silent)
+    before = rows(fleet, "SELECT * FROM images") + rows(fleet, "SELECT * FROM snapshots")
+    change(file, "UPDATE hosts SET name = 'evil'", "UPDATE images SET config = 'evil'")
+    done = program("import", str(file), "--db", str(fleet))
+
+    sentence = "0 snapshots imported; 1 passed over: the database has another snapshot with the same uid"
+    assert (0, f"{file}: {sentence}\n") == (done.returncode, done.stderr)
+    assert before == rows(fleet, "SELECT * FROM images") + rows(fleet, "SELECT * FROM snapshots")
+    assert [] == rows(fleet, "SELECT * FROM hosts WHERE name = 'evil'")
+
+
+def test_text_that_would_move_a_cursor_is_data(file: Path, fleet: Path) -> None:
+    """Control characters, NUL and rings are what stores have too: they are kept, and escaped where they are shown."""
+    change(
+        file,
+        "UPDATE hosts SET name = 'web' || char(27) || '[2J'",
+        "UPDATE snapshots SET label = 'a' || char(0) || 'b'",
+        "UPDATE layers SET parent_chain_id = chain_id",
+    )
+    exchange.import_file(str(fleet), str(file), silent)
+    done = program("snapshots", "--db", str(fleet))
+
+    assert 0 == done.returncode
+    assert "web\\x1b[2J" in done.stdout
+    for name in ("lineage", "children", "layers", "images"):
+        assert "Traceback" not in program("query", name, "--db", str(fleet), "--timeout", "10").stderr
+
+
+def test_a_value_of_any_length(file: Path, fleet: Path) -> None:
+    """A text that is longer than any a scan writes is refused without being held."""
+    change(file, f"UPDATE images SET config = printf('%.*c', {checks.LENGTH + 1}, 'x') WHERE image_id = (SELECT min(image_id) FROM images)")
+    before = fleet.read_bytes()
+    with pytest.raises(RefusedFileError, match="holds a value of more than"):
+        exchange.import_file(str(fleet), str(file), silent)
+    assert before == fleet.read_bytes()
+
+
+# Pages that lie -----------------------------------------------------------------------------------------------------
+
+
+def page_of(path: Path, table: str) -> tuple[int, int]:
+    """Return where the first page of a table begins, and how long it is."""
+    ((number,),) = rows(path, f"SELECT rootpage FROM sqlite_schema WHERE name = '{table}'")
+    ((size,),) = rows(path, "PRAGMA page_size")
+    return (number - 1) * size, size
+
+
+@pytest.mark.parametrize("table", sorted(checks.ours()))
+@pytest.mark.parametrize("fill", [0, 1, 255])
+def test_a_damaged_page(file: Path, fleet: Path, table: str, fill: int) -> None:
+    """A page of any table that is overwritten is found, if anything was in it."""
+    had = rows(file, f"SELECT count(*) FROM {table}")[0][0]
+    start, size = page_of(file, table)
+    content = bytearray(file.read_bytes())
+    content[start : start + size] = bytes([fill]) * size
+    file.write_bytes(content)
+    if had and table != "directories":
+        refused(fleet, file)
+        return
+    try:
+        exchange.import_file(str(fleet), str(file), silent)
+    except RefusedFileError:
+        pass
+    whole(fleet)
+
+
+def test_pages_that_lead_in_circles(file: Path, fleet: Path) -> None:
+    """A tree of entries whose branches all lead to one page would never end."""
+    from tests.test_exchange import grow  # noqa: PLC0415
+
+    grow(file, 300)
+    change(file, f"UPDATE listings SET diff_id = substr(diff_id, 1, 60) || 'beef0000000'")
+    change(file, f"UPDATE layers SET diff_id = substr(diff_id, 1, 60) || 'beef0000000'")
+    start, size = page_of(file, "entries")
+    content = bytearray(file.read_bytes())
+    assert content[start] == 2, "an inner page of an index"
+    cells = int.from_bytes(content[start + 3 : start + 5], "big")
+    children = [int.from_bytes(content[start + 12 + 2 * i : start + 14 + 2 * i], "big") + start for i in range(cells)]
+    middle = content[children[cells // 2] : children[cells // 2] + 4]
+    for child in children:
+        content[child : child + 4] = middle
+    inner = (int.from_bytes(middle, "big") - 1) * size
+    if content[inner] == 2:
+        for i in range(int.from_bytes(content[inner + 3 : inner + 5], "big")):
+            cell = inner + int.from_bytes(content[inner + 12 + 2 * i : inner + 14 + 2 * i], "big")
+            content[cell : cell + 4] = middle
+    file.write_bytes(content)
+    refused(fleet, file)
+
+
+@given(st.data())
+def test_any_bytes_anywhere(good: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    """Whatever bytes of a file are others, it is refused or taken whole, and the database is sound."""
+    folder = tmp_path_factory.mktemp("any")
+    content = bytearray(good.read_bytes())
+    for _ in range(data.draw(st.integers(1, 20))):
+        place = data.draw(st.integers(0, len(content) - 1))
+        content[place] = data.draw(st.integers(0, 255))
+    (folder / "file.db").write_bytes(content)
+    db = folder / "fleet.db"
+    try:
+        with in_time():
+            exchange.import_file(str(db), str(folder / "file.db"), silent)
+    except DatabaseError:
+        assert not db.exists()
+    else:
+        whole(db)
+    shutil.rmtree(folder)
