@@ -86,16 +86,6 @@ def _free(connection: sqlite3.Connection) -> int:
     return int(pages) * int(size)
 
 
-def rehearse(connection: sqlite3.Connection, numbers: Sequence[int]) -> Removed:
-    """Say what removing would do: do it and take it back."""
-    connection.execute("SAVEPOINT rehearsal")
-    try:
-        return remove(connection, numbers)
-    finally:
-        connection.execute("ROLLBACK TO rehearsal")
-        connection.execute("RELEASE rehearsal")
-
-
 def size(path: str) -> int:
     """Return the bytes of a database."""
     return os.path.getsize(path)

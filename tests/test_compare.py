@@ -176,9 +176,9 @@ def test_volumes(path: str) -> None:
     """Volumes grow."""
     expected = [("grew", "data"), ("only a", "v-one"), ("only b", "v-two")]
     assert expected == cut(rows(path, "volumes", 1, 2), "change volume")
-    assert [("grew", "data", 4, 14)] == cut(
-        rows(path, "volumes", 2, 3), "change volume a_apparent_bytes b_apparent_bytes"
-    ) or rows(path, "volumes", 2, 3)[0]["a_apparent_bytes"] is not None
+    (grown,) = rows(path, "volumes", 2, 3)
+    assert ("grew", "data") == (grown["change"], grown["volume"])
+    assert len(b"many more rows") - len(b"two!") == grown["b_apparent_bytes"] - grown["a_apparent_bytes"]
     assert [("shrank", "data")] == cut(rows(path, "volumes", 3, 2), "change volume")
 
 
@@ -592,7 +592,6 @@ def test_wrong_words(path: str, tmp_path: Path) -> None:
     assert "no snapshot 5 before" in refusal("one~5", "two", "--db", path, status=2)
     assert "no such database" in refusal("one", "two", "--db", tmp_path / "none.db", status=1)
     assert "no such database" in refusal("one", tmp_path / "none.db", "--db", path, status=1)
-    assert "holds 2 hosts" in refusal("one", path, "--db", tmp_path / "none.db", status=1) if False else True
     assert "no image or container 'nginx'" in refusal("one", "two", "--files", "nginx", "--db", path, status=2)
     assert "no image or container" in refusal("one", "two", "--files", "only-one:1", "--db", path, status=2)
 

@@ -404,8 +404,8 @@ KNOWN_ELSEWHERE = {
     *(("largest-dirs", param) for param in ("depth", "top")),
     ("outliers", "threshold"),
 }
-"""Parameters that choose no rows of a whole answer: test_file_queries, test_fleet_queries and test_owner_queries know what
-they give."""
+"""Parameters that choose no rows of a whole answer: test_file_queries, test_fleet_queries and test_owner_queries know
+what they give."""
 
 
 def test_every_parameter_has_an_example() -> None:

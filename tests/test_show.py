@@ -542,6 +542,14 @@ def test_stacks(shop: Shop) -> None:
     assert ["upper", "lower", "lower", "lower"] == parts
 
 
+def test_only_lowers(shop: Shop) -> None:
+    """A lowerdir alone, and a list of directories alone, show each once and in order."""
+    below = [shop.top.cache_id, shop.base.cache_id]
+    paths = ":".join(f"/var/lib/docker/overlay2/{name}/diff" for name in below)
+    for thing in (f"lowerdir={paths}", paths, f"l/{shop.top.link}:l/{shop.base.link}", ":".join(below)):
+        assert [("lower", name) for name in below] == [(row["part"], row["id"]) for row in shown(shop, thing)]
+
+
 def test_stack_as_text(shop: Shop) -> None:
     """People get one row for each directory and the details of the first."""
     text = run(shop, stacks(shop)[2], "--host", "one").stdout

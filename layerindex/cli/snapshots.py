@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -89,15 +90,21 @@ def _age(text: str) -> timedelta:
     return int(match[1]) * UNITS[match[2]]
 
 
+class _Rehearsed(Exception):  # noqa: N818 - nothing went wrong
+    """Ends a transaction that was only to show what it would do."""
+
+
 def _remove(path: str, choose: Callable[[sqlite3.Connection], Sequence[int]], *, dry_run: bool) -> None:
     # Whoever names none that is there shall not get an empty one made.
     with database.reading(path):
         pass
-    with database.writing(path, note) as connection:
+    with suppress(_Rehearsed), database.writing(path, note) as connection:
         numbers = choose(connection)
         shown = query.run(connection, catalog.load("snapshots").sql, {"host": None})
         going = [row for row in shown.rows if row[0] in set(numbers)]
-        removed = (snapshots.rehearse if dry_run else snapshots.remove)(connection, numbers)
+        removed = snapshots.remove(connection, numbers)
+        if dry_run:
+            raise _Rehearsed
     if going:
         for line in render.as_table(query.Result(shown.columns, iter(going))):
             click.echo(line)

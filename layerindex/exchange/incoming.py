@@ -103,7 +103,7 @@ def _blamed(name: str) -> Iterator[None]:
             raise RefusedFileError(name, f"holds a value of more than {checks.LENGTH} bytes") from error
         if code.startswith("SQLITE_BUSY"):
             raise RefusedFileError(name, "another process is writing to it") from error
-        if code.startswith(("SQLITE_CONSTRAINT", "SQLITE_MISMATCH")):
+        if isinstance(error, sqlite3.IntegrityError):
             raise RefusedFileError(name, f"holds rows that no scan writes ({error})") from error
         if code == "SQLITE_INTERRUPT":
             raise KeyboardInterrupt from error

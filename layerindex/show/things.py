@@ -117,7 +117,7 @@ def _stacked(text: str, roots: Sequence[str]) -> Iterator[Thing]:
             for path in next((group[key] for key in keys if key in group), []):
                 yield Thing(path, _readings(path, roots), part)
     paths = text.split(":")
-    if len(paths) > 1 and all(map(_LISTED.fullmatch, paths)):
+    if len(paths) > 1 and not _OPTION.match(text) and all(map(_LISTED.fullmatch, paths)):
         for path in paths:
             yield Thing(path, _readings(path, roots), "lower")
 
