@@ -213,7 +213,8 @@ UNION ALL
 SELECT y.listing_id FROM src.image_layers AS l JOIN src.layers AS y USING (snapshot_id, chain_id)
 WHERE l.snapshot_id = :snapshot AND l.image_id IN (
   SELECT image_id FROM src.images WHERE snapshot_id = :snapshot AND image_id = :image
-  UNION ALL SELECT image_id FROM src.image_refs WHERE snapshot_id = :snapshot AND ref = :image)
+  UNION ALL SELECT image_id FROM src.image_refs WHERE snapshot_id = :snapshot
+    AND :image IN (ref, normalized, substr(normalized, 11), substr(normalized, 19), target_digest))
 UNION ALL
 SELECT below.listing_id FROM src.containers AS c JOIN src.overlay_lowers AS o ON o.snapshot_id = :snapshot AND o.cache_id = c.mount_id
 JOIN src.overlay_dirs AS below ON below.snapshot_id = :snapshot AND below.cache_id = o.lower_cache_id
@@ -349,13 +350,14 @@ def _named(snapshot: Snapshot, own: str, word: str) -> dict[str, str]:
 UNLISTED = """
 SELECT count(*) FROM image_layers AS l LEFT JOIN layers AS y USING (snapshot_id, chain_id)
 WHERE l.snapshot_id = :snapshot AND y.listing_id IS NULL AND l.image_id IN (
-  SELECT :image UNION ALL SELECT image_id FROM image_refs WHERE snapshot_id = :snapshot AND ref = :image)
+  SELECT :image UNION ALL SELECT image_id FROM image_refs WHERE snapshot_id = :snapshot
+    AND :image IN (ref, normalized, substr(normalized, 11), substr(normalized, 19), target_digest))
 UNION ALL
 SELECT count(*) FROM containers AS c LEFT JOIN overlay_dirs AS d ON d.snapshot_id = :snapshot AND d.cache_id = c.mount_id
 LEFT JOIN overlay_lowers AS o ON o.snapshot_id = :snapshot AND o.cache_id = c.mount_id
 LEFT JOIN overlay_dirs AS below ON below.snapshot_id = :snapshot AND below.cache_id = o.lower_cache_id
 WHERE c.snapshot_id = :snapshot AND :container IN (c.name, c.container_id)
-  AND (d.listing_id IS NULL OR (o.link IS NOT NULL AND below.listing_id IS NULL))"""
+  AND (d.listing_id IS NULL OR (o.cache_id IS NOT NULL AND below.listing_id IS NULL))"""
 
 
 def _check_listed(snapshot: Snapshot, own: str, files: Files, word: str) -> None:

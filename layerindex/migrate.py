@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - statements are put together from the schema's own names
 """Carry an older database forward with Alembic, in one transaction; only this module and the schema need SQLAlchemy."""
 
 from __future__ import annotations
@@ -5,7 +6,7 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING
 
-from alembic import command
+from alembic import command, op
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -19,6 +20,8 @@ from layerindex.errors import DatabaseError
 from layerindex.schema import VIEWS, metadata
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sqlalchemy.engine import Connection, Engine
 
 
@@ -67,3 +70,32 @@ def differences(path: str) -> list[str]:
     expected = {view.name: view.ddl for view in VIEWS}
     names = sorted(views.keys() | expected.keys())
     return found + [f"view {name} differs" for name in names if views.get(name) != expected.get(name)]
+
+
+def rebuild(script: Path, tables: dict[str, dict[str, str]], *, or_ignore: bool = False) -> None:
+    """Within a revision, make `tables`, all views and whatever is not there as `script` has them.
+
+    Tables are made anew and filled from their old form, with what is given for new columns, so that their text,
+    comments included, is what a new database has. With `or_ignore` rows that the new form cannot hold are left out.
+    """
+    run = op.get_bind().exec_driver_sql
+    for (view,) in run("SELECT name FROM sqlite_schema WHERE type = 'view'").all():
+        run(f"DROP VIEW {view}")
+    for table in tables:
+        indexes = f"SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = '{table}' AND sql IS NOT NULL"
+        for (index,) in run(indexes).all():
+            run(f"DROP INDEX {index}")
+        run("PRAGMA legacy_alter_table = ON")  # or foreign keys would follow the old table
+        run(f"ALTER TABLE {table} RENAME TO old_{table}")
+        run("PRAGMA legacy_alter_table = OFF")
+    present = {name for (name,) in run("SELECT name FROM sqlite_schema").all()}
+    for statement in script.read_text(encoding="utf-8").split(";\n"):
+        if statement.strip() and statement.split()[2] not in present:
+            run(statement)
+    into = "INSERT OR IGNORE INTO" if or_ignore else "INSERT INTO"
+    for table, new in tables.items():
+        old = [name for (name,) in run(f"SELECT name FROM pragma_table_info('old_{table}')").all()]
+        now = [name for (name,) in run(f"SELECT name FROM pragma_table_info('{table}')").all()]
+        values = {name: name for name in now if name in old} | new
+        run(f"{into} {table} ({', '.join(values)}) SELECT {', '.join(values.values())} FROM old_{table} AS old")
+        run(f"DROP TABLE old_{table}")

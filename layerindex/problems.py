@@ -32,7 +32,9 @@ KINDS = {
     "bad-id": Kind("error", "An id, digest or link does not look like one; never used as a path."),
     "bad-bolt": Kind("error", "A database is no bolt file, or both of its headers are damaged; not read."),
     "bolt-page": Kind("error", "A page of a bolt database is torn or out of place; what it held is not read."),
-    "inconsistent": Kind("warning", "A database was written each time it was read; what was read may not fit together."),
+    "inconsistent": Kind(
+        "warning", "A database was written each time it was read; what was read may not fit together."
+    ),
     "missing-snapshot": Kind("warning", "A build-cache record has no snapshot, or one whose layer is gone."),
     "parent-circle": Kind("error", "Build-cache records are each other's parents."),
     "image-id-mismatch": Kind("error", "The SHA-256 of an image config is not the name of its file."),
@@ -62,6 +64,23 @@ KINDS = {
     "lower-mismatch": Kind(
         "info", "The nearest lower is not the parent layer's directory; BuildKit does this when it built a layer twice."
     ),
+    "dangling-layer": Kind(
+        "warning", "No image and no container needs a layer: a pull in progress or an end it never came to."
+    ),
+    "incomplete-layer": Kind(
+        "info", "A layer that is being made, or was when its engine died; the engine will remove it."
+    ),
+    "layer-circle": Kind("error", "Layers are each other's parents."),
+    "duplicate-id": Kind("error", "Two objects of a list have one id; the first counts."),
+    "digest-mismatch": Kind("error", "The SHA-256 of a manifest or blob is not what names it."),
+    "composefs": Kind(
+        "warning", "A layer whose file names are in a composefs image; listed only where a tar-split is."
+    ),
+    "additional-layer": Kind(
+        "warning", "A layer whose files an additional layer store keeps; listed only where a tar-split is."
+    ),
+    "rotated-diff": Kind("warning", "A layer that was made anew in place; files of its older folders are not listed."),
+    "bad-sqlite": Kind("error", "A database is no SQLite file, or damaged; not read."),
     "tar-split-gzip": Kind("error", "A tar-split is not gzip, or damaged; its files up to there are listed."),
     "tar-split-truncated": Kind("error", "A tar-split ends in the middle; its files up to there are listed."),
     "tar-split-bomb": Kind("error", "A tar-split unpacks to more than it can honestly hold; not read further."),
@@ -82,13 +101,25 @@ KINDS = {
     "tar-link": Kind("error", "A tar member's link target cannot exist; not listed."),
     "tar-type": Kind("error", "A tar member is of an unknown type; not listed."),
     "tar-duplicate": Kind("error", "A layer has two files of one path, which Docker refuses; the first is listed."),
+    "blob-digest": Kind("error", "The SHA-256 of a blob's bytes is not its name; not believed."),
+    "blob-diff-id": Kind("error", "A layer's blob holds another tar than its image says; its files are not listed."),
+    "blob-size": Kind("warning", "A blob has another size than containerd's database says."),
+    "blob-format": Kind("warning", "A layer's blob is no tar, plain or packed with gzip or zstd; not listed from it."),
+    "blob-packing": Kind("error", "A layer's blob is damaged within; its files are not listed from it."),
+    "blob-truncated": Kind("error", "A layer's blob ends in the middle; its files are not listed from it."),
+    "blob-bomb": Kind("error", "A layer's blob unpacks to more than it can honestly hold; not read further."),
+    "blob-read": Kind("error", "The system gave an error while a layer's blob was read."),
+    "missing-blob": Kind("error", "containerd's database knows a blob that its content store does not have."),
+    "unknown-media-type": Kind("warning", "What an image's name or index leads to is neither an index nor a manifest."),
+    "manifest-depth": Kind("warning", "Indexes lie within one another more deeply than is followed."),
+    "unknown-snapshot": Kind("error", "meta.db names a snapshot that its snapshotter does not know."),
     "other-filesystem": Kind("warning", "Another filesystem is mounted inside a directory; not entered."),
     "too-deep": Kind("warning", "A folder whose path is longer than is read; it is listed, not entered."),
     "no-xattrs": Kind("info", "The filesystem has no extended attributes, so opaque folders cannot be told."),
     "opaque-unknown": Kind("warning", "Opaque marks can be read by root only: walked folders have opaque NULL."),
     "more-problems": Kind("error", "One source of files had more problems than are kept."),
-    "other-driver": Kind("warning", "Layers of a storage driver whose directories this version does not read."),
-    "other-store": Kind("warning", "A containerd image store, which this version does not read."),
+    "other-driver": Kind("warning", "Layers of a storage driver or snapshotter whose directories are not read."),
+    "other-store": Kind("warning", "The images and layers of these containers are in a store elsewhere."),
 }
 """Every code that can stand in `problems.code`."""
 

@@ -121,11 +121,15 @@ def _newest(connection: sqlite3.Connection, host: str, age: int) -> set[int]:
 
 
 KINDS = {
-    "image": ("images", "image_id", "SELECT ref FROM image_refs WHERE snapshot_id IN selected_snapshots"),
+    "image": ("images", "image_id", "SELECT DISTINCT ref FROM image_refs WHERE snapshot_id IN selected_snapshots"),
     "container": ("containers", "container_id", "SELECT name FROM containers WHERE snapshot_id IN selected_snapshots"),
     "layer": ("layers", "chain_id", None),
 }
 """For each kind of parameter that names a thing: its table, its id, and what else it may be called."""
+
+
+NAMED = "SELECT 1 FROM image_names WHERE snapshot_id IN selected_snapshots AND name = ?"
+"""Whether an image is called so: names in full and as Docker shortens them, also where another engine wrote them."""
 
 
 def resolved(connection: sqlite3.Connection, canned: Query | None, values: Values) -> Values:
@@ -151,6 +155,8 @@ def resolve(connection: sqlite3.Connection, kind: str, word: str) -> str:
             return name
     if kind == "layer":
         return _layer(connection, word)
+    if kind == "image" and connection.execute(NAMED, (word,)).fetchone():
+        return word
     if _HEX.fullmatch(word):
         found = _prefixed(connection, table, column, word)
         if found:

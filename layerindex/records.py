@@ -17,6 +17,7 @@ class Image(NamedTuple):
     architecture: str | None
     os: str | None
     variant: str | None
+    target_digest: str | None
     size: int | None
     layer_count: int
     parent_image_id: str | None
@@ -33,6 +34,25 @@ class ImageRef(NamedTuple):
     tag: str | None
     digest: str | None
     image_id: str
+    namespace: str
+    normalized: str
+    target_digest: str | None = None
+
+
+class ImageManifest(NamedTuple):
+    """A row of `image_manifests`."""
+
+    digest: str
+    image_id: str
+    index_digest: str
+    kind: str
+    media_type: str | None = None
+    size: int | None = None
+    os: str | None = None
+    architecture: str | None = None
+    variant: str | None = None
+    subject_digest: str | None = None
+    on_disk: int | None = 1
 
 
 class ImageLayer(NamedTuple):
@@ -120,7 +140,7 @@ class OverlayLower(NamedTuple):
 
     cache_id: str
     position: int
-    link: str
+    link: str | None
     lower_cache_id: str | None
 
 
@@ -146,8 +166,10 @@ class Container(NamedTuple):
     """A row of `containers`."""
 
     container_id: str
+    namespace: str
     name: str | None
     image_id: str | None
+    target_digest: str | None
     image_ref: str | None
     state: str
     created_at: str | None
@@ -159,6 +181,7 @@ class Container(NamedTuple):
     log_driver: str | None
     log_path: str | None
     log_bytes: int | None
+    sandbox_id: str | None = None
 
 
 class ContainerVolume(NamedTuple):
@@ -228,6 +251,91 @@ class BuildCacheParent(NamedTuple):
     parent_record_id: str
 
 
+class Blob(NamedTuple):
+    """A row of `blobs`."""
+
+    digest: str
+    namespace: str
+    size: int | None
+    media_type: str | None
+    diff_id: str | None
+    created_at: str | None
+    updated_at: str | None
+    on_disk: int
+    labels: str | None
+
+
+class ContainerdSnapshot(NamedTuple):
+    """A row of `containerd_snapshots`."""
+
+    snapshotter: str
+    name: str
+    namespace: str
+    snapshot_key: str
+    kind: str | None
+    parent_name: str | None
+    cache_id: str | None
+    chain_id: str | None
+    size: int | None
+    inodes: int | None
+    created_at: str | None
+    updated_at: str | None
+    in_metadata: int
+    reachable: int | None
+    labels: str | None
+
+
+class Lease(NamedTuple):
+    """A row of `leases`."""
+
+    namespace: str
+    lease_id: str
+    created_at: str | None
+    expires_at: str | None
+    labels: str | None
+
+
+class LeaseResource(NamedTuple):
+    """A row of `lease_resources`."""
+
+    namespace: str
+    lease_id: str
+    type: str
+    resource: str
+
+
+class Ingest(NamedTuple):
+    """A row of `ingests`."""
+
+    name: str
+    namespace: str | None
+    ref: str | None
+    expected_digest: str | None
+    started_at: str | None
+    updated_at: str | None
+    total: int | None
+    size: int | None
+
+
+class StorageLayer(NamedTuple):
+    """A row of `storage_layers`."""
+
+    layer_id: str
+    parent_layer_id: str | None
+    chain_id: str | None
+    diff_id: str | None
+    compressed_digest: str | None
+    toc_digest: str | None
+    created_at: str | None
+    size: int | None
+    compressed_size: int | None
+    names: str | None
+    state: str
+    volatile: int
+    read_only: int
+    live: int | None
+
+
 class DiskUsage(NamedTuple):
     """A row of `disk_usage`."""
 
@@ -253,6 +361,7 @@ class Problem(NamedTuple):
 Record = (
     Image
     | ImageRef
+    | ImageManifest
     | ImageLayer
     | ImageHistory
     | Layer
@@ -269,6 +378,12 @@ Record = (
     | ContainerLog
     | BuildCache
     | BuildCacheParent
+    | Blob
+    | ContainerdSnapshot
+    | Lease
+    | LeaseResource
+    | Ingest
+    | StorageLayer
     | DiskUsage
     | Problem
 )
@@ -276,6 +391,7 @@ Record = (
 TABLES: dict[type[Record], str] = {
     Image: "images",
     ImageRef: "image_refs",
+    ImageManifest: "image_manifests",
     ImageLayer: "image_layers",
     ImageHistory: "image_history",
     Layer: "layers",
@@ -292,6 +408,12 @@ TABLES: dict[type[Record], str] = {
     ContainerLog: "container_logs",
     BuildCache: "build_cache",
     BuildCacheParent: "build_cache_parents",
+    Blob: "blobs",
+    ContainerdSnapshot: "containerd_snapshots",
+    Lease: "leases",
+    LeaseResource: "lease_resources",
+    Ingest: "ingests",
+    StorageLayer: "storage_layers",
     DiskUsage: "disk_usage",
     Problem: "problems",
 }

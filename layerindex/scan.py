@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from layerindex.listings.index import Progress
     from layerindex.listings.writer import Listing
-    from layerindex.stores import DockerStore
+    from layerindex.stores.store import Store
 
 BATCH = 2000
 """Records bound in one executemany: enough to hide its cost, few enough to keep memory flat."""
@@ -88,7 +88,7 @@ def local_host(name: str | None) -> Host:
 
 def scan(
     connection: sqlite3.Connection,
-    store: DockerStore,
+    store: Store,
     filed: Filing,
     options: Options = Options(),  # noqa: B008 - immutable
     progress: Progress | None = None,
@@ -116,7 +116,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _begin(connection: sqlite3.Connection, store: DockerStore, filed: Filing, scope: str) -> int:
+def _begin(connection: sqlite3.Connection, store: Store, filed: Filing, scope: str) -> int:
     host = filed.host
     known = connection.execute("SELECT host_id FROM hosts WHERE name = ? AND machine_id IS ?", host).fetchone()
     if known is None:

@@ -115,9 +115,14 @@ _numbered(
     _integer("snapshot_id", "Number of the snapshot in this database.", primary_key=True),
     _text("uid", "Random hex that names the snapshot in every database it is copied to.", nullable=False, unique=True),
     _reference("host_id", "hosts.host_id", "The host that holds the store."),
-    _text("store", "Kind of store: docker-overlay2, docker-fuse-overlayfs, docker-vfs …", nullable=False),
+    _text(
+        "store",
+        "Kind of store: docker-overlay2, docker-vfs, docker-containerd-overlayfs, containerd-overlayfs, "
+        "containers-storage-overlay …",
+        nullable=False,
+    ),
     _text("root", "Absolute path of the store's root where it was scanned, symlinks resolved.", nullable=False),
-    _text("driver", "Storage driver as image/<driver>/ names it.", nullable=False),
+    _text("driver", "Storage driver as the engine names it, or containerd's snapshotter.", nullable=False),
     _text("engine_id", "What the root's engine-id file says (Docker 23 and later)."),
     _text("label", "Text given with --label."),
     _text("started_at", "When the scan of this store began.", nullable=False),
@@ -131,13 +136,23 @@ _numbered(
 )
 _facts(
     "images",
-    "An image config found in imagedb/content; its name is the SHA-256 of its bytes.",
-    _key("image_id", "Image id (sha256:…), the file's name."),
+    "An image whose config is in the store; its id, the same in every store, is the SHA-256 of the config's bytes.",
+    _key(
+        "image_id",
+        "Image id (sha256:…): the digest of its config, as Docker without containerd, Podman and CRI show it.",
+    ),
     _text("created_at", "When the config says it was created; NULL when absent or Go's zero time."),
     _text("architecture", "CPU architecture, such as amd64."),
     _text("os", "Operating system, such as linux."),
     _text("variant", "CPU variant, such as v8."),
-    _integer("size", "Sum of the sizes of its layers, as docker images shows it; NULL when a layer's size is unknown."),
+    _text(
+        "target_digest",
+        "What Docker on containerd and ctr show for it: the digest of the manifest or index that its first name leads "
+        "to; NULL elsewhere.",
+    ),
+    _integer(
+        "size", "Sum of its layers' size, as docker images shows it without containerd; NULL when one is unknown."
+    ),
     _integer("layer_count", "How many layers it has.", nullable=False),
     _text("parent_image_id", "Parent image that the classic builder or commit recorded in imagedb/metadata."),
     _text("last_updated_at", "When a tag was last put on it (imagedb/metadata lastUpdated)."),
@@ -147,13 +162,41 @@ _facts(
 )
 _facts(
     "image_refs",
-    "A name in repositories.json: a tag or a digest of an image.",
-    _key("ref", "The whole reference as stored, such as debian:12 or debian@sha256:…"),
+    "A name of an image: a tag or a digest; in containerd one row for each of its platforms that is here.",
+    _key("ref", "The whole reference as stored, such as debian:12 or docker.io/library/debian:12."),
     _text("repository", "Its repository, such as debian or localhost:5000/team/app.", nullable=False),
     _text("tag", "Its tag; NULL for a digest reference."),
     _text("digest", "Its manifest digest; NULL for a tag."),
-    _text("image_id", "The image it names, which may be missing from imagedb.", nullable=False),
+    _key("image_id", "The image it names, which may be missing; where only a manifest's digest is known, that."),
+    _key("namespace", "The namespace of containerd it stands in; empty in other stores."),
+    _text(
+        "normalized",
+        "The reference in full, equal in every store: docker.io/library/debian:12 for debian:12.",
+        nullable=False,
+    ),
+    _text("target_digest", "In containerd the digest of the manifest or index that it leads to; NULL elsewhere."),
     Index("image_refs_image", "snapshot_id", "image_id"),
+    Index("image_refs_normalized", "normalized"),
+)
+_facts(
+    "image_manifests",
+    "A manifest or index that leads to images, or is listed by one that does; its blob may be absent.",
+    _key("digest", "Digest of the manifest or index."),
+    _key("image_id", "The image whose config it names; empty for an index, an attestation, or when it cannot be told."),
+    _key("index_digest", "The index that lists it; empty where a name leads to it, or when it is not known."),
+    _text(
+        "kind",
+        "image, index, attestation (of another manifest), artifact (something that is no image) or unknown.",
+        nullable=False,
+    ),
+    _text("media_type", "Its media type as its index, its name or it itself says."),
+    _integer("size", "Its bytes."),
+    _text("os", "Operating system, as the index says."),
+    _text("architecture", "CPU architecture, as the index says."),
+    _text("variant", "CPU variant, as the index says."),
+    _text("subject_digest", "Of an attestation: the manifest it speaks of."),
+    _integer("on_disk", "1 when its blob is in the store, 0 when absent, as of platforms that were not pulled."),
+    Index("image_manifests_image", "snapshot_id", "image_id"),
 )
 _facts(
     "image_layers",
@@ -179,12 +222,15 @@ _facts(
 )
 _facts(
     "layers",
-    "A layer registered in layerdb: a diff_id at one place in a chain.",
-    _key("chain_id", "Chain id, the name of its layerdb directory."),
-    _text("diff_id", "SHA-256 of the layer's uncompressed tar; NULL when the diff file could not be read."),
+    "A layer that the store has, unpacked or as a blob: a diff_id at one place in a chain.",
+    _key("chain_id", "Chain id: digest of this layer and all below it, the same in every store."),
+    _text("diff_id", "SHA-256 of the layer's uncompressed tar; NULL when the store does not say, or it is unreadable."),
     _text("parent_chain_id", "Chain id of the layer below; NULL for a base layer."),
-    _text("cache_id", "Name of its directory in the driver's folder; NULL when the cache-id file could not be read."),
-    _integer("size", "Bytes as layerdb's size file says: for pulled layers lstat sizes, for BuildKit's tar payload."),
+    _text("cache_id", "Name of its directory in the driver's folder; NULL when it is not unpacked, or not known."),
+    _integer(
+        "size",
+        "Bytes as the engine counted: in layerdb lstat sizes, BuildKit's tar payload; in containerd blocks on disk.",
+    ),
     _integer("verified", "1 when the chain id is the digest of parent and diff_id, 0 when not, NULL when unknown."),
     _integer("listing_id", "The listing of its files; NULL when not indexed."),
     Index("layers_diff", "diff_id", "snapshot_id"),
@@ -204,15 +250,15 @@ _facts(
 )
 _facts(
     "layer_blobs",
-    "Compressed blobs a layer was pulled from or pushed to, as distribution/ remembers them, also after rmi.",
+    "Compressed blobs of a layer: in Docker as distribution/ remembers them, after rmi too; else as manifests say.",
     _key("diff_id", "SHA-256 of the layer's uncompressed tar."),
     _key("digest", "Digest of the compressed blob."),
-    _key("source_repository", "Repository it was seen in; empty when only diffid-by-digest knows the blob."),
+    _key("source_repository", "Repository it was seen in; empty when none is remembered."),
     Index("layer_blobs_digest", "digest"),
 )
 _facts(
     "overlay_dirs",
-    "A directory in the driver's folder, such as overlay2/<cache-id>.",
+    "A directory in the driver's folder: overlay2/<cache-id>, overlay/<layer id>, or snapshots/<n> of containerd.",
     _key("cache_id", "Name of the directory."),
     _text(
         "role",
@@ -220,12 +266,20 @@ _facts(
         "unknown.",
         nullable=False,
     ),
-    _text("link", "Short name in l/, from the directory's link file."),
-    _integer("lower_count", "How many directories its lower file names; 0 for a base."),
-    _integer("has_diff", "1 when diff/ is there, else 0.", nullable=False),
+    _text("link", "Short name in l/, from the directory's link file; NULL where the driver has none."),
+    _integer(
+        "lower_count", "How many directories lie below it, as its lower file or the snapshotter says; 0 for a base."
+    ),
+    _integer(
+        "has_diff", "1 when the folder with its own files is there (diff/, containerd: fs/), else 0.", nullable=False
+    ),
     _integer("has_work", "1 when work/ is there, else 0.", nullable=False),
     _integer("has_merged", "1 when merged/ is there, else 0; a running container is mounted on it.", nullable=False),
-    _integer("committed", "1 when the committed marker is there: a child was made from it.", nullable=False),
+    _integer(
+        "committed",
+        "1 when it is known to be committed (a child was made from it, a committed snapshot), else 0.",
+        nullable=False,
+    ),
     _integer("apparent_bytes", "Sum of st_size below diff/, each inode once, as read from its listing; NULL if not."),
     _integer("disk_bytes", "512 * st_blocks below diff/, each inode once, as du counts; NULL when not walked."),
     _integer("entry_count", "Files and folders below diff/; NULL when not indexed."),
@@ -240,22 +294,23 @@ _facts(
     _key("cache_id", "Name of the directory."),
     _key(
         "kind",
-        "layer, container, init, image-mount, build-mount, mount, mount-init, build-cache, build-snapshot, removing, "
-        "writing; of a layer's also image, container-base, mount-base (what stands on it); lower (another's list names it).",
+        "layer, storage-layer, container, init, image-mount, build-mount, mount, mount-init, build-cache, "
+        "build-snapshot, snapshot, removing, writing; of a layer's also image, container-base, mount-base (what stands "
+        "on it); lower (another's list names it).",
     ),
     _key(
         "owner",
-        "Chain id, image id, container id, name in layerdb/mounts, build-cache record, key in snapshots.db, write-set, "
-        "or the directory whose lower names it.",
+        "Chain id, image id, container id, name in layerdb/mounts, build-cache record, key in snapshots.db, key "
+        "or name of a snapshot of containerd, layer id, write-set, or the directory whose lower names it.",
     ),
 )
 _facts(
     "overlay_lowers",
-    "The directories below a directory, as its lower file lists them.",
+    "The directories below a directory, as its lower file lists them or containerd's snapshotter knows them.",
     _key("cache_id", "Name of the directory."),
     _position("0 for the nearest parent, the base last."),
-    _text("link", "Short name as the lower file says it.", nullable=False),
-    _text("lower_cache_id", "Directory the short name leads to; NULL when it leads nowhere."),
+    _text("link", "Short name as the lower file says it; NULL where there are no short names."),
+    _text("lower_cache_id", "The directory; NULL when the short name leads nowhere."),
     Index("overlay_lowers_lower", "snapshot_id", "lower_cache_id"),
 )
 _facts(
@@ -268,8 +323,8 @@ _facts(
 )
 _facts(
     "mounts",
-    "A writable layer in layerdb/mounts: of a container, an image mount or a builder.",
-    _key("name", "Name of the entry: a container id, or what else asked for the layer."),
+    "A writable layer: of a container, an image mount or a builder; in Docker an entry of layerdb/mounts.",
+    _key("name", "Name of the entry: a container id, a snapshot's key, or what else asked for the layer."),
     _text("mount_id", "Directory of the writable layer; NULL when the file could not be read."),
     _text("init_id", "Directory of the init layer below it; NULL when there is none."),
     _text("parent_chain_id", "Chain id of the image layer below; NULL for an image without layers."),
@@ -279,21 +334,27 @@ _facts(
 )
 _facts(
     "containers",
-    "A container, as its config.v2.json was last saved.",
-    _key("container_id", "Container id, the directory's name."),
+    "A container, as its engine last saved it.",
+    _key("container_id", "Container id."),
+    _key("namespace", "The namespace of containerd it is in: moby, k8s.io, default …; empty where there is none."),
     _text("name", "Name without the leading slash."),
-    _text("image_id", "The image it runs, which may have been removed."),
+    _text("image_id", "The image it runs, which may have been removed; NULL when only target_digest is known."),
+    _text("target_digest", "The digest of the manifest or index it was made from, where its engine says that instead."),
     _text("image_ref", "The image as the user named it, which may name another image by now."),
-    _text("state", "running, paused, restarting, removing, dead, created or exited, as saved; unknown if unreadable."),
+    _text(
+        "state",
+        "running, paused, restarting, removing, dead, created or exited, as saved; unknown if that is not on disk.",
+    ),
     _text("created_at", "When it was created."),
     _text("started_at", "When it last started; NULL for never."),
     _text("finished_at", "When it last ended; NULL for never."),
     _integer("exit_code", "Exit code of its last run."),
     _text("driver", "Storage driver it was made with."),
-    _text("mount_id", "Directory of its writable layer, from layerdb/mounts."),
+    _text("mount_id", "Directory of its writable layer."),
     _text("log_driver", "Logging driver, from hostconfig.json."),
     _text("log_path", "Log file as the engine named it on the original host."),
-    _integer("log_bytes", "Bytes of its log files with rotations; NULL when they could not be read."),
+    _integer("log_bytes", "Bytes of its log files with rotations; NULL when they could not be read, or lie elsewhere."),
+    _text("sandbox_id", "The pod or sandbox it runs in; NULL for none."),
     Index("containers_image", "snapshot_id", "image_id"),
     Index("containers_name", "name"),
 )
@@ -323,10 +384,10 @@ _facts(
 )
 _facts(
     "container_logs",
-    "A log file of a container: of the json-file or local driver, the current one or a rotated one.",
+    "A log file of a container, the current one or a rotated one.",
     _key("container_id", "The container."),
     _key("path", "Path relative to the root."),
-    _text("driver", "json-file or local: the logging driver that writes such files.", nullable=False),
+    _text("driver", "The logging driver that writes such files: json-file, local or k8s-file.", nullable=False),
     _integer("rotation", "0 for the current file, counting up for older ones; NULL when the name does not say."),
     _integer("apparent_bytes", "st_size.", nullable=False),
     _integer("disk_bytes", "512 * st_blocks.", nullable=False),
@@ -334,7 +395,7 @@ _facts(
 )
 _facts(
     "build_cache",
-    "A record of BuildKit's cache, from buildkit/metadata_v2.db and snapshots.db.",
+    "A record of BuildKit's cache, from metadata_v2.db and its snapshots.",
     _key("record_id", "Id of the record."),
     _text("cache_id", "Directory that holds its data; NULL when there is none or it cannot be told."),
     _text("parent_record_id", "Record it builds on."),
@@ -344,7 +405,7 @@ _facts(
     _text("created_at", "When it was made."),
     _text("last_used_at", "When it was last used; NULL for never."),
     _integer("usage_count", "How often it was used."),
-    _text("snapshot_key", "Its key in snapshots.db, through which the directory was found."),
+    _text("snapshot_key", "Key of its snapshot, through which the directory was found."),
     _integer("committed", "1 when it is immutable, 0 when it can still be written."),
     _text("equal_mutable", "The mutable record that still holds its data."),
     _text("chain_id", "Chain id of the layer it is, or pins in layerdb."),
@@ -361,6 +422,101 @@ _facts(
     _key("record_id", "Id of the record."),
     _position("0 for the first or only one."),
     _text("parent_record_id", "Record it builds on, which may be gone.", nullable=False),
+)
+_facts(
+    "blobs",
+    "A blob of containerd's content store, or what its database knows of one; a blob is shared by namespaces.",
+    _key("digest", "Digest of its bytes, the file's name."),
+    _key("namespace", "A namespace that knows it; empty when none does."),
+    _integer("size", "Its bytes on disk, or as the database says when it is not there."),
+    _text(
+        "media_type",
+        "What an image's name, index or manifest says it is; NULL when none of them names it.",
+    ),
+    _text("diff_id", "Of a layer: SHA-256 of its uncompressed tar, as a label or an image says."),
+    _text("created_at", "When it was written."),
+    _text("updated_at", "When its labels last changed."),
+    _integer("on_disk", "1 when its file is there, else 0.", nullable=False),
+    _text("labels", "Its labels as a JSON object; NULL for none."),
+)
+_facts(
+    "containerd_snapshots",
+    "A snapshot of containerd, as meta.db and its snapshotter's own database know it.",
+    _key("snapshotter", "The snapshotter: overlayfs, native …"),
+    _key("name", "The snapshotter's own name for it: <namespace>/<number>/<key>."),
+    _text("namespace", "Its namespace.", nullable=False),
+    _text(
+        "snapshot_key",
+        "Its key there: a chain id, a container, extract-… (being unpacked), or what a client chose.",
+        nullable=False,
+    ),
+    _text("kind", "view, active or committed; NULL when the snapshotter does not know it."),
+    _text("parent_name", "The snapshot it stands on; NULL for none."),
+    _text("cache_id", "Its directory: the number in snapshots/<n>; NULL when the snapshotter does not know it."),
+    _text("chain_id", "Chain id of the layer it is, or will be; NULL for others."),
+    _integer("size", "Bytes on disk as containerd counted when it was committed; NULL for others."),
+    _integer("inodes", "Files and folders as containerd counted; NULL for others."),
+    _text("created_at", "When it was made."),
+    _text("updated_at", "When it last changed."),
+    _integer(
+        "in_metadata",
+        "1 when meta.db knows it, 0 when only the snapshotter does, as until its removal ends.",
+        nullable=False,
+    ),
+    _integer(
+        "reachable", "1 when an image, container, lease, label or child holds it, 0 when garbage; NULL if unclear."
+    ),
+    _text("labels", "Its labels as a JSON object; NULL for none."),
+    Index("containerd_snapshots_directory", "cache_id", "snapshot_id"),
+    Index("containerd_snapshots_chain", "chain_id", "snapshot_id"),
+)
+_facts(
+    "leases",
+    "A lease of containerd: what it names is kept while it lasts.",
+    _key("namespace", "Its namespace."),
+    _key("lease_id", "Its id: of Docker's containers the container's, of BuildKit the record's."),
+    _text("created_at", "When it was made."),
+    _text("expires_at", "When it ends; NULL for never."),
+    _text("labels", "Its labels as a JSON object; NULL for none."),
+)
+_facts(
+    "lease_resources",
+    "What a lease holds.",
+    _key("namespace", "Namespace of the lease."),
+    _key("lease_id", "The lease."),
+    _key("type", "snapshots/<snapshotter>, content, ingests or images."),
+    _key("resource", "Key of the snapshot, digest, reference or name."),
+)
+_facts(
+    "ingests",
+    "A download or write into containerd's content store that has not ended.",
+    _key("name", "Its folder in ingest/, or ref where only the database knows it."),
+    _text("namespace", "Its namespace; NULL when not known."),
+    _text("ref", "What is written, such as layer-sha256:…; NULL when it could not be read."),
+    _text("expected_digest", "The digest it shall have; NULL when not known."),
+    _text("started_at", "When it began."),
+    _text("updated_at", "When it was last written."),
+    _integer("total", "Bytes it shall have; NULL when not known."),
+    _integer("size", "Bytes it has; NULL when it has no file."),
+)
+_facts(
+    "storage_layers",
+    "A layer in the list of containers-storage, also one that layers cannot hold: without diff_id, of a container …",
+    _key("layer_id", "Layer id, the name of its directory."),
+    _text("parent_layer_id", "Layer below; NULL for a base."),
+    _text("chain_id", "Chain id of the OCI layer it is; NULL when it is none, or a diff_id below is unknown."),
+    _text("diff_id", "SHA-256 of its uncompressed tar; NULL when the list does not say."),
+    _text("compressed_digest", "Digest of the blob it was pulled from."),
+    _text("toc_digest", "Digest of its table of contents, when pulled in part."),
+    _text("created_at", "When it was made."),
+    _integer("size", "Bytes of its tar."),
+    _integer("compressed_size", "Bytes of its blob."),
+    _text("names", "Its names as a JSON list; NULL for none."),
+    _text("state", "complete or incomplete.", nullable=False),
+    _integer("volatile", "1 when it is in volatile-layers.json, gone after a reboot, else 0.", nullable=False),
+    _integer("read_only", "1 when it is of an additional image store, else 0.", nullable=False),
+    _integer("live", "1 when an image or container needs it, else 0; NULL when that cannot be told."),
+    Index("storage_layers_chain", "chain_id", "snapshot_id"),
 )
 _facts(
     "problems",
@@ -397,15 +553,19 @@ _numbered(
     "The files of one layer or directory; a layer's listing is stored once for all snapshots and hosts.",
     _integer("listing_id", "Number of the listing in this database.", primary_key=True),
     _text("diff_id", "The layer it lists; NULL for a walked directory that is not a layer."),
-    _text("source", "tar-split (the layer's tar headers) or walk (the directory).", nullable=False),
-    _text("witness", "Identity and times of a walked directory's root, to know it again; NULL for tar-split."),
+    _text(
+        "source",
+        "tar-split (the layer's tar headers), blob (its tar itself) or walk (the directory).",
+        nullable=False,
+    ),
+    _text("witness", "Identity and times of a walked directory's root, to know it again; NULL for others."),
     _integer(
         "complete", "1 when everything was read, 0 when the source was damaged or unreadable in part.", nullable=False
     ),
     _integer("entry_count", "How many entries it has.", nullable=False),
     _integer("total_size", "Sum of the sizes of its regular files.", nullable=False),
     _integer("apparent_bytes", "Sum of st_size of all but folders, each inode once, a symlink's length included."),
-    _integer("disk_bytes", "512 * st_blocks, each inode once; NULL for tar-split."),
+    _integer("disk_bytes", "512 * st_blocks, each inode once; NULL unless walked."),
     Index("listings_diff", "diff_id"),
     Index("listings_witness", "witness"),
 )
@@ -459,6 +619,7 @@ Table(
 _CURRENT = {
     "images": "Images of the selected snapshots, with their host.",
     "image_refs": "Tags and digests of the selected snapshots, with their host.",
+    "image_manifests": "Manifests and indexes of the selected snapshots, with their host.",
     "image_layers": "Layers of images of the selected snapshots, with their host.",
     "image_history": "Build steps of the selected snapshots, with their host.",
     "layers": "Layers of the selected snapshots, with their host.",
@@ -471,6 +632,11 @@ _CURRENT = {
     "volumes": "Volumes of the selected snapshots, with their host.",
     "container_logs": "Log files of the selected snapshots, with their host.",
     "build_cache": "Build-cache records of the selected snapshots, with their host.",
+    "blobs": "Blobs of containerd of the selected snapshots, with their host.",
+    "containerd_snapshots": "Snapshots of containerd of the selected snapshots, with their host.",
+    "leases": "Leases of containerd of the selected snapshots, with their host.",
+    "ingests": "Unfinished writes of containerd of the selected snapshots, with their host.",
+    "storage_layers": "Layers of containers-storage of the selected snapshots, with their host.",
     "overlay_dir_owners": "Reasons for directories of the selected snapshots, with their host.",
     "disk_usage": "Bytes by owner of the selected snapshots, with their host.",
     "problems": "Problems of the selected snapshots, with their host.",
@@ -509,21 +675,30 @@ SELECT snapshot_id FROM (
     ),
     View(
         "image_names",
-        "Everything an image may be called: references, with and without :latest, its id and its 12-character id.",
+        "All an image may be called: references as stored, in full and as Docker shortens them, with and without "
+        ":latest, its id and its 12-character id, and the digest by which Docker on containerd shows it.",
         """
 SELECT snapshot_id, image_id, ref AS name FROM image_refs
-UNION ALL SELECT snapshot_id, image_id, substr(ref, 1, length(ref) - 7) FROM image_refs WHERE tag = 'latest'
-UNION ALL SELECT snapshot_id, image_id, image_id FROM images
-UNION ALL SELECT snapshot_id, image_id, substr(image_id, 8, 12) FROM images""",
+UNION SELECT snapshot_id, image_id, normalized FROM image_refs
+UNION SELECT snapshot_id, image_id, substr(normalized, 19) FROM image_refs WHERE normalized LIKE 'docker.io/library/%'
+UNION SELECT snapshot_id, image_id, substr(normalized, 11) FROM image_refs WHERE normalized LIKE 'docker.io/%'
+UNION SELECT snapshot_id, image_id, substr(ref, 1, length(ref) - 7) FROM image_refs WHERE tag = 'latest'
+UNION SELECT snapshot_id, image_id, substr(normalized, 1, length(normalized) - 7) FROM image_refs WHERE tag = 'latest'
+UNION SELECT snapshot_id, image_id, substr(normalized, 19, length(normalized) - 25)
+  FROM image_refs WHERE tag = 'latest' AND normalized LIKE 'docker.io/library/%'
+UNION SELECT snapshot_id, image_id, image_id FROM images
+UNION SELECT snapshot_id, image_id, substr(image_id, 8, 12) FROM images
+UNION SELECT snapshot_id, image_id, target_digest FROM image_refs WHERE target_digest IS NOT NULL
+UNION SELECT snapshot_id, image_id, substr(target_digest, 8, 12) FROM image_refs WHERE target_digest IS NOT NULL""",
     ),
     View(
         "image_labels",
         "One text to show for an image: its tags in order, else its digests, else its id.",
         """
 SELECT i.snapshot_id, i.image_id, coalesce(
-  (SELECT group_concat(ref, ', ') FROM (SELECT ref FROM image_refs AS r
+  (SELECT group_concat(ref, ', ') FROM (SELECT DISTINCT ref FROM image_refs AS r
      WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id AND r.tag IS NOT NULL ORDER BY ref)),
-  (SELECT group_concat(ref, ', ') FROM (SELECT ref FROM image_refs AS r
+  (SELECT group_concat(ref, ', ') FROM (SELECT DISTINCT ref FROM image_refs AS r
      WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id ORDER BY ref)),
   i.image_id) AS label
 FROM images AS i""",

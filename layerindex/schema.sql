@@ -18,13 +18,13 @@ CREATE INDEX hosts_name ON hosts (name);
 CREATE TABLE listings ( /* The files of one layer or directory; a layer's listing is stored once for all snapshots and hosts. */
 	listing_id INTEGER NOT NULL /* Number of the listing in this database. */, 
 	diff_id TEXT /* The layer it lists; NULL for a walked directory that is not a layer. */, 
-	source TEXT NOT NULL /* tar-split (the layer's tar headers) or walk (the directory). */, 
-	witness TEXT /* Identity and times of a walked directory's root, to know it again; NULL for tar-split. */, 
+	source TEXT NOT NULL /* tar-split (the layer's tar headers), blob (its tar itself) or walk (the directory). */, 
+	witness TEXT /* Identity and times of a walked directory's root, to know it again; NULL for others. */, 
 	complete INTEGER NOT NULL /* 1 when everything was read, 0 when the source was damaged or unreadable in part. */, 
 	entry_count INTEGER NOT NULL /* How many entries it has. */, 
 	total_size INTEGER NOT NULL /* Sum of the sizes of its regular files. */, 
 	apparent_bytes INTEGER /* Sum of st_size of all but folders, each inode once, a symlink's length included. */, 
-	disk_bytes INTEGER /* 512 * st_blocks, each inode once; NULL for tar-split. */, 
+	disk_bytes INTEGER /* 512 * st_blocks, each inode once; NULL unless walked. */, 
 	PRIMARY KEY (listing_id)
 )
  STRICT;
@@ -61,9 +61,9 @@ CREATE TABLE snapshots ( /* One store, at one host, at one time; written in one 
 	snapshot_id INTEGER NOT NULL /* Number of the snapshot in this database. */, 
 	uid TEXT NOT NULL /* Random hex that names the snapshot in every database it is copied to. */, 
 	host_id INTEGER NOT NULL /* The host that holds the store. */, 
-	store TEXT NOT NULL /* Kind of store: docker-overlay2, docker-fuse-overlayfs, docker-vfs … */, 
+	store TEXT NOT NULL /* Kind of store: docker-overlay2, docker-vfs, docker-containerd-overlayfs, containerd-overlayfs, containers-storage-overlay … */, 
 	root TEXT NOT NULL /* Absolute path of the store's root where it was scanned, symlinks resolved. */, 
-	driver TEXT NOT NULL /* Storage driver as image/<driver>/ names it. */, 
+	driver TEXT NOT NULL /* Storage driver as the engine names it, or containerd's snapshotter. */, 
 	engine_id TEXT /* What the root's engine-id file says (Docker 23 and later). */, 
 	label TEXT /* Text given with --label. */, 
 	started_at TEXT NOT NULL /* When the scan of this store began. */, 
@@ -77,7 +77,23 @@ CREATE TABLE snapshots ( /* One store, at one host, at one time; written in one 
 )
  STRICT;
 CREATE INDEX snapshots_host ON snapshots (host_id, store, root);
-CREATE TABLE build_cache ( /* A record of BuildKit's cache, from buildkit/metadata_v2.db and snapshots.db. */
+CREATE TABLE blobs ( /* A blob of containerd's content store, or what its database knows of one; a blob is shared by namespaces. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	digest TEXT NOT NULL /* Digest of its bytes, the file's name. */, 
+	namespace TEXT NOT NULL /* A namespace that knows it; empty when none does. */, 
+	size INTEGER /* Its bytes on disk, or as the database says when it is not there. */, 
+	media_type TEXT /* What an image's name, index or manifest says it is; NULL when none of them names it. */, 
+	diff_id TEXT /* Of a layer: SHA-256 of its uncompressed tar, as a label or an image says. */, 
+	created_at TEXT /* When it was written. */, 
+	updated_at TEXT /* When its labels last changed. */, 
+	on_disk INTEGER NOT NULL /* 1 when its file is there, else 0. */, 
+	labels TEXT /* Its labels as a JSON object; NULL for none. */, 
+	PRIMARY KEY (snapshot_id, digest, namespace), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE TABLE build_cache ( /* A record of BuildKit's cache, from metadata_v2.db and its snapshots. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	record_id TEXT NOT NULL /* Id of the record. */, 
 	cache_id TEXT /* Directory that holds its data; NULL when there is none or it cannot be told. */, 
@@ -88,7 +104,7 @@ CREATE TABLE build_cache ( /* A record of BuildKit's cache, from buildkit/metada
 	created_at TEXT /* When it was made. */, 
 	last_used_at TEXT /* When it was last used; NULL for never. */, 
 	usage_count INTEGER /* How often it was used. */, 
-	snapshot_key TEXT /* Its key in snapshots.db, through which the directory was found. */, 
+	snapshot_key TEXT /* Key of its snapshot, through which the directory was found. */, 
 	committed INTEGER /* 1 when it is immutable, 0 when it can still be written. */, 
 	equal_mutable TEXT /* The mutable record that still holds its data. */, 
 	chain_id TEXT /* Chain id of the layer it is, or pins in layerdb. */, 
@@ -113,11 +129,11 @@ CREATE TABLE build_cache_parents ( /* All records a build-cache record builds on
 )
  WITHOUT ROWID,
  STRICT;
-CREATE TABLE container_logs ( /* A log file of a container: of the json-file or local driver, the current one or a rotated one. */
+CREATE TABLE container_logs ( /* A log file of a container, the current one or a rotated one. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	container_id TEXT NOT NULL /* The container. */, 
 	path TEXT NOT NULL /* Path relative to the root. */, 
-	driver TEXT NOT NULL /* json-file or local: the logging driver that writes such files. */, 
+	driver TEXT NOT NULL /* The logging driver that writes such files: json-file, local or k8s-file. */, 
 	rotation INTEGER /* 0 for the current file, counting up for older ones; NULL when the name does not say. */, 
 	apparent_bytes INTEGER NOT NULL /* st_size. */, 
 	disk_bytes INTEGER NOT NULL /* 512 * st_blocks. */, 
@@ -142,23 +158,50 @@ CREATE TABLE container_volumes ( /* What is mounted into a container: volumes, b
  WITHOUT ROWID,
  STRICT;
 CREATE INDEX container_volumes_name ON container_volumes (snapshot_id, name);
-CREATE TABLE containers ( /* A container, as its config.v2.json was last saved. */
+CREATE TABLE containerd_snapshots ( /* A snapshot of containerd, as meta.db and its snapshotter's own database know it. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
-	container_id TEXT NOT NULL /* Container id, the directory's name. */, 
+	snapshotter TEXT NOT NULL /* The snapshotter: overlayfs, native … */, 
+	name TEXT NOT NULL /* The snapshotter's own name for it: <namespace>/<number>/<key>. */, 
+	namespace TEXT NOT NULL /* Its namespace. */, 
+	snapshot_key TEXT NOT NULL /* Its key there: a chain id, a container, extract-… (being unpacked), or what a client chose. */, 
+	kind TEXT /* view, active or committed; NULL when the snapshotter does not know it. */, 
+	parent_name TEXT /* The snapshot it stands on; NULL for none. */, 
+	cache_id TEXT /* Its directory: the number in snapshots/<n>; NULL when the snapshotter does not know it. */, 
+	chain_id TEXT /* Chain id of the layer it is, or will be; NULL for others. */, 
+	size INTEGER /* Bytes on disk as containerd counted when it was committed; NULL for others. */, 
+	inodes INTEGER /* Files and folders as containerd counted; NULL for others. */, 
+	created_at TEXT /* When it was made. */, 
+	updated_at TEXT /* When it last changed. */, 
+	in_metadata INTEGER NOT NULL /* 1 when meta.db knows it, 0 when only the snapshotter does, as until its removal ends. */, 
+	reachable INTEGER /* 1 when an image, container, lease, label or child holds it, 0 when garbage; NULL if unclear. */, 
+	labels TEXT /* Its labels as a JSON object; NULL for none. */, 
+	PRIMARY KEY (snapshot_id, snapshotter, name), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX containerd_snapshots_chain ON containerd_snapshots (chain_id, snapshot_id);
+CREATE INDEX containerd_snapshots_directory ON containerd_snapshots (cache_id, snapshot_id);
+CREATE TABLE containers ( /* A container, as its engine last saved it. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	container_id TEXT NOT NULL /* Container id. */, 
+	namespace TEXT NOT NULL /* The namespace of containerd it is in: moby, k8s.io, default …; empty where there is none. */, 
 	name TEXT /* Name without the leading slash. */, 
-	image_id TEXT /* The image it runs, which may have been removed. */, 
+	image_id TEXT /* The image it runs, which may have been removed; NULL when only target_digest is known. */, 
+	target_digest TEXT /* The digest of the manifest or index it was made from, where its engine says that instead. */, 
 	image_ref TEXT /* The image as the user named it, which may name another image by now. */, 
-	state TEXT /* running, paused, restarting, removing, dead, created or exited, as saved; unknown if unreadable. */, 
+	state TEXT /* running, paused, restarting, removing, dead, created or exited, as saved; unknown if that is not on disk. */, 
 	created_at TEXT /* When it was created. */, 
 	started_at TEXT /* When it last started; NULL for never. */, 
 	finished_at TEXT /* When it last ended; NULL for never. */, 
 	exit_code INTEGER /* Exit code of its last run. */, 
 	driver TEXT /* Storage driver it was made with. */, 
-	mount_id TEXT /* Directory of its writable layer, from layerdb/mounts. */, 
+	mount_id TEXT /* Directory of its writable layer. */, 
 	log_driver TEXT /* Logging driver, from hostconfig.json. */, 
 	log_path TEXT /* Log file as the engine named it on the original host. */, 
-	log_bytes INTEGER /* Bytes of its log files with rotations; NULL when they could not be read. */, 
-	PRIMARY KEY (snapshot_id, container_id), 
+	log_bytes INTEGER /* Bytes of its log files with rotations; NULL when they could not be read, or lie elsewhere. */, 
+	sandbox_id TEXT /* The pod or sandbox it runs in; NULL for none. */, 
+	PRIMARY KEY (snapshot_id, container_id, namespace), 
 	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
 )
  WITHOUT ROWID,
@@ -219,27 +262,51 @@ CREATE TABLE image_layers ( /* The layers of an image in order, as its config li
  STRICT;
 CREATE INDEX image_layers_chain ON image_layers (chain_id, snapshot_id);
 CREATE INDEX image_layers_diff ON image_layers (diff_id, snapshot_id);
-CREATE TABLE image_refs ( /* A name in repositories.json: a tag or a digest of an image. */
+CREATE TABLE image_manifests ( /* A manifest or index that leads to images, or is listed by one that does; its blob may be absent. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
-	ref TEXT NOT NULL /* The whole reference as stored, such as debian:12 or debian@sha256:… */, 
+	digest TEXT NOT NULL /* Digest of the manifest or index. */, 
+	image_id TEXT NOT NULL /* The image whose config it names; empty for an index, an attestation, or when it cannot be told. */, 
+	index_digest TEXT NOT NULL /* The index that lists it; empty where a name leads to it, or when it is not known. */, 
+	kind TEXT NOT NULL /* image, index, attestation (of another manifest), artifact (something that is no image) or unknown. */, 
+	media_type TEXT /* Its media type as its index, its name or it itself says. */, 
+	size INTEGER /* Its bytes. */, 
+	os TEXT /* Operating system, as the index says. */, 
+	architecture TEXT /* CPU architecture, as the index says. */, 
+	variant TEXT /* CPU variant, as the index says. */, 
+	subject_digest TEXT /* Of an attestation: the manifest it speaks of. */, 
+	on_disk INTEGER /* 1 when its blob is in the store, 0 when absent, as of platforms that were not pulled. */, 
+	PRIMARY KEY (snapshot_id, digest, image_id, index_digest), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX image_manifests_image ON image_manifests (snapshot_id, image_id);
+CREATE TABLE image_refs ( /* A name of an image: a tag or a digest; in containerd one row for each of its platforms that is here. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	ref TEXT NOT NULL /* The whole reference as stored, such as debian:12 or docker.io/library/debian:12. */, 
 	repository TEXT NOT NULL /* Its repository, such as debian or localhost:5000/team/app. */, 
 	tag TEXT /* Its tag; NULL for a digest reference. */, 
 	digest TEXT /* Its manifest digest; NULL for a tag. */, 
-	image_id TEXT NOT NULL /* The image it names, which may be missing from imagedb. */, 
-	PRIMARY KEY (snapshot_id, ref), 
+	image_id TEXT NOT NULL /* The image it names, which may be missing; where only a manifest's digest is known, that. */, 
+	namespace TEXT NOT NULL /* The namespace of containerd it stands in; empty in other stores. */, 
+	normalized TEXT NOT NULL /* The reference in full, equal in every store: docker.io/library/debian:12 for debian:12. */, 
+	target_digest TEXT /* In containerd the digest of the manifest or index that it leads to; NULL elsewhere. */, 
+	PRIMARY KEY (snapshot_id, ref, image_id, namespace), 
 	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
 )
  WITHOUT ROWID,
  STRICT;
 CREATE INDEX image_refs_image ON image_refs (snapshot_id, image_id);
-CREATE TABLE images ( /* An image config found in imagedb/content; its name is the SHA-256 of its bytes. */
+CREATE INDEX image_refs_normalized ON image_refs (normalized);
+CREATE TABLE images ( /* An image whose config is in the store; its id, the same in every store, is the SHA-256 of the config's bytes. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
-	image_id TEXT NOT NULL /* Image id (sha256:…), the file's name. */, 
+	image_id TEXT NOT NULL /* Image id (sha256:…): the digest of its config, as Docker without containerd, Podman and CRI show it. */, 
 	created_at TEXT /* When the config says it was created; NULL when absent or Go's zero time. */, 
 	architecture TEXT /* CPU architecture, such as amd64. */, 
 	os TEXT /* Operating system, such as linux. */, 
 	variant TEXT /* CPU variant, such as v8. */, 
-	size INTEGER /* Sum of the sizes of its layers, as docker images shows it; NULL when a layer's size is unknown. */, 
+	target_digest TEXT /* What Docker on containerd and ctr show for it: the digest of the manifest or index that its first name leads to; NULL elsewhere. */, 
+	size INTEGER /* Sum of its layers' size, as docker images shows it without containerd; NULL when one is unknown. */, 
 	layer_count INTEGER NOT NULL /* How many layers it has. */, 
 	parent_image_id TEXT /* Parent image that the classic builder or commit recorded in imagedb/metadata. */, 
 	last_updated_at TEXT /* When a tag was last put on it (imagedb/metadata lastUpdated). */, 
@@ -251,24 +318,39 @@ CREATE TABLE images ( /* An image config found in imagedb/content; its name is t
  WITHOUT ROWID,
  STRICT;
 CREATE INDEX images_parent ON images (snapshot_id, parent_image_id);
-CREATE TABLE layer_blobs ( /* Compressed blobs a layer was pulled from or pushed to, as distribution/ remembers them, also after rmi. */
+CREATE TABLE ingests ( /* A download or write into containerd's content store that has not ended. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	name TEXT NOT NULL /* Its folder in ingest/, or ref where only the database knows it. */, 
+	namespace TEXT /* Its namespace; NULL when not known. */, 
+	ref TEXT /* What is written, such as layer-sha256:…; NULL when it could not be read. */, 
+	expected_digest TEXT /* The digest it shall have; NULL when not known. */, 
+	started_at TEXT /* When it began. */, 
+	updated_at TEXT /* When it was last written. */, 
+	total INTEGER /* Bytes it shall have; NULL when not known. */, 
+	size INTEGER /* Bytes it has; NULL when it has no file. */, 
+	PRIMARY KEY (snapshot_id, name), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE TABLE layer_blobs ( /* Compressed blobs of a layer: in Docker as distribution/ remembers them, after rmi too; else as manifests say. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	diff_id TEXT NOT NULL /* SHA-256 of the layer's uncompressed tar. */, 
 	digest TEXT NOT NULL /* Digest of the compressed blob. */, 
-	source_repository TEXT NOT NULL /* Repository it was seen in; empty when only diffid-by-digest knows the blob. */, 
+	source_repository TEXT NOT NULL /* Repository it was seen in; empty when none is remembered. */, 
 	PRIMARY KEY (snapshot_id, diff_id, digest, source_repository), 
 	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
 )
  WITHOUT ROWID,
  STRICT;
 CREATE INDEX layer_blobs_digest ON layer_blobs (digest);
-CREATE TABLE layers ( /* A layer registered in layerdb: a diff_id at one place in a chain. */
+CREATE TABLE layers ( /* A layer that the store has, unpacked or as a blob: a diff_id at one place in a chain. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
-	chain_id TEXT NOT NULL /* Chain id, the name of its layerdb directory. */, 
-	diff_id TEXT /* SHA-256 of the layer's uncompressed tar; NULL when the diff file could not be read. */, 
+	chain_id TEXT NOT NULL /* Chain id: digest of this layer and all below it, the same in every store. */, 
+	diff_id TEXT /* SHA-256 of the layer's uncompressed tar; NULL when the store does not say, or it is unreadable. */, 
 	parent_chain_id TEXT /* Chain id of the layer below; NULL for a base layer. */, 
-	cache_id TEXT /* Name of its directory in the driver's folder; NULL when the cache-id file could not be read. */, 
-	size INTEGER /* Bytes as layerdb's size file says: for pulled layers lstat sizes, for BuildKit's tar payload. */, 
+	cache_id TEXT /* Name of its directory in the driver's folder; NULL when it is not unpacked, or not known. */, 
+	size INTEGER /* Bytes as the engine counted: in layerdb lstat sizes, BuildKit's tar payload; in containerd blocks on disk. */, 
 	verified INTEGER /* 1 when the chain id is the digest of parent and diff_id, 0 when not, NULL when unknown. */, 
 	listing_id INTEGER /* The listing of its files; NULL when not indexed. */, 
 	PRIMARY KEY (snapshot_id, chain_id), 
@@ -279,6 +361,29 @@ CREATE TABLE layers ( /* A layer registered in layerdb: a diff_id at one place i
 CREATE INDEX layers_cache ON layers (cache_id, snapshot_id);
 CREATE INDEX layers_diff ON layers (diff_id, snapshot_id);
 CREATE INDEX layers_parent ON layers (snapshot_id, parent_chain_id);
+CREATE TABLE lease_resources ( /* What a lease holds. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	namespace TEXT NOT NULL /* Namespace of the lease. */, 
+	lease_id TEXT NOT NULL /* The lease. */, 
+	type TEXT NOT NULL /* snapshots/<snapshotter>, content, ingests or images. */, 
+	resource TEXT NOT NULL /* Key of the snapshot, digest, reference or name. */, 
+	PRIMARY KEY (snapshot_id, namespace, lease_id, type, resource), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE TABLE leases ( /* A lease of containerd: what it names is kept while it lasts. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	namespace TEXT NOT NULL /* Its namespace. */, 
+	lease_id TEXT NOT NULL /* Its id: of Docker's containers the container's, of BuildKit the record's. */, 
+	created_at TEXT /* When it was made. */, 
+	expires_at TEXT /* When it ends; NULL for never. */, 
+	labels TEXT /* Its labels as a JSON object; NULL for none. */, 
+	PRIMARY KEY (snapshot_id, namespace, lease_id), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
 CREATE TABLE links ( /* A short name in l/, which keeps mount options under a page. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	link TEXT NOT NULL /* The short name: 26 characters of base32. */, 
@@ -290,9 +395,9 @@ CREATE TABLE links ( /* A short name in l/, which keeps mount options under a pa
  WITHOUT ROWID,
  STRICT;
 CREATE INDEX links_cache ON links (snapshot_id, cache_id);
-CREATE TABLE mounts ( /* A writable layer in layerdb/mounts: of a container, an image mount or a builder. */
+CREATE TABLE mounts ( /* A writable layer: of a container, an image mount or a builder; in Docker an entry of layerdb/mounts. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
-	name TEXT NOT NULL /* Name of the entry: a container id, or what else asked for the layer. */, 
+	name TEXT NOT NULL /* Name of the entry: a container id, a snapshot's key, or what else asked for the layer. */, 
 	mount_id TEXT /* Directory of the writable layer; NULL when the file could not be read. */, 
 	init_id TEXT /* Directory of the init layer below it; NULL when there is none. */, 
 	parent_chain_id TEXT /* Chain id of the image layer below; NULL for an image without layers. */, 
@@ -307,23 +412,23 @@ CREATE INDEX mounts_parent ON mounts (snapshot_id, parent_chain_id);
 CREATE TABLE overlay_dir_owners ( /* Every reason why a directory exists; one row for each. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	cache_id TEXT NOT NULL /* Name of the directory. */, 
-	kind TEXT NOT NULL /* layer, container, init, image-mount, build-mount, mount, mount-init, build-cache, build-snapshot, removing, writing; of a layer's also image, container-base, mount-base (what stands on it); lower (another's list names it). */, 
-	owner TEXT NOT NULL /* Chain id, image id, container id, name in layerdb/mounts, build-cache record, key in snapshots.db, write-set, or the directory whose lower names it. */, 
+	kind TEXT NOT NULL /* layer, storage-layer, container, init, image-mount, build-mount, mount, mount-init, build-cache, build-snapshot, snapshot, removing, writing; of a layer's also image, container-base, mount-base (what stands on it); lower (another's list names it). */, 
+	owner TEXT NOT NULL /* Chain id, image id, container id, name in layerdb/mounts, build-cache record, key in snapshots.db, key or name of a snapshot of containerd, layer id, write-set, or the directory whose lower names it. */, 
 	PRIMARY KEY (snapshot_id, cache_id, kind, owner), 
 	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
 )
  WITHOUT ROWID,
  STRICT;
-CREATE TABLE overlay_dirs ( /* A directory in the driver's folder, such as overlay2/<cache-id>. */
+CREATE TABLE overlay_dirs ( /* A directory in the driver's folder: overlay2/<cache-id>, overlay/<layer id>, or snapshots/<n> of containerd. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	cache_id TEXT NOT NULL /* Name of the directory. */, 
 	role TEXT NOT NULL /* layer, container, init, build-cache, removing, mount (of something not a container), in-flight, orphan, unknown. */, 
-	link TEXT /* Short name in l/, from the directory's link file. */, 
-	lower_count INTEGER /* How many directories its lower file names; 0 for a base. */, 
-	has_diff INTEGER NOT NULL /* 1 when diff/ is there, else 0. */, 
+	link TEXT /* Short name in l/, from the directory's link file; NULL where the driver has none. */, 
+	lower_count INTEGER /* How many directories lie below it, as its lower file or the snapshotter says; 0 for a base. */, 
+	has_diff INTEGER NOT NULL /* 1 when the folder with its own files is there (diff/, containerd: fs/), else 0. */, 
 	has_work INTEGER NOT NULL /* 1 when work/ is there, else 0. */, 
 	has_merged INTEGER NOT NULL /* 1 when merged/ is there, else 0; a running container is mounted on it. */, 
-	committed INTEGER NOT NULL /* 1 when the committed marker is there: a child was made from it. */, 
+	committed INTEGER NOT NULL /* 1 when it is known to be committed (a child was made from it, a committed snapshot), else 0. */, 
 	apparent_bytes INTEGER /* Sum of st_size below diff/, each inode once, as read from its listing; NULL if not. */, 
 	disk_bytes INTEGER /* 512 * st_blocks below diff/, each inode once, as du counts; NULL when not walked. */, 
 	entry_count INTEGER /* Files and folders below diff/; NULL when not indexed. */, 
@@ -336,12 +441,12 @@ CREATE TABLE overlay_dirs ( /* A directory in the driver's folder, such as overl
  STRICT;
 CREATE INDEX overlay_dirs_cache ON overlay_dirs (cache_id);
 CREATE INDEX overlay_dirs_link ON overlay_dirs (link, snapshot_id);
-CREATE TABLE overlay_lowers ( /* The directories below a directory, as its lower file lists them. */
+CREATE TABLE overlay_lowers ( /* The directories below a directory, as its lower file lists them or containerd's snapshotter knows them. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	cache_id TEXT NOT NULL /* Name of the directory. */, 
 	position INTEGER NOT NULL /* 0 for the nearest parent, the base last. */, 
-	link TEXT NOT NULL /* Short name as the lower file says it. */, 
-	lower_cache_id TEXT /* Directory the short name leads to; NULL when it leads nowhere. */, 
+	link TEXT /* Short name as the lower file says it; NULL where there are no short names. */, 
+	lower_cache_id TEXT /* The directory; NULL when the short name leads nowhere. */, 
 	PRIMARY KEY (snapshot_id, cache_id, position), 
 	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
 )
@@ -361,6 +466,28 @@ CREATE TABLE problems ( /* What was missing, torn, odd or hostile in the store; 
 )
  WITHOUT ROWID,
  STRICT;
+CREATE TABLE storage_layers ( /* A layer in the list of containers-storage, also one that layers cannot hold: without diff_id, of a container … */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	layer_id TEXT NOT NULL /* Layer id, the name of its directory. */, 
+	parent_layer_id TEXT /* Layer below; NULL for a base. */, 
+	chain_id TEXT /* Chain id of the OCI layer it is; NULL when it is none, or a diff_id below is unknown. */, 
+	diff_id TEXT /* SHA-256 of its uncompressed tar; NULL when the list does not say. */, 
+	compressed_digest TEXT /* Digest of the blob it was pulled from. */, 
+	toc_digest TEXT /* Digest of its table of contents, when pulled in part. */, 
+	created_at TEXT /* When it was made. */, 
+	size INTEGER /* Bytes of its tar. */, 
+	compressed_size INTEGER /* Bytes of its blob. */, 
+	names TEXT /* Its names as a JSON list; NULL for none. */, 
+	state TEXT NOT NULL /* complete or incomplete. */, 
+	volatile INTEGER NOT NULL /* 1 when it is in volatile-layers.json, gone after a reboot, else 0. */, 
+	read_only INTEGER NOT NULL /* 1 when it is of an additional image store, else 0. */, 
+	live INTEGER /* 1 when an image or container needs it, else 0; NULL when that cannot be told. */, 
+	PRIMARY KEY (snapshot_id, layer_id), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX storage_layers_chain ON storage_layers (chain_id, snapshot_id);
 CREATE TABLE unfinished_layers ( /* What moby left half done: layerdb/sha256/<chain>-<random>-removing and layerdb/tmp/write-set-<n>. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	name TEXT NOT NULL /* Name of the directory. */, 
@@ -399,16 +526,24 @@ SELECT snapshot_id FROM (
 ) WHERE age = 1;
 CREATE VIEW snapshot_hosts AS /* Each snapshot with the name of its host. */
 SELECT s.snapshot_id, h.name AS host FROM snapshots AS s JOIN hosts AS h ON h.host_id = s.host_id;
-CREATE VIEW image_names AS /* Everything an image may be called: references, with and without :latest, its id and its 12-character id. */
+CREATE VIEW image_names AS /* All an image may be called: references as stored, in full and as Docker shortens them, with and without :latest, its id and its 12-character id, and the digest by which Docker on containerd shows it. */
 SELECT snapshot_id, image_id, ref AS name FROM image_refs
-UNION ALL SELECT snapshot_id, image_id, substr(ref, 1, length(ref) - 7) FROM image_refs WHERE tag = 'latest'
-UNION ALL SELECT snapshot_id, image_id, image_id FROM images
-UNION ALL SELECT snapshot_id, image_id, substr(image_id, 8, 12) FROM images;
+UNION SELECT snapshot_id, image_id, normalized FROM image_refs
+UNION SELECT snapshot_id, image_id, substr(normalized, 19) FROM image_refs WHERE normalized LIKE 'docker.io/library/%'
+UNION SELECT snapshot_id, image_id, substr(normalized, 11) FROM image_refs WHERE normalized LIKE 'docker.io/%'
+UNION SELECT snapshot_id, image_id, substr(ref, 1, length(ref) - 7) FROM image_refs WHERE tag = 'latest'
+UNION SELECT snapshot_id, image_id, substr(normalized, 1, length(normalized) - 7) FROM image_refs WHERE tag = 'latest'
+UNION SELECT snapshot_id, image_id, substr(normalized, 19, length(normalized) - 25)
+  FROM image_refs WHERE tag = 'latest' AND normalized LIKE 'docker.io/library/%'
+UNION SELECT snapshot_id, image_id, image_id FROM images
+UNION SELECT snapshot_id, image_id, substr(image_id, 8, 12) FROM images
+UNION SELECT snapshot_id, image_id, target_digest FROM image_refs WHERE target_digest IS NOT NULL
+UNION SELECT snapshot_id, image_id, substr(target_digest, 8, 12) FROM image_refs WHERE target_digest IS NOT NULL;
 CREATE VIEW image_labels AS /* One text to show for an image: its tags in order, else its digests, else its id. */
 SELECT i.snapshot_id, i.image_id, coalesce(
-  (SELECT group_concat(ref, ', ') FROM (SELECT ref FROM image_refs AS r
+  (SELECT group_concat(ref, ', ') FROM (SELECT DISTINCT ref FROM image_refs AS r
      WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id AND r.tag IS NOT NULL ORDER BY ref)),
-  (SELECT group_concat(ref, ', ') FROM (SELECT ref FROM image_refs AS r
+  (SELECT group_concat(ref, ', ') FROM (SELECT DISTINCT ref FROM image_refs AS r
      WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id ORDER BY ref)),
   i.image_id) AS label
 FROM images AS i;
@@ -424,17 +559,23 @@ SELECT e.listing_id, CASE d.path WHEN '/' THEN '/' || e.name ELSE d.path || '/' 
   e.directory_id
 FROM entries AS e JOIN directories AS d ON d.directory_id = e.directory_id;
 CREATE VIEW current_images AS /* Images of the selected snapshots, with their host. */
-SELECT h.name AS host, s.store, s.root, t.image_id, t.created_at, t.architecture, t.os, t.variant, t.size, t.layer_count, t.parent_image_id, t.last_updated_at, t.verified, t.config
+SELECT h.name AS host, s.store, s.root, t.image_id, t.created_at, t.architecture, t.os, t.variant, t.target_digest, t.size, t.layer_count, t.parent_image_id, t.last_updated_at, t.verified, t.config
 FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN images AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_image_refs AS /* Tags and digests of the selected snapshots, with their host. */
-SELECT h.name AS host, s.store, s.root, t.ref, t.repository, t.tag, t.digest, t.image_id
+SELECT h.name AS host, s.store, s.root, t.ref, t.repository, t.tag, t.digest, t.image_id, t.namespace, t.normalized, t.target_digest
 FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN image_refs AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_image_manifests AS /* Manifests and indexes of the selected snapshots, with their host. */
+SELECT h.name AS host, s.store, s.root, t.digest, t.image_id, t.index_digest, t.kind, t.media_type, t.size, t.os, t.architecture, t.variant, t.subject_digest, t.on_disk
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN image_manifests AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_image_layers AS /* Layers of images of the selected snapshots, with their host. */
 SELECT h.name AS host, s.store, s.root, t.image_id, t.position, t.diff_id, t.chain_id
 FROM selected_snapshots AS sel
@@ -478,7 +619,7 @@ JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN mounts AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_containers AS /* Containers of the selected snapshots, with their host. */
-SELECT h.name AS host, s.store, s.root, t.container_id, t.name, t.image_id, t.image_ref, t.state, t.created_at, t.started_at, t.finished_at, t.exit_code, t.driver, t.mount_id, t.log_driver, t.log_path, t.log_bytes
+SELECT h.name AS host, s.store, s.root, t.container_id, t.namespace, t.name, t.image_id, t.target_digest, t.image_ref, t.state, t.created_at, t.started_at, t.finished_at, t.exit_code, t.driver, t.mount_id, t.log_driver, t.log_path, t.log_bytes, t.sandbox_id
 FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
@@ -507,6 +648,36 @@ FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN build_cache AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_blobs AS /* Blobs of containerd of the selected snapshots, with their host. */
+SELECT h.name AS host, s.store, s.root, t.digest, t.namespace, t.size, t.media_type, t.diff_id, t.created_at, t.updated_at, t.on_disk, t.labels
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN blobs AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_containerd_snapshots AS /* Snapshots of containerd of the selected snapshots, with their host. */
+SELECT h.name AS host, s.store, s.root, t.snapshotter, t.name, t.namespace, t.snapshot_key, t.kind, t.parent_name, t.cache_id, t.chain_id, t.size, t.inodes, t.created_at, t.updated_at, t.in_metadata, t.reachable, t.labels
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN containerd_snapshots AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_leases AS /* Leases of containerd of the selected snapshots, with their host. */
+SELECT h.name AS host, s.store, s.root, t.namespace, t.lease_id, t.created_at, t.expires_at, t.labels
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN leases AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_ingests AS /* Unfinished writes of containerd of the selected snapshots, with their host. */
+SELECT h.name AS host, s.store, s.root, t.name, t.namespace, t.ref, t.expected_digest, t.started_at, t.updated_at, t.total, t.size
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN ingests AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_storage_layers AS /* Layers of containers-storage of the selected snapshots, with their host. */
+SELECT h.name AS host, s.store, s.root, t.layer_id, t.parent_layer_id, t.chain_id, t.diff_id, t.compressed_digest, t.toc_digest, t.created_at, t.size, t.compressed_size, t.names, t.state, t.volatile, t.read_only, t.live
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN storage_layers AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_overlay_dir_owners AS /* Reasons for directories of the selected snapshots, with their host. */
 SELECT h.name AS host, s.store, s.root, t.cache_id, t.kind, t.owner
 FROM selected_snapshots AS sel
@@ -526,6 +697,6 @@ JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN problems AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num));
-INSERT INTO alembic_version VALUES ('0002');
+INSERT INTO alembic_version VALUES ('0003');
 PRAGMA application_id = 1279870040;
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;

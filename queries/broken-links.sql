@@ -1,5 +1,5 @@
 -- title = "Short names and lower lists that lead nowhere"
--- description = "A container whose lower list has one cannot be mounted. After a power cut, empty link and lower files are the usual cause."
+-- description = "Of overlay2 and of Podman's overlay: containerd has neither. A container whose lower list has one cannot be mounted. After a power cut, empty link and lower files are the usual cause."
 -- [columns]
 -- object = "what is broken: the short name, or the directory whose file names it"
 -- problem = "what is wrong"
@@ -16,7 +16,8 @@ WITH broken AS (
   FROM selected_snapshots JOIN links AS l USING (snapshot_id) WHERE l.cache_id IS NULL
   UNION ALL
   SELECT d.snapshot_id, d.cache_id, 'its link file is missing or unreadable', NULL, NULL
-  FROM selected_snapshots JOIN overlay_dirs AS d USING (snapshot_id) WHERE d.link IS NULL
+  FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id) JOIN overlay_dirs AS d USING (snapshot_id)
+  WHERE d.link IS NULL AND s.driver IN ('overlay2', 'fuse-overlayfs', 'overlay')
   UNION ALL
   SELECT d.snapshot_id, d.cache_id, 'its link is not in l/', d.link, NULL
   FROM selected_snapshots JOIN overlay_dirs AS d USING (snapshot_id)
@@ -37,7 +38,8 @@ WITH broken AS (
   FROM selected_snapshots JOIN overlay_lowers AS o USING (snapshot_id) WHERE o.lower_cache_id IS NULL
   UNION ALL
   SELECT d.snapshot_id, d.cache_id, 'its lower file is unreadable', NULL, NULL
-  FROM selected_snapshots JOIN overlay_dirs AS d USING (snapshot_id) WHERE d.lower_count IS NULL
+  FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id) JOIN overlay_dirs AS d USING (snapshot_id)
+  WHERE d.lower_count IS NULL AND s.driver IN ('overlay2', 'fuse-overlayfs', 'overlay')
 )
 SELECT b.object, b.problem, b.link, b.target, h.host
 FROM broken AS b JOIN snapshot_hosts AS h USING (snapshot_id)

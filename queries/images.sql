@@ -1,5 +1,5 @@
 -- title = "Images with their size, what they share, and who uses them"
--- description = "One row for each image that docker images lists; an image of several tags shows the first, and all of them under names. size is the sum of the image's layers; shared_size the part in layers that another listed image has too; unique_size the rest: all three as docker system df -v counts them. NULL where a layer is missing."
+-- description = "One row for each image that docker images lists; an image of several tags shows the first, and all of them under names. size is the sum of the image's layers; shared_size the part in layers that another listed image has too; unique_size the rest: all three as docker system df -v counts them, in containerd of what is unpacked. NULL where a layer is missing, or not unpacked."
 -- [params]
 -- image = { type = "image", help = "only this image" }
 -- [columns]
@@ -38,9 +38,9 @@ SELECT r.repository, r.tag, CASE WHEN r.ref IS NOT NULL THEN n.label END AS name
 FROM sums AS u
 CROSS JOIN images AS i USING (snapshot_id, image_id)
 JOIN image_labels AS n USING (snapshot_id, image_id)
-LEFT JOIN image_refs AS r ON r.snapshot_id = i.snapshot_id AND r.ref = (
-  SELECT ref FROM image_refs AS o WHERE o.snapshot_id = i.snapshot_id AND o.image_id = i.image_id
-  ORDER BY o.tag IS NULL, ref LIMIT 1)
+LEFT JOIN image_refs AS r ON r.snapshot_id = i.snapshot_id AND (r.ref, r.image_id, r.namespace) = (
+  SELECT ref, image_id, namespace FROM image_refs AS o WHERE o.snapshot_id = i.snapshot_id AND o.image_id = i.image_id
+  ORDER BY o.tag IS NULL, ref, namespace LIMIT 1)
 JOIN snapshot_hosts AS h ON h.snapshot_id = i.snapshot_id
 WHERE :image IS NULL OR (i.snapshot_id, i.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image)
 ORDER BY h.host, i.snapshot_id, i.created_at DESC, i.image_id;

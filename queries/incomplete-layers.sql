@@ -14,7 +14,10 @@ WITH found AS (
   UNION ALL
   SELECT y.snapshot_id, y.chain_id, 'a file of it is missing or unreadable', y.cache_id, y.size, y.chain_id
   FROM selected_snapshots JOIN layers AS y USING (snapshot_id)
-  WHERE y.cache_id IS NULL OR y.diff_id IS NULL OR y.size IS NULL
+  WHERE (y.cache_id IS NULL OR y.diff_id IS NULL OR y.size IS NULL)
+    -- In containerd a layer may be a blob alone, and no file of a layer says what it is.
+    AND NOT EXISTS (SELECT 1 FROM blobs AS b WHERE b.snapshot_id = y.snapshot_id)
+    AND NOT EXISTS (SELECT 1 FROM containerd_snapshots AS c WHERE c.snapshot_id = y.snapshot_id)
   UNION ALL
   SELECT y.snapshot_id, y.chain_id, 'the chain_id is not the digest of parent and diff_id', y.cache_id, y.size, y.chain_id
   FROM selected_snapshots JOIN layers AS y USING (snapshot_id) WHERE y.verified = 0
@@ -28,7 +31,7 @@ WITH found AS (
   FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id) JOIN layers AS y USING (snapshot_id)
   LEFT JOIN overlay_dirs AS d ON d.snapshot_id = y.snapshot_id AND d.cache_id = y.cache_id
   -- The directories of other drivers are not read, so nothing can be said of them.
-  WHERE s.driver IN ('overlay2', 'fuse-overlayfs') AND y.cache_id IS NOT NULL AND d.cache_id IS NULL
+  WHERE s.driver IN ('overlay2', 'fuse-overlayfs', 'overlay', 'overlayfs', 'native') AND y.cache_id IS NOT NULL AND d.cache_id IS NULL
   UNION ALL
   SELECT l.snapshot_id, l.image_id, 'layer ' || l.position || ' of the image is not in layerdb', NULL, NULL, l.chain_id
   FROM selected_snapshots JOIN image_layers AS l USING (snapshot_id)

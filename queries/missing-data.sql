@@ -14,7 +14,7 @@
 WITH overlays AS MATERIALIZED (
   -- The directories of other drivers are not read, so nothing can be said of them.
   SELECT snapshot_id FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id)
-  WHERE s.driver IN ('overlay2', 'fuse-overlayfs')
+  WHERE s.driver IN ('overlay2', 'fuse-overlayfs', 'overlay', 'overlayfs', 'native')
     -- A driver's folder that could not be read is a problem of its own.
     AND (EXISTS (SELECT 1 FROM overlay_dirs AS d WHERE d.snapshot_id = s.snapshot_id) OR NOT EXISTS (
       SELECT 1 FROM problems AS p WHERE p.snapshot_id = s.snapshot_id AND p.path = s.driver AND p.severity = 'error'))

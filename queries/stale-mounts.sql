@@ -37,7 +37,7 @@ SELECT m.name,
       WHERE v.snapshot_id = m.snapshot_id AND v.type = 'image' AND instr(v.source, '/' || m.mount_id || '/') > 0)))
   END AS container,
   m.mount_id, m.init_id,
-  CASE WHEN m.driver IN ('overlay2', 'fuse-overlayfs') THEN m.cache_id IS NOT NULL END AS on_disk,
+  CASE WHEN m.driver IN ('overlay2', 'fuse-overlayfs', 'overlay', 'overlayfs', 'native') THEN m.cache_id IS NOT NULL END AS on_disk,
   (SELECT group_concat(label, '; ') FROM (SELECT DISTINCT n.label FROM image_layers AS l
      JOIN images AS i ON i.snapshot_id = l.snapshot_id AND i.image_id = l.image_id AND i.layer_count = l.position + 1
      JOIN listed_images AS k ON k.snapshot_id = i.snapshot_id AND k.image_id = i.image_id

@@ -247,11 +247,12 @@ def _hosts(connection: sqlite3.Connection, plan: Plan, apps: list[App]) -> None:
 
 FACTS = f"""
 INSERT INTO images
-SELECT c.snapshot_id, c.image_id, '2024-0' || (w.version + 1) || '-01T00:00:00Z', 'amd64', 'linux', NULL, w.size, w.layer_count,
+SELECT c.snapshot_id, c.image_id, '2024-0' || (w.version + 1) || '-01T00:00:00Z', 'amd64', 'linux', NULL, NULL, w.size, w.layer_count,
   NULL, NULL, 1, w.config
 FROM chosen AS c CROSS JOIN world_images AS w USING (image_id) ORDER BY 1, 2;
 INSERT INTO image_refs
-SELECT c.snapshot_id, 'registry.example/team/app-' || c.app || ':latest', 'registry.example/team/app-' || c.app, 'latest', NULL, c.image_id
+SELECT c.snapshot_id, 'registry.example/team/app-' || c.app || ':latest', 'registry.example/team/app-' || c.app, 'latest', NULL, c.image_id,
+  '', 'registry.example/team/app-' || c.app || ':latest', NULL
 FROM chosen AS c ORDER BY 1, 2;
 INSERT INTO image_layers
 SELECT c.snapshot_id, c.image_id, p.position, p.diff_id, p.chain_id
@@ -283,8 +284,8 @@ SELECT s.snapshot_id, s.host_id, c.app, c.image_id, w.top, w.layer_count, hex_of
 FROM (SELECT *, row_number() OVER (PARTITION BY snapshot_id ORDER BY app) AS place FROM chosen) AS c
 JOIN snapshots AS s USING (snapshot_id) JOIN world_images AS w USING (image_id) WHERE c.place <= {CONTAINERS};
 INSERT INTO containers
-SELECT snapshot_id, id, 'app-' || app, image_id, 'registry.example/team/app-' || app || ':latest', 'running', '2024-02-01T00:00:00Z',
-  '2024-02-01T00:00:00Z', NULL, 0, 'overlay2', mount_id, 'json-file', NULL, 1000 * snapshot_id
+SELECT snapshot_id, id, '', 'app-' || app, image_id, NULL, 'registry.example/team/app-' || app || ':latest', 'running', '2024-02-01T00:00:00Z',
+  '2024-02-01T00:00:00Z', NULL, 0, 'overlay2', mount_id, 'json-file', NULL, 1000 * snapshot_id, NULL
 FROM running ORDER BY 1, 2;
 INSERT INTO mounts SELECT snapshot_id, id, mount_id, mount_id || '-init', top, id FROM running ORDER BY 1, 2;
 INSERT INTO overlay_dirs

@@ -97,7 +97,7 @@ FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "no version": (lambda path: change(path, "DELETE FROM alembic_version"), "does not say which schema it has"),
     "many versions": (
-        lambda path: change(path, "INSERT INTO alembic_version VALUES ('0003'), ('0001')"),
+        lambda path: change(path, "INSERT INTO alembic_version VALUES ('0009'), ('0001')"),
         "does not say which schema it has",
     ),
     "no table": (lambda path: change(path, "DROP TABLE drift"), "has no table drift"),

@@ -33,11 +33,17 @@ def full(world: World) -> World:
     return world
 
 
+OTHERS = {
+    *("image_manifests", "blobs", "containerd_snapshots", "leases", "lease_resources", "ingests"),
+    "storage_layers",
+}
+"""Tables of containerd and containers-storage; test_containerd and test_containers_storage fill them."""
+
+
 def test_every_table_has_rows(full: World) -> None:
     """No table that a scan writes stays empty."""
     connection = scanned(full.root)
-    empty = [name for name in TABLES.values() if not table(connection, "1", name)]
-    assert empty == []
+    assert {name for name in TABLES.values() if not table(connection, "1", name)} == OTHERS
 
 
 def test_snapshot(world: World) -> None:

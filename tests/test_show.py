@@ -711,7 +711,8 @@ def test_long_tables_are_cut(shop: Shop, tmp_path: Path) -> None:
     with closing(sqlite3.connect(shop.db)) as source, closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
         source.backup(copy)
         insert = (
-            "INSERT INTO containers (snapshot_id, container_id, name, image_id, state) VALUES (1, ?, ?, ?, 'exited')"
+            "INSERT INTO containers (snapshot_id, container_id, namespace, name, image_id, state)"
+            " VALUES (1, ?, '', ?, ?, 'exited')"
         )
         copy.executemany(insert, [(f"{number:064}", f"n{number}", shop.redis.image_id) for number in range(50)])
         copy.commit()

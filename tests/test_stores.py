@@ -173,12 +173,12 @@ def test_userns_root_that_is_closed(world: World) -> None:
 
 
 def containerd(root: Path) -> None:
-    """Make what a containerd store leaves under a root."""
-    (root / "containerd/daemon/io.containerd.snapshotter.v1.overlayfs/snapshots/1").mkdir(parents=True)
+    """Make what an engine leaves under a root that keeps images in a containerd elsewhere."""
+    (root / "rootfs/overlayfs").mkdir(parents=True)
 
 
-def test_containerd_store(tmp_path: Path) -> None:
-    """A containerd store is said not to be read; containers and volumes, which are the engine's, are indexed."""
+def test_containerd_elsewhere(tmp_path: Path) -> None:
+    """Where images are in a containerd elsewhere, that is said; containers and volumes, the engine's, are indexed."""
     root = DataRoot(tmp_path / "docker")
     image = root.image(root.layer())
     container = root.container(image, name="web", volumes=["data:/data"], extra={"Driver": "overlayfs"})
@@ -189,8 +189,8 @@ def test_containerd_store(tmp_path: Path) -> None:
     assert problems(connection, "other-store") == [("containerd", None)]
     assert codes(connection) == {"other-store"}
     assert table(connection, "store", "snapshots") == [("docker-containerd",)]
-    found = table(connection, "container_id, image_id", "containers")
-    assert found == [(container.container_id, image.image_id)]
+    found = table(connection, "container_id, image_id, target_digest", "containers")
+    assert found == [(container.container_id, None, image.image_id)]
     assert table(connection, "name", "volumes") == [("data",)]
 
 
@@ -227,8 +227,8 @@ def test_what_is_no_store(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "etc/zfs").mkdir(parents=True)
     (tmp_path / "etc/containers").mkdir(parents=True)
-    assert not_a_store(tmp_path / "etc").startswith(f"{tmp_path}/etc: no container store: it has no")
-    assert not_a_store(tmp_path / "empty").startswith(f"{tmp_path}/empty: no container store: it has no")
+    assert not_a_store(tmp_path / "etc").startswith(f"{tmp_path}/etc: no container store: nothing of Docker")
+    assert not_a_store(tmp_path / "empty").startswith(f"{tmp_path}/empty: no container store: nothing of Docker")
     assert (
         not_a_store(tmp_path / "none")
         == f"{tmp_path}/none: no such folder; name the data root, such as /var/lib/docker"

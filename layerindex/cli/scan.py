@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from layerindex import database, progress, scan, stores
+from layerindex import database, progress, query, render, scan, stores
 from layerindex.cli import options
-from layerindex.errors import OlderDatabaseError, UsageError
+from layerindex.errors import NotAStoreError, OlderDatabaseError, UsageError
+from layerindex.names import listed
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
 
@@ -60,21 +61,26 @@ def reading(command: options.Command) -> options.Command:
 @options.database
 @filing
 @reading
+@click.option("--list", "only_list", is_flag=True, help="Only say which stores would be scanned.")
 @click.option("--strict", is_flag=True, help="Exit with 3 when a problem of severity error was found.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr but errors.")
 def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
-    root: str | None, path: str, filed: scan.Filing, read: scan.Options, strict: bool, quiet: bool
+    root: str | None, path: str, filed: scan.Filing, read: scan.Options, only_list: bool, strict: bool, quiet: bool
 ) -> None:
-    """Index the store under ROOT into a database, without a daemon and without writing to the store.
+    """Index the stores under ROOT into a database, without a daemon and without writing to a store.
 
-    ROOT is a Docker data root, by default the one that daemon.json names, else /var/lib/docker. Each storage driver in
-    it, and each <uid>.<gid> root of userns-remap, becomes a snapshot of its own, written whole or not at all.
+    ROOT is a data root of Docker, of containerd, or of Podman and its like (containers-storage). Without it all stores
+    of this host are indexed, those of rootless engines too, where their settings say that they are or by default.
+    Each storage driver in a root, and each <uid>.<gid> root of Docker's userns-remap, becomes a snapshot of its own,
+    written whole or not at all.
 
     With --db - a new database goes to standard output and nothing stays behind, as in
     `ssh host layerindex scan --db - | layerindex import -`.
     """
-    root = root or stores.default_root(os.environ, root=os.geteuid() == 0)
-    found = stores.open_stores(root)
+    found = stores.open_stores(root) if root else host_stores()
+    if only_list:
+        show(found)
+        return
     sent = path == options.STREAM
     if sent:
         options.refuse_terminal()
@@ -96,6 +102,31 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
         sys.exit(1)
     if strict and errors:
         sys.exit(3)
+
+
+def host_stores() -> list[stores.Store]:
+    """Return the stores of this host, and say which may not be read; raises NotAStoreError when there is none."""
+    found: list[stores.Store] = []
+    refused: list[NotAStoreError] = []
+    for each in stores.host_stores(os.environ, root=os.geteuid() == 0):
+        if isinstance(each, NotAStoreError):
+            refused.append(each)
+        else:
+            found.append(each)
+    if not found:
+        raise (
+            refused[0] if refused else NotAStoreError("this host", "no container store at the usual places; name ROOT")
+        )
+    for each in refused:
+        note(f"{each}")
+    return found
+
+
+def show(found: Sequence[stores.Store]) -> None:
+    """Print the stores that a scan would index."""
+    rows = ((store.name, listed(store.root), store.limits) for store in found)
+    for line in render.FORMATS["table"](query.Result(["store", "root", "limits"], rows), trunc=False):
+        click.echo(line)
 
 
 @contextmanager
@@ -143,7 +174,7 @@ def prepare(path: str) -> None:
         migrate.upgrade(path)
 
 
-def describe(store: stores.DockerStore, summary: scan.Summary, path: str) -> str:
+def describe(store: stores.Store, summary: scan.Summary, path: str) -> str:
     """Say what one snapshot holds and what was wrong, in a few lines."""
     rows = summary.rows
     counted = (

@@ -48,8 +48,8 @@ SHAPES = {
     ("layers", "cache_id"): NAME,
     ("overlay_dirs", "cache_id"): NAME,
     ("overlay_dirs", "role"): "{} IN ('layer', 'container', 'init', 'build-cache', 'removing', 'mount', 'in-flight', "
-    "'orphan', 'unknown')",
-    ("containers", "container_id"): f"{{}} GLOB '{_HEX * 64}'",
+    "'snapshot', 'orphan', 'unknown')",
+    ("containers", "container_id"): f"CASE namespace WHEN '' THEN {{0}} GLOB '{_HEX * 64}' ELSE {NAME} END",
     ("problems", "severity"): "{} IN ('error', 'warning', 'info')",
     ("drift", "kind"): "{} IN ('added', 'removed', 'changed')",
 }
@@ -60,14 +60,17 @@ SELECT h.name, h.machine_id FROM temp.host_map AS c CROSS JOIN main.hosts AS h O
 
 LISTING = """
 SELECT CASE
-  WHEN l.source NOT IN ('tar-split', 'walk') OR l.complete NOT IN (0, 1) OR l.entry_count < 0 THEN 'the source or count'
-  WHEN (l.source = 'tar-split') <> (l.diff_id IS NOT NULL) OR NOT ({digest}) THEN 'the layer'
+  WHEN l.source NOT IN ('tar-split', 'blob', 'walk') OR l.complete NOT IN (0, 1) OR l.entry_count < 0 THEN 'the source or count'
+  WHEN (l.source <> 'walk') <> (l.diff_id IS NOT NULL) OR NOT ({digest}) THEN 'the layer'
   END AS wrong
 FROM temp.fresh_listings AS f CROSS JOIN main.listings AS l ON l.listing_id = f.new WHERE wrong IS NOT NULL LIMIT 1"""
 
 OTHERS_LISTING = """
 SELECT 1 FROM temp.snapshot_map AS c CROSS JOIN main.layers AS y ON y.snapshot_id = c.new
-CROSS JOIN main.listings AS l ON l.listing_id = y.listing_id WHERE l.diff_id IS NOT y.diff_id LIMIT 1"""
+CROSS JOIN main.listings AS l ON l.listing_id = y.listing_id WHERE l.diff_id IS NOT y.diff_id AND NOT (l.source = 'walk' AND EXISTS (
+  SELECT 1 FROM main.overlay_dirs AS d
+  WHERE d.snapshot_id = c.new AND d.cache_id = y.cache_id AND d.listing_id = y.listing_id)) LIMIT 1"""
+"""A layer's listing is of its diff_id, or of the walk of its directory."""
 
 COUNTS = """
 SELECT 1 FROM temp.fresh_listings AS f CROSS JOIN main.listings AS l ON l.listing_id = f.new

@@ -73,7 +73,7 @@ DELETE FROM temp.listing_map WHERE NOT EXISTS (SELECT 1 FROM src.listings AS l N
 KNOWN_LISTINGS = """
 UPDATE temp.listing_map SET new = (
   SELECT max(m.listing_id) FROM src.listings AS l NOT INDEXED CROSS JOIN main.listings AS m
-  WHERE l.listing_id = old AND l.source = 'tar-split' AND m.diff_id = l.diff_id AND m.source = 'tar-split'
+  WHERE l.listing_id = old AND l.source IN ('tar-split', 'blob') AND m.diff_id = l.diff_id AND m.source IN ('tar-split', 'blob')
     AND m.complete = 1)
 WHERE new IS NULL"""
 """What a complete listing here says of a layer stands, whatever comes; only what is new is copied."""
@@ -84,7 +84,7 @@ SELECT (SELECT coalesce(max(listing_id), 0) FROM main.listings) + row_number() O
 FROM (
   SELECT max(c.old) AS old, l.complete FROM temp.listing_map AS c
   CROSS JOIN src.listings AS l NOT INDEXED ON l.listing_id = c.old WHERE c.new IS NULL
-  GROUP BY CASE WHEN l.source = 'tar-split' AND l.complete = 1 THEN l.diff_id ELSE c.old END
+  GROUP BY CASE WHEN l.source IN ('tar-split', 'blob') AND l.complete = 1 THEN l.diff_id ELSE c.old END
 );
 INSERT INTO main.listings (listing_id, diff_id, source, witness, complete, entry_count, total_size, apparent_bytes,
   disk_bytes)

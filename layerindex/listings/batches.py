@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 4096
 PROBLEMS_KEPT = 100
-ENDINGS = {"tar-split-gzip", "tar-split-truncated", "tar-split-bomb", "tar-split-noise", "tar-split-read"}
+ENDINGS = {
+    *("tar-split-gzip", "tar-split-truncated", "tar-split-bomb", "tar-split-noise", "tar-split-read"),
+    *("blob-format", "blob-packing", "blob-truncated", "blob-bomb", "blob-read", "blob-digest", "blob-diff-id"),
+}
 
 
 class Entry(NamedTuple):

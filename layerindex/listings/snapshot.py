@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from layerindex.listings.batches import Batch
     from layerindex.listings.index import Progress
     from layerindex.listings.writer import Listing
-    from layerindex.stores import DockerStore
-
+    from layerindex.stores.store import Listed, Store
 
 TREE_WEIGHT = 50_000
 """What a directory of unknown size counts beside a tar-split's compressed bytes: some 500 entries."""
@@ -43,16 +42,20 @@ class Options(NamedTuple):
 
 
 NEW_LAYERS = """
-SELECT min(chain_id), diff_id FROM layers AS y
+SELECT min(chain_id), diff_id, min(cache_id), (
+  SELECT group_concat(DISTINCT b.digest) FROM layer_blobs AS b
+  WHERE b.snapshot_id = y.snapshot_id AND b.diff_id = y.diff_id)
+FROM layers AS y
 WHERE snapshot_id = ? AND diff_id IS NOT NULL AND verified IS NOT 0 AND NOT EXISTS (
-  SELECT 1 FROM listings AS l WHERE l.diff_id = y.diff_id AND l.source = 'tar-split' AND l.complete = 1)
+  SELECT 1 FROM listings AS l WHERE l.diff_id = y.diff_id AND l.source IN ('tar-split', 'blob') AND l.complete = 1)
 GROUP BY diff_id ORDER BY diff_id"""
 """Layers whose files no snapshot has listed yet; one of those whose id does not verify names its content falsely."""
 
 
 LISTED_LAYERS = """
 UPDATE layers SET listing_id = (
-  SELECT max(listing_id) FROM listings AS l WHERE l.diff_id = layers.diff_id AND l.source = 'tar-split')
+  SELECT listing_id FROM listings AS l WHERE l.diff_id = layers.diff_id AND l.source IN ('tar-split', 'blob')
+  ORDER BY complete DESC, source DESC, listing_id DESC LIMIT 1)
 WHERE snapshot_id = :snapshot AND verified IS NOT 0"""
 
 LISTED_DIRECTORIES = """
@@ -60,6 +63,13 @@ UPDATE overlay_dirs SET (listing_id, entry_count, apparent_bytes) = (
   SELECT l.listing_id, l.entry_count, l.apparent_bytes FROM layers AS y JOIN listings AS l USING (listing_id)
   WHERE y.snapshot_id = overlay_dirs.snapshot_id AND y.cache_id = overlay_dirs.cache_id ORDER BY y.chain_id LIMIT 1)
 WHERE snapshot_id = :snapshot"""
+
+WALKED_LAYERS = """
+UPDATE layers SET listing_id = (
+  SELECT d.listing_id FROM overlay_dirs AS d
+  WHERE d.snapshot_id = layers.snapshot_id AND d.cache_id = layers.cache_id AND d.role = 'layer')
+WHERE snapshot_id = :snapshot AND listing_id IS NULL AND verified IS NOT 0"""
+"""What neither tar-split nor blob lists shows what its directory has."""
 
 WALKED_DIRECTORY = """
 UPDATE overlay_dirs SET listing_id = coalesce(listing_id, :listing), entry_count = coalesce(entry_count, :entries),
@@ -72,38 +82,48 @@ FROM overlay_dirs WHERE snapshot_id = :snapshot AND has_diff AND (listing_id IS 
 """Directories to walk: what no tar-split lists, and with --walk all. Settled ones nobody writes to any more."""
 
 
+FALSE = {"blob-format", "blob-packing", "blob-truncated", "blob-bomb", "blob-read", "blob-digest", "blob-diff-id"}
+"""Findings after which what was listed is not the layer, or not all of it: its directory, if there, tells better."""
+
+
 def index_files(  # noqa: PLR0913, PLR0917
     connection: sqlite3.Connection,
     snapshot_id: int,
-    store: DockerStore,
+    store: Store,
     options: Options,
     progress: Progress | None,
     walked: dict[str, Listing],
 ) -> Iterator[Problem]:
     """Write the listings that a snapshot needs into the open transaction; yield what was wrong with their sources.
 
-    First the layers' tar-splits; then walks, of what has none, and with `walk` of all, compared with the tar-splits.
+    First the layers' tar-splits or blobs; then walks, of what has none, and with `walk` of all, compared with these.
     `walked` takes what was walked, by directory.
     """
-    new = {diff_id: chain_id for chain_id, diff_id in connection.execute(NEW_LAYERS, (snapshot_id,))}
-    sources = []
-    for diff_id, chain_id in new.items():
+    sources, places = [], {}
+    for chain_id, diff_id, cache_id, digests in connection.execute(NEW_LAYERS, (snapshot_id,)).fetchall():
         try:
-            sources.append(_tar_split(store, diff_id, chain_id))
-        except Damage as found:
-            yield found.problem
+            found = store.listed(chain_id, diff_id, cache_id, (digests or "").split(",") if digests else [])
+        except Damage as damage:
+            yield damage.problem
+            continue
+        if found is not None:
+            sources.append(layer_source(diff_id, found))
+            places[diff_id] = found.path
     for listing in index_listings(connection, sources, options.jobs, progress):
         diff_id = listing.source.diff_id or ""
-        yield from _problems(listing, store.tar_split(new[diff_id]), diff_id)
+        yield from _problems(listing, places[diff_id], diff_id)
+        if any(problem.code in FALSE for problem in listing.problems):
+            forget(connection, listing)
     connection.execute(LISTED_LAYERS, {"snapshot": snapshot_id})
     connection.execute(LISTED_DIRECTORIES, {"snapshot": snapshot_id})
     yield from _walk(connection, snapshot_id, store, options, progress, walked)
+    connection.execute(WALKED_LAYERS, {"snapshot": snapshot_id})
 
 
 def _walk(  # noqa: PLR0913, PLR0917
     connection: sqlite3.Connection,
     snapshot_id: int,
-    store: DockerStore,
+    store: Store,
     options: Options,
     progress: Progress | None,
     walked: dict[str, Listing],
@@ -111,7 +131,7 @@ def _walk(  # noqa: PLR0913, PLR0917
     if not store.walkable:
         return
     from layerindex.listings.drift import Side, drift  # noqa: PLC0415
-    from layerindex.listings.walk import Rules, trusted_readable  # noqa: PLC0415 - not for a store of known layers only
+    from layerindex.listings.walk import trusted_readable  # noqa: PLC0415 - not for a store of known layers only
 
     trees = connection.execute(TREES, {"snapshot": snapshot_id, "walk": options.walk}).fetchall()
     expected = {cache_id: listing_id for cache_id, _, listing_id in trees}
@@ -125,14 +145,14 @@ def _walk(  # noqa: PLR0913, PLR0917
         # With --walk the bytes are counted anew: what is not to be written any more can still have got links.
         if options.walk or not _known(connection, snapshot_id, source):
             sources.append(source)
-    if sources and Rules.of(store.driver).need_trusted and not trusted_readable():
+    if sources and store.rules.need_trusted and not trusted_readable():
         yield Damage("opaque-unknown", store.driver, "walked without the right to read trusted attributes").problem
     compared = []
     # A walk costs more than writing what it finds: one process more than cores keeps them busy.
     for listing in index_listings(connection, sources, options.jobs + (options.jobs > 1), progress):
         source = listing.source
         walked[source.name] = listing
-        yield from _problems(listing, f"{store.driver}/{printable(source.name)}/diff", source.name)
+        yield from _problems(listing, store.tree(source.name), source.name)
         values = {"listing": listing.listing_id if source.kept else None, "entries": listing.entry_count}
         values |= {"apparent": fit(listing.apparent_bytes), "disk": listing.disk_bytes}
         connection.execute(WALKED_DIRECTORY, {"snapshot": snapshot_id, "cache_id": source.name, **values})
@@ -147,7 +167,7 @@ def _walk(  # noqa: PLR0913, PLR0917
     connection.execute(f"DROP TABLE IF EXISTS {WALKED}")
 
 
-def _tree(store: DockerStore, cache_id: str, *, settled: bool, kept: bool) -> Source:
+def _tree(store: Store, cache_id: str, *, settled: bool, kept: bool) -> Source:
     """Return a directory to walk as a source; it is opened again by the process that walks it."""
     handle = store.open_tree(cache_id)
     try:
@@ -157,10 +177,11 @@ def _tree(store: DockerStore, cache_id: str, *, settled: bool, kept: bool) -> So
     witness = None
     if settled:
         times = f"{status.st_mtime_ns}:{status.st_ctime_ns}"
-        witness = f"{listed(store.root)}/{store.driver}/{cache_id} {status.st_dev}:{status.st_ino} {times}"
+        place = store.tree(cache_id).removesuffix("/diff")
+        witness = f"{listed(store.root)}/{place} {status.st_dev}:{status.st_ino} {times}"
 
     def batches(_: bool) -> Iterator[Batch]:
-        from layerindex.listings.walk import Rules, Walk  # noqa: PLC0415 - not for a store of known layers only
+        from layerindex.listings.walk import Walk  # noqa: PLC0415 - not for a store of known layers only
 
         try:
             opened = store.open_tree(cache_id)
@@ -168,7 +189,7 @@ def _tree(store: DockerStore, cache_id: str, *, settled: bool, kept: bool) -> So
             yield _refused(found)
             return
         try:
-            yield from Walk(opened, Rules.of(store.driver)).batches()
+            yield from Walk(opened, store.rules).batches()
         finally:
             os.close(opened)
 
@@ -196,14 +217,28 @@ def _refused(found: Damage) -> Batch:
     return builder.batch()
 
 
-def _tar_split(store: DockerStore, diff_id: str, chain_id: str) -> Source:
-    """Return a layer's tar-split as a source; it is opened again by the process that reads it."""
-    handle = store.open_tar_split(chain_id)
-    try:
-        size = os.fstat(handle).st_size
-    finally:
-        os.close(handle)
-    return tar_split_source(diff_id, size, lambda: store.open_tar_split(chain_id))
+def layer_source(diff_id: str, found: Listed) -> Source:
+    """Return what lists a layer as a source; it is opened again by the process that reads it."""
+    if found.kind == "tar-split":
+        return tar_split_source(diff_id, found.size, found.open)
+
+    def batches(_: bool) -> Iterator[Batch]:
+        from layerindex.listings.blob import blob_batches  # noqa: PLC0415 - not for a store without blobs
+
+        try:
+            opened = found.open()
+        except Damage as damage:
+            yield _refused(damage)
+        else:
+            yield from blob_batches(opened, found.digest, diff_id)
+
+    return Source(diff_id, "blob", found.size, batches)
+
+
+def forget(connection: sqlite3.Connection, listing: Listing) -> None:
+    """Take out a listing whose source turned out not to be the layer."""
+    for table in ("entries", "listings"):
+        connection.execute(f"DELETE FROM {table} WHERE listing_id = ?", (listing.listing_id,))  # noqa: S608 - our names
 
 
 def tar_split_source(diff_id: str, size: int, open_: Callable[[], int]) -> Source:

@@ -29,6 +29,7 @@ class Header(NamedTuple):
     flag: bytes
     pax: dict[bytes, bytes]
     long_link: bytes | None
+    long_name: bytes | None = None
 
 
 def number(field: bytes) -> int:
@@ -97,7 +98,7 @@ def read(segment: bytes) -> Header | None:
     """
     offset = len(segment) % BLOCK
     pax: dict[bytes, bytes] = {}
-    long_link = None
+    long_link = long_name = None
     seen_global = False
     while offset < len(segment):
         block = segment[offset : offset + BLOCK]
@@ -105,7 +106,7 @@ def read(segment: bytes) -> Header | None:
         flag = block[156:157]
         offset += BLOCK
         if flag not in (b"x", b"g", b"L", b"K"):
-            return Header(block, flag, pax, long_link)
+            return Header(block, flag, pax, long_link, long_name)
         size = number(block[124:136])
         data = segment[offset : offset + size] if size >= 0 else b""
         if len(data) != size:
@@ -116,6 +117,22 @@ def read(segment: bytes) -> Header | None:
             pax.update(pax_records(data))
         elif flag == b"K":
             long_link = data.partition(b"\0")[0]
+        elif flag == b"L":
+            long_name = data.partition(b"\0")[0]
     if seen_global:
         return None
     raise HeaderError("tar-header-missing", "no tar header before the content")
+
+
+def name(header: Header) -> bytes:
+    """Return the member's name, extension records first; ``archive/tar/reader.go`` mergePAX and readHeader."""
+    stated = header.pax.get(b"GNU.sparse.name") or header.pax.get(b"path") or header.long_name
+    if stated:
+        return stated
+    block = header.block
+    own = block[:100].partition(b"\0")[0]
+    if block[257:263] != b"ustar\0":
+        return own
+    prefix = block[345:476] if block[508:512] == b"tar\0" else block[345:500]
+    prefix = prefix.partition(b"\0")[0]
+    return prefix + b"/" + own if prefix else own

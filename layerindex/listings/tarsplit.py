@@ -115,13 +115,14 @@ class Reader:
             self._lost("tar-split-payload", path, str(error))
         else:
             if header is not None:
-                self._member(name, path, size, crc, header)
+                self.member(name, path, size, crc, header)
 
     def _lost(self, code: str, path: str, detail: str) -> None:
         self.builder.complete = False
         self.builder.problem(code, path, detail)
 
-    def _member(self, name: bytes, path: str, size: int | None, crc: int | None, header: Header) -> None:
+    def member(self, name: bytes, path: str, size: int | None, crc: int | None, header: Header) -> None:
+        """Take one member: its name, size and CRC-64 are found already."""
         parts = clean(name)
         if parts is None or b"\0" in name:
             self._lost("tar-name", path, "climbs out of the layer" if parts is None else "holds a NUL")

@@ -11,13 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex.listings.measure import Account, Count, Place, Tree
 from layerindex.listings.writer import fit
-from layerindex.names import listed
 from layerindex.problems import Damage
 from layerindex.records import DiskUsage, Problem
-from layerindex.stores.containers import LOCAL_LOGS, log_driver_of
-from layerindex.stores.docker import CONTAINERD, KNOWN, REMAPPED
 from layerindex.stores.files import damage, open_folder
-from layerindex.stores.graphdriver import NOT_LAYERS
 
 if TYPE_CHECKING:
     import sqlite3
@@ -27,7 +23,7 @@ if TYPE_CHECKING:
     from layerindex.listings.snapshot import Options
     from layerindex.listings.writer import Listing
     from layerindex.records import Record
-    from layerindex.stores import DockerStore
+    from layerindex.stores.store import Store
 
 ROLES = {
     "layer": "image layer",
@@ -36,11 +32,7 @@ ROLES = {
     "build-cache": "build cache",
 }
 """What a directory's bytes are called by its role; of other roles the role itself."""
-AREAS = ("buildkit", "network", "swarm", "containerd", "tmp")
-"""Folders of the root that are one holder each."""
 DATA_ROOT = Place(("data root", ""), apart=True)
-LARGE = ("other driver", "other root", "containerd", "other")
-"""What may hold as much as the layers do: entered with --walk only."""
 
 MEASURED = "measured"
 PARTLY = "measured, but not all of it could be read"
@@ -48,6 +40,7 @@ WITH_MOUNT = "measured, without another filesystem that is mounted in it"
 LISTED = "the files of its diff folder, of which nothing else was counted"
 PARTLY_LISTED = "the files of its diff folder, of which not all could be read"
 DECLARED = "apparent size as layerdb says it"
+COUNTED = "bytes on disk as containerd counted when it was unpacked"
 LOGGED = "the log files alone, as the folder lists them"
 UNMEASURED = "not measured without --walk"
 TOO_MUCH = "; sparse files claim more bytes than 63 bits hold"
@@ -86,12 +79,14 @@ class Facts(NamedTuple):
     layers: dict[str, int | None]
     counted: set[Key]
     """What docker system df counts."""
+    disk_sizes: bool
+    """Whether the layers' sizes are bytes on disk."""
 
 
 def disk_usage(
     connection: sqlite3.Connection,
     snapshot_id: int,
-    store: DockerStore,
+    store: Store,
     options: Options,
     walked: Mapping[str, Listing],
 ) -> Iterator[Record]:
@@ -99,7 +94,7 @@ def disk_usage(
 
     `walked` are the directories whose files were walked just now.
     """
-    facts = _facts(connection, snapshot_id, directories=options.files)
+    facts = _facts(connection, snapshot_id, directories=options.files, disk_sizes=store.disk_sizes)
     if not options.files:
         yield from _declared(connection, snapshot_id, facts)
         return
@@ -123,11 +118,11 @@ def disk_usage(
     else:
         rows += _known_directories(facts)
     yield from sorted(rows)
-    if store.driver == store.siblings[0]:
+    if store.first:
         _write_volumes(connection, snapshot_id, count.accounts)
 
 
-def _facts(connection: sqlite3.Connection, snapshot_id: int, *, directories: bool) -> Facts:
+def _facts(connection: sqlite3.Connection, snapshot_id: int, *, directories: bool, disk_sizes: bool) -> Facts:
     rows = connection.execute(DIRECTORIES, (snapshot_id,)) if directories else ()
     found = {
         cache_id: Directory((ROLES.get(role, role), owner if role == "container" else cache_id), *figures)
@@ -140,7 +135,7 @@ def _facts(connection: sqlite3.Connection, snapshot_id: int, *, directories: boo
         layers[cache_id] = size
         if in_image:
             counted.add(("image layer", cache_id))
-    return Facts(found, layers, counted)
+    return Facts(found, layers, counted, disk_sizes)
 
 
 # Without --walk ------------------------------------------------------------------------------------------------------
@@ -159,6 +154,8 @@ def _declared(connection: sqlite3.Connection, snapshot_id: int, facts: Facts) ->
 
 def _layer(cache_id: str, size: int | None, facts: Facts) -> DiskUsage:
     key = ("image layer", cache_id)
+    if facts.disk_sizes:
+        return DiskUsage(*key, None, None, size, int(key in facts.counted), COUNTED)
     return DiskUsage(*key, None, size, None, int(key in facts.counted), DECLARED)
 
 
@@ -190,56 +187,18 @@ def _sum(figures: Iterable[int | None]) -> int | None:
 class _Places:
     """Who holds what is at a path."""
 
-    def __init__(self, store: DockerStore, facts: Facts, walked: Mapping[str, Listing], *, whole: bool) -> None:
+    def __init__(self, store: Store, facts: Facts, walked: Mapping[str, Listing], *, whole: bool) -> None:
         self.store, self.facts, self.walked, self.whole = store, facts, walked, whole
-        self.first = store.driver == store.siblings[0]
 
     def of(self, path: tuple[str, ...], is_folder: bool) -> Place:
         """Return it; asked only of what lies in folders that several hold."""
-        top = path[0]
-        if len(path) == 1:
-            return self._top(top) if is_folder else DATA_ROOT
-        if top == self.store.driver:
-            return self._driver(path, is_folder=is_folder)
-        if top == "image":
-            return self._image(path, is_folder=is_folder)
-        if top == "containers":
-            return self._container(path, is_folder=is_folder)
-        if top == "volumes":
-            return Place(("volumes", listed(path[1])) if is_folder else ("volume metadata", ""))
-        return Place((top, listed(path[1])))
-
-    def _top(self, name: str) -> Place:
-        """Return who holds a folder of the root; what is not the first store's is told with that."""
-        if name == self.store.driver and self.store.walkable:
-            return Place(("other", name), apart=True, skipped=not self.whole)
-        if name == "image":
-            return Place(("image metadata", ""), apart=True)
-        if name in KNOWN or (name in self.store.siblings and name != CONTAINERD):
-            key = ("other driver", name)
-        elif REMAPPED.fullmatch(name):
-            key = ("other root", name)
-        elif name in AREAS:
-            key = (name, "")
-        elif name in ("containers", "volumes", "plugins"):
-            key = {"containers": "container files", "volumes": "volume metadata"}.get(name, name), ""
-            return Place(key, apart=True, skipped=not self.whole and not self.first)
-        else:
-            key = ("other", listed(name))
-        return Place(key, skipped=not self.whole and (key[0] in LARGE or not self.first))
-
-    def _driver(self, path: tuple[str, ...], *, is_folder: bool) -> Place:
-        name = listed(path[1])
-        if not is_folder and len(path) == 2:
-            return Place(("other", self.store.driver))
-        if name == "l":
-            return Place(("overlay links", ""))
-        found = self.facts.directories.get(name)
+        held = self.store.place(path, is_folder)
+        if held.directory is None:
+            return Place((held.category, held.owner), apart=held.apart, skipped=held.large and not self.whole)
+        found = self.facts.directories.get(held.directory)
         if found is None:
-            return Place(("other", self.store.driver) if NOT_LAYERS.fullmatch(name) else ("unknown", name))
-        if len(path) == 2:
-            return Place(found.key, apart=True)
-        return Place(found.key, tree=self._tree(name) if path[2] == "diff" and is_folder else None)
+            return Place(("unknown", held.directory))
+        return Place(found.key, apart=held.apart, tree=self._tree(held.directory) if held.tree else None)
 
     def _tree(self, cache_id: str) -> Tree | None:
         """Return what the walk of a directory's files counted; None where it could not begin, or stopped at a depth."""
@@ -247,28 +206,6 @@ class _Places:
         if listing is None or listing.disk_bytes is None or any(code == "too-deep" for code, *_ in listing.problems):
             return None
         return Tree(listing.entry_count, listing.apparent_bytes, listing.disk_bytes, listing.links, listing.complete)
-
-    def _image(self, path: tuple[str, ...], *, is_folder: bool) -> Place:
-        rest = Place(("image metadata", ""))
-        if not is_folder:
-            return rest
-        if path[1] != self.store.driver:
-            return Place(("other driver", listed(path[1])), skipped=not self.whole)
-        if len(path) == 2:
-            return Place(rest.key, apart=True)
-        return {"layerdb": Place(("layer metadata", "")), "distribution": Place(("distribution", ""))}.get(
-            path[2], rest
-        )
-
-    def _container(self, path: tuple[str, ...], *, is_folder: bool) -> Place:
-        if len(path) == 2:
-            return (
-                Place(("container files", listed(path[1])), apart=True) if is_folder else Place(("container files", ""))
-            )
-        container_id, inside = path[1], "/".join(path[2:])
-        if not is_folder and log_driver_of(inside, container_id):
-            return Place(("container logs", listed(container_id)))
-        return Place(("container files", listed(container_id)), apart=is_folder and inside == LOCAL_LOGS)
 
 
 def _measured(key: Key, account: Account, facts: Facts) -> DiskUsage:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import stat
 import threading
 from array import array
@@ -44,6 +45,12 @@ _LABEL = ["security.selinux"]  # what the host calls it, on every file or on non
 _WHITEOUT = ".wh."
 _AUFS = ".wh..wh."
 _OPAQUE = ".wh..wh..opq"
+_OVERRIDE = "user.containers.override_stat"
+_STATED = re.compile(
+    rb"([0-9]{1,10}):([0-9]{1,10}):([0-7]{1,6})"
+    rb"(?::(file|dir|symlink|pipe|socket|(?:block|char)-([0-9]{1,9})-([0-9]{1,9})).*)?"
+)
+_STATED_KINDS = {b"pipe": stat.S_IFIFO, b"socket": stat.S_IFSOCK, b"block": stat.S_IFBLK, b"char": stat.S_IFCHR}
 _OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 _TYPES = {
     stat.S_IFREG: "file",
@@ -75,6 +82,21 @@ class Totals:
         """False when something that is there could not be read."""
 
 
+class Owners(NamedTuple):
+    """Whose a file is inside a user namespace: ranges of ids, each as first one outside, count, first one inside."""
+
+    uids: tuple[tuple[int, int, int], ...]
+    gids: tuple[tuple[int, int, int], ...]
+
+    @staticmethod
+    def inside(number: int, ranges: tuple[tuple[int, int, int], ...]) -> int:
+        """Return an id as it is inside; one that is in no range stays."""
+        for outside, count, first in ranges:
+            if outside <= number < outside + count:
+                return first + number - outside
+        return number
+
+
 class Rules(NamedTuple):
     """How a driver marks deletions, which a name or attribute alone does not tell."""
 
@@ -82,6 +104,11 @@ class Rules(NamedTuple):
     bookkeeping: frozenset[str]
     markers: bool
     """Whether `.wh.` files are whiteouts, as AUFS had them."""
+    overridden: bool = False
+    """Whether an attribute says what a file's owner, mode and kind are, in a tree whose root has it: where others
+    cannot be had, one user owns all files on disk (containers-storage, `pkg/idtools/idtools.go`)."""
+    owners: Owners | None = None
+    """Whose the files are inside the engine's user namespace, where they are another's on disk."""
 
     @classmethod
     def of(cls, driver: str, *, rootless: bool = False) -> Rules:
@@ -148,14 +175,27 @@ def _type(status: os.stat_result) -> str:
     return "whiteout" if kind == stat.S_IFCHR and status.st_rdev == 0 else _TYPES.get(kind, "file")
 
 
-def _columns(shape: str, rows: list[_Plain]) -> tuple[Columns, int, int]:
+def _status(values: tuple[float, ...], status: os.stat_result, device: int) -> os.stat_result:
+    """Return a status with other values; what a tuple of it does not hold is as it was."""
+    more = {"st_mtime_ns": status.st_mtime_ns, "st_blocks": status.st_blocks, "st_rdev": device}
+    return os.stat_result(values, more)
+
+
+def _columns(shape: str, rows: list[_Plain], owners: Owners | None) -> tuple[Columns, int, int]:
     """Turn plain entries into columns; the other parts are their bytes of content and their blocks."""
     number, name, mode, uid, gid, size, times, blocks = zip(*rows, strict=True)
+    if owners is not None:
+        uid, gid = _inside(uid, owners.uids), _inside(gid, owners.gids)
     seconds = [time // _NANOSECONDS for time in times]
     rest = [time % _NANOSECONDS for time in times]
     sizes = (size,) if "size" in SHAPES[shape] else ()
     values = tuple(array("q", column).tobytes() for column in (mode, uid, gid, *sizes, seconds, rest))
     return Columns("\0".join(name), array("q", number).tobytes(), values), sum(size), sum(blocks)
+
+
+def _inside(ids: tuple[int, ...], ranges: tuple[tuple[int, int, int], ...]) -> tuple[int, ...]:
+    known = {each: Owners.inside(each, ranges) for each in set(ids)}
+    return tuple(known[each] for each in ids)
 
 
 class _Frame:
@@ -186,6 +226,7 @@ class Walk:
         self._path = ""
         self._links: dict[int, tuple[int, str, int, int]] = {}  # inode -> names to come, first name, blocks, size
         self._xattrs_missing = False
+        self._overridden = False
         self._home = _home()
         self._clear()
 
@@ -373,6 +414,7 @@ class Walk:
             return
         if is_dir and status.st_dev == self._start.st_dev:
             frame.below.append(name)
+        status = self._owned(prefix + name, status, xattrs)
         known = self._attributes(prefix + name, xattrs, is_dir=is_dir)
         # The kernel makes all whiteouts of a mount one inode: Linux:fs/overlayfs/dir.c ovl_whiteout.
         if first is not None and _type(status) != "whiteout":
@@ -433,7 +475,7 @@ class Walk:
         kept = []
         for name in listed:
             if name not in self._rules.opaque:
-                if name not in self._rules.bookkeeping:
+                if name not in self._rules.bookkeeping and not (self._overridden and name == _OVERRIDE):
                     kept.append(escaped(name)[0])
             elif not is_dir:
                 kept.append(name)
@@ -446,6 +488,28 @@ class Walk:
                     opaque = None if value is None else opaque
         names = json.dumps(sorted(kept), ensure_ascii=False) if kept else None
         return opaque, names, self._value(path, _CAPABILITY) if _CAPABILITY in listed else None
+
+    def _owned(self, path: str, status: os.stat_result, xattrs: list[str] | None) -> os.stat_result:
+        """Return the status of a file as it is inside: as its attribute says, else with the owner mapped."""
+        if self._overridden and xattrs and _OVERRIDE in xattrs:
+            return self._stated(path, status)
+        owners = self._rules.owners
+        if owners is None:
+            return status
+        ids = (owners.inside(status.st_uid, owners.uids), owners.inside(status.st_gid, owners.gids))
+        return _status((status.st_mode, *status[1:4], *ids, *status[6:10]), status, status.st_rdev)
+
+    def _stated(self, path: str, status: os.stat_result) -> os.stat_result:
+        """Return the status of a file as its attribute says it; as it is where that cannot be understood."""
+        match = _STATED.fullmatch(self._value(path, _OVERRIDE) or b"")
+        if match is None:
+            return status
+        kind, device = stat.S_IFMT(status.st_mode), status.st_rdev
+        if kind == stat.S_IFREG and match[4]:  # what only root may make is an empty file
+            kind = _STATED_KINDS.get(match[4].partition(b"-")[0], kind)
+            device = os.makedev(int(match[5]), int(match[6])) if match[5] else device
+        values = (kind | int(match[3], 8) & 0o7777, *status[1:4], int(match[1]), int(match[2]), *status[6:10])
+        return _status(values, status, device)
 
     def _value(self, path: str, name: str) -> bytes | None:
         try:
@@ -470,8 +534,11 @@ class Walk:
         except OSError as error:
             listed = self._unlisted("", error)
         self._count(self._start)
-        known = self._attributes(f"/proc/self/fd/{handle}/.", listed, is_dir=True)
-        self._row("", self._start, known, "dir")
+        self._overridden = self._rules.overridden and bool(listed and _OVERRIDE in listed)
+        path = f"/proc/self/fd/{handle}/."
+        status = self._owned(path, self._start, listed)
+        known = self._attributes(path, listed, is_dir=True)
+        self._row("", status, known, "dir")
 
     # Batches -------------------------------------------------------------------------------------------------------
 
@@ -533,7 +600,7 @@ class Walk:
         for shape, rows in (("walked", self._files), ("dir", self._dirs)):
             totals.entry_count += len(rows)
             if rows:
-                columns[shape], size, blocks = _columns(shape, rows)
+                columns[shape], size, blocks = _columns(shape, rows, self._rules.owners)
                 totals.apparent_bytes += size
                 totals.disk_bytes += 512 * blocks
                 totals.file_bytes += size  # 0 for directories

@@ -5,45 +5,37 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-import orjson
-
 from layerindex.errors import NotAStoreError
 from layerindex.problems import Damage
-from layerindex.stores.docker import DockerStore, find_stores
+from layerindex.stores import containers_storage
+from layerindex.stores.containerd import store as containerd
+from layerindex.stores.containerd.docker import on_containerd
+from layerindex.stores.docker import CONTAINERD, find_stores
+from layerindex.stores.places import default_root, usual_roots
+from layerindex.stores.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-__all__ = ["DockerStore", "default_root", "open_stores"]
+__all__ = ["Store", "default_root", "host_stores", "open_stores"]
 
-
-def default_root(environment: Mapping[str, str], *, root: bool) -> str:
-    """Return the data root that daemon.json names, else the engine's default, for root or a rootless engine's user.
-
-    moby `daemon/config/config_linux.go`; `graph` is the key's name before Docker 17.05.
-    """
-    home = environment.get("HOME", "/")
-    config, data = "/etc", "/var/lib"
-    if not root:
-        config = environment.get("XDG_CONFIG_HOME") or f"{home}/.config"
-        data = environment.get("XDG_DATA_HOME") or f"{home}/.local/share"
-        if not os.path.isdir(f"{data}/docker") and not os.path.isfile(f"{config}/docker/daemon.json"):
-            config, data = "/etc", "/var/lib"
-    try:
-        with open(f"{config}/docker/daemon.json", "rb") as file:
-            settings = orjson.loads(file.read(1024 * 1024))
-    except (OSError, orjson.JSONDecodeError):
-        settings = None
-    for key in ("data-root", "graph"):
-        if isinstance(settings, dict) and isinstance(settings.get(key), str) and os.path.isabs(settings[key]):
-            return str(settings[key])
-    return f"{data}/docker"
+NEAR = ("docker", "var/lib/docker", "containerd", "var/lib/containerd", "daemon", "containerd/daemon")
+"""Where below a folder that is no store one may be that was meant."""
 
 
-def open_stores(root: str) -> list[DockerStore]:
+def find(root: str) -> list[Store]:
+    """Return every store under a folder; raises Damage when it cannot be opened."""
+    lent = next((place.additional for place in containers_storage.graph_roots() if place.root == root), ())
+    found: list[Store] = [*containerd.find_stores(root), *containers_storage.find_stores(root, lent)]
+    for docker in find_stores(root):
+        found += (on_containerd(docker) if docker.driver == CONTAINERD else []) or [docker]
+    return found
+
+
+def open_stores(root: str) -> list[Store]:
     """Return every store under a folder; raises NotAStoreError when there is none or it may not be read."""
     try:
-        stores = find_stores(os.path.realpath(root))
+        stores = find(os.path.realpath(root))
     except Damage as found:
         reason = {
             "permission-denied": "permission denied; run the scan as root",
@@ -56,12 +48,31 @@ def open_stores(root: str) -> list[DockerStore]:
     return stores
 
 
+def host_stores(environment: Mapping[str, str], *, root: bool) -> Iterator[Store | NotAStoreError]:
+    """Yield every store of this host at the places where engines keep them, and in its place one that may not be read.
+
+    What is not there is passed over: few hosts have every engine.
+    """
+    seen = set()
+    storage = [place.root for place in containers_storage.graph_roots()]
+    for place in (*usual_roots(environment, root=root), *storage):
+        path = os.path.realpath(place)
+        if path in seen or not os.path.lexists(path):
+            continue
+        seen.add(path)
+        try:
+            yield from find(path)
+        except Damage as found:
+            if found.problem.code == "permission-denied":
+                yield NotAStoreError(place, "permission denied; run the scan as root")
+
+
 def _hint(root: str) -> str:
     """Say why a folder is no store, and which one near it is."""
-    for near in (os.path.dirname(root), f"{root}/docker", f"{root}/var/lib/docker"):
+    for near in (os.path.dirname(root), *(f"{root}/{below}" for below in NEAR)):
         try:
-            if find_stores(near):
+            if find(near):
                 return f"no container store; did you mean {near}?"
         except Damage:
             continue
-    return "no container store: it has no image/<driver>, no overlay2 and no containerd store"
+    return "no container store: nothing of Docker, containerd or containers-storage is in it"

@@ -82,13 +82,13 @@ def read_buildkit(root: Folder, layers: Mapping[str, str | None], claims: Claims
     try:
         with root.folder(FOLDER) as folder:
             if SNAPSHOTS in folder or any(name in folder for name in STARTED):
-                yield from _Cache(root, folder, layers, claims).read()
+                yield from Cache(root, folder, layers, claims).read()
     except Damage as found:
         claims.doubt(FOLDER)
         yield found
 
 
-class _Cache:
+class Cache:
     """The two databases side by side."""
 
     def __init__(self, root: Folder, folder: Folder, layers: Mapping[str, str | None], claims: Claims) -> None:

@@ -15,6 +15,7 @@ from layerindex.problems import Damage
 from layerindex.records import Container, ContainerLog, ContainerVolume
 from layerindex.stores import ids
 from layerindex.stores.files import damage
+from layerindex.stores.store import Held
 from layerindex.stores.values import Fields
 
 if TYPE_CHECKING:
@@ -47,22 +48,7 @@ def read_container(containers: Folder, name: str) -> Iterator[Container | Contai
             config = folder.json(CONFIG)
         except Damage as found:
             yield found
-            yield Container(
-                name,
-                None,
-                None,
-                None,
-                "unknown",
-                None,
-                None,
-                None,
-                None,
-                None,
-                None,
-                log_driver,
-                None,
-                logs.size,
-            )
+            yield _unreadable(name, log_driver, logs.size)
             return
         field = Fields(config, folder.where(CONFIG), name)
         found_id = field.get("ID", ids.text)
@@ -73,6 +59,12 @@ def read_container(containers: Folder, name: str) -> Iterator[Container | Contai
         yield from field.damages
 
 
+def _unreadable(name: str, log_driver: str | None, log_bytes: int | None) -> Container:
+    return Container(
+        name, "", None, None, None, None, "unknown", None, None, None, None, None, None, log_driver, None, log_bytes
+    )
+
+
 def _container(name: str, field: Fields, log_driver: str | None, log_bytes: int | None) -> Container:
     state = field.below("State")
     image_id = field.get("Image", ids.text)
@@ -81,8 +73,10 @@ def _container(name: str, field: Fields, log_driver: str | None, log_bytes: int 
         image_id = None
     return Container(
         name,
+        "",
         (field.get("Name", ids.text) or "").removeprefix("/") or None,
         image_id,
+        field.below("ImageManifest").get("digest", _digest),
         field.below("Config").get("Image", ids.text),
         _state(state),
         field.get("Created", ids.timestamp),
@@ -95,6 +89,11 @@ def _container(name: str, field: Fields, log_driver: str | None, log_bytes: int 
         field.get("LogPath", ids.text),
         log_bytes,
     )
+
+
+def _digest(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON held
+    text = ids.text(value)
+    return None if text is None else ids.shaped(ids.DIGEST, text)
 
 
 def _state(state: Fields) -> str:
@@ -160,6 +159,16 @@ def log_driver_of(name: str, container_id: str) -> str | None:
     return "local" if name.startswith(f"{LOCAL_LOGS}/container.log") else None
 
 
+def container_place(path: tuple[str, ...], *, is_folder: bool) -> Held:
+    """Return who holds what lies in containers/."""
+    if len(path) == 2:
+        return Held("container files", listed(path[1]), apart=True) if is_folder else Held("container files")
+    container_id, inside = path[1], "/".join(path[2:])
+    if not is_folder and log_driver_of(inside, container_id):
+        return Held("container logs", listed(container_id))
+    return Held("container files", listed(container_id), apart=is_folder and inside == LOCAL_LOGS)
+
+
 def _read_logs(folder: Folder, container_id: str) -> _Logs:
     """Return the log files of the json-file and local drivers, rotated ones too; none is opened."""
     logs = _Logs([], [])
@@ -195,7 +204,7 @@ def _take_logs(logs: _Logs, folder: Folder, container_id: str, below: str) -> No
         # The path is a key, so that it is the name itself: what is made fit to print may be two names' text.
         path = f"containers/{container_id}/{below}{listed(name)}"
         sizes = (status.st_size, min(512 * status.st_blocks, 2**63 - 1))
-        logs.files.append(ContainerLog(container_id, path, driver, _rotation(name, base), *sizes, _time(status)))
+        logs.files.append(ContainerLog(container_id, path, driver, _rotation(name, base), *sizes, modified(status)))
 
 
 def _rotation(name: str, base: str) -> int | None:
@@ -203,7 +212,7 @@ def _rotation(name: str, base: str) -> int | None:
     return None if match is None else int(match[1] or 0)
 
 
-def _time(status: os.stat_result) -> str | None:
+def modified(status: os.stat_result) -> str | None:
     """Return when a file was last written; None for what is no year of ours."""
     seconds, rest = divmod(status.st_mtime_ns, 10**9)
     try:

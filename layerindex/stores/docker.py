@@ -12,22 +12,25 @@ from collections import deque
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from layerindex.names import on_disk, printable
+from layerindex.names import listed, on_disk, printable
 from layerindex.problems import KINDS, Damage
 from layerindex.records import Container, ContainerVolume, ImageRef, Layer, LayerBlob, Mount, Problem, Record
 from layerindex.stores import ids
 from layerindex.stores.buildkit import read_buildkit
-from layerindex.stores.containers import read_container
+from layerindex.stores.containers import container_place, read_container
 from layerindex.stores.files import Folder, open_below
+from layerindex.stores.graphdriver import NOT_LAYERS
 from layerindex.stores.imagedb import Config, read_blob, read_image, read_references, read_sources
 from layerindex.stores.layerdb import read_layer, read_mounts, read_unfinished
-from layerindex.stores.overlay import PAUSE, ROLES, Claims, directory_names, read_overlay
+from layerindex.stores.overlay import NEED_DIRECTORY, PAUSE, Claims, directory_names, read_overlay
 from layerindex.stores.running import NEVER, running_since
+from layerindex.stores.store import Held, Listed
 from layerindex.stores.volumes import read_absent, read_known, read_volume
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from layerindex.listings.walk import Rules
     from layerindex.stores.volumes import Known
 
 T = TypeVar("T")
@@ -47,6 +50,9 @@ SNAPSHOTTER = "io.containerd.snapshotter.v1."
 Its content store proves nothing: every pull leaves a manifest there.
 """
 
+MODERN = (("rootfs", "overlayfs"), ("buildkit", "containerd-overlayfs"))
+"""What an engine makes in its root that keeps images in containerd, wherever that is."""
+
 TEMPORARY = ".tmp-"
 """How the names of atomic writes begin."""
 
@@ -58,9 +64,6 @@ NOT_VOLUMES = ("metadata.db", "backingFsBlockDev")
 
 UNREAD = {code for code, kind in KINDS.items() if kind.severity == "error"} | {"vanished"}
 """Findings after which not every reason for a directory is known."""
-
-NEED_DIRECTORY = [kind for kind in ROLES if kind not in ("removing", "writing")]
-"""Kinds of owners whose directory must be there."""
 
 REMAPPED = re.compile(r"\d+\.\d+")
 """A root of userns-remap below the data root: the uid and gid that root in a container is outside."""
@@ -87,7 +90,7 @@ def drivers(root: Folder) -> list[str]:
             ]
     except Damage:
         pass  # A root without image/ is told by its other folders.
-    if _has_snapshots(root):
+    if _has_snapshots(root) or any(root.exists(*names) for names in MODERN):
         found.append(CONTAINERD)
     return sorted(found, key=lambda name: (KNOWN.index(name) if name in KNOWN else len(KNOWN), name))
 
@@ -149,7 +152,7 @@ class DockerStore(NamedTuple):
     def limits(self) -> str | None:
         """What of this store is not read, in one line; None when all is."""
         if self.driver == CONTAINERD:
-            return "a containerd image store, which this version does not read: only containers and volumes are indexed"
+            return "its images and layers are in a containerd elsewhere, such as /var/lib/containerd; scan that too"
         if self.driver not in READABLE:
             return f"driver {self.driver}: its image metadata is indexed, its directories are not read by this version"
         return None
@@ -159,6 +162,23 @@ class DockerStore(NamedTuple):
         """Whether the driver keeps each directory's own files in `diff`."""
         return self.driver in READABLE
 
+    @property
+    def rules(self) -> Rules:
+        """How the driver marks deletions."""
+        from layerindex.listings.walk import Rules  # noqa: PLC0415 - not for a scan that walks nothing
+
+        return Rules.of(self.driver)
+
+    @property
+    def first(self) -> bool:
+        """Whether what all drivers share is told with this one: the engine's choice."""
+        return self.driver == self.siblings[0]
+
+    @property
+    def disk_sizes(self) -> bool:
+        """Layerdb has the sizes of files."""
+        return False
+
     def engine_id(self) -> str | None:
         """Return what the root's engine-id file says (Docker 23 and later)."""
         try:
@@ -167,17 +187,31 @@ class DockerStore(NamedTuple):
         except Damage:
             return None
 
-    def open_tar_split(self, chain_id: str) -> int:
-        """Open the tar-split of a layer, which lists its files; raises Damage."""
-        names = self.tar_split(chain_id).split("/")
+    def listed(
+        self,
+        chain_id: str,
+        diff_id: str | None,  # noqa: ARG002 - what other stores go by
+        cache_id: str | None,  # noqa: ARG002
+        digests: Sequence[str],  # noqa: ARG002
+    ) -> Listed:
+        """Return the tar-split of a layer; raises Damage."""
+        path = f"image/{self.driver}/layerdb/sha256/{chain_id.removeprefix('sha256:')}/tar-split.json.gz"
+        handle = self._open(path)
+        try:
+            return Listed("tar-split", path, os.fstat(handle).st_size, lambda: self._open(path))
+        finally:
+            os.close(handle)
+
+    def _open(self, path: str) -> int:
+        names = path.split("/")
         try:
             return open_below(self.root, *names)
         except Damage as found:
             raise self._looked_again(found, *names[:-1]) from found
 
-    def tar_split(self, chain_id: str) -> str:
-        """Return where the tar-split of a layer is, relative to the root."""
-        return f"image/{self.driver}/layerdb/sha256/{chain_id.removeprefix('sha256:')}/tar-split.json.gz"
+    def tree(self, cache_id: str) -> str:
+        """Return the folder with a directory's own files."""
+        return f"{self.driver}/{printable(cache_id)}/diff"
 
     def open_tree(self, cache_id: str) -> int:
         """Open the folder with a directory's own files, in the name the database gives it; raises Damage."""
@@ -194,6 +228,10 @@ class DockerStore(NamedTuple):
                 return Damage("vanished", found.problem.path, "it was listed and then gone")
         return found
 
+    def place(self, path: tuple[str, ...], is_folder: bool) -> Held:
+        """Return who holds what is at a path below the root."""
+        return _Places(self).of(path, is_folder=is_folder)
+
     def records(self) -> Iterator[Record]:
         """Yield every fact of the store, and a Problem for everything that could not be read or is odd."""
         try:
@@ -202,6 +240,79 @@ class DockerStore(NamedTuple):
                     yield item.problem if isinstance(item, Damage) else item
         except Damage as found:
             yield found.problem
+
+
+AREAS = ("buildkit", "network", "swarm", "containerd", "tmp")
+"""Folders of the root that are one holder each."""
+
+APART = {
+    "image": "image metadata",
+    "containers": "container files",
+    "volumes": "volume metadata",
+    "plugins": "plugins",
+}
+"""Folders of the root whose entries have holders of their own, and who holds the rest."""
+
+
+class _Places:
+    """Who holds what is at a path of a data root."""
+
+    def __init__(self, store: DockerStore) -> None:
+        self.store = store
+
+    def of(self, path: tuple[str, ...], *, is_folder: bool) -> Held:
+        """Return it; asked only of what lies in folders that several hold."""
+        top = path[0]
+        if len(path) == 1:
+            return self._top(top) if is_folder else Held("data root")
+        if top == self.store.driver:
+            return self._driver(path, is_folder=is_folder)
+        if top == "image":
+            return self._image(path, is_folder=is_folder)
+        if top == "containers":
+            return container_place(path, is_folder=is_folder)
+        if top == "volumes":
+            return Held("volumes", listed(path[1])) if is_folder else Held("volume metadata")
+        return Held(top, listed(path[1]))
+
+    def _top(self, name: str) -> Held:
+        """Return who holds a folder of the root; what is not the first store's is told with that."""
+        if name == self.store.driver and self.store.walkable:
+            return Held("other", name, apart=True, large=True)
+        first = self.store.first
+        if name in KNOWN or (name in self.store.siblings and name != CONTAINERD):
+            return Held("other driver", name, large=True)
+        if REMAPPED.fullmatch(name):
+            return Held("other root", name, large=True)
+        if name in AREAS:
+            return Held(name, large=name == CONTAINERD or not first)
+        if name in APART:
+            return Held(APART[name], apart=True, large=not first and name != "image")
+        return Held("other", listed(name), large=True)
+
+    def _driver(self, path: tuple[str, ...], *, is_folder: bool) -> Held:
+        name = listed(path[1])
+        if path[1] == "l":
+            return Held("overlay links")
+        if (not is_folder and len(path) == 2) or NOT_LAYERS.fullmatch(path[1]):
+            return Held("other", self.store.driver)
+        if len(path) == 2:
+            return Held(directory=name, apart=True)
+        return Held(directory=name, tree=path[2] == "diff" and is_folder)
+
+    def _image(self, path: tuple[str, ...], *, is_folder: bool) -> Held:
+        if not is_folder:
+            return Held("image metadata")
+        if path[1] != self.store.driver:
+            return Held("other driver", listed(path[1]), large=True)
+        if len(path) == 2:
+            return Held("image metadata", apart=True)
+        return Held({"layerdb": "layer metadata", "distribution": "distribution"}.get(path[2], "image metadata"))
+
+
+def read_clients(store: DockerStore, root: Folder) -> Iterator[Record | Damage]:
+    """Yield the containers and volumes of an engine that keeps images in containerd."""
+    return _Scan(store, root).clients()
 
 
 def leftover(folder: Folder, name: str) -> Damage:
@@ -249,6 +360,11 @@ def _settled(found: Damage, folder: Folder, name: str) -> Damage:
     return found
 
 
+def _elsewhere(container: Container) -> Container:
+    """Return a container whose image is in a containerd elsewhere: Docker names the target, not the image."""
+    return container._replace(namespace="moby", image_id=None, target_digest=container.image_id)
+
+
 class _Scan:
     """One pass over a store: the metadata first, with the driver's folder listed before and read after it."""
 
@@ -275,19 +391,26 @@ class _Scan:
         if self.store.limits is not None:
             code = "other-store" if self.driver == CONTAINERD else "other-driver"
             yield Damage(code, self.driver, self.store.limits)
-        if self.driver != CONTAINERD:
-            yield from self._metadata()
-        yield from self._part(self._read_containers)
-        yield from self._check_mounts()
-        if self.driver == self.store.siblings[0]:
-            yield from self._check_remapped()
-            if "volumes" in self.root:
-                yield from self._part(self._read_volumes)
+        if self.driver == CONTAINERD:
+            for item in self.clients():
+                yield _elsewhere(item) if isinstance(item, Container) else item
+            return
+        yield from self._metadata()
+        yield from self.clients()
         if self.driver in READABLE:
             if "buildkit" in self.root:
                 yield from self._part(self._read_buildkit)
             yield from self._part(lambda: read_overlay(self.root, self.driver, before, self.claims, self._again))
             yield from self._check_directories()
+
+    def clients(self) -> Iterator[Record | Damage]:
+        """Yield containers and volumes."""
+        yield from self._part(self._read_containers)
+        yield from self._check_mounts()
+        if self.store.first:
+            yield from self._check_remapped()
+            if "volumes" in self.root:
+                yield from self._part(self._read_volumes)
 
     def _again(self, wait: float) -> Claims:
         """Read what names directories once more, after so many seconds; what is wrong with it was said before.

@@ -1,10 +1,12 @@
 """Readers of the driver's own folder, `overlay2/`: directories and short names.
 
-Format: moby `daemon/graphdriver/overlay2/overlay.go`; fuse-overlayfs keeps the same files.
+Format: moby `daemon/graphdriver/overlay2/overlay.go`; fuse-overlayfs keeps the same files, and so does
+containers-storage (`drivers/overlay/overlay.go`), with some of its own.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,9 +25,17 @@ LOWERS = 512
 
 NOT_LAYERS = re.compile(
     r"l|backingFsBlockDev|opaque-bug-check.*|metacopy-check.*|check-overlayfs-support.*|userxattr-check.*"
-    r"|fsutils-dummy.*"
+    r"|fsutils-dummy.*|compat[0-9]+|volatile-check.*|staging|tempdirs|\.has-mount-program"
 )
-"""Names in the driver's folder that are no layer directories (FORMATS 3.1)."""
+"""Names in the driver's folder that are no layer directories (FORMATS 3.1, 10)."""
+
+ROTATED = re.compile(r"diff[1-9][0-9]*")
+"""Older folders of a layer that was made anew in place; they lie below its `diff` in every mount."""
+
+
+ADDITIONAL = "additionallayer"
+"""A file that says where another program keeps a layer's files."""
+KEPT_ELSEWHERE = "another program keeps its files, outside the store"
 
 
 class Directory(NamedTuple):
@@ -40,6 +50,10 @@ class Directory(NamedTuple):
     has_merged: int
     committed: int
     damages: list[Damage]
+    lower_ids: list[str] | None = None
+    """What lies below by directory, where that is said; it then counts more than the short names."""
+    identity: tuple[int, int] = (0, 0)
+    """Its inode and when that last changed: another of that name may take its place."""
 
 
 def read_directory(driver: Folder, name: str) -> Directory:
@@ -50,7 +64,11 @@ def read_directory(driver: Folder, name: str) -> Directory:
         lowers: list[str] | None = []
         if "lower" in folder:
             lowers = _lowers(folder, damages)
-        if not folder.has_folder("diff"):
+        lower_ids = _lower_ids(folder, damages) if "lower-layers" in folder else None
+        damages += _rotated(folder)
+        if not folder.has_folder("diff") and ADDITIONAL in folder:
+            damages.append(Damage("additional-layer", folder.where(ADDITIONAL), KEPT_ELSEWHERE))
+        elif not folder.has_folder("diff"):
             code = "not-a-folder" if "diff" in folder else "missing"
             damages.append(Damage(code, folder.where("diff"), "the directory has no diff folder"))
         return Directory(
@@ -63,7 +81,38 @@ def read_directory(driver: Folder, name: str) -> Directory:
             folder.has_folder("merged"),
             int("committed" in folder),
             damages,
+            lower_ids,
+            identity(os.fstat(folder.handle)),
         )
+
+
+def identity(status: os.stat_result) -> tuple[int, int]:
+    """Return what tells a directory from what it was before."""
+    return status.st_ino, status.st_ctime_ns
+
+
+def _lower_ids(folder: Folder, damages: list[Damage]) -> list[str] | None:
+    """Return the directories that a lower-layers file names, nearest first."""
+    try:
+        items = folder.text("lower-layers", LOWER).split(":")
+        if len(items) <= LOWERS:
+            return [ids.shaped(ids.CACHE_ID, item) for item in items]
+        detail = f"{len(items)} lowers, at most {LOWERS} are possible"
+        damages.append(Damage("bad-value", folder.where("lower-layers"), detail))
+    except Damage as found:
+        damages.append(found)
+    except ValueError as error:
+        damages.append(Damage("bad-id", folder.where("lower-layers"), f"{error}"))
+    return None
+
+
+def _rotated(folder: Folder) -> list[Damage]:
+    """Say that a layer has files which its diff does not hold."""
+    rotated = sorted(name for name in folder.entries if ROTATED.fullmatch(name))
+    if not rotated:
+        return []
+    detail = f"older files lie in {', '.join(rotated[:3])}, below those of diff; they are not listed"
+    return [Damage("rotated-diff", folder.where(rotated[0]), detail)]
 
 
 def _lowers(folder: Folder, damages: list[Damage]) -> list[str] | None:

@@ -12,6 +12,7 @@ from layerindex.problems import Damage
 from layerindex.records import Image, ImageHistory, ImageLayer, ImageRef, LayerBlob
 from layerindex.stores import ids
 from layerindex.stores.files import JSON, REPOSITORIES
+from layerindex.stores.references import normalized, split
 from layerindex.stores.values import Fields, word
 
 if TYPE_CHECKING:
@@ -55,15 +56,9 @@ def _items(value: Any, where: str) -> Iterable[tuple[str, Any]]:  # noqa: ANN401
 
 
 def _reference(reference: str, repository: str, image_id: Any) -> ImageRef:  # noqa: ANN401 - whatever JSON held
-    """Split a reference from the right: a digest after @, else a tag after the last colon that no slash follows."""
     image_id = ids.shaped(ids.DIGEST, ids.text(image_id) or "")
-    name, at, digest = reference.rpartition("@")
-    if at:
-        return ImageRef(reference, repository or name, None, digest, image_id)
-    name, colon, tag = reference.rpartition(":")
-    if not colon or "/" in tag:
-        return ImageRef(reference, repository or reference, None, None, image_id)
-    return ImageRef(reference, repository or name, tag, None, image_id)
+    name, tag, digest = split(reference)
+    return ImageRef(reference, repository or name, tag, digest, image_id, "", normalized(reference))
 
 
 def read_image(content: Folder, metadata: Folder | None, name: str) -> Iterator[Config | Damage]:
@@ -71,9 +66,14 @@ def read_image(content: Folder, metadata: Folder | None, name: str) -> Iterator[
 
     moby checks the SHA-256 of the bytes at every read; so do we, and keep the image either way.
     """
-    raw = content.read(name, JSON)
-    where, image_id = content.where(name), f"sha256:{name}"
-    config = content.parsed(name, raw)
+    return read_config(content, name, f"sha256:{name}", metadata)
+
+
+def read_config(folder: Folder, file: str, image_id: str, metadata: Folder | None = None) -> Iterator[Config | Damage]:
+    """Yield the same for a config that lies in any file."""
+    raw = folder.read(file, JSON)
+    where, name = folder.where(file), image_id.removeprefix("sha256:")
+    config = folder.parsed(file, raw)
     verified = ids.sha256(raw) == image_id
     if not verified:
         yield Damage("image-id-mismatch", where, f"its bytes have the digest {ids.sha256(raw)}", image_id)
@@ -90,6 +90,7 @@ def read_image(content: Folder, metadata: Folder | None, name: str) -> Iterator[
         field.get("architecture", ids.text),
         field.get("os", ids.text),
         field.get("variant", ids.text),
+        None,
         None,
         len(layers),
         parent,

@@ -6,15 +6,16 @@ import os
 import time
 from collections import Counter, defaultdict
 from itertools import chain
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from layerindex.names import listed
 from layerindex.problems import Damage
 from layerindex.records import Link, OverlayDir, OverlayDirOwner, OverlayLower, Record
-from layerindex.stores.graphdriver import NOT_LAYERS, Directory, read_directory, read_link
+from layerindex.stores.graphdriver import NOT_LAYERS, Directory, identity, read_directory, read_link
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from layerindex.stores.files import Folder
 
@@ -27,6 +28,7 @@ SETTLED = 2.0
 ROLES = {
     "layer": "layer",
     "container": "container",
+    "storage-layer": "layer",
     "init": "init",
     "image-mount": "mount",
     "build-mount": "mount",
@@ -35,9 +37,13 @@ ROLES = {
     "build-cache": "build-cache",
     "build-snapshot": "build-cache",
     "removing": "removing",
+    "snapshot": "snapshot",
     "writing": "in-flight",
 }
 """The role that each kind of owner gives a directory, strongest first."""
+
+NEED_DIRECTORY = [kind for kind in ROLES if kind not in ("removing", "writing")]
+"""Kinds of owners whose directory must be there."""
 
 
 class Claims:
@@ -81,14 +87,19 @@ def directory_names(root: Folder, driver: str) -> set[str]:
         return set()
 
 
-def read_overlay(
-    root: Folder, driver: str, before: set[str], claims: Claims, again: Callable[[float], Claims]
+def read_overlay(  # noqa: PLR0913, PLR0917
+    root: Folder,
+    driver: str,
+    before: set[str],
+    claims: Claims,
+    again: Callable[[float], Claims],
+    elsewhere: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Record | Damage]:
     """Yield the directories, lowers, links and owners of a driver's folder.
 
     `before` are the directories that were there before the metadata was read: one that came later may only be waiting
     for its metadata, so nothing is said against it. `again` reads the metadata once more, that many seconds later: what
-    had no owner may have got one.
+    had no owner may have got one. `elsewhere` are the short names of other stores, whose directories stand below ours.
     """
     with root.folder(driver) as folder:
         directories: dict[str, Directory] = {}
@@ -115,12 +126,29 @@ def read_overlay(
             claims.merge(again(wait))
             # What went away meanwhile was being removed, or only passed through.
             before = {name for name in before if name in claims.owners or folder.exists(name)}
-        view = _View(directories, links if links_known else None, before, claims)
+        view = _View(directories, links if links_known else None, before, claims, elsewhere)
         for name in sorted(directories):
             yield from view.records(name)
-        # Look again at what a finding is about: while an engine runs, directories go away under us.
-        yield from (found for name, found in view.problems() if folder.exists(name))
+        yield from _lasting(view.problems(), folder, directories)
         yield from links.values()
+
+
+def _lasting(
+    problems: Iterator[tuple[str, Damage]], folder: Folder, directories: dict[str, Directory]
+) -> Iterator[Damage]:
+    """Yield findings about directories that are as they were read: while an engine runs, they go away under us."""
+    for number, (name, found) in enumerate(problems):
+        if not number:
+            time.sleep(PAUSE)
+        try:
+            status = os.stat(name, dir_fd=folder.handle, follow_symlinks=False)
+        except PermissionError:
+            yield found
+        except OSError:
+            continue
+        else:
+            if identity(status) == directories[name].identity:
+                yield found
 
 
 def _unsettled(folder: Folder, name: str) -> float:
@@ -178,10 +206,16 @@ class _View:
     """Directories, links and claims side by side."""
 
     def __init__(
-        self, directories: dict[str, Directory], links: dict[str, Link] | None, before: set[str], claims: Claims
+        self,
+        directories: dict[str, Directory],
+        links: dict[str, Link] | None,
+        before: set[str],
+        claims: Claims,
+        elsewhere: Mapping[str, str],
     ) -> None:
         """`links` is None when l/ could not be read: then nothing is said against a short name."""
-        self.directories, self.before, self.claims = directories, before, claims
+        self.directories, self.before, self.claims, self.elsewhere = directories, before, claims, elsewhere
+        self._others = frozenset(elsewhere.values())
         self.links, self.links_known = links or {}, links is not None
         self.named = self._named_by_live_directories()
 
@@ -196,7 +230,21 @@ class _View:
         return named
 
     def _lower_ids(self, directory: Directory) -> list[str | None]:
-        return [link.cache_id if (link := self.links.get(item)) else None for item in directory.lowers or []]
+        if directory.lower_ids is not None:
+            return [each if each in self.directories or each in self._others else None for each in directory.lower_ids]
+        return [self._target(item) for item in directory.lowers or []]
+
+    def _target(self, link: str) -> str | None:
+        found = self.links.get(link)
+        return self.elsewhere.get(link) if found is None else found.cache_id
+
+    @staticmethod
+    def _lowers(directory: Directory) -> list[str | None]:
+        """Return the short names of the lowers, in as far as the lower file has one for each."""
+        if directory.lower_ids is None:
+            return list(directory.lowers or [])
+        known = directory.lowers or []
+        return list(known) if len(known) == len(directory.lower_ids) else [None] * len(directory.lower_ids)
 
     def records(self, name: str) -> Iterator[Record]:
         """Yield the rows of one directory."""
@@ -205,7 +253,7 @@ class _View:
             text,
             role,
             directory.link,
-            None if directory.lowers is None else len(directory.lowers),
+            self._lower_count(directory),
             directory.has_diff,
             directory.has_work,
             directory.has_merged,
@@ -216,9 +264,14 @@ class _View:
             yield OverlayDirOwner(text, kind, owner)
         for owner in self.named.get(name, ()):
             yield OverlayDirOwner(text, "lower", listed(owner))
-        lowers = zip(directory.lowers or [], self._lower_ids(directory), strict=True)
+        lowers = zip(self._lowers(directory), self._lower_ids(directory), strict=True)
         for position, (link, lower) in enumerate(lowers):
             yield OverlayLower(text, position, link, lower)
+
+    @staticmethod
+    def _lower_count(directory: Directory) -> int | None:
+        lowers = directory.lowers if directory.lower_ids is None else directory.lower_ids
+        return None if lowers is None else len(lowers)
 
     def _role(self, name: str) -> str:
         kinds = {kind for kind, _ in self.claims.owners.get(name, ())}
@@ -257,13 +310,17 @@ class _View:
     def _lower_problems(self, directory: Directory) -> Iterator[Damage]:
         where = f"{directory.path}/lower"
         parent = self.claims.parents.get(directory.cache_id)
-        if parent is not None and directory.lowers == []:
+        if parent is not None and directory.lowers == [] and not directory.lower_ids:
             yield Damage("missing", where, f"it is not there, but the directory stands on {parent}")
         if not self.links_known:
             return
         lowers = self._lower_ids(directory)
-        for item, lower in zip(directory.lowers or [], lowers, strict=True):
+        if directory.lower_ids is not None:
+            named = [(each, f"{each} is not there") for each in directory.lower_ids]
+        else:
+            named = [(each, f"l/{each} leads nowhere") for each in directory.lowers or []]
+        for (item, detail), lower in zip(named, lowers, strict=True):
             if lower is None:
-                yield Damage("broken-lower", where, f"l/{item} leads nowhere", item)
+                yield Damage("broken-lower", where, detail, item)
         if parent is not None and lowers and lowers[0] not in (None, parent):
             yield Damage("lower-mismatch", where, f"it must be the parent's, {parent}", lowers[0])

@@ -11,6 +11,8 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from layerindex.stores.files import Folder
 
 LOCKED = (
@@ -26,12 +28,13 @@ FIRST_NAMESPACE = 0xEFFFFFFC
 NEVER = float("inf")
 
 
-def running_since(root: Folder) -> float | None:
+def running_since(root: Folder, databases: Iterable[tuple[str, str]] = LOCKED) -> float | None:
     """Return when the engine that has this root open was started, in seconds since 1970.
 
+    `databases` are those that it holds locked.
     NEVER: none has it open, so nothing in the root is in motion. None: that cannot be told.
     """
-    inodes = {_inode(root, *names) for names in LOCKED} - {None}
+    inodes = {_inode(root, *names) for names in databases} - {None}
     if not inodes:
         return None
     try:

@@ -14,9 +14,13 @@
 -- b_size = "bytes of the files in them"
 
 WITH moved AS MATERIALIZED (
-  SELECT a.ref, a.image_id AS a_image, b.image_id AS b_image
-  FROM image_refs AS a JOIN image_refs AS b ON b.snapshot_id = :b AND b.ref = a.ref AND b.image_id <> a.image_id
+  SELECT DISTINCT a.ref, a.image_id AS a_image, b.image_id AS b_image
+  FROM image_refs AS a JOIN image_refs AS b ON b.snapshot_id = :b AND b.normalized = a.normalized AND b.image_id <> a.image_id
   WHERE a.snapshot_id = :a AND a.tag IS NOT NULL
+    AND NOT EXISTS (
+      SELECT 1 FROM image_refs AS o WHERE o.snapshot_id = :b AND o.normalized = a.normalized AND o.image_id = a.image_id)
+    AND NOT EXISTS (
+      SELECT 1 FROM image_refs AS o WHERE o.snapshot_id = :a AND o.normalized = b.normalized AND o.image_id = b.image_id)
 ),
 own AS MATERIALIZED (
   SELECT DISTINCT m.ref, 'a' AS side, l.diff_id, y.listing_id

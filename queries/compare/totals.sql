@@ -15,7 +15,8 @@ WITH sides AS (SELECT 'a' AS side, :a AS snapshot_id UNION ALL SELECT 'b', :b),
 counted (position, section, side, things, bytes) AS (
   SELECT 1, 'images', s.side, (SELECT count(*) FROM listed_images AS i WHERE i.snapshot_id = s.snapshot_id), NULL FROM sides AS s
   UNION ALL
-  SELECT 2, 'tags', s.side, (SELECT count(*) FROM image_refs AS r WHERE r.snapshot_id = s.snapshot_id AND r.tag IS NOT NULL), NULL
+  SELECT 2, 'tags', s.side, (
+    SELECT count(DISTINCT r.normalized) FROM image_refs AS r WHERE r.snapshot_id = s.snapshot_id AND r.tag IS NOT NULL), NULL
   FROM sides AS s
   UNION ALL
   SELECT 3, 'layers', s.side, count(DISTINCT y.diff_id), sum(y.size) FILTER (WHERE y.diff_id IS NOT NULL)
@@ -29,7 +30,8 @@ counted (position, section, side, things, bytes) AS (
   FROM sides AS s LEFT JOIN volumes AS v USING (snapshot_id) GROUP BY s.side
   UNION ALL
   SELECT 6, 'files', s.side, (
-    SELECT count(*) FROM image_refs AS x JOIN image_refs AS y ON y.snapshot_id = :b AND y.ref = x.ref
+    SELECT count(DISTINCT x.normalized) FROM image_refs AS x
+    JOIN image_refs AS y ON y.snapshot_id = :b AND y.normalized = x.normalized
     WHERE x.snapshot_id = :a AND x.tag IS NOT NULL), NULL
   FROM sides AS s
   UNION ALL

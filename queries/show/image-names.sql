@@ -1,5 +1,5 @@
 -- title = "The names of an image"
--- description = "Every reference in repositories.json that leads to it."
+-- description = "Every reference that leads to it, as it is stored."
 -- [params]
 -- snapshot = { type = "integer", help = "the snapshot" }
 -- id = { help = "the image_id" }
@@ -8,6 +8,6 @@
 -- tag = "its tag; NULL for a digest"
 -- digest = "its manifest digest; NULL for a tag"
 
-SELECT r.ref AS reference, r.tag, r.digest FROM image_refs AS r
+SELECT DISTINCT r.ref AS reference, r.tag, r.digest FROM image_refs AS r
 WHERE r.snapshot_id = :snapshot AND r.image_id = :id
 ORDER BY r.tag IS NULL, r.ref;

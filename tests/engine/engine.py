@@ -79,15 +79,18 @@ class Engine:
     """
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="li", dir="/tmp"))  # short, whatever TMPDIR says
         # containerd refuses names with a `_` at their end, which the folder may have.
         self._namespace = f"li{uuid.uuid4().hex}"
+        self._daemon: subprocess.Popen[bytes] | None = None
+        self._place(Path(tempfile.mkdtemp(prefix="li", dir="/tmp")))  # short, whatever TMPDIR says
+
+    def _place(self, folder: Path) -> None:
+        self.folder = folder
         self.root = self.folder / "root"
         self.socket = self.folder / "s"
         self._exec = self.folder / "exec"
         self._pidfile = self.folder / "pid"
         self._log = self.folder / "log"
-        self._daemon: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -106,18 +109,9 @@ class Engine:
 
     def start(self) -> None:
         """Start the daemon and wait until it answers; its log's end is in the error where it does not."""
-        command = [
-            DOCKERD,
-            *("--data-root", self.root, "--exec-root", self._exec, "--pidfile", self._pidfile),
-            *("-H", f"unix://{self.socket}", "--storage-driver", "overlay2"),
-            *("--containerd-namespace", self._namespace),
-            *("--containerd-plugins-namespace", f"plugins.{self._namespace}"),
-            *("--config-file", self._empty_config()),
-            *("--iptables=false", "--ip6tables=false", "--bridge=none", "--ip-forward=false", "--ip-masq=false"),
-        ]
         with self._log.open("ab") as log:
             self._daemon = subprocess.Popen(
-                [str(word) for word in command],
+                [str(word) for word in self._command()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -131,6 +125,17 @@ class Engine:
             if time.monotonic() > deadline:
                 self._fail(f"dockerd was not ready after {READY_SECONDS:.0f} s")
             time.sleep(0.05)
+
+    def _command(self) -> list[str | Path]:
+        return [
+            DOCKERD,
+            *("--data-root", self.root, "--exec-root", self._exec, "--pidfile", self._pidfile),
+            *("-H", f"unix://{self.socket}", "--storage-driver", "overlay2"),
+            *("--containerd-namespace", self._namespace),
+            *("--containerd-plugins-namespace", f"plugins.{self._namespace}"),
+            *("--config-file", self._empty_config()),
+            *("--iptables=false", "--ip6tables=false", "--bridge=none", "--ip-forward=false", "--ip-masq=false"),
+        ]
 
     def stop(self) -> None:
         """Stop the daemon by the id in its pid file: first politely, then not; the data root stays as it is."""
@@ -160,7 +165,7 @@ class Engine:
         try:
             self.stop()
         finally:
-            for point in _mounts_below(self.folder):
+            for point in mounts_below(self.folder):
                 subprocess.run(["umount", "-l", point], capture_output=True, check=False)
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -291,7 +296,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
         return
 
 
-def _mounts_below(folder: Path) -> list[str]:
+def mounts_below(folder: Path) -> list[str]:
     """List the mount points under a folder, the deepest first."""
     points = (line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines())
     return sorted((point for point in points if point.startswith(f"{folder}/")), key=len, reverse=True)

@@ -50,7 +50,7 @@ def layerindex(*words: str | Path) -> subprocess.CompletedProcess[str]:
     return result
 
 
-def scan(root: Path, db: Path) -> Index:
+def scan(root: Path, db: Path, *options: str) -> Index:
     """Scan a root into a database."""
-    layerindex("scan", root, "--db", db, "--host", "h1", "-q")
+    layerindex("scan", root, "--db", db, "--host", "h1", "-q", *options)
     return Index(db)

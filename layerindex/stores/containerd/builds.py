@@ -1,0 +1,51 @@
+"""BuildKit's records where it keeps their data in containerd: buildkit/containerd-<snapshotter>/metadata_v2.db."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from layerindex.problems import Damage
+from layerindex.stores import ids
+from layerindex.stores.buildkit import FOLDER, METADATA, Cache, Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from layerindex.records import Record
+    from layerindex.stores.containerd.scan import Place
+    from layerindex.stores.files import Folder
+    from layerindex.stores.overlay import Claims
+
+
+def read_builds(root: Folder, driver: str, places: Mapping[str, Place], claims: Claims) -> Iterator[Record | Damage]:
+    """Yield the records of the build cache below a Docker root, and note in `claims` which directories they hold.
+
+    `places` are the snapshots of containerd by key.
+    """
+    folder = f"containerd-{driver}"
+    try:
+        if not root.exists(FOLDER, folder):
+            return
+        with root.folder(FOLDER, folder) as opened:
+            if METADATA in opened:
+                yield from _Builds(root, opened, places, claims).read()
+    except Damage as found:
+        yield found
+
+
+class _Builds(Cache):
+    """The records, with containerd's snapshots in place of BuildKit's own database of them."""
+
+    def __init__(self, root: Folder, folder: Folder, places: Mapping[str, Place], claims: Claims) -> None:
+        chains = {key: place.number for key, place in places.items() if ids.DIGEST.fullmatch(key)}
+        super().__init__(root, folder, chains, claims)
+        self.places = places
+
+    def _read_snapshots(self) -> Iterator[Damage]:
+        for key, place in self.places.items():
+            chain_id = key if ids.DIGEST.fullmatch(key) else None
+            self.snapshots[key] = Snapshot(place.number, None, chain_id, place.row.parent)
+        yield from ()
+
+    def _claim_unnamed(self) -> None:
+        """Leave other snapshots alone: the databases of containerd say what they are."""

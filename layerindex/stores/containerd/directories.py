@@ -1,0 +1,164 @@
+"""The directories of a snapshotter, `snapshots/<n>`: what is in them, whose they are, and those that are nobody's.
+
+The number is given by the snapshotter's database; nothing in the directory says what it is or stands on. A snapshot's
+directory is made before its row and goes after it (containerd `plugins/snapshots/overlay/overlay.go`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from typing import TYPE_CHECKING
+
+from layerindex.names import listed
+from layerindex.problems import Damage
+from layerindex.records import OverlayDir, OverlayDirOwner, OverlayLower
+from layerindex.stores.overlay import NEED_DIRECTORY, PAUSE, ROLES, SETTLED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from layerindex.records import Record
+    from layerindex.stores.containerd.snapshots import Stored
+    from layerindex.stores.files import Folder
+    from layerindex.stores.overlay import Claims
+
+FOLDER = "snapshots"
+NUMBER = re.compile(r"[0-9]{1,20}")
+TEMPORARY = re.compile(r"new-.*|rm-.*", re.DOTALL)
+"""Directories that are being made, or removed."""
+
+LOWERS = 4096
+"""Deepest chain of snapshots that is followed; the kernel mounts at most 500."""
+
+
+def names(root: Folder, snapshotter: str) -> set[str]:
+    """Return the names of the directories that are there now."""
+    try:
+        with root.folder(snapshotter, FOLDER) as folder:
+            return {name for name in folder.entries if folder.has_folder(name)}
+    except Damage:
+        return set()
+
+
+def read_directories(  # noqa: PLR0913, PLR0917 - called in one place
+    root: Folder,
+    snapshotter: str,
+    before: set[str],
+    claims: Claims,
+    stored: Mapping[str, Stored],
+    again: Callable[[float], Claims],
+    *,
+    native: bool,
+) -> Iterator[Record | Damage]:
+    """Yield the directories, what lies below them, and their owners.
+
+    `before` are those that were there before the databases were read; `again` reads these once more.
+    """
+    with root.folder(snapshotter) as above:
+        if FOLDER not in above:
+            return
+    with root.folder(snapshotter, FOLDER) as folder:
+        here = [name for name in sorted(folder.entries) if folder.has_folder(name)]
+        for name in sorted(folder.entries.keys() - set(here)):
+            yield Damage("unexpected-entry", folder.where(name), "not a directory of a snapshot")
+        reader = _Directories(folder, before, claims, native=native)
+        if strays := [name for name in here if name in before and name not in claims.owners]:
+            claims.merge(again(PAUSE if claims.doubts else max(PAUSE, *(_unsettled(folder, name) for name in strays))))
+            # What went away meanwhile was being removed, or only passed through.
+            reader.before = {name for name in before if name in claims.owners or folder.exists(name)}
+        lowers = _Lowers(stored)
+        for name in here:
+            below = lowers.of(name)
+            yield from reader.records(name, below)
+        yield from reader.missing(again)
+
+
+def _unsettled(folder: Folder, name: str) -> float:
+    """Return how long to wait until a directory is old enough to be judged, in seconds."""
+    try:
+        changed = os.stat(name, dir_fd=folder.handle, follow_symlinks=False).st_ctime
+    except OSError:
+        return 0
+    return SETTLED - age if 0 <= (age := time.time() - changed) < SETTLED else 0
+
+
+class _Lowers:
+    """The directories below each, nearest first, as the snapshotter's database says."""
+
+    def __init__(self, stored: Mapping[str, Stored]) -> None:
+        self.stored = stored
+        self.names = {row.number: name for name, row in stored.items() if row.number is not None}
+
+    def of(self, number: str) -> list[str] | None:
+        """Return them; None when the database does not know the directory, or goes in a circle."""
+        name = self.names.get(number)
+        if name is None:
+            return None
+        found: list[str] = []
+        parent = self.stored[name].parent
+        while parent and len(found) < LOWERS:
+            row = self.stored.get(parent)
+            if row is None or row.number is None:
+                return None
+            found.append(row.number)
+            parent = row.parent
+        return None if parent else found
+
+
+class _Directories:
+    """Directories and claims side by side."""
+
+    def __init__(self, folder: Folder, before: set[str], claims: Claims, *, native: bool) -> None:
+        self.folder, self.before, self.claims, self.native = folder, before, claims, native
+
+    def records(self, name: str, lowers: list[str] | None) -> Iterator[Record | Damage]:
+        """Yield the rows of one directory, and what is odd about it."""
+        owners = list(dict.fromkeys(self.claims.owners.get(name, ())))
+        role = self._role(name, {kind for kind, _ in owners})
+        text = listed(name)
+        has = {"fs": 1, "work": 0}
+        if not self.native:
+            try:
+                with self.folder.folder(name) as opened:
+                    has = {each: opened.has_folder(each) for each in has}
+            except Damage as found:
+                if not self.folder.exists(name):
+                    return
+                has = dict.fromkeys(has, 0)
+                yield found
+            else:
+                if not has["fs"] and self.folder.exists(name) and name in self.before and role != "in-flight":
+                    yield Damage("missing", f"{self.folder.where(name)}/fs", "the directory has no fs folder", text)
+        if TEMPORARY.fullmatch(name):
+            yield Damage("leftover", self.folder.where(name), "a snapshot that was being made or removed", text)
+        elif not NUMBER.fullmatch(name):
+            yield Damage("unexpected-entry", self.folder.where(name), "a name that does not belong here", text)
+        committed = int(role in ("layer", "snapshot"))
+        doubts = "; ".join(self.claims.doubts) if role == "unknown" else None
+        count = None if lowers is None else len(lowers)
+        yield OverlayDir(text, role, None, count, has["fs"], has["work"], 0, committed, unknown_because=doubts)
+        for kind, owner in owners:
+            yield OverlayDirOwner(text, kind, owner)
+        for position, lower in enumerate(lowers or ()):
+            yield OverlayLower(text, position, None, lower)
+
+    def _role(self, name: str, kinds: set[str]) -> str:
+        for kind, role in ROLES.items():
+            if kind in kinds:
+                return role
+        if name not in self.before:
+            return "in-flight"
+        return "unknown" if self.claims.doubts else "orphan"
+
+    def missing(self, again: Callable[[float], Claims]) -> Iterator[Damage]:
+        """Yield the directories that the databases name at two looks and that are not there."""
+        lost = [number for number in self.claims.owners if NUMBER.fullmatch(number) and not self.folder.exists(number)]
+        if not lost:
+            return
+        now = again(PAUSE).owners
+        for number in sorted(lost, key=int):
+            for kind, owner in dict.fromkeys(self.claims.owners[number]):
+                if kind in NEED_DIRECTORY and (kind, owner) in now.get(number, ()):
+                    yield Damage("missing-directory", self.folder.where(number), "it is not there", owner)

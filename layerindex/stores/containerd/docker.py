@@ -1,0 +1,129 @@
+"""A Docker data root whose engine keeps images in the containerd that it runs itself, in `containerd/daemon`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from layerindex.problems import Damage
+from layerindex.records import Container
+from layerindex.stores.containerd.builds import read_builds
+from layerindex.stores.containerd.scan import Docker
+from layerindex.stores.containerd.store import ContainerdStore, snapshotters
+from layerindex.stores.docker import read_clients
+from layerindex.stores.files import Folder
+from layerindex.stores.store import Held
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from layerindex.listings.walk import Rules
+    from layerindex.records import Record
+    from layerindex.stores.docker import DockerStore
+    from layerindex.stores.store import Listed
+
+BELOW = ("containerd", "daemon")
+"""The root of the containerd that dockerd runs."""
+
+
+class DockerContainerdStore(NamedTuple):
+    """Docker's containers and volumes, and what containerd keeps for it: one store for each snapshotter."""
+
+    docker: DockerStore
+    containerd: ContainerdStore
+
+    @property
+    def root(self) -> str:
+        """The data root."""
+        return self.docker.root
+
+    @property
+    def driver(self) -> str:
+        """The snapshotter, which is what Docker calls its storage driver then."""
+        return self.containerd.driver
+
+    @property
+    def name(self) -> str:
+        """The kind of store."""
+        return f"docker-{self.containerd.name}"
+
+    @property
+    def limits(self) -> str | None:
+        """What of this store is not read."""
+        return self.containerd.limits
+
+    @property
+    def walkable(self) -> bool:
+        """Whether each directory holds a snapshot's own files and no others."""
+        return self.containerd.walkable
+
+    @property
+    def rules(self) -> Rules:
+        """How its directories mark deletions."""
+        return self.containerd.rules
+
+    @property
+    def first(self) -> bool:
+        """Whether containers without a snapshotter, volumes and blobs are told with this one."""
+        return self.docker.first and self.containerd.first
+
+    @property
+    def disk_sizes(self) -> bool:
+        """Blocks are what containerd counts."""
+        return True
+
+    def engine_id(self) -> str | None:
+        """Return what the root's engine-id file says."""
+        return self.docker.engine_id()
+
+    def records(self) -> Iterator[Record]:
+        """Yield every fact of the store, and a Problem for everything that could not be read or is odd."""
+        containers: dict[str, Container] = {}
+        try:
+            with Folder(self.root) as root:
+                # Containers of another snapshotter are told with that one's store.
+                for item in read_clients(self.docker, root):
+                    if isinstance(item, Container):
+                        if item.driver == self.driver or (self.containerd.first and not self._is_sibling(item.driver)):
+                            containers[item.container_id] = item
+                    elif self.containerd.first:
+                        yield item.problem if isinstance(item, Damage) else item
+                docker = Docker(containers, lambda places, claims: read_builds(root, self.driver, places, claims))
+                yield from self.containerd.read(docker)
+        except Damage as found:
+            yield found.problem
+
+    def _is_sibling(self, driver: str | None) -> bool:
+        return driver in self.containerd.siblings
+
+    def listed(self, chain_id: str, diff_id: str | None, cache_id: str | None, digests: Sequence[str]) -> Listed | None:
+        """Return a layer's blob; None when it is not here. Raises Damage."""
+        return self.containerd.listed(chain_id, diff_id, cache_id, digests)
+
+    def tree(self, cache_id: str) -> str:
+        """Return the folder with a directory's own files."""
+        return self.containerd.tree(cache_id)
+
+    def open_tree(self, cache_id: str) -> int:
+        """Open that folder; raises Damage."""
+        return self.containerd.open_tree(cache_id)
+
+    def place(self, path: tuple[str, ...], is_folder: bool) -> Held:
+        """Return who holds what is at a path below the data root."""
+        if path[0] != BELOW[0]:
+            return self.docker.place(path, is_folder)
+        if path[: len(BELOW)] != BELOW[: len(path)]:
+            return Held(BELOW[0])
+        if len(path) <= len(BELOW):
+            return Held(BELOW[0], apart=is_folder)
+        held = self.containerd.place(path[len(BELOW) :], is_folder)
+        return Held(BELOW[0]) if held.category == "data root" else held
+
+
+def on_containerd(docker: DockerStore) -> list[DockerContainerdStore]:
+    """Return the stores of a Docker engine on containerd; none when that containerd is not in the data root."""
+    try:
+        with Folder(docker.root) as root, root.folder(*BELOW) as opened:
+            found = snapshotters(opened)
+    except Damage:
+        return []
+    return [DockerContainerdStore(docker, ContainerdStore(docker.root, driver, found, BELOW)) for driver in found]

@@ -1,0 +1,91 @@
+"""What containerd's garbage collection keeps (containerd `core/metadata/gc.go`): the rest goes at its next run."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from layerindex.stores import ids
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from layerindex.stores.containerd.metadata import Namespace
+
+Node = tuple[str, str]
+"""A resource: its type - content, images, snapshots/<snapshotter> - and its key."""
+
+GC = "containerd.io/gc."
+CONTENT, SNAPSHOT, ROOT, EXPIRE, FLAT = "ref.content", "ref.snapshot.", "root", "expire", "flat"
+
+
+def reachable(namespace: Namespace) -> set[Node]:
+    """Return what the roots of a namespace hold: its images, containers, leases and what is labelled as root."""
+    found: set[Node] = set()
+    waiting = list(_roots(namespace))
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting.extend(_held(namespace, node))
+    # What a flat lease holds is kept alone, without what that leads to.
+    for lease in namespace.leases.values():
+        if f"{GC}{FLAT}" in lease.labels and not expired(lease.labels):
+            found.update(lease.resources)
+    return found
+
+
+def expired(labels: Mapping[str, str]) -> bool:
+    """Say whether a lease, or what is labelled as a root, has ended."""
+    return (end := expires_at(labels)) is not None and end < datetime.now(UTC).isoformat()
+
+
+def expires_at(labels: Mapping[str, str]) -> str | None:
+    """Return when a lease ends; None for never, and for what is no time, which containerd takes so too."""
+    try:
+        return ids.timestamp(labels.get(f"{GC}{EXPIRE}"))
+    except ValueError:
+        return None
+
+
+def _roots(namespace: Namespace) -> Iterator[Node]:
+    yield from (("images", name) for name in namespace.images)
+    for container in namespace.containers.values():
+        if container.snapshotter and container.snapshot_key:
+            yield f"snapshots/{container.snapshotter}", container.snapshot_key
+        yield from _labelled(container.labels)
+    for lease in namespace.leases.values():
+        if f"{GC}{FLAT}" not in lease.labels and not expired(lease.labels):
+            yield from lease.resources
+    root = f"{GC}{ROOT}"
+    yield from (("content", digest) for digest, blob in namespace.blobs.items() if root in blob.labels)
+    for snapshotter, rows in namespace.snapshots.items():
+        yield from ((f"snapshots/{snapshotter}", key) for key, row in rows.items() if root in row.labels)
+
+
+def _held(namespace: Namespace, node: Node) -> Iterator[Node]:
+    kind, key = node
+    if kind == "images" and key in namespace.images:
+        image = namespace.images[key]
+        yield "content", image.digest
+        yield from _labelled(image.labels)
+    elif kind == "content" and key in namespace.blobs:
+        yield from _labelled(namespace.blobs[key].labels)
+    elif kind.startswith("snapshots/"):
+        row = namespace.snapshots.get(kind.removeprefix("snapshots/"), {}).get(key)
+        if row is not None:
+            if row.parent:
+                yield kind, row.parent
+            yield from _labelled(row.labels)
+
+
+def _labelled(labels: Mapping[str, str]) -> Iterator[Node]:
+    for label, value in labels.items():
+        name = label.removeprefix(GC)
+        if name == label:
+            continue
+        if name == CONTENT or name.startswith((f"{CONTENT}.", f"{CONTENT}/")):
+            yield "content", value
+        elif name.startswith(SNAPSHOT):
+            # A suffix behind a slash tells several labels of one snapshotter apart.
+            yield f"snapshots/{name.removeprefix(SNAPSHOT).partition('/')[0]}", value

@@ -1,0 +1,433 @@
+"""One pass over a root of containerd: its databases first, with the directories listed before and read after them."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from layerindex.problems import Damage
+from layerindex.records import Blob, ContainerdSnapshot, Layer, Lease, LeaseResource, Record
+from layerindex.stores import ids
+from layerindex.stores.containerd import metadata as meta
+from layerindex.stores.containerd import snapshots as stored
+from layerindex.stores.containerd.clients import read_containers
+from layerindex.stores.containerd.content import FOLDER as CONTENT
+from layerindex.stores.containerd.content import Content
+from layerindex.stores.containerd.directories import names, read_directories
+from layerindex.stores.containerd.encoding import as_json
+from layerindex.stores.containerd.images import UNCOMPRESSED, Images
+from layerindex.stores.containerd.ingests import read_ingests
+from layerindex.stores.containerd.reachable import expires_at, reachable
+from layerindex.stores.overlay import PAUSE, Claims
+from layerindex.stores.running import NEVER, running_since
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from layerindex.records import Container
+    from layerindex.stores.containerd.images import Platform
+    from layerindex.stores.containerd.metadata import Metadata, SnapshotRow
+    from layerindex.stores.containerd.snapshots import Stored
+    from layerindex.stores.files import Folder
+    from layerindex.stores.imagedb import Config
+
+SNAPSHOTTER = "io.containerd.snapshotter.v1."
+"""How the folders of snapshotters begin."""
+
+READABLE = ("overlayfs", "native")
+"""Snapshotters whose directories are snapshots/<n>."""
+
+LOCKED = ((meta.FOLDER, meta.NAME),)
+"""The database that containerd holds open for as long as it runs."""
+
+EXTRACT = "extract-"
+"""How the keys begin of what is being unpacked; the chain id comes last."""
+
+
+class Docker(NamedTuple):
+    """What a Docker engine that stands on this containerd knows."""
+
+    containers: Mapping[str, Container]
+    builds: Callable[[Mapping[str, Place], Claims], Iterator[Record | Damage]]
+    """Reads the build cache, and claims its directories."""
+
+
+class Place(NamedTuple):
+    """A snapshot of the snapshotter that is read, and where it is."""
+
+    namespace: str
+    key: str
+    row: SnapshotRow
+    kind: str | None
+    number: str | None
+    size: int | None
+
+
+class View:
+    """The two databases as they were at one time."""
+
+    def __init__(self, root: Folder, driver: str) -> None:
+        """What cannot be read is empty, with its damage in `damages`."""
+        self.root, self.driver = root, driver
+        self.damages: list[Damage] = []
+        self.doubts: list[str] = []
+        # A snapshot is made before its namespace knows it, and goes after that: in this order, what is in meta.db and
+        # was there all the time is in the snapshotter's database too.
+        self.stored: dict[str, Stored] = {}
+        self.metadata: Metadata = meta.Metadata({}, [])
+        self._read_stored()
+        self._read_metadata()
+
+    def _read_stored(self) -> None:
+        folder = f"{SNAPSHOTTER}{self.driver}"
+        try:
+            with self.root.folder(folder) as opened:
+                if stored.NAME not in opened and not _has_any(opened):
+                    return  # the snapshotter was never used
+                self.stored, damages = stored.read_snapshots(opened)
+        except Damage as found:
+            damages = [found]
+        self._note(damages, f"{folder}/{stored.NAME}")
+
+    def _read_metadata(self) -> None:
+        try:
+            with self.root.folder(meta.FOLDER) as opened:
+                self.metadata = meta.read_metadata(opened)
+        except Damage as found:
+            self._note([found], f"{meta.FOLDER}/{meta.NAME}")
+        else:
+            self._note(self.metadata.damages, f"{meta.FOLDER}/{meta.NAME}")
+
+    def _note(self, damages: Iterable[Damage], source: str) -> None:
+        damages = list(damages)
+        self.damages += damages
+        if any(found.problem.severity == "error" for found in damages):
+            self.doubts.append(self.root.where(source))
+
+    @property
+    def odd(self) -> set[str]:
+        """The snapshots, by the snapshotter's names, that only one of the databases knows."""
+        return {place.row.name for place in self.places()} ^ self.stored.keys()
+
+    def places(self) -> list[Place]:
+        """Return the snapshots of the snapshotter that meta.db knows, in the order of their names."""
+        found = []
+        for namespace, snapshotter, key, row in self.metadata.snapshots():
+            if snapshotter == self.driver:
+                behind = self.stored.get(row.name)
+                facts = (behind.kind, behind.number, behind.size) if behind else (None, None, None)
+                found.append(Place(namespace, key, row, *facts))
+        return sorted(found, key=lambda place: (place.namespace, place.key))
+
+
+def _has_any(folder: Folder) -> bool:
+    try:
+        with folder.folder("snapshots") as below:
+            return bool(below.entries)
+    except Damage as found:
+        return found.problem.code != "missing"
+
+
+class Scan:
+    """One pass over the root, for one snapshotter; `first` tells what belongs to all of them too."""
+
+    def __init__(self, root: Folder, driver: str, *, first: bool, docker: Docker | None = None) -> None:
+        self.root, self.driver, self.first, self.docker = root, driver, first, docker
+        self.folder = f"{SNAPSHOTTER}{driver}"
+        self.since = running_since(root, LOCKED)
+        self.configs: Mapping[str, Config] = {}
+        self.targets: Mapping[str, Sequence[Platform]] = {}
+        """The images that are here, and those behind each digest."""
+        self.odd: set[str] = set()
+        """Snapshots that only one of the databases knew, at two looks."""
+
+    def items(self) -> Iterator[Record | Damage]:
+        """Yield everything; what cannot be opened ends only its own part."""
+        before = names(self.root, self.folder)
+        yield from self._read_databases()
+        yield from self._part(self._read_content)
+        yield from self._layers()
+        yield from read_containers(
+            self.view.metadata, self.driver, self.targets, self.places, self.docker, first=self.first
+        )
+        if self.first:
+            yield from self._part(lambda: read_ingests(self.root, self.view.metadata))
+            yield from self._leases()
+            yield from self._others()
+        claims = self._claims(self.view)
+        if self.docker is not None:
+            yield from self.docker.builds({place.key: place for place in reversed(self.places)}, claims)
+        yield from self._part(
+            lambda: read_directories(
+                self.root, self.folder, before, claims, self.view.stored, self._again, native=self.driver == "native"
+            )
+        )
+        yield from self._snapshots()
+
+    def _read_databases(self) -> Iterator[Damage]:
+        """Read both; where they differ once more, as an engine may have been at it, and say what differs still."""
+        self.view = View(self.root, self.driver)
+        odd = self.view.odd
+        if odd and self.since != NEVER:
+            time.sleep(PAUSE)
+            self.view = View(self.root, self.driver)
+        self.odd = odd & self.view.odd
+        self.places = self.view.places()
+        yield from self.view.damages
+        where = f"{self.folder}/{stored.NAME}"
+        for place in self.places:
+            if place.row.name in self.odd and not self.view.doubts:
+                yield Damage("unknown-snapshot", self.root.where(where), f"{place.row.name} is not in it", place.key)
+
+    def _part(self, part: Callable[[], Iterator[Record | Damage]]) -> Iterator[Record | Damage]:
+        try:
+            yield from part()
+        except Damage as found:
+            yield found
+
+    def _again(self, wait: float) -> Claims:
+        """Read the databases once more, after so many seconds; where no engine runs there is nothing to wait for."""
+        if self.since != NEVER:
+            time.sleep(wait)
+        return self._claims(View(self.root, self.driver))
+
+    # Images ----------------------------------------------------------------------------------------------------------
+
+    def _read_content(self) -> Iterator[Record | Damage]:
+        with self.root.folder(CONTENT) as content:
+            if "blobs" not in content:
+                return
+            with content.folder("blobs") as blobs:
+                if "sha256" not in blobs:
+                    return
+                with blobs.folder("sha256") as folder:
+                    yield from self._settled(self._read_images(folder), folder)
+
+    def _settled(self, items: Iterable[Record | Damage], folder: Folder) -> Iterator[Record | Damage]:
+        """Yield what was read, and of what was missing what is so still: an engine may have removed what named it."""
+        missing = []
+        for item in items:
+            if isinstance(item, Damage) and item.problem.code in ("missing-blob", "missing-image"):
+                missing.append(item)
+            else:
+                yield item
+        if not missing:
+            return
+        if self.since != NEVER:
+            time.sleep(PAUSE)
+        namespaces = View(self.root, self.driver).metadata.namespaces.values()
+        targets = {name: target.digest for found in namespaces for name, target in found.images.items()}
+        blobs = {digest for found in namespaces for digest in found.blobs}
+        for item in missing:
+            subject = item.problem.subject or ""
+            digest = targets.get(subject, subject)
+            if (item.problem.code == "missing-image" and subject in targets) or (
+                digest in blobs and not folder.exists(digest.removeprefix("sha256:"))
+            ):
+                yield item
+
+    def _read_images(self, folder: Folder) -> Iterator[Record | Damage]:
+        content = Content(folder)
+        images = Images(self.view.metadata, content, folder)
+        found = list(images.read())
+        here = {place.key for place in self.places if ids.DIGEST.fullmatch(place.key)}
+        if not self.first:
+            # What is unpacked by another snapshotter, or by none, is told with the first.
+            images.keep(lambda config: bool(config.layers) and config.layers[-1].chain_id in here)
+            found = images.kept(found)
+        yield from found
+        sizes = {place.key: place.size for place in reversed(self.places)}
+        yield from images.images(sizes)
+        self.configs, self.targets = images.configs, images.targets
+        if self.first:
+            yield from self._blobs(folder, images)
+
+    def _layers(self) -> Iterator[Record]:
+        """Yield the layers of images that are here, and those that are unpacked for none."""
+        by_chain: dict[str, Place] = {}
+        for place in self.places:
+            if ids.DIGEST.fullmatch(place.key) and (place.number or place.key not in by_chain):
+                by_chain.setdefault(place.key, place)
+        told: set[str] = set()
+        for config in self.configs.values():
+            parent = None
+            for layer in config.layers:
+                if layer.chain_id not in told:
+                    told.add(layer.chain_id)
+                    here = by_chain.get(layer.chain_id)
+                    number, size = (here.number, here.size) if here else (None, None)
+                    yield Layer(layer.chain_id, layer.diff_id, parent, number, size, 1)
+                parent = layer.chain_id
+        for chain_id, place in by_chain.items():
+            if chain_id not in told:
+                parent = place.row.parent
+                if parent is not None and not ids.DIGEST.fullmatch(parent):
+                    parent = None
+                # The chain id of a base is its diff_id.
+                base = chain_id if place.row.parent is None else None
+                yield Layer(chain_id, base, parent, place.number, place.size, 1 if base else None)
+
+    def _blobs(self, folder: Folder, images: Images) -> Iterator[Record | Damage]:
+        known: dict[str, list[tuple[str, meta.BlobRow]]] = {}
+        for namespace, found in sorted(self.view.metadata.namespaces.items()):
+            for digest, row in found.blobs.items():
+                known.setdefault(digest, []).append((namespace, row))
+        for name in sorted(folder.entries):
+            if not ids.HEX.fullmatch(name):
+                yield Damage("unexpected-entry", folder.where(name), "a name that does not belong here")
+        on_disk = {f"sha256:{name}" for name in folder.entries if ids.HEX.fullmatch(name)}
+        for digest in sorted(on_disk | known.keys()):
+            name = digest.removeprefix("sha256:")
+            size = _size(folder, name)
+            diff_id = images.diff_ids.get(digest)
+            for namespace, row in known.get(digest, [("", meta.BlobRow(None, None, None, {}))]):
+                if size is None and not folder.exists(name):
+                    yield Damage("missing-blob", folder.where(name), f"namespace {namespace} has it", digest)
+                elif None not in (size, row.size) and size != row.size:
+                    yield Damage("blob-size", folder.where(name), f"{size} bytes, {row.size} in {meta.NAME}", digest)
+                label = row.labels.get(UNCOMPRESSED)
+                yield Blob(
+                    digest,
+                    namespace,
+                    row.size if size is None else size,
+                    images.media_types.get(digest),
+                    diff_id or (label if label and ids.DIGEST.fullmatch(label) else None),
+                    row.created_at,
+                    row.updated_at,
+                    int(size is not None),
+                    as_json(row.labels),
+                )
+
+    # Snapshots -------------------------------------------------------------------------------------------------------
+
+    def _claims(self, view: View) -> Claims:
+        """Return why directories exist, as the databases say."""
+        claims = Claims()
+        for source in view.doubts:
+            claims.doubt(source)
+        holders = self._holders(view)
+        known = set()
+        for place in view.places():
+            known.add(place.row.name)
+            for kind, owner in self._reasons(place, holders):
+                claims.add(place.number, kind, owner)
+        for name, row in view.stored.items():
+            if name not in known:
+                # What was so at the first look too waits for the end of its removal; else it is just being made.
+                claims.add(row.number, "removing" if name in self.odd else "writing", name)
+        return claims
+
+    def _holders(self, view: View) -> dict[tuple[str, str], str]:
+        """Return the container of each snapshot that is a container's own, by namespace and key."""
+        found = {}
+        for namespace, rows in view.metadata.namespaces.items():
+            for container_id, container in rows.containers.items():
+                if container.snapshotter == self.driver and container.snapshot_key:
+                    found[namespace, container.snapshot_key] = container_id
+            # Docker's containers are known to containerd while they run; their leases are there as long as they are.
+            for lease_id, lease in rows.leases.items():
+                if ids.HEX.fullmatch(lease_id) and (f"snapshots/{self.driver}", lease_id) in lease.resources:
+                    found[namespace, lease_id] = lease_id
+            if self.docker is not None and namespace.startswith("moby"):
+                found.update({(namespace, container_id): container_id for container_id in self.docker.containers})
+        return found
+
+    def _reasons(self, place: Place, holders: Mapping[tuple[str, str], str]) -> Iterator[tuple[str, str]]:
+        key = place.key
+        container = holders.get((place.namespace, key))
+        base = key.removesuffix("-key").removesuffix("-init")
+        if container is not None:
+            yield "container", container
+        elif ids.DIGEST.fullmatch(key):
+            yield "layer", key
+        elif key.startswith(EXTRACT):
+            yield "writing", key
+        elif base != key and (place.namespace, base) in holders:
+            yield "init", holders[place.namespace, base]
+        elif ids.BUILDKIT_ID.fullmatch(key):
+            yield "build-snapshot", key
+        else:
+            yield ("snapshot" if place.kind == "committed" else "mount"), key
+
+    def _snapshots(self) -> Iterator[Record]:
+        """Yield what both databases know; of snapshotters that are not read, with the first, what meta.db knows."""
+        known: set[tuple[str, str]] = set()
+        for namespace, found in sorted(self.view.metadata.namespaces.items()):
+            held = reachable(found)
+            for snapshotter, rows in sorted(found.snapshots.items()):
+                if snapshotter != self.driver and (not self.first or snapshotter in READABLE):
+                    continue
+                for key, row in sorted(rows.items()):
+                    if (snapshotter, row.name) in known:
+                        continue  # damage: two keys of one snapshot
+                    known.add((snapshotter, row.name))
+                    behind = self.view.stored.get(row.name) if snapshotter == self.driver else None
+                    parent = rows[row.parent].name if row.parent in rows else row.parent
+                    is_held = int((f"snapshots/{snapshotter}", key) in held)
+                    labels = {**(behind.labels if behind else {}), **row.labels}
+                    yield _snapshot(snapshotter, row.name, namespace, key, behind, parent, row, 1, is_held, labels)
+        for name, behind in sorted(self.view.stored.items()):
+            if (self.driver, name) not in known:
+                namespace, key = stored.parts(name)
+                yield _snapshot(self.driver, name, namespace, key, behind, behind.parent, behind, 0, 0, behind.labels)
+
+    def _leases(self) -> Iterator[Record]:
+        for namespace, found in sorted(self.view.metadata.namespaces.items()):
+            for lease_id, lease in sorted(found.leases.items()):
+                yield Lease(namespace, lease_id, lease.created_at, expires_at(lease.labels), as_json(lease.labels))
+                for kind, key in dict.fromkeys(lease.resources):
+                    yield LeaseResource(namespace, lease_id, kind, key)
+
+    def _others(self) -> Iterator[Damage]:
+        """Name and count what other snapshotters have."""
+        counts: dict[str, int] = {}
+        for _, snapshotter, _, _ in self.view.metadata.snapshots():
+            if snapshotter not in (self.driver, *READABLE):
+                counts[snapshotter] = counts.get(snapshotter, 0) + 1
+        for snapshotter, count in sorted(counts.items()):
+            detail = f"snapshotter {ids.shorten(snapshotter)} has {count} snapshots, whose directories are not read"
+            yield Damage("other-driver", self.root.where(f"{SNAPSHOTTER}{snapshotter}"), detail, snapshotter)
+
+
+def _snapshot(  # noqa: PLR0913, PLR0917 - what two databases say, called in two places
+    snapshotter: str,
+    name: str,
+    namespace: str,
+    key: str,
+    behind: Stored | None,
+    parent: str | None,
+    times: SnapshotRow | Stored,
+    in_metadata: int,
+    is_held: int,
+    labels: dict[str, str],
+) -> ContainerdSnapshot:
+    chain_id = key.rpartition(" ")[2] if key.startswith(EXTRACT) else key
+    return ContainerdSnapshot(
+        snapshotter,
+        name,
+        namespace,
+        key,
+        behind.kind if behind else None,
+        parent or None,
+        behind.number if behind else None,
+        chain_id if ids.DIGEST.fullmatch(chain_id) else None,
+        behind.size if behind and behind.kind == "committed" else None,
+        behind.inodes if behind and behind.kind == "committed" else None,
+        times.created_at,
+        times.updated_at,
+        in_metadata,
+        is_held,
+        as_json(labels),
+    )
+
+
+def _size(folder: Folder, name: str) -> int | None:
+    entry = folder.entries.get(name)
+    try:
+        return (
+            None
+            if entry is None or not entry.is_file(follow_symlinks=False)
+            else entry.stat(follow_symlinks=False).st_size
+        )
+    except OSError:
+        return None

@@ -1,0 +1,186 @@
+"""A root of containerd as a store, or as many as its snapshotters have directories."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from layerindex.names import listed, on_disk, printable
+from layerindex.problems import Damage
+from layerindex.stores import ids
+from layerindex.stores.containerd import metadata
+from layerindex.stores.containerd.content import FOLDER as CONTENT
+from layerindex.stores.containerd.directories import FOLDER as SNAPSHOTS
+from layerindex.stores.containerd.scan import READABLE, SNAPSHOTTER, Scan
+from layerindex.stores.files import Folder, open_below
+from layerindex.stores.store import Held, Listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from layerindex.listings.walk import Rules
+    from layerindex.records import Record
+    from layerindex.stores.containerd.scan import Docker
+
+OWN_TREES = ("overlayfs",)
+"""Snapshotters whose directories hold a snapshot's own files, in `fs`; those of native hold what is below too."""
+
+
+class ContainerdStore(NamedTuple):
+    """What one snapshotter keeps; `siblings` are all that are read, and `below` leads from `root` to containerd's."""
+
+    root: str
+    driver: str
+    siblings: tuple[str, ...]
+    below: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The kind of store, as `snapshots.store` names it."""
+        return f"containerd-{self.driver}"
+
+    @property
+    def limits(self) -> str | None:
+        """What of this store is not read."""
+        if self.driver in OWN_TREES:
+            return None
+        return f"snapshotter {self.driver}: its directories hold whole trees; files are listed from layers' blobs alone"
+
+    @property
+    def walkable(self) -> bool:
+        """Whether each directory holds a snapshot's own files and no others."""
+        return self.driver in OWN_TREES
+
+    @property
+    def rules(self) -> Rules:
+        """How the snapshotter marks deletions; where root is no owner, it mounts with `userxattr`."""
+        from layerindex.listings.walk import Rules  # noqa: PLC0415 - not for a scan that walks nothing
+
+        return Rules.of(self.driver, rootless=os.stat(self.root).st_uid != 0)
+
+    @property
+    def first(self) -> bool:
+        """Whether blobs, leases and what is not unpacked are told with this one."""
+        return self.driver == self.siblings[0]
+
+    @property
+    def disk_sizes(self) -> bool:
+        """Blocks are what containerd counts."""
+        return True
+
+    def engine_id(self) -> str | None:
+        """Return nothing: containerd has an id, but not in its root."""
+        return None
+
+    def records(self) -> Iterator[Record]:
+        """Yield every fact of the store, and a Problem for everything that could not be read or is odd."""
+        yield from self.read(None)
+
+    def read(self, docker: Docker | None) -> Iterator[Record]:
+        """Yield the same, with what a Docker engine knows that stands on it."""
+        try:
+            with Folder(self.root) as root:
+                if not self.below:
+                    yield from self._items(root, docker)
+                    return
+                with root.folder(*self.below) as opened:
+                    yield from self._items(opened, docker)
+        except Damage as found:
+            yield found.problem
+
+    def _items(self, root: Folder, docker: Docker | None) -> Iterator[Record]:
+        for item in Scan(root, self.driver, first=self.first, docker=docker).items():
+            yield item.problem if isinstance(item, Damage) else item
+
+    def listed(
+        self,
+        chain_id: str,  # noqa: ARG002 - what other stores go by
+        diff_id: str | None,  # noqa: ARG002
+        cache_id: str | None,  # noqa: ARG002
+        digests: Sequence[str],
+    ) -> Listed | None:
+        """Return the first of a layer's blobs that is here; None when none is. Raises Damage."""
+        for digest in sorted(digests):
+            if not ids.DIGEST.fullmatch(digest):
+                continue
+            names = (*self.below, CONTENT, "blobs", "sha256", digest.removeprefix("sha256:"))
+            try:
+                handle = open_below(self.root, *names)
+            except Damage as found:
+                if found.problem.code == "missing":
+                    continue
+                raise
+            try:
+                size = os.fstat(handle).st_size
+            finally:
+                os.close(handle)
+            return Listed("blob", "/".join(names), size, lambda: open_below(self.root, *names), digest)  # noqa: B023
+        return None
+
+    def tree(self, cache_id: str) -> str:
+        """Return the folder with a directory's own files."""
+        return "/".join(printable(name) for name in self._tree(cache_id))
+
+    def open_tree(self, cache_id: str) -> int:
+        """Open that folder; raises Damage."""
+        names = self._tree(on_disk(cache_id))
+        try:
+            return open_below(self.root, *names, folder=True)
+        except Damage as found:
+            with Folder(self.root) as root:
+                if found.problem.code == "missing" and not root.exists(*names[:-1]):
+                    raise Damage("vanished", found.problem.path, "it was listed and then gone") from found
+            raise
+
+    def _tree(self, cache_id: str) -> tuple[str, ...]:
+        folder = (*self.below, f"{SNAPSHOTTER}{self.driver}", SNAPSHOTS, cache_id)
+        return (*folder, "fs") if self.driver in OWN_TREES else folder
+
+    def place(self, path: tuple[str, ...], is_folder: bool) -> Held:
+        """Return who holds what is at a path below the root."""
+        name, snapshotter = path[0], path[0].removeprefix(SNAPSHOTTER)
+        if len(path) == 1 and not is_folder:
+            return Held("data root")
+        if snapshotter != name:
+            if snapshotter == self.driver:
+                return self._snapshotter(path, is_folder=is_folder)
+            return Held("other driver", listed(snapshotter), large=True)
+        if name == CONTENT:
+            is_ingest = path[1:2] == ("ingest",)
+            return Held("ingests" if is_ingest else "content", apart=len(path) == 1, large=not self.first)
+        if name == metadata.FOLDER:
+            return Held("containerd metadata")
+        return Held("other", listed(name), large=not self.first)
+
+    def _snapshotter(self, path: tuple[str, ...], *, is_folder: bool) -> Held:
+        rest = Held("snapshotter metadata")
+        if len(path) == 1 or path[1] != SNAPSHOTS:
+            return rest._replace(apart=len(path) == 1 and is_folder)
+        if len(path) == 2:
+            return Held("other", self.driver, apart=is_folder, large=True)
+        if len(path) == 3:
+            return Held(directory=listed(path[2]), apart=self.walkable) if is_folder else Held("other", self.driver)
+        return Held(directory=listed(path[2]), tree=path[3] == "fs" and is_folder)
+
+
+def snapshotters(root: Folder) -> tuple[str, ...]:
+    """Return those of a containerd root that are read and have directories, else the default."""
+    found = []
+    for driver in READABLE:
+        try:
+            with root.folder(f"{SNAPSHOTTER}{driver}", SNAPSHOTS) as folder:
+                if folder.entries:
+                    found.append(driver)
+        except Damage as damage:
+            if damage.problem.code == "permission-denied":
+                found.append(driver)
+    return tuple(found) or READABLE[:1]
+
+
+def find_stores(root: str) -> list[ContainerdStore]:
+    """Return the stores in a containerd root, none when it is not one; raises Damage when it cannot be opened."""
+    with Folder(root) as opened:
+        if not opened.has_folder(metadata.FOLDER):
+            return []
+        found = snapshotters(opened)
+        return [ContainerdStore(root, driver, found) for driver in found]

@@ -1,0 +1,183 @@
+"""Containers of containers-storage: Podman's, Buildah's working containers, CRI-O's containers and sandboxes.
+
+The storage knows names, images and layers; what ran and how it ended only Podman's own state tells.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+
+from layerindex.names import listed
+from layerindex.problems import Damage
+from layerindex.records import Container, ContainerLog, ContainerVolume
+from layerindex.stores import ids
+from layerindex.stores.containers import modified
+from layerindex.stores.containers_storage.libpod import mounted, state
+from layerindex.stores.containers_storage.lists import read_list, reference, said, texts
+from layerindex.stores.files import damage
+from layerindex.stores.values import Fields
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from layerindex.stores.containers_storage.libpod import Known
+    from layerindex.stores.containers_storage.lists import Item
+    from layerindex.stores.files import Folder
+
+LIST = "containers.json"
+LOG = re.compile(r"ctr\.log(?:\.([0-9]{1,9}))?(?:\.gz)?")
+"""Files that conmon writes for the k8s-file driver, whole and rotated."""
+USERDATA = "userdata"
+
+
+class StoredContainer(NamedTuple):
+    """What the list says of a container."""
+
+    container_id: str
+    names: list[str]
+    image: str | None
+    layer: str | None
+    metadata: dict[str, Any]
+    created_at: str | None
+
+
+def read_containers(folder: Folder) -> Iterator[StoredContainer | Damage]:
+    """Yield the containers of the lists in `<driver>-containers/`."""
+    for item in read_list(folder, LIST):
+        if isinstance(item, Damage):
+            yield item
+        else:
+            yield _container(item)
+            yield from item.field.damages
+
+
+def _container(item: Item) -> StoredContainer:
+    field = item.field
+    return StoredContainer(
+        item.id,
+        field.get("names", texts) or [],
+        field.get("image", reference),
+        field.get("layer", reference),
+        field.get("metadata", _metadata) or {},
+        field.get("created", ids.timestamp),
+    )
+
+
+def _metadata(value: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever JSON held
+    """Return what the engine keeps with its containers: JSON in a text; other users keep what they like."""
+    text = ids.text(value)
+    if text is None:
+        return {}
+    try:
+        found = orjson.loads(text.encode("utf-8", "replace"))
+    except orjson.JSONDecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+class Logs(NamedTuple):
+    """The log files of a container; `whole` is False when some may be there that could not be seen."""
+
+    files: list[ContainerLog]
+    damages: list[Damage]
+    whole: bool = True
+
+    @property
+    def size(self) -> int | None:
+        """The bytes of all; None when they are not known."""
+        total = sum(file.apparent_bytes for file in self.files)
+        return total if self.whole and total < 2**63 else None
+
+
+def read_logs(containers: Folder, container_id: str) -> Logs:
+    """Return the log files in a container's folder; none is opened."""
+    if not containers.exists(container_id, USERDATA):
+        return Logs([], [])
+    logs = Logs([], [])
+    try:
+        with containers.folder(container_id, USERDATA) as folder:
+            for name, entry in sorted(folder.entries.items()):
+                if (match := LOG.fullmatch(name)) is None:
+                    continue
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except OSError as error:
+                    logs.damages.append(damage(error, folder.where(name)))
+                    continue
+                if not stat.S_ISREG(status.st_mode):
+                    logs.damages.append(Damage("not-regular", folder.where(name), "no log file", container_id))
+                    continue
+                sizes = (status.st_size, min(512 * status.st_blocks, 2**63 - 1))
+                path = f"{folder.path}/{listed(name)}"
+                logs.files.append(
+                    ContainerLog(container_id, path, "k8s-file", int(match[1] or 0), *sizes, modified(status))
+                )
+    except Damage as found:
+        return logs._replace(damages=[*logs.damages, found], whole=False)
+    return logs
+
+
+def container_record(
+    container: StoredContainer, known: Known, image_id: str | None, logs: Logs, driver: str
+) -> Container:
+    """Return the row of a container: what Podman says, else what the storage does."""
+    container_id, metadata = container.container_id, container.metadata
+    config = known.containers.get(container_id) or Fields({}, "", container_id)
+    run = known.states.get(container_id) or Fields({}, "", container_id)
+    status = state(known, container_id)
+    exit_code = run.get("exitCode", ids.number)
+    if exit_code is None and status == "exited":
+        exit_code = 0
+    return Container(
+        container_id,
+        "",
+        said(config.get("name", ids.text) or next((name for name in container.names if name), None)),
+        image_id,
+        None,
+        said(config.get("rootfsImageName", ids.text) or _text(metadata, "image-name")),
+        status,
+        config.get("createdTime", ids.timestamp) or container.created_at,
+        run.get("startedTime", ids.timestamp),
+        run.get("finishedTime", ids.timestamp),
+        exit_code,
+        driver,
+        container.layer,
+        said(config.get("logDriver", ids.text)),
+        said(config.get("logPath", ids.text)),
+        logs.size,
+        said(config.get("pod", ids.text) or _text(metadata, "pod-id")),
+    )
+
+
+def _text(values: dict[str, Any], key: str) -> str | None:
+    value = values.get(key)
+    return value if isinstance(value, str) and value else None
+
+
+def container_volumes(container_id: str, known: Known) -> Iterator[ContainerVolume]:
+    """Yield what is mounted into a container, each destination once."""
+    config = known.containers.get(container_id)
+    seen: set[str] = set()
+    for each in mounted(config) if config is not None else ():
+        destination = said(_text(each, "destination"))
+        if destination is None or destination in seen:
+            continue
+        seen.add(destination)
+        name = said(_text(each, "name"))
+        volume = None if name is None else known.volumes.get(name)
+        options = each.get("options")
+        yield ContainerVolume(
+            container_id,
+            destination,
+            said(_text(each, "type")),
+            name,
+            said(_text(each, "source") or (volume.get("mountPoint", ids.text) if volume is not None else None)),
+            None
+            if name is None
+            else said(volume.get("volumeDriver", ids.text) if volume is not None else None) or "local",
+            int("ro" not in options) if isinstance(options, list) else 1,
+        )

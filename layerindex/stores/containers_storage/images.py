@@ -1,0 +1,207 @@
+"""Images of containers-storage: their names, configs and manifests.
+
+The image's own record says little; the config and the manifests are files beside the list, its big data. An image
+without a config is a manifest list that `podman manifest create` made, or an artifact.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from layerindex.problems import Damage
+from layerindex.records import ImageManifest, ImageRef
+from layerindex.stores import ids
+from layerindex.stores.containers_storage.lists import file_name, reference, said, texts
+from layerindex.stores.files import JSON
+from layerindex.stores.imagedb import Config, read_config
+from layerindex.stores.references import normalized, split
+from layerindex.stores.values import Fields
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from layerindex.stores.containers_storage.lists import Item
+    from layerindex.stores.files import Folder
+
+LIST = "images.json"
+MANIFEST = "manifest"
+"""Key of an image's manifest; another copy, and those of other instances, have `manifest-<digest>`."""
+
+
+class StoredImage(NamedTuple):
+    """What the list says of an image, with its config where it has one."""
+
+    storage_id: str
+    names: list[str]
+    layers: list[str]
+    """Its top layer, and copies of that with other owners."""
+    config: Config | None
+    manifests: list[ImageManifest]
+
+
+def read_items(folder: Folder, items: list[Item]) -> Iterator[StoredImage | Damage]:
+    """Yield the images that the list in `<driver>-images/` names, with what lies beside it."""
+    for item in items:
+        # Anew, so that what is wrong with a value is told each time.
+        for found in _image(folder, item._replace(field=Fields(item.field.values, item.field.where, item.id))):
+            if isinstance(found, Damage) and found.problem.subject is None:
+                problem = found.problem
+                yield Damage(problem.code, problem.path, problem.detail, item.id)
+            else:
+                yield found
+
+
+def top_layers(item: Item) -> list[str]:
+    """Return the top layer of an image, and the copies of that with other owners."""
+    field = Fields(item.field.values, item.field.where, item.id)
+    top = field.get("layer", reference)
+    return [*([top] if top else []), *(field.get("mapped-layers", _references) or [])]
+
+
+def _image(folder: Folder, item: Item) -> Iterator[StoredImage | Damage]:
+    field = item.field
+    top, mapped = field.get("layer", reference), field.get("mapped-layers", _references) or []
+    layers = [*([top] if top else []), *mapped]
+    names = field.get("names", texts) or []
+    keys = field.get("big-data-names", texts) or []
+    yield from field.damages
+    config, manifests = None, []
+    try:
+        with folder.folder(item.id) as data:
+            big = _BigData(data, keys)
+            manifests = list(big.manifests())
+            if (image_id := big.config_id(item.id)) is not None:
+                for found in big.config(image_id):
+                    if isinstance(found, Config):
+                        config = found
+                    else:
+                        yield found
+            elif not manifests or any(each.kind == "image" for each in manifests):
+                yield Damage("missing", data.where(f"sha256:{item.id}"), "the image has no config", item.id)
+            yield from big.damages
+    except Damage as found:
+        if keys or found.problem.code != "missing":
+            yield found
+    if config is not None:
+        manifests = [
+            each._replace(image_id=config.image.image_id) if each.kind == "image" and each.image_id else each
+            for each in manifests
+        ]
+    yield StoredImage(item.id, names, layers, config, manifests)
+
+
+def _references(value: Any) -> list[str]:  # noqa: ANN401 - whatever JSON held
+    return [found for each in ids.listed(value) if (found := reference(each)) is not None]
+
+
+class _BigData:
+    """The files beside an image's record."""
+
+    def __init__(self, folder: Folder, keys: list[str]) -> None:
+        self.folder = folder
+        self.files: dict[str, str] = {}
+        self.damages: list[Damage] = []
+        self._config: str | None = None
+        for key in dict.fromkeys(keys):
+            try:
+                self.files[key] = file_name(key)
+            except ValueError as error:
+                self.damages.append(Damage("bad-id", folder.path, f"{error}"))
+
+    def manifests(self) -> Iterator[ImageManifest]:
+        """Yield the image's manifests, each once; two copies of one lie side by side."""
+        seen: set[str] = set()
+        for key, file in sorted(self.files.items()):
+            if key != MANIFEST and not key.startswith(f"{MANIFEST}-"):
+                continue
+            try:
+                content = self.folder.read(file, JSON)
+                digest = ids.sha256(content)
+                if digest in seen:
+                    continue
+                seen.add(digest)
+                said_digest = key.removeprefix(f"{MANIFEST}-")
+                if said_digest not in (MANIFEST, digest):
+                    detail = f"its bytes have the digest {digest}"
+                    self.damages.append(Damage("digest-mismatch", self.folder.where(file), detail, said(said_digest)))
+                yield self._manifest(digest, self.folder.parsed(file, content), len(content), primary=key == MANIFEST)
+            except Damage as found:
+                self.damages.append(found)
+
+    def _manifest(self, digest: str, values: dict[str, Any], size: int, *, primary: bool) -> ImageManifest:
+        media_type = values.get("mediaType")
+        media_type = said(media_type) if isinstance(media_type, str) else None
+        if isinstance(values.get("manifests"), list):
+            return ImageManifest(digest, "", "", "index", media_type, size)
+        config = values.get("config")
+        config_id = config.get("digest") if isinstance(config, dict) else None
+        if not isinstance(config_id, str) or not ids.DIGEST.fullmatch(config_id):
+            # The first form of Docker's manifests names no config: it holds it.
+            return ImageManifest(digest, "", "", "image" if "fsLayers" in values else "unknown", media_type, size)
+        if config_id in self.files and (primary or self._config is None):
+            self._config = config_id
+        return ImageManifest(digest, config_id, "", "image", media_type, size)
+
+    def config_id(self, storage_id: str) -> str | None:
+        """Return the digest of the config: what the manifest names, else what the image's id says."""
+        own = f"sha256:{storage_id}"
+        if self._config is None and own in self.files and ids.DIGEST.fullmatch(own):
+            return own
+        return self._config
+
+    def config(self, image_id: str) -> Iterator[Config | Damage]:
+        """Yield the config and what is wrong with it."""
+        try:
+            yield from read_config(self.folder, self.files[image_id], image_id)
+        except Damage as found:
+            yield found
+
+
+def references(image: StoredImage, image_id: str) -> Iterator[ImageRef]:
+    """Yield the names of an image."""
+    for name in dict.fromkeys(image.names):
+        text = name.encode("utf-8", "replace").decode()
+        if text:
+            repository, tag, digest = split(text)
+            yield ImageRef(text, repository, tag, digest, image_id, "", normalized(text))
+
+
+class Family:
+    """Which image is which one's parent as Podman tells it: nothing on disk says that.
+
+    The parent has the same layers, or all but the last, and the same history but for the last step
+    (containers/common `libimage/{layer_tree,oci}.go`).
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, str] = {}
+
+    def add(self, config: Config) -> None:
+        """Note an image, by a digest: thousands may have long histories."""
+        key = _fingerprint(_steps(config), _layers(config))
+        image_id = config.image.image_id
+        self._known[key] = min(image_id, self._known.get(key, image_id))
+
+    def parent(self, config: Config) -> str | None:
+        """Return the parent of an image; None where there is none."""
+        steps, layers = _steps(config), _layers(config)
+        if len(steps) < 2:
+            return None
+        for below in (layers, layers[:-1]):
+            found = self._known.get(_fingerprint(steps[:-1], below))
+            if found is not None:
+                return found
+        return None
+
+
+def _fingerprint(steps: list[Any], layers: list[str]) -> bytes:
+    return hashlib.sha256(repr((steps, layers)).encode("utf-8", "surrogatepass")).digest()
+
+
+def _steps(config: Config) -> list[Any]:
+    return [(step.created_at, step.created_by, step.author, step.comment, step.empty_layer) for step in config.history]
+
+
+def _layers(config: Config) -> list[str]:
+    return [layer.diff_id for layer in config.layers]

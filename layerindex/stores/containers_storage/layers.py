@@ -1,0 +1,174 @@
+"""Layers of containers-storage, and the OCI chain that each of them is.
+
+A layer's id says nothing that can be relied on: it is a digest of its parent's id and its own diff_id, or random, or of
+another recipe for what was pulled by its table of contents. The chain id is computed from diff_ids and parents.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import orjson
+
+from layerindex.problems import Damage
+from layerindex.records import Layer, LayerBlob, StorageLayer, UnfinishedLayer
+from layerindex.stores import ids
+from layerindex.stores.containers_storage.lists import read_list, reference, texts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from layerindex.stores.containers_storage.lists import Item
+    from layerindex.stores.files import Folder
+
+LIST = "layers.json"
+
+
+class StoredLayer(NamedTuple):
+    """What the list says of a layer."""
+
+    layer_id: str
+    parent: str | None
+    names: list[str]
+    created_at: str | None
+    diff_id: str | None
+    size: int | None
+    compressed_digest: str | None
+    compressed_size: int | None
+    toc_digest: str | None
+    incomplete: bool
+    volatile: int
+    where: str
+
+
+def read_layers(folder: Folder) -> Iterator[StoredLayer | Damage]:
+    """Yield the layers of the lists in `<driver>-layers/`."""
+    for item in read_list(folder, LIST):
+        if isinstance(item, Damage):
+            yield item
+        else:
+            yield _layer(item)
+            yield from item.field.damages
+
+
+def _layer(item: Item) -> StoredLayer:
+    field = item.field
+    diff_id = field.get("diff-digest", _digest)
+    return StoredLayer(
+        item.id,
+        field.get("parent", reference),
+        field.get("names", texts) or [],
+        field.get("created", ids.timestamp),
+        diff_id,
+        _size(field.get("diff-size", ids.number)) if diff_id or "diff-size" in field.values else None,
+        field.get("compressed-diff-digest", _digest),
+        _size(field.get("compressed-size", ids.number)),
+        field.get("toc-digest", _digest),
+        (field.get("flags", ids.mapping) or {}).get("incomplete") is True,
+        item.volatile,
+        field.where,
+    )
+
+
+def _digest(value: object) -> str | None:
+    text = ids.text(value)
+    return None if text is None else ids.shaped(ids.DIGEST, text)
+
+
+def _size(size: int | None) -> int | None:
+    """Return a size; -1 stands for what is not known."""
+    return None if size is None or size < 0 else size
+
+
+class Chains:
+    """The chain id of each layer, where all diff_ids from the base up to it are known."""
+
+    def __init__(self, layers: Mapping[str, StoredLayer]) -> None:
+        self.of: dict[str, str | None] = {}
+        self.circles: list[str] = []
+        """Layers that stand on themselves."""
+        for layer_id in layers:
+            self._find(layer_id, layers)
+
+    def _find(self, layer_id: str, layers: Mapping[str, StoredLayer]) -> None:
+        """Compute from the base up: parents may be thousands."""
+        way: list[str] = []
+        on_way: set[str] = set()
+        at: str | None = layer_id
+        while at is not None and at in layers and at not in self.of and at not in on_way:
+            way.append(at)
+            on_way.add(at)
+            at = layers[at].parent
+        if at in on_way:
+            self.circles.append(at or "")
+        known = at is None or (at not in on_way and at in layers)
+        below = self.of.get(at) if at is not None and known else None
+        for each in reversed(way):
+            diff_id, parent = layers[each].diff_id, layers[each].parent
+            known = known and diff_id is not None and (parent is None or below is not None)
+            below = ids.chain_id(below, diff_id) if known and diff_id is not None else None
+            self.of[each] = below
+
+
+def reached(tops: Iterable[str], layers: Mapping[str, StoredLayer]) -> set[str]:
+    """Return the layers that stand below some, with those themselves."""
+    found: set[str] = set()
+    for top in tops:
+        at: str | None = top
+        while at is not None and at in layers and at not in found:
+            found.add(at)
+            at = layers[at].parent
+    return found
+
+
+def standing(layers: Mapping[str, StoredLayer], chains: Chains) -> dict[str, str]:
+    """Return for each chain the layer that stands for it: the first by name that is whole."""
+    found: dict[str, str] = {}
+    for layer_id in sorted(layers, reverse=True):
+        chain = chains.of[layer_id]
+        if chain is not None and not layers[layer_id].incomplete:
+            found[chain] = layer_id
+    return found
+
+
+def layer_records(
+    layers: Mapping[str, StoredLayer], chains: Chains, live: set[str] | None
+) -> Iterator[Layer | LayerBlob | StorageLayer | UnfinishedLayer]:
+    """Yield the rows of layers; `live` are those that something needs, None when that is not known.
+
+    Two layers of one chain, as of images mapped for two user namespaces, have one row in `layers`: the first by name.
+    """
+    seen: set[str] = set()
+    blobs: set[tuple[str, str]] = set()
+    for layer_id, layer in sorted(layers.items()):
+        chain, diff_id = chains.of[layer_id], layer.diff_id
+        yield StorageLayer(
+            layer_id,
+            layer.parent,
+            chain,
+            diff_id,
+            layer.compressed_digest,
+            layer.toc_digest,
+            layer.created_at,
+            layer.size,
+            layer.compressed_size,
+            orjson.dumps([name.encode("utf-8", "replace").decode() for name in layer.names]).decode()
+            if layer.names
+            else None,
+            "incomplete" if layer.incomplete else "complete",
+            layer.volatile,
+            0,
+            None if live is None else int(layer_id in live),
+        )
+        parent_chain = None if layer.parent is None else chains.of.get(layer.parent)
+        if layer.incomplete:
+            yield UnfinishedLayer(layer_id, "writing", chain, diff_id, parent_chain, layer_id, layer.size)
+            continue
+        if chain is None or diff_id is None:
+            continue
+        if chain not in seen:
+            seen.add(chain)
+            yield Layer(chain, diff_id, parent_chain, layer_id, layer.size, 1)
+        if layer.compressed_digest is not None and (diff_id, layer.compressed_digest) not in blobs:
+            blobs.add((diff_id, layer.compressed_digest))
+            yield LayerBlob(diff_id, layer.compressed_digest, "")

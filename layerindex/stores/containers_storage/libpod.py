@@ -1,0 +1,172 @@
+"""Podman's own state beside its storage: containers, their states, and volumes.
+
+Format: podman `libpod/boltdb_state_internal.go` (libpod/bolt_state.db, until 5) and `libpod/sqlite_state_internal.go`
+(db.sql, since 4.8): JSON of `libpod/container_config.go`, `libpod/container.go` and `libpod/volume.go` in both. CRI-O
+and Buildah have neither; without it, no container's state is known.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from layerindex.names import as_text
+from layerindex.problems import Damage
+from layerindex.stores import ids
+from layerindex.stores.containers_storage.lists import KEPT
+from layerindex.stores.values import Fields
+
+if TYPE_CHECKING:
+    from layerindex.stores.files import Folder
+
+BOLT = ("libpod", "bolt_state.db")
+SQLITE = (("libpod", "db.sql"), ("db.sql",))
+"""Where the newer database is: in the graph root, or the static folder in that."""
+
+STATES = ("unknown", "created", "created", "running", "exited", "paused", "exited", "removing", "running")
+"""What `podman ps` shows of each state, in Docker's words (`libpod/define/containerstate.go`)."""
+
+TABLES = {
+    "ContainerConfig": ("ID", "JSON"),
+    "ContainerState": ("ID", "JSON"),
+    "VolumeConfig": ("Name", "JSON"),
+}
+
+
+class Known(NamedTuple):
+    """What Podman's state says: of each container its config and state, of each volume its config."""
+
+    containers: dict[str, Fields]
+    states: dict[str, Fields]
+    volumes: dict[str, Fields]
+    damages: list[Damage]
+    found: bool
+    """Whether there is one that could be read."""
+
+
+def read_libpod(root: Folder) -> Known:
+    """Return what all databases say that are there; where both are, the newer kind counts."""
+    known = Known({}, {}, {}, [], found=False)
+    for *folders, name in (BOLT, *SQLITE):
+        if not root.exists(*folders, name):
+            continue
+        try:
+            if folders:
+                with root.folder(*folders) as folder:
+                    _Database(folder, name, known).read()
+            else:
+                _Database(root, name, known).read()
+            known = known._replace(found=True)
+        except Damage as found:
+            known.damages.append(found)
+    return known
+
+
+class _Database:
+    """One database, and what is said in it."""
+
+    def __init__(self, folder: Folder, name: str, known: Known) -> None:
+        self.folder, self.name, self.known = folder, name, known
+
+    def read(self) -> None:
+        """Read it; raises Damage when nothing of it can be read."""
+        if self.name == BOLT[-1]:
+            self._bolt()
+        else:
+            self._sqlite()
+
+    def _bolt(self) -> None:
+        from layerindex.stores.bolt import Bucket, read_bolt  # noqa: PLC0415 - not for a store without it
+
+        database, known = read_bolt(self.folder, self.name), self.known
+        parts = {(b"ctr", b"config"): known.containers, (b"ctr", b"state"): known.states}
+        parts[b"vol", b"config"] = known.volumes
+        for name in (b"ctr", b"vol"):
+            things = database.root.bucket(name)
+            for key, value in things.items() if things is not None else ():
+                for part, content in value.items() if isinstance(value, Bucket) else ():
+                    if (name, part) in parts and isinstance(content, bytes):
+                        self._take(key, content, parts[name, part])
+        known.damages.extend(database.damages)
+
+    def _sqlite(self) -> None:
+        from layerindex.stores.sqlite import read_tables  # noqa: PLC0415 - not for a store without it
+
+        into = (self.known.containers, self.known.states, self.known.volumes)
+        for rows, values in zip(read_tables(self.folder, self.name, TABLES).values(), into, strict=True):
+            for key, content in rows:
+                self._take(_bytes(key), _bytes(content), values)
+
+    def _take(self, key: bytes, content: bytes, into: dict[str, Fields]) -> None:
+        text, where = os.fsdecode(key), self.folder.where(self.name)
+        volume = into is self.known.volumes
+        if not (is_name(text) if volume else ids.HEX.fullmatch(text)):
+            thing = "volume's name" if volume else "container's id"
+            self._note(Damage("bad-id", where, f"{ids.shorten(text)} is no {thing}"))
+            return
+        try:
+            into[text] = Fields(self.folder.parsed(self.name, content), where, as_text(key))
+        except Damage as found:
+            self._note(found)
+
+    def _note(self, found: Damage) -> None:
+        if len(self.known.damages) < KEPT:
+            self.known.damages.append(found)
+
+
+def _bytes(value: Any) -> bytes:  # noqa: ANN401 - whatever the database held
+    return value if isinstance(value, bytes) else f"{value}".encode("utf-8", "replace")
+
+
+def is_name(name: str) -> bool:
+    """Say whether a folder can have that name."""
+    return 0 < len(os.fsencode(name)) < 256 and "/" not in name and "\0" not in name and name not in (".", "..")
+
+
+def state(known: Known, container_id: str) -> str:
+    """Return the state of a container in the words that `containers.state` has."""
+    found = known.states.get(container_id)
+    number = None if found is None else found.get("state", ids.number)
+    return STATES[number] if number is not None and 0 <= number < len(STATES) else "unknown"
+
+
+def mounted(field: Fields) -> list[dict[str, Any]]:
+    """Return what the user had mounted into a container: each with destination, type, name, source and options."""
+    found = [
+        {
+            "destination": each.get("dest"),
+            "type": "volume",
+            "name": each.get("volumeName"),
+            "options": each.get("options"),
+        }
+        for each in _objects(field, "namedVolumes")
+    ]
+    found += [
+        {"destination": each.get("dest"), "type": "overlay", "source": each.get("source")}
+        for each in _objects(field, "overlayVolumes")
+    ]
+    found += [
+        {
+            "destination": each.get("dest"),
+            "type": "image",
+            "source": each.get("source"),
+            "options": [] if each.get("rw") is True else ["ro"],
+        }
+        for each in _objects(field, "imageVolumes")
+    ]
+    # The container's own list has those that every container gets too.
+    wanted = set(field.get("userVolumes", _texts) or [])
+    wanted -= {each["destination"] for each in found if isinstance(each["destination"], str)}
+    return found + [
+        {key: each.get(key) for key in ("destination", "type", "source", "options")}
+        for each in _objects(field.below("spec"), "mounts")
+        if isinstance(each.get("destination"), str) and each["destination"] in wanted
+    ]
+
+
+def _objects(field: Fields, key: str) -> list[dict[str, Any]]:
+    return [each for each in field.get(key, ids.listed) or [] if isinstance(each, dict)]
+
+
+def _texts(value: Any) -> list[str]:  # noqa: ANN401 - whatever JSON held
+    return [text for text in ids.listed(value) if isinstance(text, str)]

@@ -1,0 +1,38 @@
+"""Whose files are in a user's store: on disk they belong to the user, and to the ids that are set apart for the user.
+
+Inside, the user is root and these are the others, from 1 on, in the order of the files. Format: subuid(5).
+"""
+
+from __future__ import annotations
+
+import pwd
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from layerindex.stores.containers_storage.settings import read
+
+if TYPE_CHECKING:
+    from layerindex.listings.walk import Owners
+
+
+def owners_of(uid: int, gid: int, etc: str = "/etc") -> Owners | None:
+    """Return the map for the store of a user; None for root's, whose files are their own."""
+    from layerindex.listings.walk import Owners  # noqa: PLC0415 - not for a scan that walks nothing
+
+    if uid == 0:
+        return None
+    names = {f"{uid}"}
+    with suppress(KeyError):  # a store of another host's user
+        names.add(pwd.getpwuid(uid).pw_name)
+    return Owners(_ranges(uid, f"{etc}/subuid", names), _ranges(gid, f"{etc}/subgid", names))
+
+
+def _ranges(own: int, path: str, names: set[str]) -> tuple[tuple[int, int, int], ...]:
+    found, first = [(own, 1, 0)], 1
+    for line in read(path).decode(errors="replace").splitlines():
+        name, *numbers = line.split(":")
+        if name in names and len(numbers) == 2 and all(each.isdecimal() and len(each) < 11 for each in numbers):
+            start, count = map(int, numbers)
+            found.append((start, count, first))
+            first += count
+    return tuple(found)

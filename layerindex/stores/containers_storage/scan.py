@@ -1,0 +1,538 @@
+"""One pass over a graph root: the lists first, then what they name, then the driver's folder."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from layerindex.names import listed
+from layerindex.problems import KINDS, Damage
+from layerindex.records import Mount, UnfinishedLayer
+from layerindex.stores import ids
+from layerindex.stores.containers_storage import containers, images, layers, volumes
+from layerindex.stores.containers_storage.libpod import Known, read_libpod
+from layerindex.stores.containers_storage.lists import KEPT, VOLATILE, read_list
+from layerindex.stores.files import Folder
+from layerindex.stores.overlay import PAUSE, Claims, directory_names, read_overlay
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from layerindex.records import Image, Record
+    from layerindex.stores.containers_storage.containers import StoredContainer
+    from layerindex.stores.containers_storage.images import StoredImage
+    from layerindex.stores.containers_storage.layers import StoredLayer
+    from layerindex.stores.containers_storage.lists import Item
+    from layerindex.stores.imagedb import Config
+    from layerindex.stores.values import Fields
+
+T = TypeVar("T")
+
+KIND_OF_LIST = {"layers": layers.LIST, "images": images.LIST, "containers": containers.LIST}
+ATTEMPTS = 5
+"""How often the lists are read anew that were replaced meanwhile: together they must tell of one moment."""
+TEMPORARY = ".tmp-"
+"""How the names of atomic writes begin (`pkg/ioutils/fswriters.go`)."""
+STAGED = 10_000
+"""Most directories that are told of in a folder of what is being pulled or removed."""
+
+
+class Lists(NamedTuple):
+    """What the lists say at one moment, and what is wrong with them."""
+
+    layers: dict[str, StoredLayer]
+    images: list[Item]
+    containers: dict[str, StoredContainer]
+    damages: list[Damage]
+    doubts: list[str]
+    """Lists that may name more layers than could be read."""
+    complete: bool
+    """Whether all that stands on layers could be read."""
+
+
+class Lent(NamedTuple):
+    """What another graph root lends: its layers, the ids of its images, and its short names."""
+
+    layers: dict[str, StoredLayer]
+    images: set[str]
+    links: dict[str, str]
+
+
+class Scan:
+    """One pass over what a driver keeps under a graph root."""
+
+    def __init__(self, root: Folder, driver: str, additional: Sequence[str], *, walkable: bool, first: bool) -> None:
+        self.root, self.driver, self.additional = root, driver, additional
+        self.walkable, self.first = walkable, first
+        self.claims = Claims()
+        self.image_ids: dict[str, str] = {}
+        """Of each image in the list the id that is the same in every store."""
+        self.apart: set[str] = set()
+        """Layers whose users do not show by their chain: they have none, or another layer stands for it."""
+
+    def items(self) -> Iterator[Record | Damage]:
+        """Yield everything; what cannot be opened ends only its own part."""
+        before = directory_names(self.root, self.driver) if self.walkable else set()
+        lists = self._lists()
+        yield from lists.damages
+        yield from self._absent(lists, before)
+        lent = self._lent()
+        yield from lent.damages
+        known = {**lent.value.layers, **lists.layers}
+        chains = layers.Chains(known)
+        self.claims = self._claims(lists, chains)
+        self.apart = lists.layers.keys() - layers.standing(lists.layers, chains).values()
+        yield from self._check_layers(lists, known, chains)
+        live = self._live(lists, known) if lists.complete else None
+        yield from layers.layer_records(lists.layers, chains, live)
+        yield from self._leftovers()
+        yield from self._part(lambda: self._images(lists, known, chains))
+        state = read_libpod(self.root) if self.first else None
+        if state is not None:
+            yield from state.damages
+        yield from self._part(lambda: self._containers(lists, known, chains, lent.value, state))
+        if self.first and state is not None:
+            yield from volumes.read_volumes(self.root, state, self._libpod_again)
+        if live is not None:
+            yield from self._dangling(lists, live)
+        if self.walkable:
+            yield from self._part(
+                lambda: read_overlay(self.root, self.driver, before, self.claims, self._again, lent.value.links)
+            )
+            yield from self._passing()
+            yield from self._missing_directories(lists)
+
+    def _part(self, part: Callable[[], Iterator[Record | Damage]]) -> Iterator[Record | Damage]:
+        try:
+            yield from part()
+        except Damage as found:
+            yield found
+
+    def _folder(self, kind: str) -> Folder:
+        return self.root.folder(f"{self.driver}-{kind}")
+
+    # The lists -----------------------------------------------------------------------------------------------------
+
+    def _lists(self) -> Lists:
+        """Return the lists as they were at one moment, or as they are after that many attempts."""
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                time.sleep(PAUSE / 5)
+            before = self._identity()
+            found = self._read_lists()
+            if self._identity() == before:
+                return found
+        found.damages.append(
+            Damage("inconsistent", f"{self.driver}-layers", "lists were replaced each time they were read")
+        )
+        return found
+
+    def _identity(self) -> list[tuple[int, ...] | None]:
+        """Return what changes when a list is replaced."""
+        found: list[tuple[int, ...] | None] = []
+        for kind, name in KIND_OF_LIST.items():
+            for file in (name, f"{VOLATILE}{name}"):
+                try:
+                    folder = os.open(f"{self.driver}-{kind}", os.O_PATH | os.O_NOFOLLOW, dir_fd=self.root.handle)
+                except OSError:
+                    found.append(None)
+                    continue
+                try:
+                    status = os.stat(file, dir_fd=folder, follow_symlinks=False)
+                    found.append((status.st_ino, status.st_size, status.st_mtime_ns))
+                except OSError:
+                    found.append(None)
+                finally:
+                    os.close(folder)
+        return found
+
+    def _read_lists(self) -> Lists:
+        damages: list[Damage] = []
+        doubts: list[str] = []
+        found = {item.layer_id: item for item in self._read("layers", layers.read_layers, damages)}
+        doubts += [each.problem.path for each in damages if _hides(each)]
+        count = len(damages)
+        pictures = list(self._read("images", lambda folder: read_list(folder, images.LIST), damages))
+        holders = {item.container_id: item for item in self._read("containers", containers.read_containers, damages)}
+        complete = not any(_hides(each) for each in damages[count:])
+        return Lists(found, pictures, holders, damages, list(dict.fromkeys(doubts)), complete)
+
+    def _read(self, kind: str, read: Callable[[Folder], Iterator[T | Damage]], damages: list[Damage]) -> Iterator[T]:
+        if kind == "containers" and not self.root.exists(f"{self.driver}-{kind}"):
+            return  # as in an image store that others use
+        count = 0
+        try:
+            with self._folder(kind) as folder:
+                for item in read(folder):
+                    if not isinstance(item, Damage):
+                        yield item
+                        continue
+                    count += 1
+                    if count <= KEPT:
+                        damages.append(item)
+        except Damage as found:
+            damages.append(found)
+        if count > KEPT:
+            damages.append(Damage("more-problems", f"{self.driver}-{kind}", f"{count - KEPT} more like these"))
+
+    def _absent(self, lists: Lists, before: set[str]) -> Iterator[Damage]:
+        """Say that the list of layers is gone while what it must name is there."""
+        if lists.layers or not (before or lists.images or lists.containers):
+            return
+        names = (layers.LIST, f"{VOLATILE}{layers.LIST}")
+        if not any(self.root.exists(f"{self.driver}-layers", name) for name in names):
+            where = f"{self.driver}-layers/{layers.LIST}"
+            lists.doubts.append(where)
+            yield Damage("missing", where, "there are directories, images or containers, and no list of layers")
+
+    def _claims(self, lists: Lists, chains: layers.Chains) -> Claims:
+        claims = Claims()
+        for source in lists.doubts:
+            claims.doubt(source)
+        for layer in lists.layers.values():
+            chain = chains.of.get(layer.layer_id)
+            if layer.incomplete:
+                claims.add(layer.layer_id, "writing", layer.layer_id)
+            elif chain is not None:
+                claims.add(layer.layer_id, "layer", chain)
+            else:
+                claims.add(layer.layer_id, "storage-layer", layer.layer_id)
+            if layer.parent in lists.layers:
+                claims.expect(layer.layer_id, layer.parent)
+        for container in lists.containers.values():
+            claims.add(container.layer, "container", container.container_id)
+        # What stands in no list of layers is lost to the engine, but not nobody's.
+        for top in (top for item in lists.images for top in images.top_layers(item)):
+            if top not in lists.layers:
+                claims.add(top, "storage-layer", top)
+        return claims
+
+    def _again(self, wait: float) -> Claims:
+        """Read the lists once more, after so many seconds; what is wrong with them was said before."""
+        time.sleep(wait)
+        lists = self._lists()
+        return self._claims(lists, layers.Chains({**self._lent().value.layers, **lists.layers}))
+
+    # What others lend ----------------------------------------------------------------------------------------------
+
+    def _lent(self) -> _Lent:
+        lent = Lent({}, set(), {})
+        damages: list[Damage] = []
+        for path in self.additional:
+            try:
+                with Folder(path) as root:
+                    other = Scan(root, self.driver, (), walkable=self.walkable, first=False)
+                    lists = other._lists()
+                    for layer_id, layer in lists.layers.items():
+                        lent.layers.setdefault(layer_id, layer)
+                    lent.images.update(item.id for item in lists.images)
+                    lent.links.update(other._short_names())
+            except Damage as found:
+                detail = f"{listed(path)}, which lends it images: {found.problem.detail}"
+                damages.append(Damage(found.problem.code, found.problem.path, detail))
+        return _Lent(lent, damages)
+
+    def _short_names(self) -> Iterator[tuple[str, str]]:
+        try:
+            with self.root.folder(self.driver, "l") as folder:
+                for name in folder.entries:
+                    match = ids.LINK_TARGET.fullmatch(folder.target(name)) if ids.LINK.fullmatch(name) else None
+                    if match is not None:
+                        yield name, match[1]
+        except Damage:
+            return  # then its lowers are said to lead nowhere
+
+    # Layers --------------------------------------------------------------------------------------------------------
+
+    def _check_layers(self, lists: Lists, known: dict[str, StoredLayer], chains: layers.Chains) -> Iterator[Damage]:
+        for layer_id, layer in sorted(lists.layers.items()):
+            if layer.parent is not None and layer.parent not in known:
+                yield Damage("missing-parent", layer.where, f"{layer.parent} is in no list", layer_id)
+            if layer.incomplete:
+                yield Damage("incomplete-layer", layer.where, "its flags say that it is not whole", layer_id)
+        for layer_id in chains.circles:
+            yield Damage("layer-circle", f"{self.driver}-layers/{layers.LIST}", "it stands on itself", layer_id)
+
+    def _live(self, lists: Lists, known: dict[str, StoredLayer]) -> set[str]:
+        tops = [top for item in lists.images for top in images.top_layers(item)]
+        tops += [container.layer for container in lists.containers.values() if container.layer is not None]
+        return layers.reached(tops, known)
+
+    def _dangling(self, lists: Lists, live: set[str]) -> Iterator[Damage]:
+        """Yield layers that nothing needs, also not a moment later: a pull puts layers first, then the image."""
+        dangling = [each for each, layer in lists.layers.items() if each not in live and not layer.incomplete]
+        if not dangling:
+            return
+        time.sleep(PAUSE)
+        now = self._lists()
+        live_now = self._live(now, now.layers)
+        for layer_id in sorted(dangling):
+            if now.complete and now.layers.get(layer_id) == lists.layers[layer_id] and layer_id not in live_now:
+                detail = "no image and no container stands on it"
+                yield Damage("dangling-layer", lists.layers[layer_id].where, detail, layer_id)
+
+    def _missing_directories(self, lists: Lists) -> Iterator[Damage]:
+        missing = [
+            each
+            for each, layer in sorted(lists.layers.items())
+            if not layer.incomplete and not self.root.exists(self.driver, each)
+        ]
+        if not missing:
+            return
+        # A directory is removed before the list is written, and one of that name may have come again.
+        time.sleep(PAUSE)
+        now = self._lists().layers
+        for layer_id in missing:
+            if now.get(layer_id) == lists.layers[layer_id] and not self.root.exists(self.driver, layer_id):
+                detail = f"{self.driver}/{layer_id} is not there"
+                yield Damage("missing-directory", now[layer_id].where, detail, layer_id)
+
+    def _leftovers(self) -> Iterator[Damage]:
+        """Yield files of atomic writes that are there a moment later too."""
+        waited = False
+        for kind in KIND_OF_LIST:
+            try:
+                with self._folder(kind) as folder:
+                    names = [name for name in sorted(folder.entries) if name.startswith(TEMPORARY)]
+                    if names and not waited:
+                        time.sleep(PAUSE)
+                        waited = True
+                    for name in names:
+                        if folder.exists(name):
+                            yield Damage("leftover", folder.where(name), "left by a write that did not finish")
+            except Damage:
+                continue  # said when its list was read
+
+    def _passing(self) -> Iterator[Record | Damage]:
+        """Yield what lies in the folders of layers that are being pulled or removed."""
+        for kind, state, code in (("staging", "writing", "write-set"), ("tempdirs", "removing", "removing-layer")):
+            if not self.root.exists(self.driver, kind):
+                continue
+            try:
+                with self.root.folder(self.driver, kind) as folder:
+                    names = [name for name in sorted(folder.entries) if folder.has_folder(name)]
+                    for name in names[:STAGED]:
+                        text = f"{kind}/{listed(name)}"
+                        yield UnfinishedLayer(text, state, None, None, None, None, None)
+                        yield Damage(code, folder.where(name), "its layers still use space", text)
+            except Damage as found:
+                yield found
+
+    # Images --------------------------------------------------------------------------------------------------------
+
+    def _images(self, lists: Lists, known: dict[str, StoredLayer], chains: layers.Chains) -> Iterator[Record | Damage]:
+        """Yield the images: who is whose parent shows when all are known, so that configs are read twice."""
+        family = images.Family()
+        young = False
+        with self._folder("images") as folder:
+            for item in images.read_items(folder, lists.images):
+                if isinstance(item, Damage):
+                    young |= item.problem.code in ("missing", "vanished")
+                elif item.config is not None:
+                    family.add(item.config)
+        if young:
+            # An engine writes an image, then its config, and removes them the other way round.
+            time.sleep(PAUSE)
+        now = {item.id: item for item in self._lists().images} if young else {}
+        items = [now.get(item.id, item) for item in lists.images]
+        sizes = {chain: known[each].size for each, chain in sorted(chains.of.items(), reverse=True) if chain}
+        seen: set[str] = set()
+        manifests: set[tuple[str, str, str]] = set()
+        with self._folder("images") as folder:
+            for stored in images.read_items(folder, items):
+                if isinstance(stored, Damage):
+                    yield self._unless_removed(stored, young, now)
+                    continue
+                yield from self._image(stored, seen, manifests, family, known, sizes)
+
+    @staticmethod
+    def _unless_removed(found: Damage, young: bool, now: dict[str, Item]) -> Damage:
+        """Return a finding, or that its image was removed meanwhile."""
+        problem = found.problem
+        if young and problem.code in ("missing", "vanished") and problem.subject not in now:
+            return Damage("vanished", problem.path, "it was listed and then gone", problem.subject)
+        return found
+
+    def _image(  # noqa: PLR0913, PLR0917
+        self,
+        stored: StoredImage,
+        seen: set[str],
+        manifests: set[tuple[str, str, str]],
+        family: images.Family,
+        known: dict[str, StoredLayer],
+        sizes: dict[str, int | None],
+    ) -> Iterator[Record | Damage]:
+        image_id = self._image_id(stored)
+        if image_id is None:
+            return
+        self.image_ids[stored.storage_id] = image_id
+        yield from images.references(stored, image_id)
+        for manifest in stored.manifests:
+            key = (manifest.digest, manifest.image_id, manifest.index_digest)
+            if key not in manifests:
+                manifests.add(key)
+                yield manifest
+        if stored.config is None or image_id in seen:
+            return
+        seen.add(image_id)
+        config = stored.config
+        for top in stored.layers:
+            self._claim_apart(top, "image", image_id, known)
+        way = _way(stored.layers[0], known) if stored.layers else []
+        yield self._sized(config, way, sizes)._replace(parent_image_id=family.parent(config))
+        yield from config.layers
+        yield from config.history
+        yield from self._check_image(stored, config, way, known, sizes)
+
+    def _claim_apart(self, top: str, kind: str, owner: str, known: dict[str, StoredLayer]) -> None:
+        for layer in _way(top, known):
+            if layer.layer_id in self.apart:
+                self.claims.add(layer.layer_id, kind, owner)
+
+    @staticmethod
+    def _image_id(stored: StoredImage) -> str | None:
+        if stored.config is not None:
+            return stored.config.image.image_id
+        digests = [manifest.digest for manifest in stored.manifests if manifest.kind == "index"]
+        own = f"sha256:{stored.storage_id}"
+        return digests[0] if digests else own if ids.DIGEST.fullmatch(own) else None
+
+    @staticmethod
+    def _sized(config: Config, way: list[StoredLayer], sizes: dict[str, int | None]) -> Image:
+        image = config.image
+        if len(way) == len(config.layers):
+            found = [layer.size for layer in way]
+        else:
+            found = [sizes.get(layer.chain_id) for layer in config.layers]
+        whole = [size for size in found if size is not None]
+        total = sum(whole)
+        return image._replace(size=total if len(whole) == len(found) and total < 2**63 else None)
+
+    def _check_image(
+        self,
+        stored: StoredImage,
+        config: Config,
+        way: list[StoredLayer],
+        known: dict[str, StoredLayer],
+        sizes: dict[str, int | None],
+    ) -> Iterator[Damage]:
+        where = f"{self.driver}-images/{images.LIST}"
+        image_id = config.image.image_id
+        if stored.layers and stored.layers[0] not in known:
+            yield Damage("missing-layer", where, f"its top layer {stored.layers[0]} is in no list", image_id)
+            return
+        # Where the diff_id of a layer is not known, there is nothing to compare but their number.
+        if len(way) == len(config.layers) and any(layer.diff_id is None for layer in way):
+            return
+        for layer in config.layers:
+            if layer.chain_id not in sizes:
+                detail = f"layer {layer.position}, chain {layer.chain_id}, is in no list"
+                yield Damage("missing-layer", where, detail, image_id)
+
+    # Containers ----------------------------------------------------------------------------------------------------
+
+    def _containers(
+        self,
+        lists: Lists,
+        known: dict[str, StoredLayer],
+        chains: layers.Chains,
+        lent: Lent,
+        state: Known | None,
+    ) -> Iterator[Record | Damage]:
+        engine = state or Known({}, {}, {}, [], found=False)
+        if self.root.exists(f"{self.driver}-containers"):
+            with self._folder("containers") as folder:
+                for container in sorted(lists.containers.values()):
+                    yield from self._container(container, folder, engine, known, chains)
+                    yield from self._check_container(container, lists, lent)
+        unlisted = sorted(engine.containers.keys() - lists.containers.keys())
+        if unlisted:
+            yield from self._unlisted(unlisted, engine)
+
+    def _container(
+        self,
+        container: StoredContainer,
+        folder: Folder,
+        engine: Known,
+        known: dict[str, StoredLayer],
+        chains: layers.Chains,
+    ) -> Iterator[Record | Damage]:
+        logs = containers.read_logs(folder, container.container_id)
+        yield from logs.files
+        yield from logs.damages
+        yield containers.container_record(container, engine, self._image_of(container), logs, self.driver)
+        yield from containers.container_volumes(container.container_id, engine)
+        yield from _said(engine, container.container_id)
+        if container.layer is not None and container.layer in known:
+            parent = known[container.layer].parent
+            chain = None if parent is None else chains.of.get(parent)
+            if parent is not None:
+                self._claim_apart(parent, "container-base", container.container_id, known)
+            yield Mount(container.container_id, container.layer, None, chain, container.container_id)
+
+    def _image_of(self, container: StoredContainer) -> str | None:
+        if container.image is None:
+            return None
+        own = f"sha256:{container.image}"
+        return self.image_ids.get(container.image) or (own if ids.DIGEST.fullmatch(own) else None)
+
+    def _check_container(self, container: StoredContainer, lists: Lists, lent: Lent) -> Iterator[Damage]:
+        where = f"{self.driver}-containers/{containers.LIST}"
+        name = container.container_id
+        if container.layer is not None and container.layer not in lists.layers:
+            yield Damage("container-without-mount", where, f"its layer {container.layer} is in no list", name)
+        known = {item.id for item in lists.images} if container.image is not None else set()
+        if container.image is not None and container.image not in known and container.image not in lent.images:
+            yield Damage("missing-image", where, f"its image {container.image} is gone", name)
+
+    def _unlisted(self, names: list[str], engine: Known) -> Iterator[Record | Damage]:
+        """Yield containers that only Podman's state knows: of a root filesystem elsewhere, or half removed."""
+        now = self._libpod_again().containers
+        for name in names:
+            if name not in now:
+                continue
+            config = engine.containers[name]
+            image = config.get("rootfsImageID", ids.text)
+            stored = containers.StoredContainer(name, [], image, None, {}, None)
+            yield containers.container_record(
+                stored, engine, self._image_of(stored), containers.Logs([], []), self.driver
+            )
+            yield from containers.container_volumes(name, engine)
+            yield from _said(engine, name)
+            if not config.values.get("rootfs"):
+                detail = "Podman's state knows it, the storage does not"
+                yield Damage("container-without-mount", config.where, detail, name)
+
+    def _libpod_again(self) -> Known:
+        time.sleep(PAUSE)
+        return read_libpod(self.root)
+
+
+class _Lent(NamedTuple):
+    value: Lent
+    damages: list[Damage]
+
+
+def _said(engine: Known, container_id: str) -> list[Damage]:
+    """Return what was wrong with the values that Podman's state has of a container."""
+    fields: list[Fields | None] = [engine.containers.get(container_id), engine.states.get(container_id)]
+    return [damage for field in fields if field is not None for damage in field.damages]
+
+
+def _hides(found: Damage) -> bool:
+    """Say whether a finding about a list means that something in it is not known; those with a subject have its id."""
+    problem = found.problem
+    return problem.subject is None and (KINDS[problem.code].severity == "error" or problem.code == "vanished")
+
+
+def _way(top: str, known: dict[str, StoredLayer]) -> list[StoredLayer]:
+    """Return a layer with all below it."""
+    way: list[StoredLayer] = []
+    seen: set[str] = set()
+    at: str | None = top
+    while at is not None and at in known and at not in seen:
+        seen.add(at)
+        way.append(known[at])
+        at = known[at].parent
+    return way

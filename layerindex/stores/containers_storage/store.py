@@ -1,0 +1,184 @@
+"""A graph root of containers-storage: one store for each driver that left something there.
+
+How the pieces hang together: containers/storage `store.go`. Nothing counts references: a layer is needed when an image
+or container stands on it, and a directory exists for each layer in the lists.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from layerindex.names import listed, on_disk, printable
+from layerindex.problems import Damage
+from layerindex.stores.containers_storage.owners import owners_of
+from layerindex.stores.containers_storage.places import Places
+from layerindex.stores.containers_storage.scan import Scan
+from layerindex.stores.files import Folder, open_below
+from layerindex.stores.graphdriver import ADDITIONAL, KEPT_ELSEWHERE
+from layerindex.stores.store import Held, Listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from layerindex.listings.walk import Rules
+    from layerindex.records import Record
+
+OVERLAY = "overlay"
+KNOWN = (OVERLAY, "vfs", "btrfs", "zfs", "aufs", "devicemapper", "overlay2")
+"""Every driver containers-storage has, or had."""
+
+MOUNT_PROGRAM = ".has-mount-program"
+"""A file of the driver's folder that says `true` where fuse-overlayfs mounts, which marks deletions by names."""
+
+COMPOSEFS = ("composefs-data", "composefs.blob")
+"""Where composefs keeps the names of a layer's files; its diff holds contents under names of their own."""
+COMPOSED = "the names of its files are in a composefs image, which is not read; its diff is not listed"
+
+
+def find_stores(root: str, additional: Sequence[str] = ()) -> list[ContainersStore]:
+    """Return the stores under a graph root, the likely one first.
+
+    `additional` are the graph roots that lend it images. Raises Damage when the root cannot be opened. An empty list:
+    this is no graph root.
+    """
+    with Folder(root) as opened:
+        found = tuple(
+            driver
+            for driver in KNOWN
+            if all(opened.has_folder(f"{driver}-{kind}") for kind in ("images", "layers"))
+            or (opened.has_folder(f"{driver}-layers") and opened.has_folder(driver))
+        )
+    return [ContainersStore(root, driver, found, tuple(additional)) for driver in found]
+
+
+class ContainersStore(NamedTuple):
+    """What one driver keeps under a graph root; `drivers` are all there, the likely one first."""
+
+    root: str
+    driver: str
+    drivers: tuple[str, ...]
+    additional: tuple[str, ...] = ()
+    """Graph roots that lend this one images: additional image stores, or where images are kept apart."""
+
+    @property
+    def name(self) -> str:
+        """The kind of store, as `snapshots.store` names it."""
+        return f"containers-storage-{self.driver}"
+
+    @property
+    def limits(self) -> str | None:
+        """What of this store is not read, in one line; None when all is."""
+        if not self.walkable:
+            return f"driver {self.driver}: its image metadata is indexed, its directories are not read by this version"
+        if self.additional:
+            others = ", ".join(printable(listed(each)) for each in self.additional)
+            return f"images that {others} lends it are in the snapshot of that"
+        return None
+
+    @property
+    def walkable(self) -> bool:
+        """Whether each directory's own files lie in one folder."""
+        return self.driver == OVERLAY
+
+    @property
+    def first(self) -> bool:
+        """Whether what all drivers share, such as volumes, is told with this one."""
+        return self.driver == self.drivers[0]
+
+    @property
+    def disk_sizes(self) -> bool:
+        """The lists have the sizes of tars."""
+        return False
+
+    @property
+    def rules(self) -> Rules:
+        """How the driver marks deletions: as the kernel or as fuse-overlayfs, for root or for a user."""
+        from layerindex.listings.walk import Rules  # noqa: PLC0415 - not for a scan that walks nothing
+
+        program, owners = False, None
+        try:
+            with Folder(self.root) as root, root.folder(self.driver) as folder:
+                status = os.fstat(folder.handle)
+                owners = owners_of(status.st_uid, status.st_gid)
+                program = MOUNT_PROGRAM in folder and folder.text(MOUNT_PROGRAM) == "true"
+        except Damage:
+            pass  # said when it was to be read
+        rules = Rules.of("fuse-overlayfs" if program else self.driver, rootless=owners is not None)
+        return rules._replace(overridden=True, owners=owners)
+
+    def engine_id(self) -> str | None:
+        """Return the engine's own id: none of them has one."""
+        return None
+
+    def listed(
+        self,
+        chain_id: str,  # noqa: ARG002 - what other stores go by
+        diff_id: str | None,  # noqa: ARG002
+        cache_id: str | None,
+        digests: Sequence[str],  # noqa: ARG002
+    ) -> Listed | None:
+        """Return the tar-split of a layer; None where it was made without one. Raises Damage."""
+        if cache_id is None:
+            return None
+        path = f"{self.driver}-layers/{cache_id}.tar-split.gz"
+        try:
+            handle = open_below(self.root, *path.split("/"))
+        except Damage as found:
+            if found.problem.code == "missing":
+                return None
+            raise
+        try:
+            return Listed("tar-split", path, os.fstat(handle).st_size, lambda: self._open_known(path))
+        finally:
+            os.close(handle)
+
+    def _open_known(self, path: str) -> int:
+        """Open a file that was there a moment ago: while an engine runs, layers are removed under us."""
+        try:
+            return open_below(self.root, *path.split("/"))
+        except Damage as found:
+            if found.problem.code == "missing":
+                raise Damage("vanished", path, "it was listed and then gone") from found
+            raise
+
+    def tree(self, cache_id: str) -> str:
+        """Return the folder with a directory's own files, relative to the root."""
+        return f"{self.driver}/{printable(cache_id)}/diff"
+
+    def open_tree(self, cache_id: str) -> int:
+        """Open that folder; raises Damage, also where it does not hold the files under their names."""
+        name = on_disk(cache_id)
+        with Folder(self.root) as root, root.folder(self.driver) as driver:
+            try:
+                with driver.folder(name) as folder:
+                    _check_names(folder, cache_id)
+                return open_below(self.root, self.driver, name, "diff", folder=True)
+            except Damage as found:
+                if found.problem.code == "missing" and not driver.exists(name):
+                    raise Damage("vanished", found.problem.path, "it was listed and then gone") from found
+                raise
+
+    def place(self, path: tuple[str, ...], is_folder: bool) -> Held:
+        """Return who holds what is at a path below the root."""
+        return Places(self.driver, self.drivers, walkable=self.walkable, first=self.first).of(path, is_folder=is_folder)
+
+    def records(self) -> Iterator[Record]:
+        """Yield every fact of the store, and a Problem for everything that could not be read or is odd."""
+        try:
+            with Folder(self.root) as root:
+                if not self.walkable:
+                    yield Damage("other-driver", self.driver, self.limits or "").problem
+                scan = Scan(root, self.driver, self.additional, walkable=self.walkable, first=self.first)
+                for item in scan.items():
+                    yield item.problem if isinstance(item, Damage) else item
+        except Damage as found:
+            yield found.problem
+
+
+def _check_names(folder: Folder, cache_id: str) -> None:
+    """Raise Damage when a layer's diff does not hold its files under their names."""
+    if folder.exists(*COMPOSEFS):
+        raise Damage("composefs", folder.where(COMPOSEFS[0]), COMPOSED, cache_id)
+    if ADDITIONAL in folder:
+        raise Damage("additional-layer", folder.where(ADDITIONAL), KEPT_ELSEWHERE, cache_id)

@@ -1,0 +1,88 @@
+"""Where engines keep their stores on a host: what their settings say, else their defaults, for root and for users."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+SETTINGS = 1024 * 1024
+"""Most bytes of an engine's settings."""
+
+
+def default_root(environment: Mapping[str, str], *, root: bool) -> str:
+    """Return the data root that daemon.json names, else the engine's default, for root or a rootless engine's user.
+
+    moby `daemon/config/config_linux.go`; `graph` is the key's name before Docker 17.05.
+    """
+    home = environment.get("HOME", "/")
+    config, data = "/etc", "/var/lib"
+    if not root:
+        config = environment.get("XDG_CONFIG_HOME") or f"{home}/.config"
+        data = environment.get("XDG_DATA_HOME") or f"{home}/.local/share"
+        if not os.path.isdir(f"{data}/docker") and not os.path.isfile(f"{config}/docker/daemon.json"):
+            config, data = "/etc", "/var/lib"
+    return _docker_root(f"{config}/docker/daemon.json") or f"{data}/docker"
+
+
+def usual_roots(environment: Mapping[str, str], *, root: bool) -> Iterator[str]:
+    """Yield the places where the stores of this host may be; most are not there.
+
+    Of the system, then of the user who asks, or for root of all users: those of rootless engines.
+    """
+    yield default_root(environment, root=True)
+    yield containerd_root()
+    if not root:
+        yield default_root(environment, root=False)
+        yield f"{_data_home(environment)}/containerd"
+    for home in homes() if root else ():
+        yield _docker_root(f"{home}/.config/docker/daemon.json") or f"{home}/.local/share/docker"
+        yield f"{home}/.local/share/containerd"
+
+
+def containerd_root(config: str = "/etc/containerd/config.toml") -> str:
+    """Return the root that containerd's settings name, else its default."""
+    settings = _toml(config)
+    found = settings.get("root")
+    return found if isinstance(found, str) and os.path.isabs(found) else "/var/lib/containerd"
+
+
+def homes(passwd: str = "/etc/passwd") -> list[str]:  # noqa: S107 - a file of accounts, without passwords
+    """Return the homes of this host's users, each once: those that may have stores of rootless engines."""
+    try:
+        with open(passwd, encoding="utf-8", errors="surrogateescape") as file:
+            fields = [line.rstrip("\n").split(":") for line in file]
+    except OSError:
+        return []
+    found = dict.fromkeys(each[5].rstrip("/") for each in fields if len(each) > 5 and os.path.isabs(each[5]))
+    return [home for home in found if home]
+
+
+def _data_home(environment: Mapping[str, str]) -> str:
+    return environment.get("XDG_DATA_HOME") or f"{environment.get('HOME', '/')}/.local/share"
+
+
+def _docker_root(path: str) -> str | None:
+    """Return the data root that a daemon.json names."""
+    try:
+        with open(path, "rb") as file:
+            settings = orjson.loads(file.read(SETTINGS))
+    except (OSError, orjson.JSONDecodeError):
+        return None
+    for key in ("data-root", "graph"):
+        if isinstance(settings, dict) and isinstance(settings.get(key), str) and os.path.isabs(settings[key]):
+            return str(settings[key])
+    return None
+
+
+def _toml(path: str) -> dict[str, Any]:
+    try:
+        with open(path, "rb") as file:
+            return tomllib.loads(file.read(SETTINGS).decode())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError):
+        return {}

@@ -1,0 +1,155 @@
+"""Reading another program's SQLite database, which may be written meanwhile, without touching it.
+
+The file and its write-ahead log are read into memory, the log's committed pages are put in place, and SQLite gets the
+result: no lock is taken and nothing is written, as opening a file with a log would do. A database is hostile until it
+is known otherwise: only plain tables are read, nothing that its schema could call is run, and the time is bounded.
+
+Format: https://www.sqlite.org/fileformat2.html
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from contextlib import closing
+from struct import Struct
+from typing import TYPE_CHECKING, Any
+
+from layerindex.names import printable
+from layerindex.problems import Damage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from layerindex.stores.files import Folder
+
+LIMIT = 256 * 1024 * 1024
+"""Most bytes of a database, and of its log; Podman's have some KB for each container."""
+SECONDS = 30
+"""Longest time that a query may take."""
+ATTEMPTS = 5
+PAUSE = 0.02
+"""Seconds to wait for a writer before another attempt."""
+
+MAGIC = b"SQLite format 3\0"
+HEADER = 100
+VERSIONS = slice(18, 20)
+"""Where the header says that a log is used, which a database in memory cannot have."""
+
+_WAL_HEADER = Struct(">8I")
+_FRAME = Struct(">6I")
+_WAL_MAGIC = (0x377F0682, 0x377F0683)
+
+
+def read_tables(folder: Folder, name: str, tables: Mapping[str, Sequence[str]]) -> dict[str, list[tuple[Any, ...]]]:
+    """Return the rows of some tables, each with the columns that are wanted; raises Damage.
+
+    A table that is not there has no rows.
+    """
+    where = folder.where(name)
+    content = _content(folder, name)
+    try:
+        with closing(sqlite3.connect(":memory:")) as connection:
+            connection.deserialize(content)
+            return dict(_rows(connection, tables))
+    except (sqlite3.Error, OverflowError, UnicodeDecodeError) as error:
+        raise Damage("bad-sqlite", where, printable(f"SQLite says: {error}")) from error
+
+
+def _rows(
+    connection: sqlite3.Connection, tables: Mapping[str, Sequence[str]]
+) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
+    end = time.monotonic() + SECONDS
+    connection.set_progress_handler(lambda: time.monotonic() > end, 100_000)
+    for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "query_only = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+    plain = "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE 'CREATE TABLE%'"
+    present = {name for (name,) in connection.execute(plain)}
+    for table, columns in tables.items():
+        if table not in present:
+            yield table, []
+            continue
+        chosen = ", ".join(f"[{column}]" for column in columns)  # in quotes, a column that is not there is a text
+        yield table, connection.execute(f'SELECT {chosen} FROM "{table}"').fetchall()  # noqa: S608 - names of our own
+
+
+def _content(folder: Folder, name: str) -> bytes:
+    """Return the database with its log, read until no one wrote meanwhile."""
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            time.sleep(PAUSE)
+        before = _beginnings(folder, name)
+        content = folder.read(name, LIMIT)
+        log = folder.read(f"{name}-wal", LIMIT) if f"{name}-wal" in folder and before[1] else b""
+        if _beginnings(folder, name) == before:
+            break
+    else:
+        raise Damage("inconsistent", folder.where(name), "it was written each time it was read")
+    if not content:
+        raise Damage("empty", folder.where(name), "the file has no content")
+    if len(content) < HEADER or not content.startswith(MAGIC):
+        raise Damage("bad-sqlite", folder.where(name), "it is no SQLite database")
+    database = bytearray(content)
+    _apply(database, log)
+    database[VERSIONS] = b"\1\1"
+    return bytes(database)
+
+
+def _beginnings(folder: Folder, name: str) -> list[bytes]:
+    """Return what changes with each transaction: the header of the database, and of its log with that one's size."""
+    found = []
+    for file in (name, f"{name}-wal"):
+        try:
+            with folder.opened(file) as handle:
+                found.append(os.pread(handle, HEADER, 0) + b"%d" % os.fstat(handle).st_size)
+        except Damage:
+            if file == name:
+                raise
+            found.append(b"")
+    return found
+
+
+def _apply(database: bytearray, log: bytes) -> None:
+    """Put the pages of committed transactions in place; a frame with a wrong checksum ends the log."""
+    if len(log) < _WAL_HEADER.size:
+        return
+    magic, _, size, _, salt_one, salt_two, one, two = _WAL_HEADER.unpack_from(log)
+    if magic not in _WAL_MAGIC or size < 512 or size > 65536 or size & (size - 1):
+        return
+    words = Struct(">I" if magic & 1 else "<I")
+    state = _checksum(log[: _WAL_HEADER.size - 8], (0, 0), words)
+    if state != (one, two):
+        return
+    waiting: list[tuple[int, int]] = []
+    position = _WAL_HEADER.size
+    while position + _FRAME.size + size <= len(log):
+        page, pages, first, second, *said = _FRAME.unpack_from(log, position)
+        data = position + _FRAME.size
+        state = _checksum(log[position : position + 8], state, words)
+        state = _checksum(log[data : data + size], state, words)
+        if (first, second) != (salt_one, salt_two) or state != tuple(said) or not 0 < page <= LIMIT // size:
+            return
+        waiting.append((page, data))
+        if pages:  # the last frame of a transaction says how large the database then is
+            _commit(database, log, size, waiting, min(pages, LIMIT // size))
+            waiting = []
+        position = data + size
+
+
+def _commit(database: bytearray, log: bytes, size: int, waiting: list[tuple[int, int]], pages: int) -> None:
+    for page, data in waiting:
+        end = page * size
+        if len(database) < end:
+            database.extend(bytes(end - len(database)))
+        database[end - size : end] = log[data : data + size]
+    del database[pages * size :]
+
+
+def _checksum(content: bytes, state: tuple[int, int], words: Struct) -> tuple[int, int]:
+    one, two = state
+    values = [value for (value,) in words.iter_unpack(content)]
+    for first, second in zip(values[::2], values[1::2], strict=True):
+        one = one + first + two & 0xFFFFFFFF
+        two = two + second + one & 0xFFFFFFFF
+    return one, two

@@ -1,0 +1,101 @@
+"""What every store is to the rest of the program: its names, its records, and the way to the files of its layers.
+
+Nothing outside `stores/` asks which engine a store is of.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from layerindex.listings.walk import Rules
+    from layerindex.records import Record
+
+
+class Listed(NamedTuple):
+    """A file that lists a layer's files without a walk of its directory."""
+
+    kind: str
+    """tar-split, or blob: the layer's tar itself, packed or not; as `listings.source` says it."""
+    path: str
+    """Where it is, relative to the root."""
+    size: int
+    """Its bytes as they lie there."""
+    open: Callable[[], int]
+    """Opens it; raises Damage. It is called by the process that reads it."""
+    digest: str | None = None
+    """Of a blob: what the SHA-256 of its bytes must be."""
+
+
+class Held(NamedTuple):
+    """Who holds what is at a path of a root, as `disk_usage` names holders."""
+
+    category: str = "other"
+    owner: str = ""
+    apart: bool = False
+    """What is in it may belong to others: each entry is asked for."""
+    large: bool = False
+    """It may hold as much as the layers do: entered with --walk only."""
+    directory: str | None = None
+    """The directory it is, or lies in, by its `overlay_dirs.cache_id`: the role of that says the category."""
+    tree: bool = False
+    """It is the folder with that directory's own files."""
+
+
+class Store(Protocol):
+    """One store of one engine on disk, or what one storage driver of it keeps."""
+
+    @property
+    def root(self) -> str:
+        """The folder that it was found in, symlinks resolved."""
+
+    @property
+    def driver(self) -> str:
+        """What keeps its directories: a storage driver, or a snapshotter."""
+
+    @property
+    def name(self) -> str:
+        """The kind of store, as `snapshots.store` names it."""
+
+    @property
+    def limits(self) -> str | None:
+        """What of this store is not read, in one line; None when all is."""
+
+    @property
+    def walkable(self) -> bool:
+        """Whether each directory's own files lie in one folder."""
+
+    @property
+    def rules(self) -> Rules:
+        """How its directories mark deletions."""
+
+    @property
+    def first(self) -> bool:
+        """Whether what all stores of the root share, such as volumes, is told with this one."""
+
+    @property
+    def disk_sizes(self) -> bool:
+        """Whether the sizes of its layers are bytes on disk, and not of their files."""
+
+    def engine_id(self) -> str | None:
+        """Return the engine's own id, where its root has one."""
+
+    def records(self) -> Iterator[Record]:
+        """Yield every fact of the store, and a Problem for everything that could not be read or is odd."""
+
+    def listed(self, chain_id: str, diff_id: str | None, cache_id: str | None, digests: Sequence[str]) -> Listed | None:
+        """Return what lists a layer's files; None when nothing does but its directory. Raises Damage.
+
+        `digests` are the blobs that `layer_blobs` knows for it.
+        """
+
+    def tree(self, cache_id: str) -> str:
+        """Return the folder with a directory's own files, relative to the root, printable."""
+
+    def open_tree(self, cache_id: str) -> int:
+        """Open that folder; raises Damage."""
+
+    def place(self, path: tuple[str, ...], is_folder: bool) -> Held:
+        """Return who holds what is at a path below the root, which is asked of folders that several hold."""

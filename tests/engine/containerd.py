@@ -1,0 +1,185 @@
+"""Private engines of today for a test: containerd with `ctr`, and Docker that keeps its images in containerd."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from . import engine
+from .engine import COMMAND_SECONDS, LOG_TAIL, READY_SECONDS, STOP_SECONDS, Engine, EngineError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+CONTAINERD = Path("/usr/bin/containerd")
+CTR = Path("/usr/bin/ctr")
+RUNC = Path("/usr/sbin/runc")
+DEBOOTSTRAP = Path("/usr/sbin/debootstrap")
+SUITE = "trixie"
+MIRROR = "http://deb.debian.org/debian"
+ROOTFS = "LAYERINDEX_ROOTFS"
+"""Variable with a Debian of today that is kept between runs: `debootstrap --include=docker.io trixie FOLDER`."""
+
+CONFIG = """\
+version = 2
+root = "{folder}/root"
+state = "{folder}/state"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+  address = "{folder}/s"
+[ttrpc]
+  address = "{folder}/t"
+"""
+
+
+def why_not() -> str | None:
+    """Say why no containerd can run here, or nothing where one can."""
+    for program, package in ((CONTAINERD, "containerd"), (CTR, "containerd"), (RUNC, "runc")):
+        if not os.access(program, os.X_OK):
+            return f"{program} is missing (Debian package {package})"
+    return engine.why_not()
+
+
+class Containerd:
+    """A containerd with a root, state and sockets of its own; a context manager that leaves nothing behind."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="li", dir="/tmp"))  # short, whatever TMPDIR says
+        self.root = self.folder / "root"
+        self._log = self.folder / "log"
+        self._daemon: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start the daemon and wait until it answers."""
+        config = self.folder / "config.toml"
+        config.write_text(CONFIG.format(folder=self.folder))
+        command = [str(CONTAINERD), "-c", str(config), "--log-level", "warn"]
+        with self._log.open("ab") as log:
+            self._daemon = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            try:
+                self.ctr("version")
+            except EngineError as error:
+                if self._daemon.poll() is not None or time.monotonic() > deadline:
+                    log_end = self._log.read_text(errors="replace")[-LOG_TAIL:]
+                    raise EngineError(f"containerd did not start: {log_end}") from error
+                time.sleep(0.05)
+            else:
+                return
+
+    def stop(self) -> None:
+        """Stop the daemon; what runs in containers goes on until `close`."""
+        daemon, self._daemon = self._daemon, None
+        if daemon is None:
+            return
+        daemon.send_signal(signal.SIGTERM)
+        try:
+            daemon.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            daemon.kill()
+            daemon.wait(STOP_SECONDS)
+
+    def close(self) -> None:
+        """End containers and the daemon, unmount what is mounted, and remove the folder."""
+        try:
+            if self._daemon is not None:
+                for namespace in self.ctr("namespaces", "ls", "-q").split():
+                    for task in self.ctr("tasks", "ls", "-q", namespace=namespace).split():
+                        self.ctr("tasks", "rm", "-f", task, namespace=namespace)
+            self.stop()
+        finally:
+            for point in engine.mounts_below(self.folder):
+                subprocess.run(["umount", "-l", point], capture_output=True, check=False)
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def command(self, *words: str | Path, namespace: str = "default") -> list[str]:
+        """Return a command of the client."""
+        return [str(CTR), "--address", f"{self.folder}/s", "--namespace", namespace, *(str(word) for word in words)]
+
+    def ctr(self, *words: str | Path, namespace: str = "default", given: bytes | None = None) -> str:
+        """Run the client and return what it said; raises EngineError."""
+        command = self.command(*words, namespace=namespace)
+        result = subprocess.run(command, input=given, capture_output=True, timeout=COMMAND_SECONDS, check=False)
+        if result.returncode != 0:
+            raise EngineError(f"{' '.join(command)}: {result.stderr.decode(errors='replace')[-LOG_TAIL:]}")
+        return result.stdout.decode()
+
+    def rows(self, *words: str, namespace: str = "default") -> list[list[str]]:
+        """Run a listing command and return its fields, without the head."""
+        return [line.split() for line in self.ctr(*words, namespace=namespace).splitlines()[1:]]
+
+
+def rootfs(folder: Path) -> Path | str:
+    """Return the root of a Debian with a Docker of today, made in `folder` where none is kept; or say why not."""
+    if reason := why_not():
+        return reason
+    if kept := os.environ.get(ROOTFS):
+        return Path(kept) if Path(kept, "usr/sbin/dockerd").exists() else f"{kept} has no dockerd"
+    if not os.environ.get("CI"):
+        return f"{ROOTFS} names no root of a Debian, which takes a minute to make"
+    if not os.access(DEBOOTSTRAP, os.X_OK):
+        return f"{DEBOOTSTRAP} is missing (Debian package debootstrap)"
+    command = [DEBOOTSTRAP, "--variant=minbase", "--include=docker.io,ca-certificates", SUITE, folder, MIRROR]
+    made = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
+    return folder if made.returncode == 0 else f"debootstrap failed: {(made.stdout + made.stderr)[-LOG_TAIL:]}"
+
+
+class ModernEngine(Engine):
+    """A dockerd with the containerd image store, in another root and in mounts of its own.
+
+    The client is this machine's: it speaks to any newer daemon, and can build without plugins.
+    """
+
+    def __init__(self, rootfs: Path) -> None:
+        super().__init__()
+        self.folder.rmdir()
+        self.rootfs = rootfs
+        (rootfs / "tmp").mkdir(exist_ok=True)
+        self._place(Path(tempfile.mkdtemp(prefix="li", dir=rootfs / "tmp")))
+
+    def _command(self) -> list[str | Path]:
+        inside = Path("/", self.folder.relative_to(self.rootfs))
+        settings = {
+            "features": {"containerd-snapshotter": True},
+            "storage-driver": "overlayfs",
+            "iptables": False,
+            "ip6tables": False,
+            "bridge": "none",
+            "data-root": f"{inside}/root",
+            "exec-root": f"{inside}/exec",
+            "pidfile": f"{inside}/pid",
+            "hosts": [f"unix://{inside}/s"],
+        }
+        (self.folder / "daemon.json").write_text(json.dumps(settings))
+        # Mounts of its own, none of which outlives the daemon. A mere chroot is not enough: what is executed in a
+        # container enters its mounts anew, and would find this machine's root there.
+        script = (
+            'mount --bind "$0" "$0" && for each in proc sys dev; do mount --rbind "/$each" "$0/$each" || exit 1; done'
+            ' && cd "$0" && mkdir -p .old && pivot_root . .old && umount -l /.old'
+            ' && exec /usr/sbin/dockerd --config-file "$1"'
+        )
+        config = inside / "daemon.json"
+        return ["/usr/bin/unshare", "--mount", "--propagation", "private", "sh", "-c", script, self.rootfs, config]
