@@ -1,4 +1,4 @@
--- title = "Files that containers copied up from their image, and what they cost"
+-- title = "Files that containers copied up, and what they cost"
 -- description = "A container that changes anything of an image's file - a byte, the mode, the owner - gets a whole copy of it in its writable layer. One row for each regular file of the writable layer that the image shows as a file too. same and metadata: size and modification time are the image's, so its content is too, unless somebody set the time back; such copies cost their size for nothing or for a chmod or chown."
 -- [params]
 -- container = { type = "container", help = "the container; all of them when left out" }

@@ -219,7 +219,8 @@ def test_build_cache() -> None:
     connection.execute("INSERT INTO hosts VALUES (1, 'h', NULL)")
     for number in (1, 2):
         connection.execute(
-            "INSERT INTO snapshots VALUES (?, ?, 1, 'docker-overlay2', '/', 'overlay2', NULL, NULL, 't', 't', 'complete', 'files', '1')",
+            "INSERT INTO snapshots VALUES"
+            " (?, ?, 1, 'docker-overlay2', '/', 'overlay2', NULL, NULL, 't', 't', 'complete', 'files', '1')",
             (number, f"{number:032}"),
         )
     records = [
@@ -376,7 +377,9 @@ def test_runs_in_the_sqlite3_shell(path: str, name: str) -> None:
             command[1:1] = ["-cmd", f".parameter set :{key} {value!r}"]
     sql = (FOLDER / f"{name}.sql").read_bytes()
     shell = subprocess.run(command, input=sql, capture_output=True, check=True).stdout.decode()
-    expected = [["" if cell is None else str(cell) for cell in row.values()] for row in rows(path, name, **given(name, 1, 2))]
+    expected = [
+        ["" if cell is None else str(cell) for cell in row.values()] for row in rows(path, name, **given(name, 1, 2))
+    ]
 
     assert expected == list(csv.reader(io.StringIO(shell)))[1:]
 
@@ -406,8 +409,10 @@ def test_random_stacks(tmp_path: Path) -> None:
     differing = 0
     with database.reading(path) as connection:
         for number in range(STACKS):
-            trees = {}
-            for row in ask(connection, "image-files", "host path type mode uid size link_target crc64", image=f"random:{number}"):
+            trees: dict[str, dict[str, tuple[Any, ...]]] = {}
+            for row in ask(
+                connection, "image-files", "host path type mode uid size link_target crc64", image=f"random:{number}"
+            ):
                 trees.setdefault(row[0], {})[row[1]] = row[2:]
             one, two = trees.get("one", {}), trees.get("two", {})
             expected = sorted(path for path in one.keys() | two.keys() if one.get(path) != two.get(path))
@@ -473,7 +478,9 @@ def split(path: str, folder: Path) -> list[Path]:
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("DELETE FROM hosts WHERE name <> ?", (host,))
             kept = "SELECT listing_id FROM layers UNION SELECT listing_id FROM overlay_dirs"
-            connection.execute(f"DELETE FROM listings WHERE listing_id NOT IN (SELECT * FROM ({kept}) WHERE listing_id IS NOT NULL)")
+            connection.execute(
+                f"DELETE FROM listings WHERE listing_id NOT IN (SELECT * FROM ({kept}) WHERE listing_id IS NOT NULL)"
+            )
         files.append(file)
     return files
 
@@ -499,7 +506,9 @@ def test_containers_of_other_files(path: str, tmp_path: Path, container: str) ->
     one, two = split(path, tmp_path)
     words = ["--files", container, "--format", "json"]
 
-    assert without_places(answer("one", "two", *words, "--db", path)) == without_places(answer(one, two, *words, "--db", one))
+    assert without_places(answer("one", "two", *words, "--db", path)) == without_places(
+        answer(one, two, *words, "--db", one)
+    )
 
 
 def test_references(path: str) -> None:

@@ -191,6 +191,16 @@ def test_build_cache(root: DataRoot) -> None:
     assert disk > 0
 
 
+def test_a_record_whose_data_is_still_anothers(root: DataRoot) -> None:
+    """Docker lists and counts the mutable record alone; when that is gone, the other counts for itself."""
+    mutable = root.build_record(root.buildkit_dir(), committed=False, snapshot_size=5)
+    final = root.build_record(None, equal_mutable=mutable, snapshot_size=5)
+    orphaned = root.build_record(None, equal_mutable="9" * 25, snapshot_size=4)
+    found = asker(root, METADATA)("build-cache", "record_id reclaimable same_as")
+
+    assert {(mutable, 5, None), (final, 0, mutable), (orphaned, 4, None)} == set(found)
+
+
 def test_parents_in_a_circle(root: DataRoot) -> None:
     """Records that are each other's parents end, shared all of them when one is."""
     layer = root.layer({"a": b"1"})
@@ -374,6 +384,28 @@ def test_reclaim_of_what_the_build_cache_pins(root: DataRoot) -> None:
         ("d:1", 0, 0, 7, "layers that nothing uses (1 layer)"),
         ("g:1", 0, 0, 2, f"mount {'5' * 64}"),
     ]
+
+
+def test_sums_beyond_63_bits(root: DataRoot) -> None:
+    """What a hostile store claims ends no query."""
+    image = root.image(sized(root, sized(root, None, 10, "a"), 10, "b"), ["a:1"])
+    root.container(image, name="web", log=b"1")
+    most = 2**63 - 1
+    copied = (
+        "INSERT INTO container_logs SELECT snapshot_id, container_id, path || '.1', driver, 1, {0}, 0, NULL FROM {1}"
+    )
+    ask = asker(
+        root,
+        METADATA,
+        f"UPDATE layers SET size = {most}",
+        f"UPDATE disk_usage SET apparent_bytes = {most}",
+        f"UPDATE container_logs SET apparent_bytes = {most}",
+        copied.format(most, "container_logs"),
+    )
+
+    assert (most,) in ask("reclaim", "still_shared_bytes")
+    assert (most,) in ask("disk-usage", "apparent_bytes")
+    assert [(most,)] == ask("logs", "apparent_bytes")
 
 
 # last-used ----------------------------------------------------------------------------------------------------------

@@ -59,8 +59,8 @@ ABOUT_FILES: dict[str, dict[str, str]] = {
 """Queries over file listings, which are asked of a store with files; and what they must be told to say anything."""
 
 ABOUT_FLEETS = {
-    *("fleet-sharing", "first-seen", "growth", "host-similarity", "image-hosts", "last-seen", "layer-hosts", "outliers"),
-    "tag-drift",
+    *("fleet-sharing", "first-seen", "growth", "host-similarity", "image-hosts", "last-seen", "layer-hosts"),
+    *("outliers", "tag-drift"),
 }
 """Queries over many hosts or many days, which are asked of a small fleet."""
 
@@ -360,7 +360,8 @@ EXAMPLES: Examples = {
     ("last-seen", "layer"): ("diff:0.1/1", lambda row: row["id"] == "diff:0.1/1"),
     ("layer-hosts", "layer"): ("diff:0.1/1", lambda row: row["diff_id"] == "diff:0.1/1"),
     ("tag-drift", "tag"): (
-        "registry.example/team/app-0", lambda row: row["tag"] == "registry.example/team/app-0:latest"
+        "registry.example/team/app-0",
+        lambda row: row["tag"] == "registry.example/team/app-0:latest",
     ),
     ("build-cache", "type"): ("exec.cachemount", lambda row: row["record_id"] == "record:mount"),
     ("children", "image"): ("debian:12", lambda row: row["image"] == "debian:12"),

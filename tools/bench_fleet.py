@@ -39,7 +39,9 @@ def _cpu(*words: str) -> tuple[float, float]:
 
 def _questions(path: Path) -> dict[str, tuple[str, ...]]:
     with closing(sqlite3.connect(path)) as connection:
-        sql = """SELECT diff_id FROM layers WHERE snapshot_id = 1 AND parent_chain_id {} NULL ORDER BY diff_id LIMIT 1"""
+        sql = (
+            """SELECT diff_id FROM layers WHERE snapshot_id = 1 AND parent_chain_id {} NULL ORDER BY diff_id LIMIT 1"""
+        )
         (base,), (top,) = (connection.execute(sql.format(which)).fetchone() for which in ("IS", "IS NOT"))
         (tag,) = connection.execute("SELECT ref FROM image_refs WHERE snapshot_id = 1 LIMIT 1").fetchone()
     tail = ("--db", str(path), "--format", "csv")
@@ -54,7 +56,15 @@ def _questions(path: Path) -> dict[str, tuple[str, ...]]:
         "query first-seen, one layer": ("query", "first-seen", "-p", f"layer={base}", *tail),
         "query growth": ("query", "growth", *tail),
         "compare two hosts": ("compare", "host-0001", "host-0002", "--db", str(path)),
-        "compare two hosts, --only layers": ("compare", "host-0001", "host-0002", "--only", "layers", "--db", str(path)),
+        "compare two hosts, --only layers": (
+            "compare",
+            "host-0001",
+            "host-0002",
+            "--only",
+            "layers",
+            "--db",
+            str(path),
+        ),
     }
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex.listings.batches import Builder, Source
 from layerindex.listings.index import index_listings
-from layerindex.listings.writer import WALKED, fit
+from layerindex.listings.witnesses import Witnesses
+from layerindex.listings.writer import fit
 from layerindex.names import listed, printable
 from layerindex.problems import KINDS, Damage
 from layerindex.records import Problem
@@ -59,7 +60,8 @@ LISTED_DIRECTORIES = """
 UPDATE overlay_dirs SET (listing_id, entry_count, apparent_bytes) = (
   SELECT l.listing_id, l.entry_count, l.apparent_bytes FROM layers AS y JOIN listings AS l USING (listing_id)
   WHERE y.snapshot_id = overlay_dirs.snapshot_id AND y.cache_id = overlay_dirs.cache_id ORDER BY y.chain_id LIMIT 1)
-WHERE snapshot_id = :snapshot"""
+WHERE snapshot_id = :snapshot AND cache_id IN (
+  SELECT cache_id FROM layers WHERE snapshot_id = :snapshot AND listing_id IS NOT NULL)"""
 
 WALKED_DIRECTORY = """
 UPDATE overlay_dirs SET listing_id = coalesce(listing_id, :listing), entry_count = coalesce(entry_count, :entries),
@@ -67,8 +69,8 @@ UPDATE overlay_dirs SET listing_id = coalesce(listing_id, :listing), entry_count
 WHERE snapshot_id = :snapshot AND cache_id = :cache_id"""
 
 TREES = """
-SELECT cache_id, role IN ('init', 'orphan') OR (role IN ('unknown', 'build-cache') AND committed) AS settled, listing_id
-FROM overlay_dirs WHERE snapshot_id = :snapshot AND has_diff AND (listing_id IS NULL OR :walk) ORDER BY cache_id"""
+SELECT cache_id, role IN ('init', 'orphan') OR (role IN ('unknown', 'build-cache') AND committed) AS settled
+FROM overlay_dirs WHERE snapshot_id = ? AND has_diff ORDER BY cache_id"""
 """Directories to walk: what no tar-split lists, and with --walk all. Settled ones nobody writes to any more."""
 
 
@@ -82,73 +84,90 @@ def index_files(  # noqa: PLR0913, PLR0917
 ) -> Iterator[Problem]:
     """Write the listings that a snapshot needs into the open transaction; yield what was wrong with their sources.
 
-    First the layers' tar-splits; then walks, of what has none, and with `walk` of all, compared with the tar-splits.
+    Layers' tar-splits are read; what has none is walked, and with `walk` all is, and compared with the tar-splits.
     `walked` takes what was walked, by directory.
     """
     new = {diff_id: chain_id for chain_id, diff_id in connection.execute(NEW_LAYERS, (snapshot_id,))}
     sources = []
     for diff_id, chain_id in new.items():
         try:
-            sources.append(_tar_split(store, diff_id, chain_id))
+            sources.append(_tar_split(store, diff_id, chain_id)._replace(summed=options.walk))
         except Damage as found:
             yield found.problem
+    witnesses = Witnesses(connection, snapshot_id, sources)
+    if store.walkable:
+        for each in _trees(witnesses, store, options):
+            if isinstance(each, Source):
+                sources.append(each)
+            else:
+                yield each
     for listing in index_listings(connection, sources, options.jobs, progress):
-        diff_id = listing.source.diff_id or ""
-        yield from _problems(listing, store.tar_split(new[diff_id]), diff_id)
+        name, diff_id = listing.source.name, listing.source.diff_id
+        if diff_id is not None:
+            yield from _problems(listing, store.tar_split(new[diff_id]), diff_id)
+        else:
+            yield from _problems(listing, f"{store.driver}/{printable(name)}/diff", name)
+            walked[name] = listing
+        witnesses.take(listing)
     connection.execute(LISTED_LAYERS, {"snapshot": snapshot_id})
     connection.execute(LISTED_DIRECTORIES, {"snapshot": snapshot_id})
-    yield from _walk(connection, snapshot_id, store, options, progress, walked)
+    for name, listing in walked.items():
+        values = {"listing": listing.listing_id if listing.source.kept else None, "entries": listing.entry_count}
+        values |= {"apparent": fit(listing.apparent_bytes), "disk": listing.disk_bytes}
+        connection.execute(WALKED_DIRECTORY, {"snapshot": snapshot_id, "cache_id": name, **values})
+    yield from _differing(witnesses, store, options.jobs)
 
 
-def _walk(  # noqa: PLR0913, PLR0917
-    connection: sqlite3.Connection,
-    snapshot_id: int,
-    store: DockerStore,
-    options: Options,
-    progress: Progress | None,
-    walked: dict[str, Listing],
-) -> Iterator[Problem]:
-    if not store.walkable:
-        return
-    from layerindex.listings.drift import Side, drift  # noqa: PLC0415
-    from layerindex.listings.walk import Rules, trusted_readable  # noqa: PLC0415 - not for a store of known layers only
-
-    trees = connection.execute(TREES, {"snapshot": snapshot_id, "walk": options.walk}).fetchall()
-    expected = {cache_id: listing_id for cache_id, _, listing_id in trees}
-    sources = []
-    for cache_id, settled, listing_id in trees:
+def _trees(witnesses: Witnesses, store: DockerStore, options: Options) -> Iterator[Source | Problem]:
+    """Yield the directories to walk, and what is wrong with others."""
+    connection, snapshot_id = witnesses.connection, witnesses.snapshot_id
+    some = False
+    for cache_id, settled in connection.execute(TREES, (snapshot_id,)).fetchall():
+        diff_id = witnesses.layers.get(cache_id)
+        if diff_id is not None and not options.walk:
+            continue
+        weight = TREE_WEIGHT if diff_id is None else witnesses.weights[diff_id]
         try:
-            source = _tree(store, cache_id, settled=bool(settled), kept=listing_id is None)
+            source = _tree(store, cache_id, weight, settled=bool(settled), kept=diff_id is None)
         except Damage as found:
             yield found.problem
             continue
         # With --walk the bytes are counted anew: what is not to be written any more can still have got links.
         if options.walk or not _known(connection, snapshot_id, source):
-            sources.append(source)
-    if sources and Rules.of(store.driver).need_trusted and not trusted_readable():
-        yield Damage("opaque-unknown", store.driver, "walked without the right to read trusted attributes").problem
-    compared = []
-    # A walk costs more than writing what it finds: one process more than cores keeps them busy.
-    for listing in index_listings(connection, sources, options.jobs + (options.jobs > 1), progress):
-        source = listing.source
-        walked[source.name] = listing
-        yield from _problems(listing, f"{store.driver}/{printable(source.name)}/diff", source.name)
-        values = {"listing": listing.listing_id if source.kept else None, "entries": listing.entry_count}
-        values |= {"apparent": fit(listing.apparent_bytes), "disk": listing.disk_bytes}
-        connection.execute(WALKED_DIRECTORY, {"snapshot": snapshot_id, "cache_id": source.name, **values})
-        if not source.kept and listing.complete:
-            compared.append(listing)
-    for listing in compared:
-        rows = drift(connection, Side(expected[listing.source.name]), Side(listing.listing_id, WALKED))
-        connection.executemany(
-            "INSERT INTO drift (snapshot_id, cache_id, path, kind, expected, found) VALUES (?, ?, ?, ?, ?, ?)",
-            [(snapshot_id, listing.source.name, *row) for row in rows],
-        )
-    connection.execute(f"DROP TABLE IF EXISTS {WALKED}")
+            some = True
+            yield source
+    if some:
+        from layerindex.listings.walk import Rules, trusted_readable  # noqa: PLC0415 - where anything is walked
+
+        if Rules.of(store.driver).need_trusted and not trusted_readable():
+            yield Damage("opaque-unknown", store.driver, "walked without the right to read trusted attributes").problem
 
 
-def _tree(store: DockerStore, cache_id: str, *, settled: bool, kept: bool) -> Source:
-    """Return a directory to walk as a source; it is opened again by the process that walks it."""
+def _differing(witnesses: Witnesses, store: DockerStore, jobs: int) -> Iterator[Problem]:
+    """Walk directories whose plain files are not what their tar-split says once more, for all their rows."""
+    witnesses.forget()
+    sources = []
+    for cache_id in witnesses.differing:
+        try:
+            sources.append(_tree(store, cache_id, TREE_WEIGHT, settled=False, kept=False, summed=False))
+        except Damage as found:
+            yield found.problem
+    for listing in index_listings(witnesses.connection, sources, jobs):
+        if listing.complete:
+            witnesses.write(listing, files=True)
+        else:
+            name = listing.source.name
+            yield from _problems(listing, f"{store.driver}/{printable(name)}/diff", name)
+    witnesses.forget()
+
+
+def _tree(  # noqa: PLR0913
+    store: DockerStore, cache_id: str, weight: int, *, settled: bool, kept: bool, summed: bool | None = None
+) -> Source:
+    """Return a directory to walk as a source; it is opened again by the process that walks it.
+
+    Of what is only to be compared, plain files are summed up, unless it is said otherwise.
+    """
     handle = store.open_tree(cache_id)
     try:
         status = os.fstat(handle)
@@ -168,11 +187,11 @@ def _tree(store: DockerStore, cache_id: str, *, settled: bool, kept: bool) -> So
             yield _refused(found)
             return
         try:
-            yield from Walk(opened, Rules.of(store.driver)).batches()
+            yield from Walk(opened, Rules.of(store.driver), summed=not kept if summed is None else summed).batches()
         finally:
             os.close(opened)
 
-    return Source(None, "walk", TREE_WEIGHT, batches, cache_id, witness, kept)
+    return Source(None, "walk", weight, batches, cache_id, witness, kept)
 
 
 def _known(connection: sqlite3.Connection, snapshot_id: int, source: Source) -> bool:
