@@ -130,8 +130,11 @@ def _place(word: str, own: str) -> tuple[str, str | None]:
     for end in ends:
         if os.path.isfile(word[:end]):
             return word[:end], word[end + 1 :] or None
-    if not os.path.exists(own) or "/" in word:
-        raise NoDatabaseError(word.partition(":")[0] if "/" in word else own)
+    file = word.partition(":")[0]
+    if "/" in word or file.endswith(".db"):
+        raise NoDatabaseError(file)
+    if not os.path.exists(own):
+        raise NoDatabaseError(own)
     return own, word
 
 
@@ -145,10 +148,10 @@ def _knows(own: str, word: str) -> bool:
 @contextmanager
 def _trusted(path: str, own: str) -> Iterator[sqlite3.Connection]:
     """Open a database; one that is not ours must have our tables, and nothing that only looks like them."""
-    from layerindex.exchange import checks  # noqa: PLC0415 - most comparisons are within one file
-
     with database.reading(path) as connection:
         if not _is_own(path, own):
+            from layerindex.exchange import checks  # noqa: PLC0415 - most comparisons are within one file
+
             checks.guard(connection)
             checks.same_tables(connection, "main", path)
         try:
@@ -158,11 +161,12 @@ def _trusted(path: str, own: str) -> Iterator[sqlite3.Connection]:
 
 
 def _by_uid(connection: sqlite3.Connection, word: str) -> set[int]:
-    """Return the one snapshot whose uid begins with a word; digits alone are a number first."""
+    """Return the one snapshot whose uid begins with a word that is neither a number nor a host."""
     if not _UID.fullmatch(word) or word.isdecimal():
         return set()
-    sql = "SELECT snapshot_id, uid FROM snapshots WHERE uid BETWEEN ? AND ? ORDER BY uid LIMIT ?"
-    found = connection.execute(sql, (word, f"{word}g", SHOWN)).fetchall()
+    sql = """SELECT snapshot_id, uid FROM snapshots WHERE uid BETWEEN ?1 AND ?1 || 'g'
+             AND NOT EXISTS (SELECT 1 FROM hosts WHERE name = ?1) ORDER BY uid LIMIT ?2"""
+    found = connection.execute(sql, (word, SHOWN)).fetchall()
     if len(found) > 1:
         raise UsageError(f"{word!r} is ambiguous; it may be the snapshot {', '.join(uid for _, uid in found)}")
     return {number for number, _ in found}

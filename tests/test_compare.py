@@ -522,6 +522,23 @@ def test_references(path: str) -> None:
         assert expected == answer("2", uids[2][:12], "--db", path, "--format", "json")
 
 
+def test_a_host_goes_before_a_uid(path: str, tmp_path: Path) -> None:
+    """A host may be called like the beginning of a snapshot's uid, or like a file."""
+    copy = shutil.copy(path, tmp_path / "copy.db")
+    with closing(sqlite3.connect(copy)) as connection, connection:
+        connection.execute("UPDATE snapshots SET uid = 'abcdef' || substr(uid, 7) WHERE snapshot_id = 1")
+        connection.execute("UPDATE snapshots SET uid = 'abcdee' || substr(uid, 7) WHERE snapshot_id = 2")
+    assert 1 == json.loads(answer("abcdef", "3", "--db", copy, "--format", "json"))[0]["a"]["snapshot_id"]
+    with closing(sqlite3.connect(copy)) as connection, connection:
+        connection.execute("UPDATE hosts SET name = 'abcdef' WHERE name = 'two'")
+    assert 3 == json.loads(answer("abcdef", "3", "--db", copy, "--format", "json"))[0]["a"]["snapshot_id"]
+    file = tmp_path / "two"
+    file.write_text("not a database")
+    with closing(sqlite3.connect(copy)) as connection, connection:
+        connection.execute("UPDATE hosts SET name = ? WHERE name = 'abcdef'", (str(file),))
+    assert 3 == json.loads(answer(file, "3", "--db", copy, "--format", "json"))[0]["a"]["snapshot_id"]
+
+
 def test_table(path: str) -> None:
     """People see which snapshots they are, the summary, and sections under their names."""
     lines = answer("one", "two~1", "--only", "tags", "--db", path).splitlines()
@@ -601,6 +618,7 @@ def test_wrong_words(path: str, tmp_path: Path) -> None:
     assert "no snapshot 5 before" in refusal("one~5", "two", "--db", path, status=2)
     assert "no such database" in refusal("one", "two", "--db", tmp_path / "none.db", status=1)
     assert "no such database" in refusal("one", tmp_path / "none.db", "--db", path, status=1)
+    assert "none.db: no such database" in refusal("one", "none.db:two", "--db", path, status=1)
     assert "no image or container 'nginx'" in refusal("one", "two", "--files", "nginx", "--db", path, status=2)
     assert "no image or container" in refusal("one", "two", "--files", "only-one:1", "--db", path, status=2)
 

@@ -194,8 +194,8 @@ def test_every_table_is_known_to_the_merge() -> None:
 
 def test_a_table_of_tomorrow_travels(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new table of facts is copied without a word about it in the program."""
-    create = """CREATE TABLE more (snapshot_id INTEGER NOT NULL, note TEXT, listing_id INTEGER, PRIMARY KEY (snapshot_id))
-                WITHOUT ROWID"""
+    create = """CREATE TABLE more (
+                snapshot_id INTEGER NOT NULL, note TEXT, listing_id INTEGER, PRIMARY KEY (snapshot_id)) WITHOUT ROWID"""
     made = database.create
 
     def create_more(connection: sqlite3.Connection) -> None:
@@ -560,6 +560,24 @@ def test_file_with_a_hot_journal(small: Path, tmp_path: Path, *, read_only: bool
     assert [("web-1",)] == rows(tmp_path / "fleet.db", "SELECT name FROM hosts")
 
 
+def test_a_journal_that_names_a_file_to_delete(small: Path, tmp_path: Path) -> None:
+    """SQLite deletes the super-journal that a journal names; a forged one would have any file deleted."""
+    subprocess.run([sys.executable, "-c", KILLED, str(small)], check=False)
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    name = os.fsencode(victim)
+    with open(f"{small}-journal", "ab") as journal:
+        journal.write(b"\0\0\0\0" + name + len(name).to_bytes(4, "big") + sum(name).to_bytes(4, "big"))
+        journal.write(bytes.fromhex("d9d505f920a163d7"))
+    with pytest.raises(RefusedFileError, match="the journal beside it names another file"):
+        take(tmp_path / "fleet.db", small)
+
+    assert b"precious" == victim.read_bytes()
+    assert ["in", "victim"] == sorted(os.listdir(tmp_path))
+    change(small, "SELECT 1 FROM images")
+    assert not victim.exists(), "or the test proves nothing"
+
+
 def test_file_in_wal_mode(small: Path, tmp_path: Path) -> None:
     """A file in WAL mode is read in a folder where no WAL can be made."""
     change(small, "PRAGMA journal_mode = WAL")
@@ -813,6 +831,31 @@ def test_killed_at_any_moment(many: Path, small: Path, tmp_path: Path, *, begun:
             "SELECT 1 FROM listings AS l WHERE entry_count <> (SELECT count(*) FROM entries AS e"
             " WHERE e.listing_id = l.listing_id)",
         )
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_ended_while_a_stream_comes(small: Path, tmp_path: Path, stop: signal.Signals) -> None:
+    """Who ends an import that waits for the rest of a stream gets a sentence, and nothing stays behind."""
+    db = tmp_path / "out" / "fleet.db"
+    db.parent.mkdir()
+    command = [sys.executable, "-m", "layerindex", "import", "-", "--db", str(db)]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background may ignore it
+    try:
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write(small.read_bytes()[:100_000])
+        process.stdin.flush()
+        deadline = time.monotonic() + 10
+        while not os.listdir(db.parent) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(stop)
+        said = process.stderr.read()
+    assert (1, b"Interrupted; files that were not said to be imported are not.\n") == (process.returncode, said)
+    assert [] == os.listdir(db.parent)
 
 
 def test_two_at_once(many: Path, small: Path, tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ def test_help_without_a_name(tmp_path: Path) -> None:
     assert answer(tmp_path / "none.db", "--help").startswith("Usage: layerindex query [OPTIONS] [NAME]\n")
 
 
-MEANT = "images or image-files or layer-images"
+MEANT = "images or image-hosts or image-files"
 IMGES = f"no query 'imges' (did you mean {MEANT}?); `layerindex query` lists them all"
 
 

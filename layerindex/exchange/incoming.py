@@ -27,6 +27,9 @@ STEPS = 1_000_000
 """SQLite instructions between two looks for Ctrl-C: some hundredths of a second."""
 
 MAGIC = b"SQLite format 3\0"
+SUPER = bytes.fromhex("d9d505f920a163d7")
+"""How a journal ends that names a super-journal: rolling it back, SQLite deletes the file of that name, any file."""
+
 FACTS = ("hosts", "snapshots", "listings")
 """Tables that are read of every file, beside those of facts."""
 
@@ -186,7 +189,7 @@ def _readable(path: str) -> bool:
             connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")
     except sqlite3.OperationalError as error:
         if isinstance(database.failure(path, error), DatabaseBusyError):
-            raise DatabaseBusyError(path) from error
+            raise RefusedFileError(path, "another process is writing to it") from error
         return getattr(error, "sqlite_errorname", "") not in ("SQLITE_READONLY_ROLLBACK", "SQLITE_CANTOPEN")
     except sqlite3.Error:
         pass  # what is wrong with it is said where it is read
@@ -201,6 +204,10 @@ def _copied(source: str, scratch: str, name: str) -> str:
         for beside in ("-journal", "-wal"):
             with suppress(FileNotFoundError):
                 shutil.copyfile(source + beside, path + beside)
+    with suppress(FileNotFoundError), open(f"{path}-journal", "rb") as journal:
+        journal.seek(-min(len(SUPER), os.fstat(journal.fileno()).st_size), os.SEEK_END)
+        if journal.read() == SUPER:
+            raise RefusedFileError(name, "the journal beside it names another file, which no journal of ours does")
     return path
 
 
