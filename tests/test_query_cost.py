@@ -28,7 +28,7 @@ INSERT INTO listings (listing_id, diff_id, source, complete, entry_count, total_
   SELECT n + 1, 'sha256:d' || n, 'tar-split', 1, {FILES}, {FILES} FROM layer;
 INSERT INTO listings (listing_id, source, complete, entry_count, total_size) VALUES (9, 'walk', 1, {FILES}, {FILES});
 INSERT INTO directories (directory_id, path)
-  SELECT value + 1, iif(value, '/d' || value % 7 || '/e' || value, '/') FROM generate WHERE value <= {FILES} / 10;
+  SELECT value + 1, iif(value, '/d' || (value % 7) || '/e' || value, '/') FROM generate WHERE value <= {FILES} / 10;
 INSERT INTO layers (snapshot_id, chain_id, diff_id, parent_chain_id, cache_id, size, verified, listing_id)
   SELECT 1, 'sha256:c' || n, 'sha256:d' || n, iif(n, 'sha256:c' || (n - 1), NULL), 'l' || n, 1, 1, n + 1 FROM layer;
 INSERT INTO images (snapshot_id, image_id, size, layer_count, verified, config) VALUES (1, 'sha256:i', 3, {LAYERS}, 1, '');
