@@ -11,6 +11,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -852,8 +853,12 @@ def test_ended_while_a_stream_comes(small: Path, tmp_path: Path, stop: signal.Si
         deadline = time.monotonic() + 10
         while not os.listdir(db.parent) and time.monotonic() < deadline:
             time.sleep(0.02)
+        time.sleep(0.3)  # until it waits: a signal just before that is met when the stream goes on
         process.send_signal(stop)
+        hung = threading.Timer(10, process.kill)
+        hung.start()
         said = process.stderr.read()
+        hung.cancel()
     assert (1, b"Interrupted; files that were not said to be imported are not.\n") == (process.returncode, said)
     assert [] == os.listdir(db.parent)
 
