@@ -251,7 +251,7 @@ DAMAGES = {
     "ALTER TABLE layers DROP COLUMN verified": r"'add_column'.*layers.*verified",
     "CREATE TABLE more (a)": r"'remove_table'.*more",
     "DROP TABLE drift": r"'add_table'.*drift",
-    "DELETE FROM snapshots WHERE snapshot_id = 1": "a row of images points to no snapshots",
+    "DELETE FROM snapshots WHERE snapshot_id = 1": "a row of image_layers points to no snapshots",
     "UPDATE snapshots SET host_id = 99": "a row of snapshots points to no hosts",
 }
 """What somebody may have done to a database, and how `db check` names it."""
