@@ -24,6 +24,9 @@ APPLICATION_ID = 0x4C494458
 REVISION = "0002"
 """The newest revision in `migrations/`; a test holds it to Alembic's head."""
 
+SUPER = bytes.fromhex("d9d505f920a163d7")
+"""How a journal ends that names a super-journal (sqlite.org/fileformat2.html 3); transactions of ours have none."""
+
 PATIENCE = 60
 """Seconds a scan waits for another that is writing."""
 
@@ -105,10 +108,20 @@ def check_revision(path: str, found: str) -> None:
 
 def connect(path: str, mode: str, timeout: float) -> sqlite3.Connection:
     """Open an SQLite file in `mode` (ro, rw, rwc) with no transaction begun behind our back."""
+    if is_forged(f"{path}-journal"):
+        raise DatabaseError(path, f"was not opened: {path}-journal names another file, which no journal of ours does")
     try:
         return sqlite3.connect(uri(path, mode), uri=True, timeout=timeout, isolation_level=None)
     except sqlite3.Error as error:
         raise failure(path, error) from error
+
+
+def is_forged(journal: str) -> bool:
+    """Say whether a journal names a super-journal: rolling it back, SQLite deletes the file of that name, any file."""
+    with suppress(OSError), open(journal, "rb") as file:
+        file.seek(-min(len(SUPER), os.fstat(file.fileno()).st_size), os.SEEK_END)
+        return file.read() == SUPER
+    return False
 
 
 def uri(path: str, mode: str) -> str:

@@ -80,7 +80,8 @@ def test_questions_are_answered(demo: Path) -> None:
     questions = [line for line in section.splitlines() if line.startswith("| ") and "`layerindex" in line]
     assert 10 == len(questions)
     for line in questions:
-        for command in re.findall(r"`(layerindex (?:query|find|show) [^`]*)`", line.rpartition("|")[0].rpartition("| ")[2]):
+        answer = line.rpartition("|")[0].rpartition("| ")[2]
+        for command in re.findall(r"`(layerindex (?:query|find|show) [^`]*)`", answer):
             _printed(command, demo)
 
 

@@ -572,10 +572,15 @@ def test_a_journal_that_names_a_file_to_delete(small: Path, tmp_path: Path) -> N
         journal.write(bytes.fromhex("d9d505f920a163d7"))
     with pytest.raises(RefusedFileError, match="the journal beside it names another file"):
         take(tmp_path / "fleet.db", small)
+    with pytest.raises(DatabaseError, match="names another file"), database.reading(str(small)):
+        pass
+    with pytest.raises(DatabaseError, match="names another file"), database.writing(str(small), print):
+        pass
 
     assert b"precious" == victim.read_bytes()
     assert ["in", "victim"] == sorted(os.listdir(tmp_path))
-    change(small, "SELECT 1 FROM images")
+    with closing(sqlite3.connect(small)) as plain:
+        plain.execute("SELECT 1 FROM images")
     assert not victim.exists(), "or the test proves nothing"
 
 

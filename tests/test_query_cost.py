@@ -20,7 +20,8 @@ COUNTED = 10_000
 
 STORE = f"""
 INSERT INTO hosts (host_id, name) VALUES (1, 'web-1');
-INSERT INTO snapshots (snapshot_id, uid, host_id, store, root, driver, started_at, finished_at, status, scope, tool_version)
+INSERT INTO snapshots
+  (snapshot_id, uid, host_id, store, root, driver, started_at, finished_at, status, scope, tool_version)
   VALUES (1, 'u', 1, 'docker-overlay2', '/r', 'overlay2', '2026-01-01', '2026-01-01', 'complete', 'walk', '1');
 CREATE TEMP TABLE layer (n INTEGER);
 INSERT INTO layer SELECT value FROM generate WHERE value < {LAYERS};
@@ -31,7 +32,8 @@ INSERT INTO directories (directory_id, path)
   SELECT value + 1, iif(value, '/d' || (value % 7) || '/e' || value, '/') FROM generate WHERE value <= {FILES} / 10;
 INSERT INTO layers (snapshot_id, chain_id, diff_id, parent_chain_id, cache_id, size, verified, listing_id)
   SELECT 1, 'sha256:c' || n, 'sha256:d' || n, iif(n, 'sha256:c' || (n - 1), NULL), 'l' || n, 1, 1, n + 1 FROM layer;
-INSERT INTO images (snapshot_id, image_id, size, layer_count, verified, config) VALUES (1, 'sha256:i', 3, {LAYERS}, 1, '');
+INSERT INTO images (snapshot_id, image_id, size, layer_count, verified, config)
+  VALUES (1, 'sha256:i', 3, {LAYERS}, 1, '');
 INSERT INTO image_refs VALUES (1, 'web:1', 'web', '1', NULL, 'sha256:i');
 INSERT INTO image_layers SELECT 1, 'sha256:i', n, 'sha256:d' || n, 'sha256:c' || n FROM layer;
 INSERT INTO overlay_dirs (snapshot_id, cache_id, role, has_diff, has_work, has_merged, committed, listing_id)
@@ -41,8 +43,9 @@ INSERT INTO containers (snapshot_id, container_id, name, image_id, state, mount_
   VALUES (1, 'c', 'web', 'sha256:i', 'exited', 'upper');
 INSERT INTO mounts VALUES (1, 'c', 'upper', NULL, 'sha256:c{LAYERS - 1}', 'c');
 INSERT INTO entries (listing_id, directory_id, name, type, mode, uid, gid, size, mtime, content_crc64, opaque)
-  SELECT l.listing_id, 1 + value / 10, 'f' || value, iif(value % 50, 'file', iif(value % 100, 'whiteout', 'dir')), 420, 0, 0,
-    value, l.listing_id, value, iif(value % 100, NULL, value % 300 = 0)
+  SELECT l.listing_id, 1 + value / 10, 'f' || value,
+    iif(value % 50, 'file', iif(value % 100, 'whiteout', 'dir')), 420, 0, 0, value, l.listing_id, value,
+    iif(value % 100, NULL, value % 300 = 0)
   FROM listings AS l CROSS JOIN generate WHERE value < {FILES};
 """
 

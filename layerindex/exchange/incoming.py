@@ -27,8 +27,6 @@ STEPS = 1_000_000
 """SQLite instructions between two looks for Ctrl-C: some hundredths of a second."""
 
 MAGIC = b"SQLite format 3\0"
-SUPER = bytes.fromhex("d9d505f920a163d7")
-"""How a journal ends that names a super-journal: rolling it back, SQLite deletes the file of that name, any file."""
 
 FACTS = ("hosts", "snapshots", "listings")
 """Tables that are read of every file, beside those of facts."""
@@ -182,7 +180,7 @@ def _readable(path: str) -> bool:
     """Whether SQLite can read a file where it is: no journal waits to be rolled back, and it has no WAL to make."""
     with open(path, "rb") as file:
         header = file.read(20)
-    if header[18:20] != b"\1\1":
+    if header[18:20] != b"\1\1" or database.is_forged(f"{path}-journal"):
         return False
     try:
         with closing(database.connect(path, "ro", timeout=5)) as connection:
@@ -204,10 +202,8 @@ def _copied(source: str, scratch: str, name: str) -> str:
         for beside in ("-journal", "-wal"):
             with suppress(FileNotFoundError):
                 shutil.copyfile(source + beside, path + beside)
-    with suppress(FileNotFoundError), open(f"{path}-journal", "rb") as journal:
-        journal.seek(-min(len(SUPER), os.fstat(journal.fileno()).st_size), os.SEEK_END)
-        if journal.read() == SUPER:
-            raise RefusedFileError(name, "the journal beside it names another file, which no journal of ours does")
+    if database.is_forged(f"{path}-journal"):
+        raise RefusedFileError(name, "the journal beside it names another file, which no journal of ours does")
     return path
 
 

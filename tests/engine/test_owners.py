@@ -239,13 +239,10 @@ def test_scans_during_builds_and_loads(tmp_path: Path) -> None:
                 suspects: set[str] = set()
                 for number in range(SCANS):
                     index = scan_quickly(engine.root, tmp_path / f"{number % 2}.db")
-                    used = index.rows(
-                        "SELECT cache_id, role FROM overlay_dirs WHERE role NOT IN ('orphan', 'removing', 'in-flight', 'unknown')"
-                    )
-                    assert {name: role for name, role in used if name in suspects} == {}
-                    suspects |= {
-                        name for (name,) in index.rows("SELECT cache_id FROM overlay_dirs WHERE role = 'orphan'")
-                    }
+                    roles = dict(index.rows("SELECT cache_id, role FROM overlay_dirs"))
+                    of_no_use = {"orphan", "removing", "in-flight", "unknown"}
+                    assert {name: roles[name] for name in suspects & roles.keys() if roles[name] not in of_no_use} == {}
+                    suspects |= {name for name, role in roles.items() if role == "orphan"}
                     assert not [lane for lane in lanes if lane.done()]
             finally:
                 stop.set()
