@@ -314,7 +314,7 @@ _facts(
     "A volume: a directory in volumes/, or one that only the engine's own database of volumes remembers.",
     _key("name", "Name of the volume."),
     _text("driver", "Volume driver; only local keeps its volumes here.", nullable=False),
-    _text("options", "opts.json as stored, or as volumes/metadata.db has them where the directory is gone; NULL for none."),
+    _text("options", "opts.json as stored, or what volumes/metadata.db says where there is none; NULL for neither."),
     _text("labels", "Its labels as a JSON object, from volumes/metadata.db; NULL when that does not know it."),
     _integer("on_disk", "1 when volumes/ has its directory, else 0.", nullable=False),
     _integer("apparent_bytes", "Sum of st_size below it, each inode once; NULL when not measured."),

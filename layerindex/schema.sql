@@ -379,7 +379,7 @@ CREATE TABLE volumes ( /* A volume: a directory in volumes/, or one that only th
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	name TEXT NOT NULL /* Name of the volume. */, 
 	driver TEXT NOT NULL /* Volume driver; only local keeps its volumes here. */, 
-	options TEXT /* opts.json as stored, or as volumes/metadata.db has them where the directory is gone; NULL for none. */, 
+	options TEXT /* opts.json as stored, or what volumes/metadata.db says where there is none; NULL for neither. */, 
 	labels TEXT /* Its labels as a JSON object, from volumes/metadata.db; NULL when that does not know it. */, 
 	on_disk INTEGER NOT NULL /* 1 when volumes/ has its directory, else 0. */, 
 	apparent_bytes INTEGER /* Sum of st_size below it, each inode once; NULL when not measured. */, 
