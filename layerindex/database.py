@@ -27,6 +27,10 @@ REVISION = "0002"
 SUPER = bytes.fromhex("d9d505f920a163d7")
 """How a journal ends that names a super-journal (sqlite.org/fileformat2.html 3); transactions of ours have none."""
 
+TUNING = ("PRAGMA page_size = 8192", "PRAGMA cache_size = -65536")
+"""Larger pages of a new file are fewer to split and to write; a larger cache keeps a usual snapshot in memory until the
+commit, so that readers are not locked out before it."""
+
 PATIENCE = 60
 """Seconds a scan waits for another that is writing."""
 
@@ -175,7 +179,8 @@ def passing() -> Iterator[tuple[sqlite3.Connection, BinaryIO]]:
             connection = connect(file.name, "rw", timeout=0)
             # A journal beside it could not be found again; of a new file there is next to nothing to put in one.
             connection.execute("PRAGMA journal_mode = MEMORY")
-            _tune(connection)
+            for statement in TUNING:
+                connection.execute(statement)
             connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")
         finally:
             os.unlink(file.name)
@@ -209,21 +214,16 @@ def analyze(connection: sqlite3.Connection) -> None:
     connection.execute("ANALYZE main")
 
 
-def _tune(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA page_size = 8192")  # of a new file: fewer pages to split and to write
-    # A larger cache keeps a usual snapshot in memory until the commit, so that readers are not locked out before it.
-    connection.execute("PRAGMA cache_size = -65536")
-
-
 def _begin(connection: sqlite3.Connection, path: str, wait: Callable[[str], None]) -> None:
-    _tune(connection)
-    patiently(connection, "BEGIN IMMEDIATE", path, wait)
+    # The first of them reads the file already, and may find it locked.
+    for statement in (*TUNING, "BEGIN IMMEDIATE"):
+        patiently(connection, statement, path, wait)
     if not os.path.exists(path):
         raise DatabaseError(path, "was removed while this scan waited for it; nothing was written, scan again")
 
 
 def patiently(connection: sqlite3.Connection, statement: str, path: str, wait: Callable[[str], None]) -> None:
-    """Run BEGIN, which a writer holds up, or COMMIT, which readers do; `wait` is told before we wait for them."""
+    """Run what a writer holds up, or COMMIT, which readers do; `wait` is told before we wait for them."""
     deadline = None
     while True:
         try:
