@@ -639,6 +639,8 @@ def test_files_that_are_not_indexed(tmp_path: Path) -> None:
     exhibits.scan_into(path, root.path, exhibits.WEB, None)
 
     assert "not indexed" in refusal("one", "web-1", "--files", "x:1", "--db", path, status=2)
+    assert "the scan of a read files, that of b metadata" in run("one", "web-1", "--db", path).stderr
+    assert "" == run("one", "one", "--db", path).stderr
 
 
 HOSTILE = {

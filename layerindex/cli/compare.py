@@ -72,6 +72,10 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
     pairs, alone = compare.paired(compare.find(typed(a), path), compare.find(typed(b), path))
     for snapshot in alone:
         click.echo(f"Not compared, as the other side has no such store: {printable(snapshot.name)}", err=True)
+    for pair in pairs:
+        if pair.a.scope != pair.b.scope:
+            detail = "what only one of them read or measured differs for that alone"
+            click.echo(f"Note: the scan of a read {pair.a.scope}, that of b {pair.b.scope}: {detail}", err=True)
     answers = [_answer(pair, path, sections, thing and typed(thing)) for pair in pairs]
     {"json": _write_json, "table": _write_headed, "markdown": _write_headed}.get(output.format, _write_flat)(
         answers, output
