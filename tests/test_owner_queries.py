@@ -53,6 +53,24 @@ def root(tmp_path: Path) -> DataRoot:
     return DataRoot(tmp_path / "docker", privileged=os.geteuid() == 0)
 
 
+# unreferenced-layers ------------------------------------------------------------------------------------------------
+
+
+def test_layers_that_nothing_needs(root: DataRoot) -> None:
+    """A layer without image, container and record above it is left; what one of them holds is not, nor what is below."""
+    base = root.layer({"base": b"1"})
+    lost = root.layer({"lost": b"22"}, parent=base)
+    above = root.layer({"above": b"333"}, parent=lost)
+    root.image(base, ["base:1"])
+    held, cached = (root.layer({name: b"4"}) for name in ("held", "cached"))
+    root.mount(parent=held)
+    root.build_record(cached)
+    ask = asker(root, WALK)
+
+    expected = [(above.chain_id, 3, 0), (lost.chain_id, 2, 1)]
+    assert expected == ask("unreferenced-layers", "chain_id size children")
+
+
 # orphans ------------------------------------------------------------------------------------------------------------
 
 
