@@ -35,7 +35,7 @@ SECTIONS: dict[str, tuple[str, str] | None] = {
 }
 """The sections in order, each a file of `queries/compare/`, and the bytes of its rows on each side."""
 
-NEWEST = 10
+SHOWN = 10
 """Most candidates that an error lists."""
 
 _UID = re.compile("[0-9a-f]{6,32}")
@@ -94,7 +94,7 @@ class Files(NamedTuple):
     container: str | None
 
 
-# Finding them --------------------------------------------------------------------------------------------------------
+# Finding them -------------------------------------------------------------------------------------------------------
 
 
 def find(word: str, own: str) -> list[Snapshot]:
@@ -108,7 +108,7 @@ def find(word: str, own: str) -> list[Snapshot]:
         if reference is None:
             hosts = [name for (name,) in connection.execute("SELECT DISTINCT name FROM hosts ORDER BY name")]
             if len(hosts) != 1:
-                listed = ", ".join(f"{path}:{name}" for name in hosts[:NEWEST])
+                listed = ", ".join(f"{path}:{name}" for name in hosts[:SHOWN])
                 raise UsageError(f"{path} holds {len(hosts)} hosts; name one of them: {listed}")
             reference = hosts[0]
         numbers = _by_uid(connection, reference) or query.snapshots_of(connection, reference)
@@ -130,8 +130,11 @@ def _place(word: str, own: str) -> tuple[str, str | None]:
     for end in ends:
         if os.path.isfile(word[:end]):
             return word[:end], word[end + 1 :] or None
-    if not os.path.exists(own) or "/" in word:
-        raise NoDatabaseError(word.partition(":")[0] if "/" in word else own)
+    file = word.partition(":")[0]
+    if "/" in word or file.endswith(".db"):
+        raise NoDatabaseError(file)
+    if not os.path.exists(own):
+        raise NoDatabaseError(own)
     return own, word
 
 
@@ -145,10 +148,10 @@ def _knows(own: str, word: str) -> bool:
 @contextmanager
 def _trusted(path: str, own: str) -> Iterator[sqlite3.Connection]:
     """Open a database; one that is not ours must have our tables, and nothing that only looks like them."""
-    from layerindex.exchange import checks  # noqa: PLC0415 - most comparisons are within one file
-
     with database.reading(path) as connection:
         if not _is_own(path, own):
+            from layerindex.exchange import checks  # noqa: PLC0415 - most comparisons are within one file
+
             checks.guard(connection)
             checks.same_tables(connection, "main", path)
         try:
@@ -158,11 +161,12 @@ def _trusted(path: str, own: str) -> Iterator[sqlite3.Connection]:
 
 
 def _by_uid(connection: sqlite3.Connection, word: str) -> set[int]:
-    """Return the one snapshot whose uid begins with a word; digits alone are a number first."""
+    """Return the one snapshot whose uid begins with a word that is neither a number nor a host."""
     if not _UID.fullmatch(word) or word.isdecimal():
         return set()
-    sql = "SELECT snapshot_id, uid FROM snapshots WHERE uid BETWEEN ? AND ? ORDER BY uid LIMIT ?"
-    found = connection.execute(sql, (word, f"{word}g", NEWEST)).fetchall()
+    sql = """SELECT snapshot_id, uid FROM snapshots WHERE uid BETWEEN ?1 AND ?1 || 'g'
+             AND NOT EXISTS (SELECT 1 FROM hosts WHERE name = ?1) ORDER BY uid LIMIT ?2"""
+    found = connection.execute(sql, (word, SHOWN)).fetchall()
     if len(found) > 1:
         raise UsageError(f"{word!r} is ambiguous; it may be the snapshot {', '.join(uid for _, uid in found)}")
     return {number for number, _ in found}
@@ -201,11 +205,11 @@ def _grouped(side: Sequence[Snapshot], key: tuple[str, ...]) -> dict[tuple[Any, 
 
 
 def _unclear(candidates: Sequence[Snapshot]) -> str:
-    listed = "; ".join(snapshot.name for snapshot in candidates[: 2 * NEWEST])
+    listed = "; ".join(snapshot.name for snapshot in candidates[: 2 * SHOWN])
     return f"which stores belong together is not clear; name two snapshots by their numbers: {listed}"
 
 
-# Bringing them together ----------------------------------------------------------------------------------------------
+# Bringing them together ---------------------------------------------------------------------------------------------
 
 LISTINGS = """
 SELECT d.listing_id FROM src.overlay_dirs AS d WHERE d.snapshot_id = :snapshot AND d.role = 'container'
@@ -216,10 +220,11 @@ WHERE l.snapshot_id = :snapshot AND l.image_id IN (
   UNION ALL SELECT image_id FROM src.image_refs WHERE snapshot_id = :snapshot
     AND :image IN (ref, normalized, substr(normalized, 11), substr(normalized, 19), target_digest))
 UNION ALL
-SELECT below.listing_id FROM src.containers AS c JOIN src.overlay_lowers AS o ON o.snapshot_id = :snapshot AND o.cache_id = c.mount_id
+SELECT below.listing_id FROM src.containers AS c
+JOIN src.overlay_lowers AS o ON o.snapshot_id = :snapshot AND o.cache_id = c.mount_id
 JOIN src.overlay_dirs AS below ON below.snapshot_id = :snapshot AND below.cache_id = o.lower_cache_id
 WHERE c.snapshot_id = :snapshot AND :container IN (c.name, c.container_id)"""
-"""The listings of a snapshot that a comparison reads: those of containers, and of the layers whose files it compares."""
+"""The listings of a snapshot that a comparison reads: of containers, and of the layers whose files it compares."""
 
 
 @contextmanager
@@ -279,7 +284,7 @@ def _is_own(path: str, own: str) -> bool:
     return os.path.exists(own) and os.path.samefile(path, own)
 
 
-# Asking --------------------------------------------------------------------------------------------------------------
+# Asking -------------------------------------------------------------------------------------------------------------
 
 
 @cache
@@ -353,7 +358,8 @@ WHERE l.snapshot_id = :snapshot AND y.listing_id IS NULL AND l.image_id IN (
   SELECT :image UNION ALL SELECT image_id FROM image_refs WHERE snapshot_id = :snapshot
     AND :image IN (ref, normalized, substr(normalized, 11), substr(normalized, 19), target_digest))
 UNION ALL
-SELECT count(*) FROM containers AS c LEFT JOIN overlay_dirs AS d ON d.snapshot_id = :snapshot AND d.cache_id = c.mount_id
+SELECT count(*) FROM containers AS c
+LEFT JOIN overlay_dirs AS d ON d.snapshot_id = :snapshot AND d.cache_id = c.mount_id
 LEFT JOIN overlay_lowers AS o ON o.snapshot_id = :snapshot AND o.cache_id = c.mount_id
 LEFT JOIN overlay_dirs AS below ON below.snapshot_id = :snapshot AND below.cache_id = o.lower_cache_id
 WHERE c.snapshot_id = :snapshot AND :container IN (c.name, c.container_id)
@@ -364,4 +370,6 @@ def _check_listed(snapshot: Snapshot, own: str, files: Files, word: str) -> None
     with _trusted(snapshot.path, own) as connection:
         counts = connection.execute(UNLISTED, {"snapshot": snapshot.snapshot_id, **files._asdict()}).fetchall()
     if any(count for (count,) in counts):
-        raise UsageError(f"the files of {word!r} are not indexed, or not all, in {snapshot.name}; scan without --no-files")
+        raise UsageError(
+            f"the files of {word!r} are not indexed, or not all, in {snapshot.name}; scan without --no-files"
+        )

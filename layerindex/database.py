@@ -24,6 +24,13 @@ APPLICATION_ID = 0x4C494458
 REVISION = "0003"
 """The newest revision in `migrations/`; a test holds it to Alembic's head."""
 
+SUPER = bytes.fromhex("d9d505f920a163d7")
+"""How a journal ends that names a super-journal (sqlite.org/fileformat2.html 3); transactions of ours have none."""
+
+TUNING = ("PRAGMA page_size = 8192", "PRAGMA cache_size = -65536")
+"""Larger pages of a new file are fewer to split and to write; a larger cache keeps a usual snapshot in memory until the
+commit, so that readers are not locked out before it."""
+
 PATIENCE = 60
 """Seconds a scan waits for another that is writing."""
 
@@ -105,10 +112,20 @@ def check_revision(path: str, found: str) -> None:
 
 def connect(path: str, mode: str, timeout: float) -> sqlite3.Connection:
     """Open an SQLite file in `mode` (ro, rw, rwc) with no transaction begun behind our back."""
+    if is_forged(f"{path}-journal"):
+        raise DatabaseError(path, f"was not opened: {path}-journal names another file, which no journal of ours does")
     try:
         return sqlite3.connect(uri(path, mode), uri=True, timeout=timeout, isolation_level=None)
     except sqlite3.Error as error:
         raise failure(path, error) from error
+
+
+def is_forged(journal: str) -> bool:
+    """Say whether a journal names a super-journal: rolling it back, SQLite deletes the file of that name, any file."""
+    with suppress(OSError), open(journal, "rb") as file:
+        file.seek(-min(len(SUPER), os.fstat(file.fileno()).st_size), os.SEEK_END)
+        return file.read() == SUPER
+    return False
 
 
 def uri(path: str, mode: str) -> str:
@@ -162,7 +179,8 @@ def passing() -> Iterator[tuple[sqlite3.Connection, BinaryIO]]:
             connection = connect(file.name, "rw", timeout=0)
             # A journal beside it could not be found again; of a new file there is next to nothing to put in one.
             connection.execute("PRAGMA journal_mode = MEMORY")
-            connection.execute("PRAGMA cache_size = -65536")
+            for statement in TUNING:
+                connection.execute(statement)
             connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")
         finally:
             os.unlink(file.name)
@@ -197,15 +215,15 @@ def analyze(connection: sqlite3.Connection) -> None:
 
 
 def _begin(connection: sqlite3.Connection, path: str, wait: Callable[[str], None]) -> None:
-    # A larger cache keeps a usual snapshot in memory until the commit, so that readers are not locked out before it.
-    connection.execute("PRAGMA cache_size = -65536")
-    patiently(connection, "BEGIN IMMEDIATE", path, wait)
+    # The first of them reads the file already, and may find it locked.
+    for statement in (*TUNING, "BEGIN IMMEDIATE"):
+        patiently(connection, statement, path, wait)
     if not os.path.exists(path):
         raise DatabaseError(path, "was removed while this scan waited for it; nothing was written, scan again")
 
 
 def patiently(connection: sqlite3.Connection, statement: str, path: str, wait: Callable[[str], None]) -> None:
-    """Run BEGIN, which a writer holds up, or COMMIT, which readers do; `wait` is told before we wait for them."""
+    """Run what a writer holds up, or COMMIT, which readers do; `wait` is told before we wait for them."""
     deadline = None
     while True:
         try:

@@ -32,9 +32,7 @@ KINDS = {
     "bad-id": Kind("error", "An id, digest or link does not look like one; never used as a path."),
     "bad-bolt": Kind("error", "A database is no bolt file, or both of its headers are damaged; not read."),
     "bolt-page": Kind("error", "A page of a bolt database is torn or out of place; what it held is not read."),
-    "inconsistent": Kind(
-        "warning", "A database was written each time it was read; what was read may not fit together."
-    ),
+    "inconsistent": Kind("warning", "A database was written each time it was read; the parts may not fit together."),
     "missing-snapshot": Kind("warning", "A build-cache record has no snapshot, or one whose layer is gone."),
     "parent-circle": Kind("error", "Build-cache records are each other's parents."),
     "image-id-mismatch": Kind("error", "The SHA-256 of an image config is not the name of its file."),

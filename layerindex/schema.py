@@ -8,8 +8,8 @@ Where the design was left, and why: `unfinished_layers` holds what moby left hal
 `container_volumes` has the columns the design only names; `entries.mtime` is whole seconds with `mtime_ns` beside, not
 text, which sorts, compares and is a third of the bytes (view `files` has it as text, `modified_at`); the `*_raw`
 columns keep the bytes of names that are not UTF-8; `disk_usage` has a row for each owner, not only each category;
-`container_logs` and `build_cache_parents` are tables of their own; the views `snapshot_hosts`, `listed_images`, `image_names` and
-`image_labels` say once what most queries need.
+`container_logs` and `build_cache_parents` are tables of their own; the views `snapshot_hosts`, `listed_images`,
+`image_names` and `image_labels` say once what most queries need.
 """
 
 from __future__ import annotations
@@ -295,8 +295,8 @@ _facts(
     _key(
         "kind",
         "layer, storage-layer, container, init, image-mount, build-mount, mount, mount-init, build-cache, "
-        "build-snapshot, snapshot, removing, writing; of a layer's also image, container-base, mount-base (what stands "
-        "on it); lower (another's list names it).",
+        "build-snapshot, snapshot, removing, writing, lower (another directory's list names it); a layer's also image, "
+        "container-base, mount-base.",
     ),
     _key(
         "owner",
@@ -375,7 +375,7 @@ _facts(
     "A volume: a directory in volumes/, or one that only the engine's own database of volumes remembers.",
     _key("name", "Name of the volume."),
     _text("driver", "Volume driver; only local keeps its volumes here.", nullable=False),
-    _text("options", "opts.json as stored; NULL when there is none."),
+    _text("options", "opts.json as stored, or what volumes/metadata.db says where there is none; NULL for neither."),
     _text("labels", "Its labels as a JSON object, from volumes/metadata.db; NULL when that does not know it."),
     _integer("on_disk", "1 when volumes/ has its directory, else 0.", nullable=False),
     _integer("apparent_bytes", "Sum of st_size below it, each inode once; NULL when not measured."),

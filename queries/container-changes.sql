@@ -78,19 +78,34 @@ lower AS MATERIALIZED (
     ON c.snapshot_id = n.snapshot_id AND c.container_id = n.container_id AND c.directory_id = n.directory_id
   WHERE n.place = 1 AND n.type <> 'whiteout' AND n.position <= coalesce(c.position, n.position)
 ),
+-- What the container has beside what is below: as neighbours in one order, for SQLite would join them row by row.
+sides AS (
+  SELECT snapshot_id, container_id, directory_id, name, path, 1 AS own, type, mode, uid, gid, size, mtime, mtime_ns,
+    device, capability
+  FROM own
+  UNION ALL
+  SELECT snapshot_id, container_id, directory_id, name, NULL, 0, type, mode, uid, gid, size, mtime, mtime_ns,
+    device, capability
+  FROM lower
+),
 pairs AS MATERIALIZED (
-  SELECT o.*, l.name AS lower_name, l.type AS lower_type, l.mode AS lower_mode, l.uid AS lower_uid, l.gid AS lower_gid,
-    l.size AS lower_size, l.mtime AS lower_mtime, l.mtime_ns AS lower_mtime_ns, l.device AS lower_device,
-    l.capability AS lower_capability,
+  SELECT o.*,
     -- A tar may only imply a folder, by what is in it.
-    l.name IS NULL AND o.type IN ('dir', 'whiteout') AND EXISTS (
+    o.lower_name IS NULL AND o.type IN ('dir', 'whiteout') AND EXISTS (
       SELECT 1 FROM below AS b
       CROSS JOIN directories AS d ON d.path = o.path OR (d.path > o.path || '/' AND d.path < o.path || '0')
       CROSS JOIN entries AS e ON e.listing_id = b.listing_id AND e.directory_id = d.directory_id
       WHERE b.snapshot_id = o.snapshot_id AND b.container_id = o.container_id AND e.type <> 'whiteout') AS implied
-  FROM own AS o
-  LEFT JOIN lower AS l ON l.snapshot_id = o.snapshot_id AND l.container_id = o.container_id
-    AND l.directory_id = o.directory_id AND l.name = o.name
+  FROM (
+    SELECT s.*, lag(name) OVER beside AS lower_name, lag(type) OVER beside AS lower_type,
+      lag(mode) OVER beside AS lower_mode, lag(uid) OVER beside AS lower_uid, lag(gid) OVER beside AS lower_gid,
+      lag(size) OVER beside AS lower_size, lag(mtime) OVER beside AS lower_mtime,
+      lag(mtime_ns) OVER beside AS lower_mtime_ns, lag(device) OVER beside AS lower_device,
+      lag(capability) OVER beside AS lower_capability
+    FROM sides AS s
+    WINDOW beside AS (PARTITION BY snapshot_id, container_id, directory_id, name ORDER BY own)
+  ) AS o
+  WHERE o.own = 1
 ),
 direct AS MATERIALIZED (
   SELECT snapshot_id, container_id, path,

@@ -1,4 +1,4 @@
--- title = "Files that containers copied up from their image, and what they cost"
+-- title = "Files that containers copied up, and what they cost"
 -- description = "A container that changes anything of an image's file - a byte, the mode, the owner - gets a whole copy of it in its writable layer. One row for each regular file of the writable layer that the image shows as a file too. same and metadata: size and modification time are the image's, so its content is too, unless somebody set the time back; such copies cost their size for nothing or for a chmod or chown."
 -- [params]
 -- container = { type = "container", help = "the container; all of them when left out" }
@@ -51,9 +51,11 @@ own AS MATERIALIZED (
   WHERE e.type = 'file' AND (c.snapshot_id, c.container_id, e.directory_id) NOT IN (
     SELECT snapshot_id, container_id, directory_id FROM hidden)
 ),
--- What the layers have at each of these paths, the nearest of them.
+-- What the layers have at each of these paths, the nearest of them, beside what the container has.
 nearest AS (
-  SELECT o.snapshot_id, o.container_id, b.position, b.cache_id, b.role, e.*,
+  SELECT o.snapshot_id, o.container_id, b.position, b.cache_id, b.role, e.*, o.size AS own_size, o.mode AS own_mode,
+    o.uid AS own_uid, o.gid AS own_gid, o.mtime AS own_mtime, o.mtime_ns AS own_mtime_ns,
+    o.capability AS own_capability, o.content_crc64 AS own_crc64,
     row_number() OVER (PARTITION BY o.snapshot_id, o.container_id, e.directory_id, e.name ORDER BY b.position) AS place
   FROM own AS o
   CROSS JOIN below AS b ON b.snapshot_id = o.snapshot_id AND b.container_id = o.container_id
@@ -84,15 +86,15 @@ cuts AS MATERIALIZED (
   GROUP BY t.snapshot_id, t.container_id, t.directory_id
 ),
 pairs AS (
-  SELECT o.snapshot_id, o.container_id, o.directory_id, o.name, o.size, o.mode, o.uid, o.gid, o.mtime, o.mtime_ns,
-    o.capability, o.content_crc64, l.cache_id, l.mode AS lower_mode, l.uid AS lower_uid, l.gid AS lower_gid,
-    l.mtime AS lower_mtime, l.mtime_ns AS lower_mtime_ns, l.capability AS lower_capability,
+  SELECT l.snapshot_id, l.container_id, l.directory_id, l.name, l.own_size AS size, l.own_mode AS mode,
+    l.own_uid AS uid, l.own_gid AS gid, l.own_mtime AS mtime, l.own_mtime_ns AS mtime_ns,
+    l.own_capability AS capability, l.own_crc64 AS content_crc64, l.cache_id, l.mode AS lower_mode,
+    l.uid AS lower_uid, l.gid AS lower_gid, l.mtime AS lower_mtime, l.mtime_ns AS lower_mtime_ns,
+    l.capability AS lower_capability,
     -- The size and content of a hard link are told at its first name.
     CASE l.type WHEN 'file' THEN l.size ELSE t.size END AS lower_size,
     CASE l.type WHEN 'file' THEN l.content_crc64 ELSE t.content_crc64 END AS lower_crc64
   FROM lower AS l
-  CROSS JOIN own AS o ON o.snapshot_id = l.snapshot_id AND o.container_id = l.container_id
-    AND o.directory_id = l.directory_id AND o.name = l.name
   LEFT JOIN cuts AS c
     ON c.snapshot_id = l.snapshot_id AND c.container_id = l.container_id AND c.directory_id = l.directory_id
   LEFT JOIN directories AS f ON l.type = 'hardlink'

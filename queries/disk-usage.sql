@@ -14,7 +14,7 @@
 -- percent = "part of the disk_bytes of the whole data root"
 -- counted_by_docker = "how many of the items docker system df counts"
 -- note = "how the figures were found"
--- root = "the data root"
+-- snapshot_id = "the snapshot; query snapshots has its root"
 -- host = "the host"
 
 WITH chosen AS MATERIALIZED (
@@ -23,33 +23,46 @@ WITH chosen AS MATERIALIZED (
   WHERE :category IS NULL OR u.category = :category
 ),
 -- count(x) = count(*): a sum of which a part is unknown is unknown.
+-- total() and not sum(): sparse files may claim more than 63 bits together, and sum() would fail.
 sums AS MATERIALIZED (
   SELECT snapshot_id, CASE category WHEN 'unaccounted' THEN 1 ELSE 0 END AS place, category, holder, count(*) AS items,
     CASE WHEN count(items) = count(*) THEN sum(items) END AS files,
-    CASE WHEN count(apparent_bytes) = count(*) THEN sum(apparent_bytes) END AS apparent_bytes,
+    CASE WHEN count(apparent_bytes) = count(*) THEN CAST(total(apparent_bytes) AS INTEGER) END AS apparent_bytes,
     CASE WHEN count(disk_bytes) = count(*) THEN sum(disk_bytes) END AS disk_bytes,
-    sum(counted_by_docker) AS counted_by_docker, count(*) - count(disk_bytes) AS unmeasured
+    sum(counted_by_docker) AS counted_by_docker, count(*) - count(disk_bytes) AS unmeasured,
+    CASE WHEN min(note) = max(note) THEN min(note) END AS only_note
   FROM chosen GROUP BY snapshot_id, category, holder
   UNION ALL
   SELECT snapshot_id, 2, 'total', NULL, count(*),
     CASE WHEN count(items) = count(*) THEN sum(items) END,
-    CASE WHEN count(apparent_bytes) = count(*) THEN sum(apparent_bytes) END,
+    CASE WHEN count(apparent_bytes) = count(*) THEN CAST(total(apparent_bytes) AS INTEGER) END,
     CASE WHEN count(disk_bytes) = count(*) THEN sum(disk_bytes) END,
-    sum(counted_by_docker), count(*) - count(disk_bytes)
+    sum(counted_by_docker), count(*) - count(disk_bytes), NULL
   FROM chosen GROUP BY snapshot_id
 ),
+weighed AS MATERIALIZED (SELECT *, coalesce(disk_bytes, apparent_bytes) AS weight FROM sums),
 whole AS MATERIALIZED (
   SELECT snapshot_id, CASE WHEN count(disk_bytes) = count(*) THEN sum(disk_bytes) END AS disk_bytes
   FROM selected_snapshots JOIN disk_usage USING (snapshot_id) GROUP BY snapshot_id
+),
+labels AS MATERIALIZED (
+  SELECT l.snapshot_id, l.image_id, n.label
+  FROM selected_snapshots JOIN listed_images AS l USING (snapshot_id) JOIN image_labels AS n USING (snapshot_id, image_id)
+  WHERE :by = 'owner' OR :category IS NOT NULL
+),
+layer_names AS MATERIALIZED (
+  SELECT snapshot_id, cache_id, group_concat(label, '; ') AS names FROM (
+    -- CROSS JOIN: SQLite keeps this order.
+    SELECT DISTINCT n.snapshot_id, y.cache_id, n.label
+    FROM labels AS n CROSS JOIN image_layers AS l ON l.snapshot_id = n.snapshot_id AND l.image_id = n.image_id
+    CROSS JOIN layers AS y ON y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id
+    ORDER BY n.snapshot_id, y.cache_id, n.label)
+  GROUP BY snapshot_id, cache_id
 )
 SELECT u.category, u.holder AS owner,
   CASE
     WHEN u.holder IS NULL THEN NULL
-    WHEN u.category = 'image layer' THEN (
-      SELECT group_concat(label, '; ') FROM (SELECT DISTINCT n.label FROM layers AS y
-        JOIN image_layers AS l USING (snapshot_id, chain_id) JOIN listed_images USING (snapshot_id, image_id)
-        JOIN image_labels AS n USING (snapshot_id, image_id)
-        WHERE y.cache_id = u.holder AND y.snapshot_id = u.snapshot_id ORDER BY 1))
+    WHEN u.category = 'image layer' THEN k.names
     WHEN u.category = 'container init' THEN (
       SELECT min(coalesce(c.name, m.name)) FROM mounts AS m LEFT JOIN containers AS c USING (snapshot_id, container_id)
       WHERE m.snapshot_id = u.snapshot_id AND m.init_id = u.holder)
@@ -62,13 +75,13 @@ SELECT u.category, u.holder AS owner,
   u.items, u.files, u.apparent_bytes, u.disk_bytes,
   round(100.0 * u.disk_bytes / nullif(w.disk_bytes, 0), 1) AS percent,
   u.counted_by_docker,
-  CASE WHEN u.place < 2 THEN (
-    SELECT group_concat(note, '; ') FROM (SELECT DISTINCT d.note FROM disk_usage AS d
-      WHERE d.snapshot_id = u.snapshot_id AND d.category = u.category AND (u.holder IS NULL OR d.owner = u.holder)
-      ORDER BY 1))
+  CASE WHEN u.only_note IS NOT NULL THEN u.only_note
+    WHEN u.place < 2 THEN (
+      SELECT group_concat(note, '; ') FROM (SELECT DISTINCT c.note FROM chosen AS c
+        WHERE c.snapshot_id = u.snapshot_id AND c.category = u.category ORDER BY 1))
     WHEN u.unmeasured > 0 THEN 'the bytes on disk of ' || u.unmeasured || ' of them are not known: scan with --walk'
   END AS note,
-  s.root, h.host
-FROM sums AS u JOIN whole AS w USING (snapshot_id) JOIN snapshots AS s USING (snapshot_id)
-JOIN snapshot_hosts AS h USING (snapshot_id)
-ORDER BY h.host, u.snapshot_id, u.place, u.disk_bytes DESC, u.apparent_bytes DESC, u.category, u.holder;
+  u.snapshot_id, h.host
+FROM weighed AS u JOIN whole AS w USING (snapshot_id) JOIN snapshot_hosts AS h USING (snapshot_id)
+LEFT JOIN layer_names AS k ON k.snapshot_id = u.snapshot_id AND k.cache_id = u.holder
+ORDER BY h.host, u.snapshot_id, u.place, u.weight DESC, u.category, u.holder;

@@ -16,8 +16,9 @@
 -- image = "tags of the container's image, or as the user named it"
 -- host = "the host"
 
-WITH groups AS MATERIALIZED (
-  SELECT g.snapshot_id, g.container_id, g.driver, count(*) AS files, sum(g.apparent_bytes) AS apparent_bytes,
+-- total() and not sum(): sparse files may claim more than 63 bits together, and sum() would fail.
+WITH sums AS MATERIALIZED (
+  SELECT g.snapshot_id, g.container_id, g.driver, count(*) AS files, CAST(total(g.apparent_bytes) AS INTEGER) AS apparent_bytes,
     sum(g.disk_bytes) AS disk_bytes, max(g.modified_at) AS newest, min(g.modified_at) AS oldest,
     coalesce(min(g.path) FILTER (WHERE g.rotation = 0), min(g.path)) AS path
   FROM selected_snapshots JOIN container_logs AS g USING (snapshot_id)
@@ -26,7 +27,7 @@ WITH groups AS MATERIALIZED (
 SELECT c.name, g.container_id, c.state, g.driver, g.files, g.apparent_bytes, g.disk_bytes, g.newest, g.oldest, g.path,
   coalesce(n.label, c.image_ref) AS image,
   h.host
-FROM groups AS g
+FROM sums AS g
 LEFT JOIN containers AS c ON c.snapshot_id = g.snapshot_id AND c.container_id = g.container_id
 LEFT JOIN image_labels AS n ON n.snapshot_id = c.snapshot_id AND n.image_id = c.image_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = g.snapshot_id

@@ -1,5 +1,5 @@
 -- title = "Directories that nothing needs, and how sure that is"
--- description = "certain: nothing names it - no layer, container, mount, build-cache record, unfinished layer or lower of a live directory - every source that could was read, and it was there before and after. likely: half written or half removed, so a leftover unless an engine is still at it. unknown: no owner was found, but a source that may name one was not read whole. Nothing here deletes anything. Check first: scan again as root while no engine works, ask query owner and /proc/mounts for the directory, look at newest; then try docker system prune and docker builder prune, or restart the engine, which finishes removals."
+-- description = "certain: nothing names it - no layer, container, mount, build-cache record, unfinished layer or lower of a live directory - every source that could was read, and it was there before and after. likely: half written or half removed, so a leftover unless an engine is still at it. unknown: no owner was found, but a source that may name one was not read whole. Writable layers without a container are in stale-mounts. Nothing here deletes anything. Check first: scan again as root while no engine works, ask query owner and /proc/mounts for the directory, look at newest; then try docker system prune and docker builder prune, or restart the engine, which finishes removals."
 -- [params]
 -- confidence = { help = "only certain, likely or unknown" }
 -- [columns]
@@ -21,18 +21,18 @@
 WITH found AS (
   SELECT d.*, s.scope, s.started_at, (
     SELECT group_concat(owner, ', ') FROM (SELECT o.owner FROM overlay_dir_owners AS o
-      WHERE o.snapshot_id = d.snapshot_id AND o.cache_id = d.cache_id AND o.kind IN ('removing', 'writing') ORDER BY 1)) AS by
+      WHERE o.snapshot_id = d.snapshot_id AND o.cache_id = d.cache_id AND o.kind IN ('removing', 'writing') ORDER BY 1)) AS named
   FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id) JOIN overlay_dirs AS d USING (snapshot_id)
   WHERE d.role IN ('orphan', 'removing', 'in-flight', 'unknown')
 ),
 judged AS (
   SELECT f.*,
-    CASE WHEN f.role = 'orphan' THEN 'certain' WHEN f.by IS NOT NULL AND f.role <> 'unknown' THEN 'likely' ELSE 'unknown' END
+    CASE WHEN f.role = 'orphan' THEN 'certain' WHEN f.named IS NOT NULL AND f.role <> 'unknown' THEN 'likely' ELSE 'unknown' END
       AS confidence,
     CASE
       WHEN f.role = 'orphan' THEN 'nothing names it, and every source that could was read'
-      WHEN f.role = 'removing' THEN 'its removal was begun and not finished' || coalesce(': ' || f.by, '')
-      WHEN f.by IS NOT NULL THEN 'it is being written, or was when the engine died: ' || f.by
+      WHEN f.role = 'removing' THEN 'its removal was begun and not finished' || coalesce(': ' || f.named, '')
+      WHEN f.named IS NOT NULL THEN 'it is being written, or was when the engine died: ' || f.named
       WHEN f.role = 'in-flight' THEN 'it came while the scan read'
       WHEN f.unknown_because GLOB 'in the lower of *' THEN 'nothing owns it, but it is named ' || f.unknown_because
       ELSE 'no owner was found, but not every source was read whole' || coalesce(': ' || f.unknown_because, '')

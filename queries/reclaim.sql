@@ -1,4 +1,4 @@
--- title = "What the removal of images and containers really frees, and what blocks it"
+-- title = "What removing images and containers frees, what blocks it"
 -- description = "Each image and container by itself; of those that are named also all of them together, last. An image goes when no other tag, no container and no child image is left, and takes the untagged images below it along that only it kept. A layer goes when no image, container, mount or build-cache record that stays needs it, nor a layer on it. A running container stays. Containers also hold their writable layer and logs, volumes are not counted. An image that is named by one of several tags only loses that tag."
 -- [params]
 -- image = { help = "an image, or several with commas between: names, ids or 12-character ids" }
@@ -147,17 +147,18 @@ judged AS MATERIALIZED (
   LEFT JOIN overlay_dirs AS d ON d.snapshot_id = y.snapshot_id AND d.cache_id = y.cache_id
 ),
 -- count(x) = count(*): a sum of which a part is unknown is unknown.
+-- total() and not sum(): sizes that a store claims may be more than 63 bits together, and sum() would fail.
 layer_sums AS MATERIALIZED (
   SELECT snapshot_id, set_id, sum(gone) AS layers,
-    CASE WHEN count(size) FILTER (WHERE gone) = sum(gone) THEN coalesce(sum(size) FILTER (WHERE gone), 0) END AS bytes,
+    CASE WHEN count(size) FILTER (WHERE gone) = sum(gone) THEN CAST(total(size) FILTER (WHERE gone) AS INTEGER) END AS bytes,
     CASE WHEN count(disk_bytes) FILTER (WHERE gone) = sum(gone)
       THEN coalesce(sum(disk_bytes) FILTER (WHERE gone), 0) END AS disk_bytes,
     CASE WHEN count(size) FILTER (WHERE NOT gone) = count(*) FILTER (WHERE NOT gone)
-      THEN coalesce(sum(size) FILTER (WHERE NOT gone), 0) END AS shared_bytes
+      THEN CAST(total(size) FILTER (WHERE NOT gone) AS INTEGER) END AS shared_bytes
   FROM judged GROUP BY snapshot_id, set_id
 ),
 container_sums AS MATERIALIZED (
-  SELECT snapshot_id, set_id, CASE WHEN count(bytes) = count(*) THEN sum(bytes) END AS bytes,
+  SELECT snapshot_id, set_id, CASE WHEN count(bytes) = count(*) THEN CAST(total(bytes) AS INTEGER) END AS bytes,
     CASE WHEN count(disk_bytes) = count(*) THEN sum(disk_bytes) END AS disk_bytes, 1 AS known
   FROM (
     SELECT g.snapshot_id, g.set_id,

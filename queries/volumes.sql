@@ -22,7 +22,7 @@ WITH named AS MATERIALIZED (
   FROM selected_snapshots JOIN container_volumes AS v USING (snapshot_id)
   WHERE v.type = 'volume' AND v.name <> '' GROUP BY v.snapshot_id, v.name
 ),
-every AS (
+named_or_there AS (
   SELECT v.snapshot_id, v.name, v.driver, v.on_disk, v.apparent_bytes, v.disk_bytes, v.entry_count, v.options, v.labels,
     coalesce(n.refs, 0) AS refs
   FROM selected_snapshots JOIN volumes AS v USING (snapshot_id)
@@ -35,7 +35,7 @@ judged AS (
   SELECT e.*, CASE
       WHEN e.on_disk = 0 AND coalesce(nullif(e.driver, ''), 'local') = 'local' THEN 'missing'
       WHEN e.refs > 0 THEN 'used' ELSE 'unused' END AS status
-  FROM every AS e
+  FROM named_or_there AS e
 )
 SELECT v.name, v.status, v.driver,
   CASE WHEN (length(v.name) = 64 AND v.name NOT GLOB '*[^0-9a-f]*')

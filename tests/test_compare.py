@@ -219,7 +219,8 @@ def test_build_cache() -> None:
     connection.execute("INSERT INTO hosts VALUES (1, 'h', NULL)")
     for number in (1, 2):
         connection.execute(
-            "INSERT INTO snapshots VALUES (?, ?, 1, 'docker-overlay2', '/', 'overlay2', NULL, NULL, 't', 't', 'complete', 'files', '1')",
+            "INSERT INTO snapshots VALUES"
+            " (?, ?, 1, 'docker-overlay2', '/', 'overlay2', NULL, NULL, 't', 't', 'complete', 'files', '1')",
             (number, f"{number:032}"),
         )
     records = [
@@ -376,7 +377,9 @@ def test_runs_in_the_sqlite3_shell(path: str, name: str) -> None:
             command[1:1] = ["-cmd", f".parameter set :{key} {value!r}"]
     sql = (FOLDER / f"{name}.sql").read_bytes()
     shell = subprocess.run(command, input=sql, capture_output=True, check=True).stdout.decode()
-    expected = [["" if cell is None else str(cell) for cell in row.values()] for row in rows(path, name, **given(name, 1, 2))]
+    expected = [
+        ["" if cell is None else str(cell) for cell in row.values()] for row in rows(path, name, **given(name, 1, 2))
+    ]
 
     assert expected == list(csv.reader(io.StringIO(shell)))[1:]
 
@@ -406,8 +409,10 @@ def test_random_stacks(tmp_path: Path) -> None:
     differing = 0
     with database.reading(path) as connection:
         for number in range(STACKS):
-            trees = {}
-            for row in ask(connection, "image-files", "host path type mode uid size link_target crc64", image=f"random:{number}"):
+            trees: dict[str, dict[str, tuple[Any, ...]]] = {}
+            for row in ask(
+                connection, "image-files", "host path type mode uid size link_target crc64", image=f"random:{number}"
+            ):
                 trees.setdefault(row[0], {})[row[1]] = row[2:]
             one, two = trees.get("one", {}), trees.get("two", {})
             expected = sorted(path for path in one.keys() | two.keys() if one.get(path) != two.get(path))
@@ -473,7 +478,9 @@ def split(path: str, folder: Path) -> list[Path]:
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("DELETE FROM hosts WHERE name <> ?", (host,))
             kept = "SELECT listing_id FROM layers UNION SELECT listing_id FROM overlay_dirs"
-            connection.execute(f"DELETE FROM listings WHERE listing_id NOT IN (SELECT * FROM ({kept}) WHERE listing_id IS NOT NULL)")
+            connection.execute(
+                f"DELETE FROM listings WHERE listing_id NOT IN (SELECT * FROM ({kept}) WHERE listing_id IS NOT NULL)"
+            )
         files.append(file)
     return files
 
@@ -499,7 +506,9 @@ def test_containers_of_other_files(path: str, tmp_path: Path, container: str) ->
     one, two = split(path, tmp_path)
     words = ["--files", container, "--format", "json"]
 
-    assert without_places(answer("one", "two", *words, "--db", path)) == without_places(answer(one, two, *words, "--db", one))
+    assert without_places(answer("one", "two", *words, "--db", path)) == without_places(
+        answer(one, two, *words, "--db", one)
+    )
 
 
 def test_references(path: str) -> None:
@@ -511,6 +520,23 @@ def test_references(path: str) -> None:
     assert expected == answer("two~1", "two", "--db", path, "--format", "json")
     if not uids[2][:12].isdecimal():
         assert expected == answer("2", uids[2][:12], "--db", path, "--format", "json")
+
+
+def test_a_host_goes_before_a_uid(path: str, tmp_path: Path) -> None:
+    """A host may be called like the beginning of a snapshot's uid, or like a file."""
+    copy = shutil.copy(path, tmp_path / "copy.db")
+    with closing(sqlite3.connect(copy)) as connection, connection:
+        connection.execute("UPDATE snapshots SET uid = 'abcdef' || substr(uid, 7) WHERE snapshot_id = 1")
+        connection.execute("UPDATE snapshots SET uid = 'abcdee' || substr(uid, 7) WHERE snapshot_id = 2")
+    assert 1 == json.loads(answer("abcdef", "3", "--db", copy, "--format", "json"))[0]["a"]["snapshot_id"]
+    with closing(sqlite3.connect(copy)) as connection, connection:
+        connection.execute("UPDATE hosts SET name = 'abcdef' WHERE name = 'two'")
+    assert 3 == json.loads(answer("abcdef", "3", "--db", copy, "--format", "json"))[0]["a"]["snapshot_id"]
+    file = tmp_path / "two"
+    file.write_text("not a database")
+    with closing(sqlite3.connect(copy)) as connection, connection:
+        connection.execute("UPDATE hosts SET name = ? WHERE name = 'abcdef'", (str(file),))
+    assert 3 == json.loads(answer(file, "3", "--db", copy, "--format", "json"))[0]["a"]["snapshot_id"]
 
 
 def test_table(path: str) -> None:
@@ -592,6 +618,7 @@ def test_wrong_words(path: str, tmp_path: Path) -> None:
     assert "no snapshot 5 before" in refusal("one~5", "two", "--db", path, status=2)
     assert "no such database" in refusal("one", "two", "--db", tmp_path / "none.db", status=1)
     assert "no such database" in refusal("one", tmp_path / "none.db", "--db", path, status=1)
+    assert "none.db: no such database" in refusal("one", "none.db:two", "--db", path, status=1)
     assert "no image or container 'nginx'" in refusal("one", "two", "--files", "nginx", "--db", path, status=2)
     assert "no image or container" in refusal("one", "two", "--files", "only-one:1", "--db", path, status=2)
 
@@ -612,6 +639,8 @@ def test_files_that_are_not_indexed(tmp_path: Path) -> None:
     exhibits.scan_into(path, root.path, exhibits.WEB, None)
 
     assert "not indexed" in refusal("one", "web-1", "--files", "x:1", "--db", path, status=2)
+    assert "the scan of a read files, that of b metadata" in run("one", "web-1", "--db", path).stderr
+    assert "" == run("one", "one", "--db", path).stderr
 
 
 HOSTILE = {

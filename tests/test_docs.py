@@ -1,4 +1,4 @@
-"""The README is run: every block of output in it is what the program prints, and its commands are the ones CI uses."""
+"""The docs are run: every block of output is what the program prints, and their commands are the ones CI uses."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from click.testing import CliRunner
 
 from layerindex import catalog
 from layerindex.cli import COMMANDS, group
+from tests import fleet
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+CHECKOUT = Path(__file__).resolve().parents[1]
+README = CHECKOUT / "README.md"
+PAGES = [README, *sorted((CHECKOUT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"(<!-- run: (layerindex .*?) -->\n```\n)(.*?)(```\n)", re.DOTALL)
 
 
@@ -27,22 +30,48 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "layerindex.db"
 
 
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the fleet that the page about fleets asks."""
+    path = tmp_path_factory.mktemp("fleet") / "fleet.db"
+    fleet.make(path, fleet.Plan(hosts=12, images=5, layers=14, distinct=52, own=2, base=2, days=3, entries=4))
+    return path
+
+
+@pytest.fixture
+def asked(request: pytest.FixtureRequest, page: Path) -> Path:
+    """Give the database that a page asks."""
+    chosen: Path = request.getfixturevalue("simulated" if page.name == "fleet.md" else "demo")
+    return chosen
+
+
 def _printed(command: str, database: Path) -> str:
     words = shlex.split(command)[1:]
     result = CliRunner(env={"LAYERINDEX_DB": str(database)}).invoke(group, words)
     assert 0 == result.exit_code, f"{command}: {result.output}"
-    return "".join(f"{line.rstrip()}\n" for line in result.stdout.splitlines())
+    # The pages name a place and a time of their own.
+    text = re.sub(r"as of \S+", "as of 2026-03-02T04:00:00.000Z", result.stdout.replace(str(database.parent), "/demo"))
+    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 
-def test_blocks_are_what_the_program_prints(demo: Path) -> None:
-    """Each block of the README is the output of the command in the comment above it."""
-    text = README.read_text(encoding="utf-8")
-    assert BLOCK.search(text)
-    expected = BLOCK.sub(lambda match: match[1] + _printed(match[2], demo) + match[4], text)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_blocks_are_what_the_program_prints(asked: Path, page: Path) -> None:
+    """Each block of a page is the output of the command in the comment above it."""
+    text = page.read_text(encoding="utf-8")
+    assert BLOCK.search(text) or page.name == "performance.md"
+    expected = BLOCK.sub(lambda match: match[1] + _printed(match[2], asked) + match[4], text)
     if os.environ.get("LAYERINDEX_REWRITE_GOLDEN"):
-        README.write_text(expected, encoding="utf-8")
+        page.write_text(expected, encoding="utf-8")
 
-    assert expected == README.read_text(encoding="utf-8")
+    assert expected == page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    """Each relative link of a page names a file that is here."""
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8"))
+
+    assert [] == [link for link in links if not (page.parent / link).exists()]
 
 
 def test_questions_are_answered(demo: Path) -> None:
@@ -51,7 +80,8 @@ def test_questions_are_answered(demo: Path) -> None:
     questions = [line for line in section.splitlines() if line.startswith("| ") and "`layerindex" in line]
     assert 10 == len(questions)
     for line in questions:
-        for command in re.findall(r"`(layerindex (?:query|find) [^`]*)`", line.rpartition("|")[0].rpartition("| ")[2]):
+        answer = line.rpartition("|")[0].rpartition("| ")[2]
+        for command in re.findall(r"`(layerindex (?:query|find|show) [^`]*)`", answer):
             _printed(command, demo)
 
 

@@ -1,4 +1,4 @@
-"""Snapshots travel: out of one database, through files and streams, into another, and every answer stays what it was."""
+"""Snapshots travel: out of one database, through files and streams, into another, and answers stay what they were."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -169,9 +170,11 @@ def test_every_row_travels(with_files: tuple[str, Path], without_files: tuple[st
             names = ", ".join(column.name for column in table.c if column.name not in numbers)
             sql = f"SELECT {names} FROM {table.name} ORDER BY {names}"
             assert rows(original, sql) == rows(travelled, sql), table.name
-        where = "SELECT d.snapshot_id, d.cache_id, f.path, f.size FROM {} AS d JOIN files AS f USING (listing_id) ORDER BY 1, 2, 3"
-        for table_name in ("layers", "overlay_dirs"):
-            assert rows(original, where.format(table_name)) == rows(travelled, where.format(table_name))
+        for name in ("layers", "overlay_dirs"):
+            sql = (
+                f"SELECT d.snapshot_id, d.cache_id, f.path, f.size FROM {name} AS d JOIN files AS f USING (listing_id)"
+            )
+            assert rows(original, f"{sql} ORDER BY 1, 2, 3") == rows(travelled, f"{sql} ORDER BY 1, 2, 3")
 
 
 def test_every_table_is_known_to_the_merge() -> None:
@@ -192,7 +195,8 @@ def test_every_table_is_known_to_the_merge() -> None:
 
 def test_a_table_of_tomorrow_travels(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new table of facts is copied without a word about it in the program."""
-    create = "CREATE TABLE more (snapshot_id INTEGER NOT NULL, note TEXT, listing_id INTEGER, PRIMARY KEY (snapshot_id))"
+    create = """CREATE TABLE more (
+                snapshot_id INTEGER NOT NULL, note TEXT, listing_id INTEGER, PRIMARY KEY (snapshot_id)) WITHOUT ROWID"""
     made = database.create
 
     def create_more(connection: sqlite3.Connection) -> None:
@@ -209,7 +213,9 @@ def test_a_table_of_tomorrow_travels(small: Path, tmp_path: Path, monkeypatch: p
     ((number, note, listing_id),) = rows(tmp_path / "new.db", "SELECT * FROM more")
 
     assert (1, "was here") == (number, note)
-    assert [(listing_id,)] == rows(tmp_path / "new.db", f"SELECT listing_id FROM listings WHERE listing_id = {listing_id}")
+    assert [(listing_id,)] == rows(
+        tmp_path / "new.db", f"SELECT listing_id FROM listings WHERE listing_id = {listing_id}"
+    )
 
 
 # Bringing together --------------------------------------------------------------------------------------------------
@@ -244,7 +250,8 @@ def test_hosts_are_told_apart_by_machine_id(small: Path, tmp_path: Path) -> None
         take(db, copy)
 
     assert [("a", 2), ("b", 1), (None, 1)] == rows(
-        db, "SELECT machine_id, count(*) FROM snapshots JOIN hosts USING (host_id) GROUP BY 1 ORDER BY machine_id IS NULL, 1"
+        db,
+        "SELECT machine_id, count(*) FROM snapshots JOIN hosts USING (host_id) GROUP BY 1 ORDER BY 1 NULLS LAST",
     )
 
 
@@ -258,12 +265,15 @@ def test_what_is_here_and_complete_stands(small: Path, tmp_path: Path) -> None:
     for source in (first, second, third):
         take(db, source)
 
-    layers = "SELECT DISTINCT y.snapshot_id, l.complete FROM layers AS y JOIN listings AS l USING (listing_id) ORDER BY 1"
+    layers = (
+        "SELECT DISTINCT y.snapshot_id, l.complete FROM layers AS y JOIN listings AS l USING (listing_id) ORDER BY 1"
+    )
     assert [(1, 0), (2, 1), (3, 1)] == rows(db, layers)
     mine = "JOIN layers AS y USING (listing_id) WHERE uid = 666"
     assert [(0,)] == rows(db, f"SELECT count(*) FROM entries {mine}")
     assert [(0,)] == rows(db, "SELECT count(witness) FROM listings")
-    newest = "SELECT diff_id FROM listings GROUP BY diff_id HAVING diff_id NOTNULL AND max(listing_id * complete) < max(listing_id)"
+    newest = """SELECT diff_id FROM listings WHERE diff_id NOTNULL GROUP BY diff_id
+                HAVING max(listing_id * complete) < max(listing_id)"""
     assert [] == rows(db, newest)
     whole(db)
 
@@ -283,8 +293,8 @@ def test_a_file_that_lists_a_layer_twice(small: Path, tmp_path: Path) -> None:
     """Of two complete listings of one layer in a file one is taken, for both snapshots."""
     change(
         small,
-        "INSERT INTO snapshots SELECT 2, 'b' || substr(uid, 2), host_id, store, root, driver, engine_id, label, started_at,"
-        " finished_at, status, scope, tool_version FROM snapshots",
+        """INSERT INTO snapshots SELECT 2, 'bbbb' || substr(uid, 5), host_id, store, root, driver, engine_id, label,
+           started_at, finished_at, status, scope, tool_version FROM snapshots""",
         "INSERT INTO listings SELECT listing_id + 1000, diff_id, source, NULL, complete, 0, 0, 0, 0 FROM listings"
         " WHERE diff_id NOTNULL",
         "INSERT INTO layers SELECT 2, chain_id, diff_id, parent_chain_id, cache_id, size, verified, listing_id + 1000"
@@ -331,7 +341,7 @@ def test_second_host_is_cheap(lasting: World, tmp_path: Path) -> None:
     for host in ("one", "two"):
         files.append(index(tmp_path / f"{host}.db", lasting.root, host))
         grow(files[-1], 1000)
-    db = _empty(tmp_path / "fleet.db")
+    db = empty(tmp_path / "fleet.db")
     sizes, times = [os.path.getsize(db)], []
     for file in files:
         began = time.process_time()
@@ -344,7 +354,8 @@ def test_second_host_is_cheap(lasting: World, tmp_path: Path) -> None:
     assert times[1] <= times[0] * 0.1
 
 
-def _empty(path: Path) -> Path:
+def empty(path: Path) -> Path:
+    """Make a database without snapshots."""
     with database.writing(str(path), silent):
         pass
     return path
@@ -381,7 +392,10 @@ def test_streams(small: Path, tmp_path: Path, kind: str) -> None:
         (lambda data: gzip.compress(data)[:-4000], "the compressed stream ends early"),
         (lambda data: gzip.compress(data)[:1000] + b"\xff" * 5000, "cannot be unpacked"),
         (lambda data: zstandard.compress(data)[:-4000], "is damaged or cut short"),
-        (lambda data: zstandard.ZstdCompressor(write_checksum=True).compress(data)[:-4] + b"\xff" * 5000, "cannot be unpacked"),
+        (
+            lambda data: zstandard.ZstdCompressor(write_checksum=True).compress(data)[:-4] + b"\xff" * 5000,
+            "cannot be unpacked",
+        ),
         (lambda data: data[:-4096], "is damaged or cut short"),
         (lambda _: b"", "is empty"),
         (lambda _: b"hello", "is not an SQLite database"),
@@ -411,7 +425,7 @@ def test_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack: Callable[[
     bomb.write_bytes(pack(bytes(64 << 20)))
     monkeypatch.setattr(compression, "FLOOR_BYTES", 1 << 20)
 
-    with pytest.raises(RefusedFileError, match="bytes unpack to more than .*; --max-size allows more"):
+    with pytest.raises(RefusedFileError, match=r"bytes unpack to more than \d+; --max-size allows more"):
         take(tmp_path / "fleet.db", bomb)
     with pytest.raises(RefusedFileError, match="is not an SQLite database"):
         exchange.import_file(str(tmp_path / "fleet.db"), str(bomb), silent, 65 << 20)
@@ -477,7 +491,8 @@ def older(path: Path) -> Path:
         f"INSERT INTO listings VALUES (1, '{digest}', 'tar-split', NULL, 1, 2, 5, 5, NULL)",
         f"INSERT INTO layers VALUES (1, '{digest}', '{digest}', NULL, 'c', 5, 1, 1)",
         "INSERT INTO directories VALUES (1, '/', NULL)",
-        "INSERT INTO entries (listing_id, directory_id, name, type, size) VALUES (1, 1, 'a', 'file', 5), (1, 1, 'b', 'dir', 0)",
+        """INSERT INTO entries (listing_id, directory_id, name, type, size)
+           VALUES (1, 1, 'a', 'file', 5), (1, 1, 'b', 'dir', 0)""",
     )
     return path
 
@@ -546,6 +561,29 @@ def test_file_with_a_hot_journal(small: Path, tmp_path: Path, *, read_only: bool
     assert [("web-1",)] == rows(tmp_path / "fleet.db", "SELECT name FROM hosts")
 
 
+def test_a_journal_that_names_a_file_to_delete(small: Path, tmp_path: Path) -> None:
+    """SQLite deletes the super-journal that a journal names; a forged one would have any file deleted."""
+    subprocess.run([sys.executable, "-c", KILLED, str(small)], check=False)
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    name = os.fsencode(victim)
+    with open(f"{small}-journal", "ab") as journal:
+        journal.write(b"\0\0\0\0" + name + len(name).to_bytes(4, "big") + sum(name).to_bytes(4, "big"))
+        journal.write(bytes.fromhex("d9d505f920a163d7"))
+    with pytest.raises(RefusedFileError, match="the journal beside it names another file"):
+        take(tmp_path / "fleet.db", small)
+    with pytest.raises(DatabaseError, match="names another file"), database.reading(str(small)):
+        pass
+    with pytest.raises(DatabaseError, match="names another file"), database.writing(str(small), print):
+        pass
+
+    assert b"precious" == victim.read_bytes()
+    assert ["in", "victim"] == sorted(os.listdir(tmp_path))
+    with closing(sqlite3.connect(small)) as plain:
+        plain.execute("SELECT 1 FROM images")
+    assert not victim.exists(), "or the test proves nothing"
+
+
 def test_file_in_wal_mode(small: Path, tmp_path: Path) -> None:
     """A file in WAL mode is read in a folder where no WAL can be made."""
     change(small, "PRAGMA journal_mode = WAL")
@@ -597,15 +635,21 @@ def test_export_without_files(world_db: Path, tmp_path: Path) -> None:
     assert 0 == program("export", str(target), "--no-files", "--db", str(world_db)).returncode
 
     assert [(0, 0, 0)] == rows(
-        target, "SELECT (SELECT count(*) FROM listings), (SELECT count(*) FROM entries), (SELECT count(*) FROM directories)"
+        target,
+        "SELECT (SELECT count(*) FROM listings), (SELECT count(*) FROM entries), (SELECT count(*) FROM directories)",
     )
-    assert [] == rows(target, "SELECT 1 FROM layers WHERE listing_id NOTNULL UNION SELECT 1 FROM overlay_dirs WHERE listing_id NOTNULL")
+    assert [] == rows(
+        target,
+        "SELECT 1 FROM layers WHERE listing_id NOTNULL UNION SELECT 1 FROM overlay_dirs WHERE listing_id NOTNULL",
+    )
     sql = "SELECT chain_id, diff_id, size FROM layers"
     assert rows(world_db, sql) == rows(target, sql)
     assert 1 == take(tmp_path / "fleet.db", target).snapshots
 
 
-@pytest.mark.parametrize(("name", "magic"), [("a.db", b"SQLite"), ("a.db.gz", b"\x1f\x8b"), ("a.zst", b"\x28\xb5\x2f\xfd")])
+@pytest.mark.parametrize(
+    ("name", "magic"), [("a.db", b"SQLite"), ("a.db.gz", b"\x1f\x8b"), ("a.zst", b"\x28\xb5\x2f\xfd")]
+)
 def test_export_to_a_file(world_db: Path, tmp_path: Path, name: str, magic: bytes) -> None:
     """The name's end decides on compression; a file that is there is replaced with --force alone."""
     target = tmp_path / name
@@ -636,6 +680,21 @@ def test_export_is_compact(world_db: Path, tmp_path: Path) -> None:
     change(target, "VACUUM")
 
     assert size <= target.stat().st_size
+
+
+def test_export_over_what_is_no_file_of_its_own(world_db: Path, tmp_path: Path) -> None:
+    """A device stays a device and the database itself, whatever --force says; a link stays one."""
+    copy = Path(shutil.copy(world_db, tmp_path / "copy.db"))
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "aim")
+    for target, status in ((copy, 2), (tmp_path / "pipe", 1), (tmp_path / "link", 0)):
+        done = program("export", str(target), "--force", "--db", str(copy))
+        assert status == done.returncode, done.stderr
+    assert world_db.read_bytes() == copy.read_bytes()
+    assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "link").is_symlink()
+    whole(tmp_path / "aim")
+    assert 2 == program("import", str(copy), "--db", "-").returncode
 
 
 def test_export_to_standard_output(world_db: Path, tmp_path: Path) -> None:
@@ -693,7 +752,9 @@ def test_scan_to_standard_output(lasting: World, tmp_path: Path) -> None:
     assert (0, 0) == (first.returncode, done.returncode), said + done.stderr
     assert "written to standard output as snapshot 1" in said
     assert [] == os.listdir(room)
-    assert [("web-7", "files")] == rows(tmp_path / "fleet.db", "SELECT name, scope FROM snapshots JOIN hosts USING (host_id)")
+    assert [("web-7", "files")] == rows(
+        tmp_path / "fleet.db", "SELECT name, scope FROM snapshots JOIN hosts USING (host_id)"
+    )
     with open(tmp_path / "same.db", "wb") as file:
         subprocess.run([*scanning, "-q"], stdout=file, check=True)
     sql = "SELECT d.cache_id, f.path, f.size FROM overlay_dirs AS d JOIN files AS f USING (listing_id) ORDER BY 1, 2"
@@ -711,7 +772,10 @@ def test_scan_to_a_closed_pipe_or_a_full_disk(lasting: World, tmp_path: Path) ->
         assert (b"", 1) == (process.stderr.read(), process.wait())
     with open("/dev/full", "wb") as file:
         done = subprocess.run(command, stdout=file, stderr=subprocess.PIPE, env=environment, check=False)
-    assert (1, b"Error: standard output: cannot be written: No space left on device\n") == (done.returncode, done.stderr)
+    assert (1, b"Error: standard output: cannot be written: No space left on device\n") == (
+        done.returncode,
+        done.stderr,
+    )
     assert [] == os.listdir(tmp_path)
 
 
@@ -768,7 +832,40 @@ def test_killed_at_any_moment(many: Path, small: Path, tmp_path: Path, *, begun:
         assert 0 == done.returncode, done.stderr
         whole(db)
         assert [(1 + begun,)] == rows(db, "SELECT count(*) FROM snapshots")
-        assert [] == rows(db, "SELECT 1 FROM listings AS l WHERE entry_count <> (SELECT count(*) FROM entries AS e WHERE e.listing_id = l.listing_id)")
+        assert [] == rows(
+            db,
+            "SELECT 1 FROM listings AS l WHERE entry_count <> (SELECT count(*) FROM entries AS e"
+            " WHERE e.listing_id = l.listing_id)",
+        )
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_ended_while_a_stream_comes(small: Path, tmp_path: Path, stop: signal.Signals) -> None:
+    """Who ends an import that waits for the rest of a stream gets a sentence, and nothing stays behind."""
+    db = tmp_path / "out" / "fleet.db"
+    db.parent.mkdir()
+    command = [sys.executable, "-m", "layerindex", "import", "-", "--db", str(db)]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background may ignore it
+    try:
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write(small.read_bytes()[:100_000])
+        process.stdin.flush()
+        deadline = time.monotonic() + 10
+        while not os.listdir(db.parent) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(0.3)  # until it waits: a signal just before that is met when the stream goes on
+        process.send_signal(stop)
+        hung = threading.Timer(10, process.kill)
+        hung.start()
+        said = process.stderr.read()
+        hung.cancel()
+    assert (1, b"Interrupted; files that were not said to be imported are not.\n") == (process.returncode, said)
+    assert [] == os.listdir(db.parent)
 
 
 def test_two_at_once(many: Path, small: Path, tmp_path: Path) -> None:
@@ -815,7 +912,9 @@ def test_a_database_that_is_not_ours_is_no_target(small: Path, tmp_path: Path) -
         take(target, small)
 
 
-@pytest.mark.parametrize("words", [["import", "{file}", "--db", "{db}"], ["export", "-", "--db", "{file}"], ["snapshots", "--db", "{file}"]])
+@pytest.mark.parametrize(
+    "words", [["import", "{file}", "--db", "{db}"], ["export", "-", "--db", "{file}"], ["snapshots", "--db", "{file}"]]
+)
 def test_without_sqlalchemy(small: Path, tmp_path: Path, words: list[str]) -> None:
     """A file of this schema is imported, exported and listed without SQLAlchemy, Alembic or zstandard."""
     filled = [word.format(file=small, db=tmp_path / "fleet.db") for word in words]
@@ -836,4 +935,3 @@ def test_arriving_counts_what_it_gives() -> None:
     assert [b"ab", b"cde", b"f", b""] == [stream.read(3), stream.read(3), stream.read(), stream.read()]
     assert 6 == stream.count
     assert stream.readable()
-

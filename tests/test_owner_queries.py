@@ -53,6 +53,24 @@ def root(tmp_path: Path) -> DataRoot:
     return DataRoot(tmp_path / "docker", privileged=os.geteuid() == 0)
 
 
+# unreferenced-layers ------------------------------------------------------------------------------------------------
+
+
+def test_layers_that_nothing_needs(root: DataRoot) -> None:
+    """A layer without image, container and record above it is left; what one of them holds is not, nor what is below."""
+    base = root.layer({"base": b"1"})
+    lost = root.layer({"lost": b"22"}, parent=base)
+    above = root.layer({"above": b"333"}, parent=lost)
+    root.image(base, ["base:1"])
+    held, cached = (root.layer({name: b"4"}) for name in ("held", "cached"))
+    root.mount(parent=held)
+    root.build_record(cached)
+    ask = asker(root, WALK)
+
+    expected = [(above.chain_id, 3, 0), (lost.chain_id, 2, 1)]
+    assert expected == ask("unreferenced-layers", "chain_id size children")
+
+
 # orphans ------------------------------------------------------------------------------------------------------------
 
 
@@ -189,6 +207,16 @@ def test_build_cache(root: DataRoot) -> None:
     ((record, disk),) = ask("build-cache", "record_id disk_bytes", type="exec.cachemount")
     assert record == mount
     assert disk > 0
+
+
+def test_a_record_whose_data_is_still_anothers(root: DataRoot) -> None:
+    """Docker lists and counts the mutable record alone; when that is gone, the other counts for itself."""
+    mutable = root.build_record(root.buildkit_dir(), committed=False, snapshot_size=5)
+    final = root.build_record(None, equal_mutable=mutable, snapshot_size=5)
+    orphaned = root.build_record(None, equal_mutable="9" * 25, snapshot_size=4)
+    found = asker(root, METADATA)("build-cache", "record_id reclaimable same_as")
+
+    assert {(mutable, 5, None), (final, 0, mutable), (orphaned, 4, None)} == set(found)
 
 
 def test_parents_in_a_circle(root: DataRoot) -> None:
@@ -374,6 +402,28 @@ def test_reclaim_of_what_the_build_cache_pins(root: DataRoot) -> None:
         ("d:1", 0, 0, 7, "layers that nothing uses (1 layer)"),
         ("g:1", 0, 0, 2, f"mount {'5' * 64}"),
     ]
+
+
+def test_sums_beyond_63_bits(root: DataRoot) -> None:
+    """What a hostile store claims ends no query."""
+    image = root.image(sized(root, sized(root, None, 10, "a"), 10, "b"), ["a:1"])
+    root.container(image, name="web", log=b"1")
+    most = 2**63 - 1
+    copied = (
+        "INSERT INTO container_logs SELECT snapshot_id, container_id, path || '.1', driver, 1, {0}, 0, NULL FROM {1}"
+    )
+    ask = asker(
+        root,
+        METADATA,
+        f"UPDATE layers SET size = {most}",
+        f"UPDATE disk_usage SET apparent_bytes = {most}",
+        f"UPDATE container_logs SET apparent_bytes = {most}",
+        copied.format(most, "container_logs"),
+    )
+
+    assert (most,) in ask("reclaim", "still_shared_bytes")
+    assert (most,) in ask("disk-usage", "apparent_bytes")
+    assert [(most,)] == ask("logs", "apparent_bytes")
 
 
 # last-used ----------------------------------------------------------------------------------------------------------

@@ -82,14 +82,14 @@ def test_list(tmp_path: Path) -> None:
 def test_by_name(store: Exhibits) -> None:
     """A name answers its question, in Docker's manners."""
     expected = """\
-SNAPSHOT ID    HOST    STORE            ROOT             LABEL              STARTED AT            IMAGES    LAYERS    \
-CONTAINERS    ERRORS    PROBLEMS    SELECTED
-3              db-1    docker-overlay2  /var/lib/docker  nightly | all      2023-12-14T22:18:20Z  1         2         \
-1             0         1           1
-2              web-1   docker-overlay2  /var/lib/docker                     2023-12-14T22:13:20Z  14        16        \
-12            12        25          1
-1              web-1   docker-overlay2  /var/lib/docker  before the update  2023-12-04T22:13:20Z  2         2         \
-1             0         0           0
+SNAPSHOT ID    HOST    STORE            ROOT             LABEL              SCOPE     STARTED AT            IMAGES    \
+LAYERS    CONTAINERS    ERRORS    PROBLEMS    SELECTED
+3              db-1    docker-overlay2  /var/lib/docker  nightly | all      metadata  2023-12-14T22:18:20Z  1         \
+2         1             0         1           1
+2              web-1   docker-overlay2  /var/lib/docker                     metadata  2023-12-14T22:13:20Z  14        \
+17        12            12        26          1
+1              web-1   docker-overlay2  /var/lib/docker  before the update  metadata  2023-12-04T22:13:20Z  2         \
+2         1             0         0           0
 """
 
     assert expected == answer(store.path, "snapshots")
@@ -154,7 +154,7 @@ def test_help_without_a_name(tmp_path: Path) -> None:
     assert answer(tmp_path / "none.db", "--help").startswith("Usage: layerindex query [OPTIONS] [NAME]\n")
 
 
-MEANT = "images or image-files or layer-images"
+MEANT = "images or image-hosts or image-files"
 IMGES = f"no query 'imges' (did you mean {MEANT}?); `layerindex query` lists them all"
 
 

@@ -72,8 +72,14 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
     pairs, alone = compare.paired(compare.find(typed(a), path), compare.find(typed(b), path))
     for snapshot in alone:
         click.echo(f"Not compared, as the other side has no such store: {printable(snapshot.name)}", err=True)
+    for pair in pairs:
+        if pair.a.scope != pair.b.scope:
+            detail = "what only one of them read or measured differs for that alone"
+            click.echo(f"Note: the scan of a read {pair.a.scope}, that of b {pair.b.scope}: {detail}", err=True)
     answers = [_answer(pair, path, sections, thing and typed(thing)) for pair in pairs]
-    {"json": _write_json, "table": _write_headed, "markdown": _write_headed}.get(output.format, _write_flat)(answers, output)
+    {"json": _write_json, "table": _write_headed, "markdown": _write_headed}.get(output.format, _write_flat)(
+        answers, output
+    )
     if exit_code and (alone or any(_differs(answer) for answer in answers)):
         sys.exit(3)
 
@@ -111,7 +117,10 @@ def _write_headed(answers: Sequence[Answer], output: options.Output) -> None:
     """For people: which snapshots they are, the summary, and each section under its name."""
     head = "### {}\n" if output.format == "markdown" else "{}"
     for number, (pair, parts) in enumerate(answers):
-        click.echo("\n" * bool(number) + "\n".join(f"{side}: {printable(each.name)}" for side, each in zip("ab", pair, strict=True)))
+        click.echo(
+            "\n" * bool(number)
+            + "\n".join(f"{side}: {printable(each.name)}" for side, each in zip("ab", pair, strict=True))
+        )
         for name, part in parts.items():
             click.echo()
             if name != SUMMARY:
@@ -125,7 +134,9 @@ def _write_headed(answers: Sequence[Answer], output: options.Output) -> None:
 def _for_people(part: Part) -> query.Result:
     """Leave out the columns in which no row has anything."""
     kept = [place for place in range(len(part.columns)) if any(row[place] is not None for row in part.rows)]
-    return query.Result([part.columns[place] for place in kept], (tuple(row[place] for place in kept) for row in part.rows))
+    return query.Result(
+        [part.columns[place] for place in kept], (tuple(row[place] for place in kept) for row in part.rows)
+    )
 
 
 def _write_flat(answers: Sequence[Answer], output: options.Output) -> None:
@@ -164,7 +175,10 @@ def _write_json(answers: Sequence[Answer], output: options.Output) -> None:  # n
 
     found = [
         {"a": answer.pair.a.facts, "b": answer.pair.b.facts}
-        | {name: [dict(zip(part.columns, row, strict=True)) for row in part.rows] for name, part in answer.parts.items()}
+        | {
+            name: [dict(zip(part.columns, row, strict=True)) for row in part.rows]
+            for name, part in answer.parts.items()
+        }
         for answer in answers
     ]
     click.echo(orjson.dumps(found).decode(), color=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from layerindex import database, exchange
@@ -27,6 +29,8 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
     """
     if target == options.STREAM:
         options.refuse_terminal()
+    elif os.path.exists(target) and os.path.exists(path) and os.path.samefile(target, path):
+        raise UsageError(f"{target}: is the database itself")
     with database.reading(path) as connection:
         snapshots.select(connection)
         numbers = [number for (number,) in connection.execute("SELECT snapshot_id FROM selected_snapshots ORDER BY 1")]

@@ -9,7 +9,7 @@ import click
 from layerindex import exchange
 from layerindex.cli import options
 from layerindex.cli.scan import note, plural, prepare, stoppable
-from layerindex.errors import NewerDatabaseError, RefusedFileError
+from layerindex.errors import NewerDatabaseError, RefusedFileError, UsageError
 
 
 @click.command(name="import")
@@ -30,6 +30,8 @@ def command(sources: tuple[str, ...], path: str, max_size: int | None, quiet: bo
     and directories that are here are shared. Each FILE is taken whole or not at all; one that is not fit does not hold
     up the others, and the exit status is 1.
     """
+    if path == options.STREAM:
+        raise UsageError("--db names the database to import into; a stream cannot be one")
     prepare(path)
     stoppable()
     try:

@@ -58,45 +58,52 @@ SHAPES = {
 HOSTS = """
 SELECT h.name, h.machine_id FROM temp.host_map AS c CROSS JOIN main.hosts AS h ON h.host_id = c.new"""
 
+FRESH = "SELECT min(new) FROM temp.fresh_listings"
+"""The first number of a listing that a merge has brought in."""
+
 LISTING = """
 SELECT CASE
   WHEN l.source NOT IN ('tar-split', 'blob', 'walk') OR l.complete NOT IN (0, 1) OR l.entry_count < 0 THEN 'the source or count'
   WHEN (l.source <> 'walk') <> (l.diff_id IS NOT NULL) OR NOT ({digest}) THEN 'the layer'
   END AS wrong
-FROM temp.fresh_listings AS f CROSS JOIN main.listings AS l ON l.listing_id = f.new WHERE wrong IS NOT NULL LIMIT 1"""
+FROM main.listings AS l WHERE l.listing_id >= ({fresh}) AND wrong IS NOT NULL LIMIT 1"""
 
-OTHERS_LISTING = """
-SELECT 1 FROM temp.snapshot_map AS c CROSS JOIN main.layers AS y ON y.snapshot_id = c.new
-CROSS JOIN main.listings AS l ON l.listing_id = y.listing_id WHERE l.diff_id IS NOT y.diff_id AND NOT (l.source = 'walk' AND EXISTS (
-  SELECT 1 FROM main.overlay_dirs AS d
-  WHERE d.snapshot_id = c.new AND d.cache_id = y.cache_id AND d.listing_id = y.listing_id)) LIMIT 1"""
+OTHERS_LISTING = f"""
+SELECT 1 {merge.arrived("layers")} AND t.listing_id IS NOT NULL
+  AND t.diff_id IS NOT (SELECT l.diff_id FROM main.listings AS l WHERE l.listing_id = t.listing_id)
+  AND NOT EXISTS (
+    SELECT 1 FROM main.overlay_dirs AS d CROSS JOIN main.listings AS l ON l.listing_id = d.listing_id
+    WHERE d.snapshot_id = t.snapshot_id AND d.cache_id = t.cache_id AND d.listing_id = t.listing_id
+      AND l.source = 'walk') LIMIT 1"""
 """A layer's listing is of its diff_id, or of the walk of its directory."""
 
 COUNTS = """
-SELECT 1 FROM temp.fresh_listings AS f CROSS JOIN main.listings AS l ON l.listing_id = f.new
-WHERE l.entry_count <> (SELECT count(*) FROM main.entries AS e WHERE e.listing_id = l.listing_id) LIMIT 1"""
+SELECT 1 FROM main.listings AS l WHERE l.listing_id >= ({fresh}) AND l.entry_count <> (
+  SELECT count(*) FROM main.entries AS e INDEXED BY sqlite_autoindex_entries_1 WHERE e.listing_id = l.listing_id
+) LIMIT 1"""
 
 ENTRIES = """
-SELECT count(*) FILTER (WHERE instr(e.name, '/') OR instr(e.name, char(0)) OR e.mode NOT BETWEEN 0 AND 4095 OR e.type NOT IN (
-  'file', 'dir', 'symlink', 'hardlink', 'char', 'block', 'fifo', 'socket', 'whiteout')), group_concat({texts}, char(10))
-FROM temp.fresh_listings AS f CROSS JOIN main.entries AS e ON e.listing_id = f.new
+SELECT count(*) FILTER (WHERE instr(e.name, '/') OR instr(e.name, char(0)) OR e.mode NOT BETWEEN 0 AND 4095
+    OR e.type NOT IN ('file', 'dir', 'symlink', 'hardlink', 'char', 'block', 'fifo', 'socket', 'whiteout')),
+  group_concat({texts}, char(10))
+FROM main.entries AS e INDEXED BY sqlite_autoindex_entries_1 WHERE e.listing_id >= ({fresh})
 GROUP BY e.listing_id, e.directory_id"""
 """For the entries of each folder how many are wrong, and all their text, for Python to decode."""
 
 OTHER_BYTES = """
 SELECT 1 FROM temp.directory_map AS c CROSS JOIN src.directories AS d NOT INDEXED ON d.directory_id = c.old
-CROSS JOIN main.directories AS m ON m.directory_id = c.new WHERE d.path_raw IS NOT m.path_raw LIMIT 1"""
+WHERE d.path_raw IS NOT (SELECT m.path_raw FROM main.directories AS m WHERE m.directory_id = c.new) LIMIT 1"""
 
 ODD_DIRECTORIES = """
-SELECT m.path, m.path_raw FROM temp.fresh_directories AS f CROSS JOIN main.directories AS m ON m.directory_id = f.new
-WHERE m.path <> '/' AND NOT (m.path_raw IS NULL AND m.path GLOB '/*' AND NOT instr(m.path, '\\') AND NOT instr(m.path, char(0))
+SELECT m.path, m.path_raw FROM main.directories AS m NOT INDEXED
+WHERE m.directory_id >= (SELECT min(new) FROM temp.fresh_directories) AND m.path <> '/' AND NOT (
+  m.path_raw IS NULL AND m.path GLOB '/*' AND NOT instr(m.path, '\\') AND NOT instr(m.path, char(0))
   AND NOT instr(m.path || '/', '//') AND NOT instr(m.path || '/', '/./') AND NOT instr(m.path || '/', '/../'))"""
 """Paths that may not be what a listing would write; a few even where all is well, judged one by one."""
 
 DIRECTORY_TEXTS = """
-SELECT group_concat(m.path, char(10)) FROM temp.fresh_directories AS f
-CROSS JOIN main.directories AS m ON m.directory_id = f.new GROUP BY f.new / 1000"""
-
+SELECT group_concat(path, char(10)) FROM main.directories NOT INDEXED
+WHERE directory_id >= (SELECT min(new) FROM temp.fresh_directories) GROUP BY directory_id / 1000"""
 
 STATISTICS = {
     ("table", "sqlite_stat1", "CREATE TABLE sqlite_stat1(tbl,idx,stat)"),
@@ -184,9 +191,8 @@ def whole(connection: sqlite3.Connection, schema: str, tables: list[str], source
 def possible(connection: sqlite3.Connection, source: str) -> None:
     """Raise where listings that a merge has numbered claim more entries than the file has room for."""
     size = (connection.execute(f"PRAGMA src.{name}").fetchone()[0] for name in ("page_count", "page_size"))
-    sql = """SELECT 1 FROM temp.fresh_listings AS f CROSS JOIN main.listings AS l ON l.listing_id = f.new
-             GROUP BY l.entry_count < 0 HAVING l.entry_count < 0 OR total(l.entry_count) * ? > ? LIMIT 1"""
-    if connection.execute(sql, (ENTRY, math.prod(size))).fetchone():
+    sql = f"SELECT min(entry_count) < 0 OR total(entry_count) * ? > ? FROM main.listings WHERE listing_id >= ({FRESH})"
+    if connection.execute(sql, (ENTRY, math.prod(size))).fetchone()[0]:
         raise RefusedFileError(source, "a listing does not have as many files as it says")
 
 
@@ -198,24 +204,21 @@ def values(connection: sqlite3.Connection, source: str) -> None:
         pass
     for table in ("snapshots", *merge.facts(connection)):
         _facts(connection, table, source)
-    if found := connection.execute(LISTING.format(digest=_or_null(DIGEST, "l.diff_id"))).fetchone():
+    if found := connection.execute(LISTING.format(fresh=FRESH, digest=_or_null(DIGEST, "l.diff_id"))).fetchone():
         raise RefusedFileError(source, f"{found[0]} of a listing is not as layerindex writes it")
     if connection.execute(OTHERS_LISTING).fetchone():
         raise RefusedFileError(source, "a layer has the listing of another one")
-    if connection.execute(COUNTS).fetchone():
+    if connection.execute(COUNTS.format(fresh=FRESH)).fetchone():
         raise RefusedFileError(source, "a listing does not have as many files as it says")
     _entries(connection, source)
     _directories(connection, source)
 
 
 def _facts(connection: sqlite3.Connection, table: str, source: str) -> None:
-    rows = f"FROM temp.snapshot_map AS c CROSS JOIN main.{table} AS t ON t.snapshot_id = c.new"
-    for column in merge.columns(connection, table):
-        shape = SHAPES.get((table, column))
-        if (
-            shape
-            and connection.execute(f"SELECT 1 {rows} WHERE NOT ({_or_null(shape, f't.{column}')}) LIMIT 1").fetchone()
-        ):
+    rows = merge.arrived(table)
+    shapes = {column: shape for (name, column), shape in SHAPES.items() if name == table}
+    for column, shape in shapes.items():
+        if connection.execute(f"SELECT 1 {rows} AND NOT ({_or_null(shape, f't.{column}')}) LIMIT 1").fetchone():
             raise RefusedFileError(source, f"{table}.{column} is not as layerindex writes it")
     texts = _together("t", merge.columns(connection, table, "TEXT"))
     for _ in _decoded(connection, f"SELECT {texts} {rows}", table, source):
@@ -223,7 +226,7 @@ def _facts(connection: sqlite3.Connection, table: str, source: str) -> None:
 
 
 def _entries(connection: sqlite3.Connection, source: str) -> None:
-    sql = ENTRIES.format(texts=_together("e", merge.columns(connection, "entries", "TEXT")))
+    sql = ENTRIES.format(fresh=FRESH, texts=_together("e", merge.columns(connection, "entries", "TEXT")))
     for wrong, _ in _decoded(connection, sql, "entries", source):
         if wrong:
             raise RefusedFileError(source, "an entry's type, mode or name is not as layerindex writes it")

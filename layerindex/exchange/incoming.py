@@ -27,6 +27,7 @@ STEPS = 1_000_000
 """SQLite instructions between two looks for Ctrl-C: some hundredths of a second."""
 
 MAGIC = b"SQLite format 3\0"
+
 FACTS = ("hosts", "snapshots", "listings")
 """Tables that are read of every file, beside those of facts."""
 
@@ -179,14 +180,14 @@ def _readable(path: str) -> bool:
     """Whether SQLite can read a file where it is: no journal waits to be rolled back, and it has no WAL to make."""
     with open(path, "rb") as file:
         header = file.read(20)
-    if header[18:20] != b"\1\1":
+    if header[18:20] != b"\1\1" or database.is_forged(f"{path}-journal"):
         return False
     try:
         with closing(database.connect(path, "ro", timeout=5)) as connection:
             connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")
     except sqlite3.OperationalError as error:
         if isinstance(database.failure(path, error), DatabaseBusyError):
-            raise DatabaseBusyError(path) from error
+            raise RefusedFileError(path, "another process is writing to it") from error
         return getattr(error, "sqlite_errorname", "") not in ("SQLITE_READONLY_ROLLBACK", "SQLITE_CANTOPEN")
     except sqlite3.Error:
         pass  # what is wrong with it is said where it is read
@@ -201,6 +202,8 @@ def _copied(source: str, scratch: str, name: str) -> str:
         for beside in ("-journal", "-wal"):
             with suppress(FileNotFoundError):
                 shutil.copyfile(source + beside, path + beside)
+    if database.is_forged(f"{path}-journal"):
+        raise RefusedFileError(name, "the journal beside it names another file, which no journal of ours does")
     return path
 
 

@@ -64,9 +64,13 @@ UPDATE temp.host_map SET new = (
 
 LISTINGS = """
 INSERT OR IGNORE INTO temp.listing_map (old)
-SELECT y.listing_id FROM temp.snapshot_map AS c CROSS JOIN src.layers AS y ON y.snapshot_id = c.old
+SELECT y.listing_id FROM temp.snapshot_map AS c
+CROSS JOIN src.layers AS y INDEXED BY sqlite_autoindex_layers_1
+  ON y.snapshot_id = c.old
 WHERE y.listing_id IS NOT NULL
-UNION SELECT d.listing_id FROM temp.snapshot_map AS c CROSS JOIN src.overlay_dirs AS d ON d.snapshot_id = c.old
+UNION SELECT d.listing_id FROM temp.snapshot_map AS c
+CROSS JOIN src.overlay_dirs AS d INDEXED BY sqlite_autoindex_overlay_dirs_1
+  ON d.snapshot_id = c.old
 WHERE d.listing_id IS NOT NULL;
 DELETE FROM temp.listing_map WHERE NOT EXISTS (SELECT 1 FROM src.listings AS l NOT INDEXED WHERE l.listing_id = old)"""
 
@@ -96,9 +100,10 @@ UPDATE temp.listing_map SET new = f.new FROM temp.fresh_listings AS f WHERE f.ol
 DIRECTORIES = """
 INSERT INTO temp.directory_map (old)
 SELECT DISTINCT directory_id FROM (
-  SELECT e.directory_id FROM temp.fresh_listings AS f CROSS JOIN src.entries AS e ON e.listing_id = f.old
-  LIMIT 1 + (SELECT coalesce(sum(l.entry_count), 0) FROM temp.fresh_listings AS f
-    CROSS JOIN main.listings AS l ON l.listing_id = f.new)
+  SELECT e.directory_id FROM temp.fresh_listings AS f
+  CROSS JOIN src.entries AS e INDEXED BY sqlite_autoindex_entries_1 ON e.listing_id = f.old
+  LIMIT 1 + (SELECT sum(entry_count) FROM main.listings
+    WHERE listing_id >= (SELECT min(new) FROM temp.fresh_listings))
 );
 UPDATE temp.directory_map SET new = (
   SELECT m.directory_id FROM src.directories AS d NOT INDEXED CROSS JOIN main.directories AS m
@@ -173,8 +178,7 @@ def dangling(connection: sqlite3.Connection) -> str | None:
     for table in ("snapshots", *facts(connection)):
         for column in columns(connection, table):
             if column in MAPS and column != "snapshot_id":
-                sql = f"""SELECT 1 FROM temp.snapshot_map AS c CROSS JOIN main.{table} AS t ON t.snapshot_id = c.new
-                          WHERE t.{column} = {NOWHERE} LIMIT 1"""
+                sql = f"SELECT 1 {arrived(table)} AND t.{column} = {NOWHERE} LIMIT 1"
                 if connection.execute(sql).fetchone():
                     return table
     sql = """SELECT 1 FROM temp.fresh_directories AS f
@@ -196,13 +200,27 @@ def _copy(connection: sqlite3.Connection, table: str, *, files: bool) -> str:
             values[position] = f"iif(t.{name} IS NULL, NULL, coalesce({found}, {NOWHERE}))"
     return (
         f"INSERT INTO main.{table} ({', '.join(names)}) SELECT {', '.join(values)} "
-        f"FROM temp.snapshot_map AS c CROSS JOIN src.{table} AS t ON t.snapshot_id = c.old"
+        f"FROM temp.snapshot_map AS c CROSS JOIN src.{table} AS t {_key(table)} ON t.snapshot_id = c.old"
     )
 
 
+def arrived(table: str) -> str:
+    """Return FROM and WHERE for the rows `t` of a table that a merge has brought in.
+
+    By their numbers, which are above all others: to join a map, SQLite reads the whole table first, for a filter.
+    """
+    new = "SELECT min(new) FROM temp.snapshot_map"
+    return f"FROM main.{table} AS t {_key(table)} WHERE t.snapshot_id >= ({new})"
+
+
+def _key(table: str) -> str:
+    """Have rows found by the primary key, whatever the statistics say of it: a first snapshot's, that it is no use."""
+    return "NOT INDEXED" if table == "snapshots" else f"INDEXED BY sqlite_autoindex_{table}_1"
+
+
 def _copy_entries(connection: sqlite3.Connection) -> int:
-    sql = """SELECT coalesce(sum(l.entry_count), 0), (SELECT coalesce(sum(entry_count), 0) FROM main.listings)
-             FROM temp.fresh_listings AS f CROSS JOIN main.listings AS l ON l.listing_id = f.new"""
+    sql = """SELECT sum(entry_count) FILTER (WHERE listing_id >= (SELECT min(new) FROM temp.fresh_listings)),
+               sum(entry_count) FROM main.listings"""
     coming, all_ = connection.execute(sql).fetchone()
     rebuild = coming >= max(REBUILD_ROWS, all_ - coming)
     if rebuild:
@@ -211,7 +229,8 @@ def _copy_entries(connection: sqlite3.Connection) -> int:
     copied = connection.execute(
         f"""INSERT INTO main.entries (listing_id, directory_id, {", ".join(names)})
             SELECT f.new, d.new, {", ".join(f"e.{name}" for name in names)}
-            FROM temp.fresh_listings AS f CROSS JOIN src.entries AS e ON e.listing_id = f.old
+            FROM temp.fresh_listings AS f
+            CROSS JOIN src.entries AS e INDEXED BY sqlite_autoindex_entries_1 ON e.listing_id = f.old
             LEFT JOIN temp.directory_map AS d ON d.old = e.directory_id"""
     ).rowcount
     if rebuild:

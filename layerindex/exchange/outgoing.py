@@ -20,6 +20,7 @@ def export(path: str, snapshots: Sequence[int], target: IO[bytes], name: str, *,
     """Write chosen snapshots of a database as a database, compressed as the end of `name` says."""
     with database.passing() as (connection, file):
         try:
+            connection.execute("PRAGMA busy_timeout = 5000")
             connection.execute("ATTACH ? AS src", (database.uri(path, "ro"),))
             with database.transaction(connection, path):
                 plan = _fill(connection, path, snapshots, files=files)
@@ -47,7 +48,11 @@ def new_file(path: str, *, force: bool) -> Iterator[IO[bytes]]:
     """Give a file to write that gets its name when it is whole, and is gone if it never is."""
     if os.path.lexists(path) and not force:
         raise DatabaseError(path, "is there already; --force replaces it")
-    folder, name = os.path.split(os.path.abspath(path))
+    path = os.path.realpath(path)
+    if os.path.exists(path) and not os.path.isfile(path):
+        # Renamed over a device, a file would stand in its place.
+        raise DatabaseError(path, "is no regular file; export to - and redirect standard output")
+    folder, name = os.path.split(path)
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{name[:100]}-", dir=folder)
         try:

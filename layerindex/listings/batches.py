@@ -85,6 +85,7 @@ class Batch(NamedTuple):
     complete: bool
     bytes_read: int
     totals: Totals | None = None  # in a walk's last batch
+    plain: tuple[int, int, int] | None = None  # the fingerprint of plain files that are not handed over
 
     def pack(self) -> bytes:
         """Return the batch as bytes, for another process of the same program."""
@@ -121,6 +122,7 @@ class Source(NamedTuple):
     name: str = ""  # of the directory that is walked
     witness: str | None = None  # of that directory, to know it again
     kept: bool = True  # False: only to be compared with the layer's tar-split, so in a temporary table
+    summed: bool = False  # Whether the fingerprint of all its plain files is wanted
 
 
 class Builder:

@@ -16,15 +16,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pybase64
-from numpy.typing import NDArray
 
 from layerindex.listings.batches import SHAPES, Builder, Columns
 from layerindex.names import clean
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from layerindex.listings.tarsplit import Reader
 
-Array = NDArray[Any]
+    Array = NDArray[Any]
+
 U64 = np.uint64
 ZEROS = U64(0x3030303030303030)
 MAIN_CHARS, MAIN_BYTES = 688, 516  # base64 that covers the last 512 bytes of a Segment, whatever its phase
@@ -323,7 +325,7 @@ def _crcs(text: _Text, at: Array) -> Array:
     return result
 
 
-_ODD_ENDS = ("", ".", "/")
+_ODD_PARTS = ("/./", "/../", "/.wh.")
 _DOTS = ("", ".", "..")
 _NEVER_PLAIN = bytes(range(32)) + b'"\\'  # in JSON these need an escape
 
@@ -334,9 +336,9 @@ def _names(block: bytes, members: _Members) -> list[str]:
     end = files.name_end - (members.text.bytes[files.name_end - 1] == 0x2F)
     pieces = [block[a:b] for a, b in zip(files.name.tolist(), end.tolist(), strict=True)]
     try:
-        joined = b"".join(pieces)
-        if len(joined.translate(None, _NEVER_PLAIN)) == len(joined):
-            return b"\n".join(pieces).decode().split("\n")
+        joined = b"\n".join(pieces)
+        if len(joined.translate(None, _NEVER_PLAIN)) == len(joined) - len(pieces) + 1:
+            return joined.decode().split("\n")
     except UnicodeDecodeError:
         pass
     return [_plain(piece) for piece in pieces]
@@ -357,7 +359,8 @@ class _Heads(dict[str, int]):
         self.builder = builder
 
     def __missing__(self, head: str) -> int:
-        if "/." in head or "//" in head or head[:1] in _ODD_ENDS or head[-1:] == "/":
+        framed = f"/{head}/"
+        if "//" in framed or ("/." in framed and any(odd in framed for odd in _ODD_PARTS)):
             number = _directory(self.builder, head)
         else:
             number = self.builder.number("/" + head, None)

@@ -23,6 +23,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
+from layerindex.listings.fingerprint import LAST_SECOND
+from layerindex.listings.fingerprint import Side as Side  # noqa: PLC0414 - part of what this is called with
+
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
@@ -42,7 +45,6 @@ _FIELDS = (
     "capability",
 )
 _OWNED = ("mode", "uid", "gid", "mtime", "mtime_ns")
-_LAST_SECOND = 9_223_372_036
 _HOST_ATTRIBUTES = frozenset({"security.selinux", "security.ima", "security.evm"})
 _LINKS_DEEP = 64
 """Doublings until a chain of hard links to hard links is resolved; one longer than any tar, or a ring, is left."""
@@ -55,13 +57,6 @@ class Drift(NamedTuple):
     kind: str
     expected: str | None
     found: str | None
-
-
-class Side(NamedTuple):
-    """A listing and the table that holds it: `entries`, or a temporary one with its columns and key."""
-
-    listing_id: int
-    table: str = "entries"
 
 
 class Shift(NamedTuple):
@@ -111,6 +106,7 @@ WHERE e.listing_id = :e AND e.name <> '' AND (
     OR e.link_target IS NOT f.link_target OR e.device IS NOT f.device OR e.opaque <> f.opaque
     OR e.capability IS NOT f.capability OR (e.xattrs IS NOT NULL AND e.xattrs IS NOT f.xattrs))))
 """
+_NOT_PLAIN = "AND (e.type <> 'file' OR e.xattrs IS NOT NULL OR e.capability IS NOT NULL)"
 # Subtrees, each directory after all that is in it.
 _ADDED = f"""
 SELECT {_path("f")} AS path, {_columns("f")}
@@ -156,7 +152,7 @@ class Comparison:
         linked = self._link()
         bound = {"e": self._sides[0].listing_id, "f": self._sides[1].listing_id}
         owners = {"uid": self._shift.uid, "gid": self._shift.gid}
-        pairs = self._sql(_PAIRS) + ("" if self._files else "AND e.type <> 'file'")
+        pairs = self._sql(_PAIRS) + ("" if self._files else _NOT_PLAIN)
         for path, *fields in self._connection.execute(pairs, {**bound, **owners}):
             expected, values = Row(*fields[: len(_FIELDS)]), fields[len(_FIELDS) :]
             found = Row(*values)
@@ -178,6 +174,12 @@ class Comparison:
             expected, found = self._one(0, path), self._one(1, path)
             if expected is not None and found is not None:
                 yield from self._changed(path, expected, found, (self._first(0, path), self._first(1, path)))
+            elif expected is not None and expected.type == "file" and not self._files and self._plain(expected):
+                yield Drift(path, "removed", _said(expected), None)
+
+    @staticmethod
+    def _plain(row: Row) -> bool:
+        return row.xattrs is None and row.capability is None
 
     def _one(self, side: int, path: str) -> Row | None:
         head, _, name = path.rpartition("/")
@@ -348,7 +350,7 @@ def _kind(row: Row) -> str:
 
 def _clamped(row: Row) -> tuple[int, int]:
     seconds = row.mtime or 0
-    return (seconds, row.mtime_ns or 0) if 0 <= seconds < _LAST_SECOND else (0, 0)
+    return (seconds, row.mtime_ns or 0) if 0 <= seconds < LAST_SECOND else (0, 0)
 
 
 def _said(row: Row) -> str:

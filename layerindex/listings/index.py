@@ -55,15 +55,19 @@ class Production:
     def __init__(self, sources: Sequence[Source], jobs: int) -> None:
         self.sources = sources
         self.weight = sum(source.weight for source in sources)
-        self.fast = self.weight > SMALL_BYTES
+        self.fast = sum(source.weight for source in sources if source.source == "tar-split") > SMALL_BYTES
         self.workers: list[_Worker] = []
-        if jobs > 1 and self.fast:
-            order = sorted(range(len(sources)), key=lambda index: -sources[index].weight)
+        if jobs > 1 and self.weight > SMALL_BYTES:
+            if self.fast:
+                _import_numpy()
+            # What is only to be compared comes last: there is nothing of it to write while it is read.
+            order = sorted(range(len(sources)), key=lambda index: (not sources[index].kept, -sources[index].weight))
             queue = os.memfd_create("layerindex", os.MFD_CLOEXEC)
             os.pwrite(queue, b"".join(FRAME.pack(index, 0) for index in order), 0)
             try:
-                for _ in range(min(jobs - 1, len(sources))):
-                    self.workers.append(_Worker(sources, queue, [worker.pipe for worker in self.workers]))
+                for _ in range(min(jobs, len(sources))):
+                    inherited = [worker.pipe for worker in self.workers]
+                    self.workers.append(_Worker(sources, queue, self.fast, inherited))
             except BaseException:
                 self.close()
                 raise
@@ -72,8 +76,8 @@ class Production:
 
     def write(self, database: sqlite3.Connection, progress: Progress | None = None) -> Iterator[Listing]:
         """Write everything; the producers are gone at the end, however it ends."""
-        kept = sum(source.weight for source in self.sources if source.kept)
-        writer = Writer(database, kept // BYTES_PER_ENTRY)
+        kept = [source.weight for source in self.sources if source.kept]
+        writer, to_write = Writer(database, sum(kept) // BYTES_PER_ENTRY), len(kept)
         done = entries = bytes_read = 0
         try:
             for index, batch in self._messages():
@@ -81,7 +85,11 @@ class Production:
                     writer.start(index, self.sources[index])
                 if batch is None:
                     done += 1
-                    yield writer.finish(index)
+                    listing = writer.finish(index)
+                    to_write -= listing.source.kept
+                    if not to_write:
+                        writer.close()  # while others walk
+                    yield listing
                 else:
                     entries += writer.add(index, batch)
                     bytes_read += batch.bytes_read
@@ -115,10 +123,16 @@ class Production:
         self.workers = []
 
 
+def _import_numpy() -> None:
+    """Import what is large once for all workers; without OpenBLAS' threads, which cost time and which nobody needs."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from layerindex.listings import blocks  # noqa: F401, PLC0415 - not for a small store
+
+
 class _Worker:
     """A forked process that takes sources from the queue and sends their batches."""
 
-    def __init__(self, sources: Sequence[Source], queue: int, inherited: list[int]) -> None:
+    def __init__(self, sources: Sequence[Source], queue: int, fast: bool, inherited: list[int]) -> None:
         self.pipe, end = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
@@ -130,7 +144,7 @@ class _Worker:
                     os.close(fd)
                 _keep_memory()
                 gc.disable()  # nothing here refers back to itself
-                _produce(sources, queue, _Sender(end))
+                _produce(sources, queue, fast, _Sender(end))
                 status = 0
             except BrokenPipeError:
                 pass
@@ -225,12 +239,12 @@ def _keep_memory() -> None:
         libc.mallopt(-1, 128 << 20)  # M_TRIM_THRESHOLD
 
 
-def _produce(sources: Sequence[Source], queue: int, sender: _Sender) -> None:
+def _produce(sources: Sequence[Source], queue: int, fast: bool, sender: _Sender) -> None:
     # All workers read the queue through one file offset, so each number is taken once.
     while item := os.read(queue, FRAME.size):
         index, _ = FRAME.unpack(item)
         try:
-            for batch in sources[index].batches(True):
+            for batch in sources[index].batches(fast):
                 sender.send(index, BATCH, batch.pack())
             sender.send(index, DONE)
         except BrokenPipeError:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex.listings.batches import Builder, Source
 from layerindex.listings.index import index_listings
-from layerindex.listings.writer import WALKED, fit
+from layerindex.listings.witnesses import Witnesses
+from layerindex.listings.writer import fit
 from layerindex.names import listed, printable
 from layerindex.problems import KINDS, Damage
 from layerindex.records import Problem
@@ -62,7 +63,8 @@ LISTED_DIRECTORIES = """
 UPDATE overlay_dirs SET (listing_id, entry_count, apparent_bytes) = (
   SELECT l.listing_id, l.entry_count, l.apparent_bytes FROM layers AS y JOIN listings AS l USING (listing_id)
   WHERE y.snapshot_id = overlay_dirs.snapshot_id AND y.cache_id = overlay_dirs.cache_id ORDER BY y.chain_id LIMIT 1)
-WHERE snapshot_id = :snapshot"""
+WHERE snapshot_id = :snapshot AND cache_id IN (
+  SELECT cache_id FROM layers WHERE snapshot_id = :snapshot AND listing_id IS NOT NULL)"""
 
 WALKED_LAYERS = """
 UPDATE layers SET listing_id = (
@@ -77,8 +79,8 @@ UPDATE overlay_dirs SET listing_id = coalesce(listing_id, :listing), entry_count
 WHERE snapshot_id = :snapshot AND cache_id = :cache_id"""
 
 TREES = """
-SELECT cache_id, role IN ('init', 'orphan') OR (role IN ('unknown', 'build-cache') AND committed) AS settled, listing_id
-FROM overlay_dirs WHERE snapshot_id = :snapshot AND has_diff AND (listing_id IS NULL OR :walk) ORDER BY cache_id"""
+SELECT cache_id, role IN ('init', 'orphan') OR (role IN ('unknown', 'build-cache') AND committed) AS settled
+FROM overlay_dirs WHERE snapshot_id = ? AND has_diff ORDER BY cache_id"""
 """Directories to walk: what no tar-split lists, and with --walk all. Settled ones nobody writes to any more."""
 
 
@@ -96,79 +98,126 @@ def index_files(  # noqa: PLR0913, PLR0917
 ) -> Iterator[Problem]:
     """Write the listings that a snapshot needs into the open transaction; yield what was wrong with their sources.
 
-    First the layers' tar-splits or blobs; then walks, of what has none, and with `walk` of all, compared with these.
+    Layers' tar-splits or blobs are read; what has neither is walked, and with `walk` all is, and compared with them.
     `walked` takes what was walked, by directory.
     """
-    sources, places = [], {}
-    for chain_id, diff_id, cache_id, digests in connection.execute(NEW_LAYERS, (snapshot_id,)).fetchall():
-        try:
-            found = store.listed(chain_id, diff_id, cache_id, (digests or "").split(",") if digests else [])
-        except Damage as damage:
-            yield damage.problem
-            continue
-        if found is not None:
-            sources.append(layer_source(diff_id, found))
-            places[diff_id] = found.path
+    places, damages = _layers(connection, snapshot_id, store)
+    sources = [layer_source(*each)._replace(summed=options.walk) for each in places.items()]
+    witnesses = Witnesses(connection, snapshot_id, sources)
+    trees = list(_trees(witnesses, store, options)) if store.walkable else []
+    sources += [each for each in trees if isinstance(each, Source)]
+    yield from damages
+    yield from (each for each in trees if isinstance(each, Problem))
     for listing in index_listings(connection, sources, options.jobs, progress):
-        diff_id = listing.source.diff_id or ""
-        yield from _problems(listing, places[diff_id], diff_id)
+        diff_id = listing.source.diff_id
+        yield from _problems(listing, store.tree(listing.source.name) if diff_id is None else places[diff_id].path)
+        if diff_id is None:
+            walked[listing.source.name] = listing
         if any(problem.code in FALSE for problem in listing.problems):
             forget(connection, listing)
+            witnesses.dismiss(listing)
+        else:
+            witnesses.take(listing)
+    if store.walkable:
+        yield from _dismissed(witnesses, store, options.jobs, walked)
+    _connect(connection, snapshot_id, walked)
+    yield from _differing(witnesses, store, options.jobs)
+
+
+def _connect(connection: sqlite3.Connection, snapshot_id: int, walked: dict[str, Listing]) -> None:
+    """Say of each layer and directory which listing it has."""
     connection.execute(LISTED_LAYERS, {"snapshot": snapshot_id})
     connection.execute(LISTED_DIRECTORIES, {"snapshot": snapshot_id})
-    yield from _walk(connection, snapshot_id, store, options, progress, walked)
+    for name, listing in walked.items():
+        values = {"listing": listing.listing_id if listing.source.kept else None, "entries": listing.entry_count}
+        values |= {"apparent": fit(listing.apparent_bytes), "disk": listing.disk_bytes}
+        connection.execute(WALKED_DIRECTORY, {"snapshot": snapshot_id, "cache_id": name, **values})
     connection.execute(WALKED_LAYERS, {"snapshot": snapshot_id})
 
 
-def _walk(  # noqa: PLR0913, PLR0917
-    connection: sqlite3.Connection,
-    snapshot_id: int,
-    store: Store,
-    options: Options,
-    progress: Progress | None,
-    walked: dict[str, Listing],
-) -> Iterator[Problem]:
-    if not store.walkable:
-        return
-    from layerindex.listings.drift import Side, drift  # noqa: PLC0415
-    from layerindex.listings.walk import trusted_readable  # noqa: PLC0415 - not for a store of known layers only
-
-    trees = connection.execute(TREES, {"snapshot": snapshot_id, "walk": options.walk}).fetchall()
-    expected = {cache_id: listing_id for cache_id, _, listing_id in trees}
-    sources = []
-    for cache_id, settled, listing_id in trees:
+def _layers(connection: sqlite3.Connection, snapshot_id: int, store: Store) -> tuple[dict[str, Listed], list[Problem]]:
+    """Return what lists the new layers, by diff_id, and what is wrong with it."""
+    places: dict[str, Listed] = {}
+    damages = []
+    for chain_id, diff_id, cache_id, digests in connection.execute(NEW_LAYERS, (snapshot_id,)).fetchall():
         try:
-            source = _tree(store, cache_id, settled=bool(settled), kept=listing_id is None)
+            found = store.listed(chain_id, diff_id, cache_id, digests.split(",") if digests else [])
+        except Damage as damage:
+            damages.append(damage.problem)
+        else:
+            if found is not None:
+                places[diff_id] = found
+    return places, damages
+
+
+def _trees(witnesses: Witnesses, store: Store, options: Options) -> Iterator[Source | Problem]:
+    """Yield the directories to walk, and what is wrong with others."""
+    connection, snapshot_id = witnesses.connection, witnesses.snapshot_id
+    some = False
+    for cache_id, settled in connection.execute(TREES, (snapshot_id,)).fetchall():
+        diff_id = witnesses.layers.get(cache_id)
+        if diff_id is not None and not options.walk:
+            continue
+        weight = TREE_WEIGHT if diff_id is None else witnesses.weights[diff_id]
+        try:
+            source = _tree(store, cache_id, weight, settled=bool(settled), kept=diff_id is None)
         except Damage as found:
             yield found.problem
             continue
         # With --walk the bytes are counted anew: what is not to be written any more can still have got links.
         if options.walk or not _known(connection, snapshot_id, source):
-            sources.append(source)
-    if sources and store.rules.need_trusted and not trusted_readable():
-        yield Damage("opaque-unknown", store.driver, "walked without the right to read trusted attributes").problem
-    compared = []
-    # A walk costs more than writing what it finds: one process more than cores keeps them busy.
-    for listing in index_listings(connection, sources, options.jobs + (options.jobs > 1), progress):
-        source = listing.source
-        walked[source.name] = listing
-        yield from _problems(listing, store.tree(source.name), source.name)
-        values = {"listing": listing.listing_id if source.kept else None, "entries": listing.entry_count}
-        values |= {"apparent": fit(listing.apparent_bytes), "disk": listing.disk_bytes}
-        connection.execute(WALKED_DIRECTORY, {"snapshot": snapshot_id, "cache_id": source.name, **values})
-        if not source.kept and listing.complete:
-            compared.append(listing)
-    for listing in compared:
-        rows = drift(connection, Side(expected[listing.source.name]), Side(listing.listing_id, WALKED))
-        connection.executemany(
-            "INSERT INTO drift (snapshot_id, cache_id, path, kind, expected, found) VALUES (?, ?, ?, ?, ?, ?)",
-            [(snapshot_id, listing.source.name, *row) for row in rows],
-        )
-    connection.execute(f"DROP TABLE IF EXISTS {WALKED}")
+            some = True
+            yield source
+    if some:
+        from layerindex.listings.walk import trusted_readable  # noqa: PLC0415 - where anything is walked
+
+        if store.rules.need_trusted and not trusted_readable():
+            yield Damage("opaque-unknown", store.driver, "walked without the right to read trusted attributes").problem
 
 
-def _tree(store: Store, cache_id: str, *, settled: bool, kept: bool) -> Source:
-    """Return a directory to walk as a source; it is opened again by the process that walks it."""
+def _dismissed(witnesses: Witnesses, store: Store, jobs: int, walked: dict[str, Listing]) -> Iterator[Problem]:
+    """Walk the directories of layers whose blob is not the layer, for all their rows: they are the only witness."""
+    for listing in _again(witnesses.unlisted, store, jobs, witnesses, kept=True):
+        if isinstance(listing, Problem):
+            yield listing
+            continue
+        walked[listing.source.name] = listing
+        yield from _problems(listing, store.tree(listing.source.name))
+
+
+def _differing(witnesses: Witnesses, store: Store, jobs: int) -> Iterator[Problem]:
+    """Walk directories whose plain files are not what their tar-split says once more, for all their rows."""
+    witnesses.forget()
+    for listing in _again(witnesses.differing, store, jobs, witnesses, kept=False):
+        if isinstance(listing, Problem):
+            yield listing
+        elif listing.complete:
+            witnesses.write(listing, files=True)
+        else:
+            yield from _problems(listing, store.tree(listing.source.name))
+    witnesses.forget()
+
+
+def _again(
+    names: list[str], store: Store, jobs: int, witnesses: Witnesses, *, kept: bool
+) -> Iterator[Listing | Problem]:
+    """Walk directories whose first walk, if any, did not do, all their files included."""
+    sources = []
+    for cache_id in names:
+        try:
+            sources.append(_tree(store, cache_id, TREE_WEIGHT, settled=False, kept=kept, summed=False))
+        except Damage as found:
+            yield found.problem
+    yield from index_listings(witnesses.connection, sources, jobs)
+
+
+def _tree(  # noqa: PLR0913
+    store: Store, cache_id: str, weight: int, *, settled: bool, kept: bool, summed: bool | None = None
+) -> Source:
+    """Return a directory to walk as a source; it is opened again by the process that walks it.
+
+    Of what is only to be compared, plain files are summed up, unless it is said otherwise.
+    """
     handle = store.open_tree(cache_id)
     try:
         status = os.fstat(handle)
@@ -189,11 +238,11 @@ def _tree(store: Store, cache_id: str, *, settled: bool, kept: bool) -> Source:
             yield _refused(found)
             return
         try:
-            yield from Walk(opened, store.rules).batches()
+            yield from Walk(opened, store.rules, summed=not kept if summed is None else summed).batches()
         finally:
             os.close(opened)
 
-    return Source(None, "walk", TREE_WEIGHT, batches, cache_id, witness, kept)
+    return Source(None, "walk", weight, batches, cache_id, witness, kept)
 
 
 def _known(connection: sqlite3.Connection, snapshot_id: int, source: Source) -> bool:
@@ -257,8 +306,9 @@ def tar_split_source(diff_id: str, size: int, open_: Callable[[], int]) -> Sourc
     return Source(diff_id, "tar-split", size, batches)
 
 
-def _problems(listing: Listing, where: str, subject: str | None) -> Iterator[Problem]:
+def _problems(listing: Listing, where: str) -> Iterator[Problem]:
     """Yield the problems of a source as rows, and how many more there were."""
+    subject = listing.source.diff_id or listing.source.name
     for code, path, detail in listing.problems:
         place = f"{where}: {printable(path)}" if path else where
         yield Problem(KINDS[code].severity, code, place, subject, printable(detail))

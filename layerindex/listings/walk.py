@@ -19,11 +19,14 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layerindex.listings.batches import BATCH_ROWS, PROBLEMS_KEPT, SHAPES, Batch, Columns, Entry, Problem
+from layerindex.listings.fingerprint import LAST_SECOND, of_files
 from layerindex.names import escape_path
 from layerindex.stores.files import open_folder as open_folder  # noqa: PLC0414 - tests put another in its place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from layerindex.listings.fingerprint import Fingerprint
 
     Row = tuple[Any, ...]
     _Plain = tuple[int, str, int, int, int, int, int, int]
@@ -198,6 +201,20 @@ def _inside(ids: tuple[int, ...], ranges: tuple[tuple[int, int, int], ...]) -> t
     return tuple(known[each] for each in ids)
 
 
+def _sum(rows: list[_Plain], owners: Owners | None) -> tuple[Fingerprint, int, int]:
+    """Return the fingerprint of plain files; the other parts are their bytes of content and their blocks."""
+    paths, mode, uid, gid, size, times, blocks = zip(*rows, strict=True)
+    if owners is not None:
+        uid, gid = _inside(uid, owners.uids), _inside(gid, owners.gids)
+    seconds = [time // _NANOSECONDS for time in times]
+    rest = [time % _NANOSECONDS for time in times]
+    if not 0 <= min(seconds) <= max(seconds) < LAST_SECOND:
+        known = [0 <= second < LAST_SECOND for second in seconds]  # others become 1970, as Docker sets them
+        seconds = [second * is_known for second, is_known in zip(seconds, known, strict=True)]
+        rest = [each * is_known for each, is_known in zip(rest, known, strict=True)]
+    return of_files(paths, (mode, uid, gid, size, seconds), rest), sum(size), sum(blocks)
+
+
 class _Frame:
     """A directory on the way to the current one."""
 
@@ -214,10 +231,13 @@ class Walk:
 
     Attributes are read by bare names from the directory as working directory, twice as fast as through /proc/self/fd;
     the old one is back at every yield. With other threads about, whom that would surprise, it is /proc/self/fd.
+
+    `summed`: of plain files only their fingerprint leaves.
     """
 
-    def __init__(self, handle: int, rules: Rules, *, trusted: bool | None = None) -> None:
+    def __init__(self, handle: int, rules: Rules, *, trusted: bool | None = None, summed: bool = False) -> None:
         self.totals = Totals()
+        self._summed = summed
         self._rules = rules
         self._opaque_known = not rules.need_trusted or (trusted_readable() if trusted is None else trusted)
         self._start = os.fstat(handle)
@@ -353,7 +373,8 @@ class Walk:
     def _read(self, chunk: list[os.DirEntry[str]], frame: _Frame) -> None:
         """Take a directory's entries: the loop in which the walk spends its time."""
         prefix = self._stand_in(frame.handle)
-        device, number, listxattr = self._start.st_dev, self._place(self._path), os.listxattr
+        device, listxattr = self._start.st_dev, os.listxattr
+        number = hash(escaped(self._path or "/")[0]) if self._summed else self._place(self._path)
         files, dirs, below = self._files.append, self._dirs.append, frame.below.append
         try:
             for entry in chunk:
@@ -385,7 +406,7 @@ class Walk:
                     files((*owner, status.st_size, times, status.st_blocks))
                 else:
                     below(name)
-                    dirs((*owner, 0, times, status.st_blocks))
+                    dirs((self._place(self._path), *owner[1:], 0, times, status.st_blocks))
         finally:
             if self._home is not None:
                 os.fchdir(self._home)
@@ -596,15 +617,18 @@ class Walk:
         self._problems: list[Problem] = []
 
     def _flush(self) -> Batch:
-        columns, totals = {}, self.totals
+        columns, totals, plain = {}, self.totals, None
         for shape, rows in (("walked", self._files), ("dir", self._dirs)):
             totals.entry_count += len(rows)
             if rows:
-                columns[shape], size, blocks = _columns(shape, rows, self._rules.owners)
+                if self._summed and shape == "walked":
+                    plain, size, blocks = _sum(rows, self._rules.owners)
+                else:
+                    columns[shape], size, blocks = _columns(shape, rows, self._rules.owners)
                 totals.apparent_bytes += size
                 totals.disk_bytes += 512 * blocks
                 totals.file_bytes += size  # 0 for directories
                 self._newest(max(row[6] for row in rows))
         batch = Batch(self._directories, columns, self._rows, self._problems, totals.problem_count, totals.complete, 0)
         self._clear()
-        return batch
+        return batch if plain is None else batch._replace(plain=(plain.number, plain.seconds, plain.fractions))

@@ -8,12 +8,13 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layerindex.listings.batches import SHAPES, TYPES, Batch, Columns, Entry, Problem, Source, Totals, merge_problems
+from layerindex.listings.fingerprint import Fingerprint, Side, of_files, of_firsts, of_listing
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable, Sequence
 
-KNOWN_DIRECTORIES = 20_000
+KNOWN_DIRECTORIES = 50_000
 # Where this many rows come at once, and no fewer than there are, the index on names is cheaper to build anew (0.4 s per
 # million) than to keep.
 REBUILD_ROWS = 100_000
@@ -39,6 +40,7 @@ class Listing(NamedTuple):
     problems: list[Problem]
     problem_count: int
     links: Sequence[tuple[int, int, int]] = ()  # of a walk: inodes with names elsewhere, their blocks and bytes
+    plain: Fingerprint = Fingerprint()  # of its plain files, where that is wanted, or of those not handed over
 
 
 def fit(total: int) -> int | None:
@@ -143,6 +145,7 @@ class Writer:
     def close(self) -> None:
         """Build what was put off."""
         if self.rebuild:
+            self.rebuild = False
             self.database.execute(INDEX)
 
 
@@ -159,6 +162,7 @@ class _Open:
         self.conflicts = 0
         self.entry_count = self.total_size = self.link_size = 0
         self.totals: Totals | None = None
+        self.plain = Fingerprint()
         self.exact = True  # until rows met others of the same name
 
     def add(self, batch: Batch, directory_ids: list[int]) -> int:
@@ -167,8 +171,13 @@ class _Open:
         self.problem_count, self.complete = batch.problem_count, batch.complete
         self.totals = batch.totals or self.totals
         count = 0
+        if batch.plain is not None:
+            plain = Fingerprint(*batch.plain)
+            self.plain, count = self.plain.plus(plain), plain.number
         for kind, columns in batch.columns.items():
             count += self._columns(kind, columns, directory_ids)
+            if self.source.summed and TYPES.get(kind, kind) == "file":
+                self.plain = self.plain.plus(_sum_columns(batch, columns))
         rows: list[Any] = [(self.listing_id, directory_ids[row[0]], *row[1:]) for row in batch.rows]
         marks: list[Any] = [row[:4] for row in rows if row[4] == "opaque"]
         if marks:
@@ -178,6 +187,8 @@ class _Open:
         if rows:
             self.total_size += sum(row[8] or 0 for row in rows if row[4] == "file")
             self.link_size += sum(row[8] or 0 for row in rows if row[4] == "symlink")
+            if self.source.summed:
+                self.plain = self.plain.plus(_sum_rows(batch))
             self._insert(_row_sql(self.table), rows, len(rows), lambda: rows)
         return count + len(rows)
 
@@ -238,6 +249,14 @@ class _Open:
             count, size, apparent = self.database.execute(
                 COUNT_SQL.format(table=self.table), (self.listing_id,)
             ).fetchone()
+        if self.source.summed:
+            side = Side(self.listing_id, self.table)
+            if self.exact:
+                self.plain = self.plain.less(of_firsts(self.database, side))
+            else:
+                self.plain = of_listing(self.database, side)
+        elif not self.exact:
+            count += self.plain.number
         apparent, disk, links = self.totals or (apparent, None, ())
         if self.source.kept:
             self.database.execute(
@@ -247,7 +266,28 @@ class _Open:
             )
         found = self.problem_count + self.conflicts
         figures = (count, size, apparent, disk, self.complete)
-        return Listing(self.source, self.listing_id, *figures, self.problems, found, links)
+        return Listing(self.source, self.listing_id, *figures, self.problems, found, links, self.plain)
+
+
+def _sum_columns(batch: Batch, columns: Columns) -> Fingerprint:
+    paths = [hash(path) for path, _ in batch.directories]
+    *values, rests = (array("q", value) for value in columns.values[:6])
+    directories = map(paths.__getitem__, array("q", columns.directories))
+    return of_files(directories, (columns.names.split("\0"), *values), rests)
+
+
+def _sum_rows(batch: Batch) -> Fingerprint:
+    """Sum up the files among the full rows that have no attributes."""
+    where = [Entry("", None, *row[1:]) for row in batch.rows]
+    plain = [
+        (hash(batch.directories[row[0]][0]), *row[1:2], *row[4:9], row[9] or 0)
+        for row, entry in zip(batch.rows, where, strict=True)
+        if entry.type == "file" and entry.xattrs is None and entry.capability is None
+    ]
+    if not plain:
+        return Fingerprint()
+    directories, *values, rests = zip(*plain, strict=True)
+    return of_files(directories, values, rests)
 
 
 def _widen(kind: str) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:

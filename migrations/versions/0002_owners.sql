@@ -306,7 +306,7 @@ CREATE INDEX mounts_parent ON mounts (snapshot_id, parent_chain_id);
 CREATE TABLE overlay_dir_owners ( /* Every reason why a directory exists; one row for each. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	cache_id TEXT NOT NULL /* Name of the directory. */, 
-	kind TEXT NOT NULL /* layer, container, init, image-mount, build-mount, mount, mount-init, build-cache, build-snapshot, removing, writing; of a layer's also image, container-base, mount-base (what stands on it); lower (another's list names it). */, 
+	kind TEXT NOT NULL /* layer, container, init, image-mount, build-mount, mount, mount-init, build-cache, build-snapshot, removing, writing, lower (another directory's list names it); a layer's also image, container-base, mount-base. */, 
 	owner TEXT NOT NULL /* Chain id, image id, container id, name in layerdb/mounts, build-cache record, key in snapshots.db, write-set, or the directory whose lower names it. */, 
 	PRIMARY KEY (snapshot_id, cache_id, kind, owner), 
 	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
@@ -378,7 +378,7 @@ CREATE TABLE volumes ( /* A volume: a directory in volumes/, or one that only th
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	name TEXT NOT NULL /* Name of the volume. */, 
 	driver TEXT NOT NULL /* Volume driver; only local keeps its volumes here. */, 
-	options TEXT /* opts.json as stored; NULL when there is none. */, 
+	options TEXT /* opts.json as stored, or what volumes/metadata.db says where there is none; NULL for neither. */, 
 	labels TEXT /* Its labels as a JSON object, from volumes/metadata.db; NULL when that does not know it. */, 
 	on_disk INTEGER NOT NULL /* 1 when volumes/ has its directory, else 0. */, 
 	apparent_bytes INTEGER /* Sum of st_size below it, each inode once; NULL when not measured. */, 

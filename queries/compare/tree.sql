@@ -26,11 +26,16 @@
 -- b_layer = "place of the layer it comes from, 0 for the base"
 
 WITH sides AS MATERIALIZED (SELECT 'a' AS side, :a AS snapshot_id UNION ALL SELECT 'b', :b),
+chosen AS MATERIALIZED (
+  SELECT s.side, r.snapshot_id, r.image_id FROM sides AS s JOIN image_refs AS r USING (snapshot_id)
+  WHERE r.ref IN (:image, :image || ':latest')
+  UNION
+  SELECT s.side, i.snapshot_id, i.image_id FROM sides AS s JOIN images AS i USING (snapshot_id) WHERE i.image_id = :image
+),
 -- The layers of each side, 0 for the base.
 stack AS MATERIALIZED (
   SELECT s.side, l.position, y.listing_id
-  FROM sides AS s CROSS JOIN (SELECT DISTINCT snapshot_id, image_id FROM image_names WHERE name = :image) AS i USING (snapshot_id)
-  JOIN image_layers AS l USING (snapshot_id, image_id) LEFT JOIN layers AS y USING (snapshot_id, chain_id)
+  FROM chosen AS s JOIN image_layers AS l USING (snapshot_id, image_id) LEFT JOIN layers AS y USING (snapshot_id, chain_id)
   UNION ALL
   SELECT s.side, d.lower_count - 1 - o.position, below.listing_id
   FROM sides AS s JOIN containers AS c USING (snapshot_id)

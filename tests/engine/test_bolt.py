@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 import threading
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -26,7 +28,6 @@ from .store import BASE, BUILDKIT, RUN, build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.engine
 
@@ -278,18 +279,25 @@ def test_reads_while_building(idle_engine: Engine) -> None:
     assert 1 < len({len(cache.rows) for _, cache in reads})
 
 
-def test_podman(tmp_path: Path) -> None:
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """Give a folder with a short name: podman takes no run root of more than 50 characters."""
+    with tempfile.TemporaryDirectory(prefix="li", dir="/tmp") as folder:
+        yield Path(folder)
+
+
+def test_podman(short_path: Path) -> None:
     """So is the database of podman, where it is installed and still keeps one."""
     podman = shutil.which("podman")
     if podman is None:
         pytest.skip("podman is not installed")
-    settings = tmp_path / "containers.conf"
+    settings = short_path / "containers.conf"
     settings.write_text('[engine]\nlock_type = "file"\n')  # by default its locks are in /dev/shm, and stay there
-    places = [f"--{name}={tmp_path / name}" for name in ("root", "runroot", "tmpdir")]
+    places = [f"--{name}={short_path / name}" for name in ("root", "runroot", "tmpdir")]
     command = [podman, *places, "--storage-driver=vfs", "volume", "create", "kept"]
     environment = {**os.environ, "CONTAINERS_CONF": str(settings)}
     subprocess.run(command, check=True, capture_output=True, timeout=60, env=environment)
-    keys, damages = read_all(tmp_path)
+    keys, damages = read_all(short_path)
     if not keys:
         pytest.skip("this podman keeps no bolt database")
     assert [] == damages

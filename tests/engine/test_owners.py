@@ -43,6 +43,7 @@ class Owned:
     def __init__(self, engine: Engine, index: Index) -> None:
         self.engine, self.index = engine, index
         self.planted: set[str] = set()
+        self.removing: set[str] = set()
         self.stale: set[str] = set()
 
     def roles(self, role: str) -> set[str]:
@@ -71,6 +72,13 @@ def plant(engine: Engine) -> str:
     return name
 
 
+def half_removed(engine: Engine, layer: str) -> None:
+    """Leave a layer as an engine does that is killed while it removes it: renamed, its directory still there."""
+    layerdb = engine.root / "image" / "overlay2" / "layerdb" / "sha256"
+    [entry] = [path for path in layerdb.iterdir() if (path / "cache-id").read_text() == layer]
+    entry.rename(f"{entry}-{'0' * 64}-removing")
+
+
 def directory_of(engine: Engine, name: str, kind: str) -> str:
     """Return the top directory of a container or image, as the engine says."""
     [found] = engine.inspect(name, kind=kind)
@@ -90,6 +98,7 @@ def fill(engine: Engine) -> None:
         build(engine, "fails:1", FAILS, {}, CLASSIC)
     build(engine, "pruned:1", "FROM base:1\nCOPY app /pruned\n", {"app": b"pruned"}, BUILDKIT)
     engine.docker("builder", "prune", "-f", "--filter", "type=source.local")
+    build(engine, "removing:1", "FROM base:1\nCOPY app /removing\n", {"app": b"half gone"}, CLASSIC)
     engine.docker("run", "-d", *RUN, "--name", "runs", "classic:1", *FOREVER)
     engine.docker("run", *RUN, "--name", "ended", "stages:1", "sh", "-c", "echo ended > /ended")
     engine.docker("create", *RUN, "--name", "folderless", "base:1", "sh")
@@ -102,12 +111,15 @@ def owned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Owned]:
         fill(engine)
         interrupted(engine)
         [folderless] = engine.inspect("folderless", kind="container")
+        removing = directory_of(engine, "removing:1", "image")
         engine.stop()
+        half_removed(engine, removing)
         shutil.rmtree(engine.root / "containers" / folderless["Id"])
         planted = plant(engine)
         engine.start()
         found = Owned(engine, scan(engine.root, tmp_path_factory.mktemp("owners") / "layerindex.db"))
         found.planted.add(planted)
+        found.removing.add(removing)
         found.stale = {Path(folderless["GraphDriver"]["Data"]["UpperDir"]).parent.name}
         found.stale |= {f"{name}-init" for name in found.stale}
         yield found
@@ -195,6 +207,11 @@ def test_planted_orphan_is_found(owned: Owned) -> None:
     assert owned.planted <= owned.roles("orphan")
 
 
+def test_half_removed_layer(owned: Owned) -> None:
+    """A layer whose removal did not end names its directory still."""
+    assert owned.removing == owned.roles("removing")
+
+
 def test_stale_mount(owned: Owned) -> None:
     """A container whose folder was deleted leaves its directories to layerdb's entry of it."""
     assert owned.stale <= owned.roles("mount") | owned.roles("init")
@@ -220,7 +237,7 @@ def test_orphans_are_what_the_engine_cannot_remove(owned: Owned) -> None:
     )
     below = owned.index.rows("SELECT cache_id, lower_cache_id FROM overlay_lowers")
     held = owned.stale | {name for (name,) in killed}
-    expected = owned.roles("orphan") | held | {lower for name, lower in below if name in held}
+    expected = owned.roles("orphan") | owned.removing | held | {lower for name, lower in below if name in held}
     engine.docker("rm", "-f", *engine.docker("ps", "-aq").split())
     engine.docker("builder", "prune", "-af")
     engine.docker("system", "prune", "-af", "--volumes")
@@ -239,13 +256,10 @@ def test_scans_during_builds_and_loads(tmp_path: Path) -> None:
                 suspects: set[str] = set()
                 for number in range(SCANS):
                     index = scan_quickly(engine.root, tmp_path / f"{number % 2}.db")
-                    used = index.rows(
-                        "SELECT cache_id, role FROM overlay_dirs WHERE role NOT IN ('orphan', 'removing', 'in-flight', 'unknown')"
-                    )
-                    assert {name: role for name, role in used if name in suspects} == {}
-                    suspects |= {
-                        name for (name,) in index.rows("SELECT cache_id FROM overlay_dirs WHERE role = 'orphan'")
-                    }
+                    roles = dict(index.rows("SELECT cache_id, role FROM overlay_dirs"))
+                    of_no_use = {"orphan", "removing", "in-flight", "unknown"}
+                    assert {name: roles[name] for name in suspects & roles.keys() if roles[name] not in of_no_use} == {}
+                    suspects |= {name for name, role in roles.items() if role == "orphan"}
                     assert not [lane for lane in lanes if lane.done()]
             finally:
                 stop.set()

@@ -1,0 +1,106 @@
+"""The two witnesses of a layer, its tar-split or blob and its directory, compared as soon as both are read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from layerindex.listings.fingerprint import Side, of_listing
+from layerindex.listings.index import BYTES_PER_ENTRY
+from layerindex.listings.writer import WALKED
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from layerindex.listings.batches import Source
+    from layerindex.listings.fingerprint import Fingerprint
+    from layerindex.listings.writer import Listing
+
+KNOWN_LAYERS = """
+SELECT l.diff_id, l.listing_id, l.entry_count FROM layers AS y JOIN listings AS l USING (diff_id)
+WHERE y.snapshot_id = ? AND l.source IN ('tar-split', 'blob')
+ORDER BY l.complete, l.source, l.listing_id"""
+"""Of several listings of a layer the last counts, as in LISTED_LAYERS."""
+
+LAYERS = """
+SELECT cache_id, diff_id FROM layers WHERE snapshot_id = ? AND cache_id IS NOT NULL AND verified IS NOT 0
+ORDER BY chain_id DESC"""
+"""Which layer a directory holds; of several the last counts, as in LISTED_DIRECTORIES."""
+
+
+class Witnesses:
+    """Takes listings as they are done; of plain files only the fingerprints are compared.
+
+    Where these differ, the directory is named in `differing`, and shall be walked again for all its rows.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, snapshot_id: int, new: Sequence[Source]) -> None:
+        self.connection, self.snapshot_id = connection, snapshot_id
+        self.weights: dict[str, int] = {}
+        """What the layers that are listed, or will be, count as sources."""
+        self.listings: dict[str, int] = {}
+        for diff_id, listing_id, entries in connection.execute(KNOWN_LAYERS, (snapshot_id,)):
+            self.listings[diff_id], self.weights[diff_id] = listing_id, entries * BYTES_PER_ENTRY
+        for source in new:
+            self.listings.pop(source.diff_id or "", None)
+            self.weights[source.diff_id or ""] = source.weight
+        layers = connection.execute(LAYERS, (snapshot_id,))
+        self.layers = {cache_id: diff_id for cache_id, diff_id in layers if diff_id in self.weights}
+        """The layer of each directory that has one which is listed, or will be."""
+        self.fingerprints: dict[int, Fingerprint] = {}
+        self.waiting: dict[str, list[Listing]] = {}
+        self.differing: list[str] = []
+        self.unlisted: list[str] = []
+        """Directories of layers that a blob was to list, and did not."""
+
+    def take(self, listing: Listing) -> None:
+        """Take what was read, and compare what both are read of."""
+        diff_id = listing.source.diff_id
+        if diff_id is not None:
+            self.listings[diff_id] = listing.listing_id
+            if listing.source.summed:
+                self.fingerprints[listing.listing_id] = listing.plain
+            for walked in self.waiting.pop(diff_id, ()):
+                self._compare(listing.listing_id, walked)
+        elif not listing.source.kept and listing.complete:
+            diff_id = self.layers.get(listing.source.name)
+            if diff_id is None:
+                return  # dismissed
+            if diff_id in self.listings:
+                self._compare(self.listings[diff_id], listing)
+            else:
+                self.waiting.setdefault(diff_id, []).append(listing)
+
+    def dismiss(self, listing: Listing) -> None:
+        """Take the news that what was read is not the layer: its directories, then, are all that tells of it."""
+        self.listings.pop(listing.source.diff_id or "", None)
+        names = [name for name, diff_id in self.layers.items() if diff_id == listing.source.diff_id]
+        self.unlisted += names
+        for name in names:
+            del self.layers[name]
+        self.waiting.pop(listing.source.diff_id or "", None)
+
+    def _compare(self, expected: int, listing: Listing) -> None:
+        if expected not in self.fingerprints:
+            self.fingerprints[expected] = of_listing(self.connection, Side(expected))
+        found = listing.plain.plus(of_listing(self.connection, Side(listing.listing_id, WALKED)))
+        if found.shows(self.fingerprints[expected]):
+            self.write(listing, files=False)
+        else:
+            self.differing.append(listing.source.name)
+
+    def write(self, listing: Listing, *, files: bool) -> None:
+        """Write where a directory differs from its tar-split; without `files`, plain files are known to be equal."""
+        from layerindex.listings.drift import drift  # noqa: PLC0415 - only with --walk
+
+        name = listing.source.name
+        expected, found = Side(self.listings[self.layers[name]]), Side(listing.listing_id, WALKED)
+        rows = drift(self.connection, expected, found, files=files)
+        self.connection.executemany(
+            "INSERT INTO drift (snapshot_id, cache_id, path, kind, expected, found) VALUES (?, ?, ?, ?, ?, ?)",
+            [(self.snapshot_id, name, *row) for row in rows],
+        )
+
+    def forget(self) -> None:
+        """Remove the rows of walks that are only compared."""
+        self.connection.execute(f"DROP TABLE IF EXISTS {WALKED}")

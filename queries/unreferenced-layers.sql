@@ -1,0 +1,27 @@
+-- title = "Layers that no image, container or build-cache record needs"
+-- description = "They are in layerdb, so the engine counts them as there, but frees them only when an image that has them comes and goes again: a removal or pull that was interrupted leaves them. Not orphans, and not to be deleted by hand: while an image is pulled or loaded, its layers look like this until its config arrives. Scan again when nothing runs. Empty for stores whose directories are not read."
+-- [columns]
+-- chain_id = "the layer"
+-- diff_id = "SHA-256 of its uncompressed tar"
+-- parent_chain_id = "the layer below; NULL for a base"
+-- cache_id = "its directory"
+-- size = "its size, as layerdb says it"
+-- disk_bytes = "bytes of its files on disk, after scan --walk"
+-- children = "how many layers stand right on it, none of them needed either"
+-- digests = "compressed blobs that it was pulled from, as distribution/ remembers them"
+-- host = "the host"
+
+SELECT y.chain_id, y.diff_id, y.parent_chain_id, y.cache_id, y.size, d.disk_bytes,
+  (SELECT count(*) FROM layers AS c
+   WHERE c.snapshot_id = y.snapshot_id AND c.parent_chain_id = y.chain_id) AS children,
+  (SELECT group_concat(digest, ', ') FROM (SELECT DISTINCT b.digest FROM layer_blobs AS b
+     WHERE b.snapshot_id = y.snapshot_id AND b.diff_id = y.diff_id ORDER BY b.digest)) AS digests,
+  h.host
+FROM selected_snapshots
+JOIN layers AS y USING (snapshot_id)
+JOIN overlay_dirs AS d ON d.snapshot_id = y.snapshot_id AND d.cache_id = y.cache_id
+JOIN snapshot_hosts AS h ON h.snapshot_id = y.snapshot_id
+WHERE NOT EXISTS (
+  SELECT 1 FROM overlay_dir_owners AS o
+  WHERE o.snapshot_id = y.snapshot_id AND o.cache_id = y.cache_id AND o.kind NOT IN ('layer', 'lower'))
+ORDER BY y.size DESC, h.host, y.snapshot_id, y.chain_id;

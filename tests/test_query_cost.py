@@ -1,0 +1,87 @@
+"""No canned query takes time that grows with the square of the files: SQLite's own steps are counted, not seconds."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+
+from layerindex import catalog, database
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FILES = 3000
+LAYERS = 3
+STEPS = 10_000_000
+"""Some hundred for each of the files and layers; row by row against each other they would take many times that."""
+COUNTED = 10_000
+
+STORE = f"""
+INSERT INTO hosts (host_id, name) VALUES (1, 'web-1');
+INSERT INTO snapshots
+  (snapshot_id, uid, host_id, store, root, driver, started_at, finished_at, status, scope, tool_version)
+  VALUES (1, 'u', 1, 'docker-overlay2', '/r', 'overlay2', '2026-01-01', '2026-01-01', 'complete', 'walk', '1');
+CREATE TEMP TABLE layer (n INTEGER);
+INSERT INTO layer SELECT value FROM generate WHERE value < {LAYERS};
+INSERT INTO listings (listing_id, diff_id, source, complete, entry_count, total_size)
+  SELECT n + 1, 'sha256:d' || n, 'tar-split', 1, {FILES}, {FILES} FROM layer;
+INSERT INTO listings (listing_id, source, complete, entry_count, total_size) VALUES (9, 'walk', 1, {FILES}, {FILES});
+INSERT INTO directories (directory_id, path)
+  SELECT value + 1, iif(value, '/d' || (value % 7) || '/e' || value, '/') FROM generate WHERE value <= {FILES} / 10;
+INSERT INTO layers (snapshot_id, chain_id, diff_id, parent_chain_id, cache_id, size, verified, listing_id)
+  SELECT 1, 'sha256:c' || n, 'sha256:d' || n, iif(n, 'sha256:c' || (n - 1), NULL), 'l' || n, 1, 1, n + 1 FROM layer;
+INSERT INTO images (snapshot_id, image_id, size, layer_count, verified, config)
+  VALUES (1, 'sha256:i', 3, {LAYERS}, 1, '');
+INSERT INTO image_refs VALUES (1, 'web:1', 'web', '1', NULL, 'sha256:i');
+INSERT INTO image_layers SELECT 1, 'sha256:i', n, 'sha256:d' || n, 'sha256:c' || n FROM layer;
+INSERT INTO overlay_dirs (snapshot_id, cache_id, role, has_diff, has_work, has_merged, committed, listing_id)
+  SELECT 1, 'l' || n, 'layer', 1, 1, 0, 1, n + 1 FROM layer UNION ALL SELECT 1, 'upper', 'container', 1, 1, 0, 0, 9;
+INSERT INTO overlay_lowers SELECT 1, 'upper', {LAYERS} - 1 - n, 'L', 'l' || n FROM layer;
+INSERT INTO containers (snapshot_id, container_id, name, image_id, state, mount_id)
+  VALUES (1, 'c', 'web', 'sha256:i', 'exited', 'upper');
+INSERT INTO mounts VALUES (1, 'c', 'upper', NULL, 'sha256:c{LAYERS - 1}', 'c');
+INSERT INTO entries (listing_id, directory_id, name, type, mode, uid, gid, size, mtime, content_crc64, opaque)
+  SELECT l.listing_id, 1 + value / 10, 'f' || value,
+    iif(value % 50, 'file', iif(value % 100, 'whiteout', 'dir')), 420, 0, 0, value, l.listing_id, value,
+    iif(value % 100, NULL, value % 300 = 0)
+  FROM listings AS l CROSS JOIN generate WHERE value < {FILES};
+"""
+
+
+@pytest.fixture(scope="module", params=["analyzed", "plain"])
+def store(request: pytest.FixtureRequest) -> Iterator[sqlite3.Connection]:
+    """Give a database with an image and a container that copied up all of its files."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    database.create(connection)
+    connection.execute("CREATE TEMP TABLE generate (value INTEGER)")
+    connection.executemany("INSERT INTO generate VALUES (?)", [(value,) for value in range(FILES + 1)])
+    connection.executescript(STORE)
+    if request.param == "analyzed":
+        connection.executescript("PRAGMA analysis_limit = 1000; ANALYZE")
+    yield connection
+    connection.close()
+
+
+@pytest.mark.parametrize("name", catalog.names())
+def test_cost(store: sqlite3.Connection, name: str) -> None:
+    """Each query ends within its steps, asked for everything."""
+    query = catalog.load(name)
+    parts = 0
+
+    def count() -> int:
+        nonlocal parts
+        parts += 1
+        return parts * COUNTED > STEPS
+
+    values: dict[str, str | None] = dict.fromkeys(query.params)
+    values |= {"image": "web:1"} if "image" in query.params else {}
+    store.set_progress_handler(count, COUNTED)
+    try:
+        store.execute(query.sql, values).fetchall()
+    except sqlite3.OperationalError:
+        assert parts * COUNTED <= STEPS, f"more than {STEPS} steps"
+        raise
+    finally:
+        store.set_progress_handler(None, 0)
