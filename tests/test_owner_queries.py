@@ -57,7 +57,7 @@ def root(tmp_path: Path) -> DataRoot:
 
 
 def test_layers_that_nothing_needs(root: DataRoot) -> None:
-    """A layer without image, container and record above it is left; what one of them holds is not, nor what is below."""
+    """A layer without image, container and record above it is left; what one of them holds is not."""
     base = root.layer({"base": b"1"})
     lost = root.layer({"lost": b"22"}, parent=base)
     above = root.layer({"above": b"333"}, parent=lost)

@@ -34,13 +34,14 @@ INSERT INTO layers (snapshot_id, chain_id, diff_id, parent_chain_id, cache_id, s
   SELECT 1, 'sha256:c' || n, 'sha256:d' || n, iif(n, 'sha256:c' || (n - 1), NULL), 'l' || n, 1, 1, n + 1 FROM layer;
 INSERT INTO images (snapshot_id, image_id, size, layer_count, verified, config)
   VALUES (1, 'sha256:i', 3, {LAYERS}, 1, '');
-INSERT INTO image_refs VALUES (1, 'web:1', 'web', '1', NULL, 'sha256:i');
+INSERT INTO image_refs (snapshot_id, ref, repository, tag, image_id, namespace, normalized)
+  VALUES (1, 'web:1', 'web', '1', 'sha256:i', '', 'docker.io/library/web:1');
 INSERT INTO image_layers SELECT 1, 'sha256:i', n, 'sha256:d' || n, 'sha256:c' || n FROM layer;
 INSERT INTO overlay_dirs (snapshot_id, cache_id, role, has_diff, has_work, has_merged, committed, listing_id)
   SELECT 1, 'l' || n, 'layer', 1, 1, 0, 1, n + 1 FROM layer UNION ALL SELECT 1, 'upper', 'container', 1, 1, 0, 0, 9;
 INSERT INTO overlay_lowers SELECT 1, 'upper', {LAYERS} - 1 - n, 'L', 'l' || n FROM layer;
-INSERT INTO containers (snapshot_id, container_id, name, image_id, state, mount_id)
-  VALUES (1, 'c', 'web', 'sha256:i', 'exited', 'upper');
+INSERT INTO containers (snapshot_id, container_id, namespace, name, image_id, state, mount_id)
+  VALUES (1, 'c', '', 'web', 'sha256:i', 'exited', 'upper');
 INSERT INTO mounts VALUES (1, 'c', 'upper', NULL, 'sha256:c{LAYERS - 1}', 'c');
 INSERT INTO entries (listing_id, directory_id, name, type, mode, uid, gid, size, mtime, content_crc64, opaque)
   SELECT l.listing_id, 1 + value / 10, 'f' || value,

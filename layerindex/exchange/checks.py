@@ -63,7 +63,8 @@ FRESH = "SELECT min(new) FROM temp.fresh_listings"
 
 LISTING = """
 SELECT CASE
-  WHEN l.source NOT IN ('tar-split', 'blob', 'walk') OR l.complete NOT IN (0, 1) OR l.entry_count < 0 THEN 'the source or count'
+  WHEN l.source NOT IN ('tar-split', 'blob', 'walk') OR l.complete NOT IN (0, 1) OR l.entry_count < 0
+    THEN 'the source or count'
   WHEN (l.source <> 'walk') <> (l.diff_id IS NOT NULL) OR NOT ({digest}) THEN 'the layer'
   END AS wrong
 FROM main.listings AS l WHERE l.listing_id >= ({fresh}) AND wrong IS NOT NULL LIMIT 1"""
@@ -134,7 +135,13 @@ def objects(connection: sqlite3.Connection, schema: str) -> Iterator[tuple[str, 
 
     Not by the name: a file may call its trigger sqlite_stat1.
     """
-    for kind, name, sql in connection.execute(f"SELECT type, name, sql FROM {schema}.sqlite_schema"):
+    usual = connection.text_factory
+    connection.text_factory = lambda raw: raw.decode(errors="replace")  # it may be no UTF-8
+    try:
+        rows = connection.execute(f"SELECT type, name, sql FROM {schema}.sqlite_schema").fetchall()
+    finally:
+        connection.text_factory = usual
+    for kind, name, sql in rows:
         if (kind, name, sql) not in STATISTICS and not (kind == "index" and sql is None):
             yield kind, name, sql
 

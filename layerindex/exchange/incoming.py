@@ -108,7 +108,7 @@ def _blamed(name: str) -> Iterator[None]:
             raise RefusedFileError(name, f"holds rows that no scan writes ({error})") from error
         if code == "SQLITE_INTERRUPT":
             raise KeyboardInterrupt from error
-        if code == "SQLITE_ERROR":
+        if code == "SQLITE_ERROR" or "decode to UTF-8" in str(error):
             raise RefusedFileError(name, f"is not as layerindex writes it ({error})") from error
         raise
 

@@ -77,7 +77,8 @@ DELETE FROM temp.listing_map WHERE NOT EXISTS (SELECT 1 FROM src.listings AS l N
 KNOWN_LISTINGS = """
 UPDATE temp.listing_map SET new = (
   SELECT max(m.listing_id) FROM src.listings AS l NOT INDEXED CROSS JOIN main.listings AS m
-  WHERE l.listing_id = old AND l.source IN ('tar-split', 'blob') AND m.diff_id = l.diff_id AND m.source IN ('tar-split', 'blob')
+  WHERE l.listing_id = old AND l.source IN ('tar-split', 'blob')
+    AND m.diff_id = l.diff_id AND m.source IN ('tar-split', 'blob')
     AND m.complete = 1)
 WHERE new IS NULL"""
 """What a complete listing here says of a layer stands, whatever comes; only what is new is copied."""

@@ -203,7 +203,7 @@ def _inside(ids: tuple[int, ...], ranges: tuple[tuple[int, int, int], ...]) -> t
 
 def _sum(rows: list[_Plain], owners: Owners | None) -> tuple[Fingerprint, int, int]:
     """Return the fingerprint of plain files; the other parts are their bytes of content and their blocks."""
-    paths, mode, uid, gid, size, times, blocks = zip(*rows, strict=True)
+    paths, name, mode, uid, gid, size, times, blocks = zip(*rows, strict=True)
     if owners is not None:
         uid, gid = _inside(uid, owners.uids), _inside(gid, owners.gids)
     seconds = [time // _NANOSECONDS for time in times]
@@ -212,7 +212,7 @@ def _sum(rows: list[_Plain], owners: Owners | None) -> tuple[Fingerprint, int, i
         known = [0 <= second < LAST_SECOND for second in seconds]  # others become 1970, as Docker sets them
         seconds = [second * is_known for second, is_known in zip(seconds, known, strict=True)]
         rest = [each * is_known for each, is_known in zip(rest, known, strict=True)]
-    return of_files(paths, (mode, uid, gid, size, seconds), rest), sum(size), sum(blocks)
+    return of_files(paths, (name, mode, uid, gid, size, seconds), rest), sum(size), sum(blocks)
 
 
 class _Frame:
