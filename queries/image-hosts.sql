@@ -14,7 +14,7 @@
 
 WITH wanted AS MATERIALIZED (
   SELECT r.snapshot_id, r.image_id FROM selected_snapshots CROSS JOIN image_refs AS r USING (snapshot_id)
-  WHERE r.ref IN (:image, :image || ':latest')
+  WHERE r.ref IN (:image, :image || ':latest') OR r.normalized IN (:image, :image || ':latest')
   UNION
   SELECT i.snapshot_id, i.image_id FROM selected_snapshots CROSS JOIN images AS i USING (snapshot_id) WHERE i.image_id = :image
   UNION

@@ -18,9 +18,9 @@ fleet AS MATERIALIZED (
   SELECT count(*) AS hosts, max(2, (count(*) * coalesce(:threshold, 80) + 99) / 100) AS most FROM chosen
 ),
 named AS MATERIALIZED (
-  SELECT r.ref, s.host_id, min(r.image_id) AS image_id, min(r.snapshot_id) AS snapshot_id
+  SELECT r.normalized AS ref, min(r.ref) AS label, s.host_id, min(r.image_id) AS image_id, min(r.snapshot_id) AS snapshot_id
   FROM selected_snapshots CROSS JOIN image_refs AS r USING (snapshot_id) CROSS JOIN snapshots AS s USING (snapshot_id)
-  WHERE r.tag IS NOT NULL GROUP BY r.ref, s.host_id
+  WHERE r.tag IS NOT NULL GROUP BY r.normalized, s.host_id
 ),
 common AS MATERIALIZED (
   SELECT n.ref, count(*) AS have_it, min(n.image_id) <> max(n.image_id) AS drifts
@@ -49,6 +49,6 @@ odd AS (
   FROM variants AS v CROSS JOIN named AS n USING (ref) CROSS JOIN contents AS x USING (image_id)
   WHERE x.content <> v.content
 )
-SELECT o.kind, o.ref AS tag, o.content, o.have_it, f.hosts, o.image_id, h.name AS host
+SELECT o.kind, (SELECT min(n.label) FROM named AS n WHERE n.ref = o.ref) AS tag, o.content, o.have_it, f.hosts, o.image_id, h.name AS host
 FROM odd AS o CROSS JOIN fleet AS f JOIN hosts AS h USING (host_id)
-ORDER BY host, o.host_id, o.kind, o.ref, o.content;
+ORDER BY host, o.host_id, o.kind, tag, o.content;

@@ -1,5 +1,5 @@
 -- title = "Tags that name different images over the fleet"
--- description = "One row for each variant of a tag that has several: images of the same layers in the same order are one variant, whatever their ids. Tags are compared as they are stored: debian:12 and docker.io/library/debian:12 are two."
+-- description = "One row for each variant of a tag that has several: images of the same layers in the same order are one variant, whatever their ids. Tags are matched in full, so that debian:12 of one engine is docker.io/library/debian:12 of another, and shown as one of them stores it. A tag of several platforms that are here counts one variant for each."
 -- [params]
 -- tag = { help = "only this tag; :latest may be left out" }
 -- [columns]
@@ -14,10 +14,12 @@
 -- host = "one host that has it, the first by name"
 
 WITH named AS MATERIALIZED (
-  SELECT r.ref, r.image_id, s.host_id, min(r.snapshot_id) AS snapshot_id
+  SELECT r.normalized AS ref, min(r.ref) AS label, r.image_id, s.host_id, min(r.snapshot_id) AS snapshot_id
   FROM selected_snapshots CROSS JOIN image_refs AS r USING (snapshot_id) CROSS JOIN snapshots AS s USING (snapshot_id)
-  WHERE r.tag IS NOT NULL AND (:tag IS NULL OR r.ref IN (:tag, :tag || ':latest'))
-  GROUP BY r.ref, r.image_id, s.host_id
+  WHERE r.tag IS NOT NULL AND (:tag IS NULL OR r.normalized IN (
+    SELECT x.normalized FROM image_refs AS x
+    WHERE x.ref IN (:tag, :tag || ':latest') OR x.normalized IN (:tag, :tag || ':latest')))
+  GROUP BY r.normalized, r.image_id, s.host_id
 ),
 moving AS MATERIALIZED (SELECT ref FROM named GROUP BY ref HAVING min(image_id) <> max(image_id)),
 -- An image id says which layers: one look for each, on a host that has them.
@@ -39,10 +41,10 @@ variants AS MATERIALIZED (
 reach AS MATERIALIZED (
   SELECT ref, count(DISTINCT host_id) AS hosts FROM named WHERE ref IN (SELECT ref FROM moving) GROUP BY ref
 )
-SELECT v.ref AS tag, v.variants, v.content, v.images, v.image_id,
+SELECT (SELECT min(n.label) FROM named AS n WHERE n.ref = v.ref) AS tag, v.variants, v.content, v.images, v.image_id,
   (SELECT i.created_at FROM images AS i
    WHERE i.snapshot_id = (SELECT min(n.snapshot_id) FROM named AS n WHERE n.ref = v.ref AND n.image_id = v.image_id)
      AND i.image_id = v.image_id) AS created_at,
   v.hosts, r.hosts AS of_hosts, v.host
 FROM variants AS v JOIN reach AS r ON r.ref = v.ref WHERE v.variants > 1
-ORDER BY v.ref, v.hosts DESC, v.content;
+ORDER BY tag, v.hosts DESC, v.content;
