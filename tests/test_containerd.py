@@ -10,8 +10,10 @@ import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 
 from layerindex import database, scan
+from layerindex.cli import group
 from layerindex.stores import open_stores
 from layerindex.stores.containerd import content
 from tests.bolt_writer import bolt, mutations
@@ -769,3 +771,29 @@ def test_every_table_of_containerd_has_rows(root: ContainerdRoot) -> None:
     connection = scanned(root.write().path)
     names = ("image_manifests", "blobs", "containerd_snapshots", "leases", "lease_resources", "ingests")
     assert [name for name in names if not table(connection, "1", name)] == []
+
+
+# show ---------------------------------------------------------------------------------------------------------------
+
+
+def test_show(tmp_path: Path) -> None:
+    """A path of a snapshot is known as a path of a layer, and a directory is said to lie where it does."""
+    root = ContainerdRoot(tmp_path / "containerd")
+    layers = [root.layer({"etc/conf": b"a"}), root.layer({"srv/x": b"xx"})]
+    root.container("c1", root.image("docker.io/library/base:1", layers))
+    root.write()
+    path = str(tmp_path / "db")
+    with database.writing(path, lambda _: None) as connection:
+        for store in open_stores(str(tmp_path / "containerd")):
+            scan.scan(connection, store, scan.Filing(HOST))
+
+    def shown(thing: str) -> dict[str, Any]:
+        done = CliRunner().invoke(group, ["show", thing, "--db", path, "--format", "json"])
+        [found] = json.loads(done.stdout)
+        return found
+
+    folder = f"{tmp_path}/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots"
+    file = shown(f"{folder}/1/fs/etc/conf")
+    assert [("/etc/conf", 1)] == [(row["path"], row["size"]) for row in file["file"]]
+    assert f"{folder}/1" == file["directory"]["location"]
+    assert f"{folder}/3" == shown("c1")["container"]["location"]

@@ -47,6 +47,7 @@ BY_ID = {
 _STRICT = re.compile(r"[0-9a-f]{64}(-init)?|[0-9a-z]{25}")
 _CACHE_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,254}")
 _LINK = re.compile(r"[A-Z2-7]{26}")
+_SNAPSHOTTER = re.compile(r"io\.containerd\.snapshotter\.v1\.[a-z0-9-]+$")
 _REMOVING = re.compile(r"[0-9a-f]{64}-[0-9a-f]+-removing")
 _OPTION = re.compile(r"(?:^|(?<=[\s,]))(upperdir|lowerdir|workdir)\+?=((?:\\.|[^\\,\s])*)")
 _INSPECT = re.compile(r'"(UpperDir|LowerDir|WorkDir|MergedDir)"\s*:\s*("(?:\\.|[^"\\])*+")')
@@ -220,13 +221,16 @@ def _path(parts: Sequence[str]) -> list[Reading]:
     return found
 
 
-def _at(head: Sequence[str], parts: Sequence[str], place: int) -> Reading | None:
+def _at(head: Sequence[str], parts: Sequence[str], place: int) -> Reading | None:  # noqa: PLR0911 - one for each kind of folder
     """Return what begins at one component of a path, if it is a folder of a store's."""
     match head:
         case ["l", link, *_] if _LINK.fullmatch(link):
             return _inside(link, ["diff", *parts[place + 2 :]])
         case [driver, cache_id, *_] if driver in DRIVERS and cache_id != "l" and _CACHE_ID.fullmatch(cache_id):
             return _inside(cache_id, parts[place + 2 :])
+        case [snapshotter, "snapshots", number, *_] if _SNAPSHOTTER.match(snapshotter) and number.isdecimal():
+            rest = parts[place + 3 :]
+            return _inside(number, ["diff", *rest[1:]] if rest[:1] == ["fs"] else [])
         case ["vfs", "dir", cache_id, *_]:
             return _inside(cache_id, ["diff", *parts[place + 3 :]])
         case [cache_id, part, *_] if part in PARTS and _STRICT.fullmatch(cache_id):
