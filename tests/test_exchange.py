@@ -336,22 +336,19 @@ def grow(db: Path, folders: int) -> None:
 
 
 def test_second_host_is_cheap(lasting: World, tmp_path: Path) -> None:
-    """A second host with the same images takes at most 2 % of the first one's bytes, and a tenth of its time."""
+    """A second host with the same images takes at most 2 % of the first one's bytes."""
     files = []
     for host in ("one", "two"):
         files.append(index(tmp_path / f"{host}.db", lasting.root, host))
         grow(files[-1], 1000)
     db = empty(tmp_path / "fleet.db")
-    sizes, times = [os.path.getsize(db)], []
+    sizes = [os.path.getsize(db)]
     for file in files:
-        began = time.process_time()
         assert 1 == take(db, file).snapshots
-        times.append(time.process_time() - began)
         sizes.append(os.path.getsize(db))
     first, second = sizes[1] - sizes[0], sizes[2] - sizes[1]
 
     assert second <= first * 0.02
-    assert times[1] <= times[0] * 0.1
 
 
 def empty(path: Path) -> Path:
