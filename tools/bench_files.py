@@ -34,6 +34,8 @@ RUNS = 5
 GROWTH = (10_000, 100_000, 300_000, 1_000_000)
 PRINTF = "%i %m %n %U %G %s %T@ %y %P %l\\n"
 PROGRAM = [sys.executable, "-m", "layerindex"]
+# As it is installed: with its modules compiled.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def groups() -> list[list[str]]:
