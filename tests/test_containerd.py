@@ -789,8 +789,8 @@ def test_show(tmp_path: Path) -> None:
 
     def shown(thing: str) -> dict[str, Any]:
         done = CliRunner().invoke(group, ["show", thing, "--db", path, "--format", "json"])
-        [found] = json.loads(done.stdout)
-        return found
+        found: list[dict[str, Any]] = json.loads(done.stdout)
+        return found[0]
 
     folder = f"{tmp_path}/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots"
     file = shown(f"{folder}/1/fs/etc/conf")

@@ -1,4 +1,4 @@
-"""A Docker data root: `image/<driver>/`, `<driver>/`, `containers/` and `volumes/`, read as one store for each driver.
+"""One pass over a data root, as one storage driver sees it.
 
 How the pieces hang together: moby `daemon/internal/{image,layer}` and `daemon/graphdriver/overlay2`.
 """
@@ -10,48 +10,29 @@ import re
 import time
 from collections import deque
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from layerindex.names import listed, on_disk, printable
+from layerindex.names import on_disk, printable
 from layerindex.problems import KINDS, Damage
 from layerindex.records import Container, ContainerVolume, ImageRef, Layer, LayerBlob, Mount, Problem, Record
 from layerindex.stores import ids
 from layerindex.stores.buildkit import read_buildkit
-from layerindex.stores.containers import container_place, read_container
-from layerindex.stores.files import Folder, open_below
-from layerindex.stores.graphdriver import NOT_LAYERS
+from layerindex.stores.containers import read_container
+from layerindex.stores.docker.drivers import CONTAINERD, READABLE, remapped_roots
 from layerindex.stores.imagedb import Config, read_blob, read_image, read_references, read_sources
 from layerindex.stores.layerdb import read_layer, read_mounts, read_unfinished
 from layerindex.stores.overlay import NEED_DIRECTORY, PAUSE, Claims, directory_names, read_overlay
 from layerindex.stores.running import NEVER, running_since
-from layerindex.stores.store import Held, Listed
 from layerindex.stores.volumes import read_absent, read_known, read_volume
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
-    from layerindex.listings.walk import Rules
+    from layerindex.stores.docker.store import DockerStore
+    from layerindex.stores.files import Folder
     from layerindex.stores.volumes import Known
 
 T = TypeVar("T")
-
-READABLE = ("overlay2", "fuse-overlayfs")
-"""Drivers whose directories hold `link`, `lower` and `diff`."""
-
-KNOWN = (*READABLE, "btrfs", "zfs", "vfs", "aufs", "overlay", "devicemapper", "windowsfilter")
-"""Every driver Docker ever shipped, in the order in which the engine prefers them."""
-
-CONTAINERD = "containerd"
-"""Stands in the driver's place for the image store that Docker 29 uses by default."""
-
-SNAPSHOTTER = "io.containerd.snapshotter.v1."
-"""How the folders of containerd's snapshotters begin; their snapshots/ is empty where another driver keeps the layers.
-
-Its content store proves nothing: every pull leaves a manifest there.
-"""
-
-MODERN = (("rootfs", "overlayfs"), ("buildkit", "containerd-overlayfs"))
-"""What an engine makes in its root that keeps images in containerd, wherever that is."""
 
 TEMPORARY = ".tmp-"
 """How the names of atomic writes begin."""
@@ -65,254 +46,10 @@ NOT_VOLUMES = ("metadata.db", "backingFsBlockDev")
 UNREAD = {code for code, kind in KINDS.items() if kind.severity == "error"} | {"vanished"}
 """Findings after which not every reason for a directory is known."""
 
-REMAPPED = re.compile(r"\d+\.\d+")
-"""A root of userns-remap below the data root: the uid and gid that root in a container is outside."""
-
-
-def drivers(root: Folder) -> list[str]:
-    """Return the drivers that left something under a root, in the engine's order of preference.
-
-    A folder of a driver's name proves nothing alone: /etc/zfs is none, nor is image/overlay2.
-    """
-    found = [
-        name
-        for name in KNOWN
-        if root.has_folder(name) and (root.has_folder("image") or (name in READABLE and root.exists(name, "l")))
-    ]
-    try:
-        with root.folder("image") as image:
-            found += [
-                name
-                for name in image.entries
-                if ids.CACHE_ID.fullmatch(name)
-                and name not in found
-                and (image.exists(name, "layerdb") or image.exists(name, "imagedb"))
-            ]
-    except Damage:
-        pass  # A root without image/ is told by its other folders.
-    if _has_snapshots(root) or any(root.exists(*names) for names in MODERN):
-        found.append(CONTAINERD)
-    return sorted(found, key=lambda name: (KNOWN.index(name) if name in KNOWN else len(KNOWN), name))
-
-
-def _has_snapshots(root: Folder) -> bool:
-    """Say whether the containerd that the engine runs itself keeps image layers."""
-    try:
-        with root.folder("containerd", "daemon") as daemon:
-            for name in daemon.entries:
-                if name.startswith(SNAPSHOTTER) and daemon.exists(name, "snapshots"):
-                    with daemon.folder(name, "snapshots") as snapshots:
-                        if snapshots.entries:
-                            return True
-    except Damage:
-        pass  # It cannot be told; the other drivers are found all the same.
-    return False
-
-
-def find_stores(root: str) -> list[DockerStore]:
-    """Return the stores under a data root: one for each driver, of the root itself and of each userns-remap root.
-
-    Raises Damage when the root cannot be opened. An empty list: this is no Docker data root.
-    """
-    with Folder(root) as opened:
-        stores = _stores(root, opened)
-        for name in remapped_roots(opened):
-            try:
-                with opened.folder(name) as remapped:
-                    stores += _stores(f"{root.rstrip('/')}/{name}", remapped)
-            except Damage:
-                if not stores:
-                    raise
-        return stores
-
-
-def remapped_roots(root: Folder) -> list[str]:
-    """Return the names of the userns-remap roots below a root."""
-    return [name for name in sorted(root.entries) if REMAPPED.fullmatch(name) and root.has_folder(name)]
-
-
-def _stores(root: str, opened: Folder) -> list[DockerStore]:
-    found = tuple(drivers(opened))
-    return [DockerStore(root, driver, found) for driver in found]
-
-
-class DockerStore(NamedTuple):
-    """What one storage driver keeps under a data root; `siblings` are all drivers there, the engine's choice first."""
-
-    root: str
-    driver: str
-    siblings: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        """The kind of store, as `snapshots.store` names it."""
-        return f"docker-{self.driver}"
-
-    @property
-    def limits(self) -> str | None:
-        """What of this store is not read, in one line; None when all is."""
-        if self.driver == CONTAINERD:
-            return "its images and layers are in a containerd elsewhere, such as /var/lib/containerd; scan that too"
-        if self.driver not in READABLE:
-            return f"driver {self.driver}: its image metadata is indexed, its directories are not read by this version"
-        return None
-
-    @property
-    def walkable(self) -> bool:
-        """Whether the driver keeps each directory's own files in `diff`."""
-        return self.driver in READABLE
-
-    @property
-    def rules(self) -> Rules:
-        """How the driver marks deletions."""
-        from layerindex.listings.walk import Rules  # noqa: PLC0415 - not for a scan that walks nothing
-
-        return Rules.of(self.driver)
-
-    @property
-    def first(self) -> bool:
-        """Whether what all drivers share is told with this one: the engine's choice."""
-        return self.driver == self.siblings[0]
-
-    @property
-    def disk_sizes(self) -> bool:
-        """Layerdb has the sizes of files."""
-        return False
-
-    def engine_id(self) -> str | None:
-        """Return what the root's engine-id file says (Docker 23 and later)."""
-        try:
-            with Folder(self.root) as root:
-                return root.text("engine-id") if "engine-id" in root else None
-        except Damage:
-            return None
-
-    def listed(
-        self,
-        chain_id: str,
-        diff_id: str | None,  # noqa: ARG002 - what other stores go by
-        cache_id: str | None,  # noqa: ARG002
-        digests: Sequence[str],  # noqa: ARG002
-    ) -> Listed:
-        """Return the tar-split of a layer; raises Damage."""
-        path = f"image/{self.driver}/layerdb/sha256/{chain_id.removeprefix('sha256:')}/tar-split.json.gz"
-        handle = self._open(path)
-        try:
-            return Listed("tar-split", path, os.fstat(handle).st_size, lambda: self._open(path))
-        finally:
-            os.close(handle)
-
-    def _open(self, path: str) -> int:
-        names = path.split("/")
-        try:
-            return open_below(self.root, *names)
-        except Damage as found:
-            raise self._looked_again(found, *names[:-1]) from found
-
-    def tree(self, cache_id: str) -> str:
-        """Return the folder with a directory's own files."""
-        return f"{self.driver}/{printable(cache_id)}/diff"
-
-    def open_tree(self, cache_id: str) -> int:
-        """Open the folder with a directory's own files, in the name the database gives it; raises Damage."""
-        name = on_disk(cache_id)
-        try:
-            return open_below(self.root, self.driver, name, "diff", folder=True)
-        except Damage as found:
-            raise self._looked_again(found, self.driver, name) from found
-
-    def _looked_again(self, found: Damage, *names: str) -> Damage:
-        """Return a finding, or that all it belongs to is gone: while an engine runs, layers are removed under us."""
-        with Folder(self.root) as root:
-            if found.problem.code == "missing" and not root.exists(*names):
-                return Damage("vanished", found.problem.path, "it was listed and then gone")
-        return found
-
-    def place(self, path: tuple[str, ...], is_folder: bool) -> Held:
-        """Return who holds what is at a path below the root."""
-        return _Places(self).of(path, is_folder=is_folder)
-
-    def records(self) -> Iterator[Record]:
-        """Yield every fact of the store, and a Problem for everything that could not be read or is odd."""
-        try:
-            with Folder(self.root) as root:
-                for item in _Scan(self, root).items():
-                    yield item.problem if isinstance(item, Damage) else item
-        except Damage as found:
-            yield found.problem
-
-
-AREAS = ("buildkit", "network", "swarm", "containerd", "tmp")
-"""Folders of the root that are one holder each."""
-
-APART = {
-    "image": "image metadata",
-    "containers": "container files",
-    "volumes": "volume metadata",
-    "plugins": "plugins",
-}
-"""Folders of the root whose entries have holders of their own, and who holds the rest."""
-
-
-class _Places:
-    """Who holds what is at a path of a data root."""
-
-    def __init__(self, store: DockerStore) -> None:
-        self.store = store
-
-    def of(self, path: tuple[str, ...], *, is_folder: bool) -> Held:
-        """Return it; asked only of what lies in folders that several hold."""
-        top = path[0]
-        if len(path) == 1:
-            return self._top(top) if is_folder else Held("data root")
-        if top == self.store.driver:
-            return self._driver(path, is_folder=is_folder)
-        if top == "image":
-            return self._image(path, is_folder=is_folder)
-        if top == "containers":
-            return container_place(path, is_folder=is_folder)
-        if top == "volumes":
-            return Held("volumes", listed(path[1])) if is_folder else Held("volume metadata")
-        return Held(top, listed(path[1]))
-
-    def _top(self, name: str) -> Held:
-        """Return who holds a folder of the root; what is not the first store's is told with that."""
-        if name == self.store.driver and self.store.walkable:
-            return Held("other", name, apart=True, large=True)
-        first = self.store.first
-        if name in KNOWN or (name in self.store.siblings and name != CONTAINERD):
-            return Held("other driver", name, large=True)
-        if REMAPPED.fullmatch(name):
-            return Held("other root", name, large=True)
-        if name in AREAS:
-            return Held(name, large=name == CONTAINERD or not first)
-        if name in APART:
-            return Held(APART[name], apart=True, large=not first and name != "image")
-        return Held("other", listed(name), large=True)
-
-    def _driver(self, path: tuple[str, ...], *, is_folder: bool) -> Held:
-        name = listed(path[1])
-        if path[1] == "l":
-            return Held("overlay links")
-        if (not is_folder and len(path) == 2) or NOT_LAYERS.fullmatch(path[1]):
-            return Held("other", self.store.driver)
-        if len(path) == 2:
-            return Held(directory=name, apart=True)
-        return Held(directory=name, tree=path[2] == "diff" and is_folder)
-
-    def _image(self, path: tuple[str, ...], *, is_folder: bool) -> Held:
-        if not is_folder:
-            return Held("image metadata")
-        if path[1] != self.store.driver:
-            return Held("other driver", listed(path[1]), large=True)
-        if len(path) == 2:
-            return Held("image metadata", apart=True)
-        return Held({"layerdb": "layer metadata", "distribution": "distribution"}.get(path[2], "image metadata"))
-
 
 def read_clients(store: DockerStore, root: Folder) -> Iterator[Record | Damage]:
     """Yield the containers and volumes of an engine that keeps images in containerd."""
-    return _Scan(store, root).clients()
+    return Scan(store, root).clients()
 
 
 def leftover(folder: Folder, name: str) -> Damage:
@@ -365,7 +102,7 @@ def _elsewhere(container: Container) -> Container:
     return container._replace(namespace="moby", image_id=None, target_digest=container.image_id)
 
 
-class _Scan:
+class Scan:
     """One pass over a store: the metadata first, with the driver's folder listed before and read after it."""
 
     def __init__(self, store: DockerStore, root: Folder) -> None:
@@ -419,7 +156,7 @@ class _Scan:
         """
         if self.since != NEVER:
             time.sleep(wait)
-        second = _Scan(self.store, self.root)
+        second = Scan(self.store, self.root)
         sources = [second._read_write_sets, second._read_layers, second._read_mounts]
         for part in sources:
             deque(second._part(part, proves=True), maxlen=0)

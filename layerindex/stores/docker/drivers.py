@@ -1,0 +1,78 @@
+"""Which storage drivers left something under a data root."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from layerindex.problems import Damage
+from layerindex.stores import ids
+
+if TYPE_CHECKING:
+    from layerindex.stores.files import Folder
+
+READABLE = ("overlay2", "fuse-overlayfs")
+"""Drivers whose directories hold `link`, `lower` and `diff`."""
+
+KNOWN = (*READABLE, "btrfs", "zfs", "vfs", "aufs", "overlay", "devicemapper", "windowsfilter")
+"""Every driver Docker ever shipped, in the order in which the engine prefers them."""
+
+CONTAINERD = "containerd"
+"""Stands in the driver's place for the image store that Docker 29 uses by default."""
+
+SNAPSHOTTER = "io.containerd.snapshotter.v1."
+"""How the folders of containerd's snapshotters begin; their snapshots/ is empty where another driver keeps the layers.
+
+Its content store proves nothing: every pull leaves a manifest there.
+"""
+
+MODERN = (("rootfs", "overlayfs"), ("buildkit", "containerd-overlayfs"))
+"""What an engine makes in its root that keeps images in containerd, wherever that is."""
+
+REMAPPED = re.compile(r"\d+\.\d+")
+"""A root of userns-remap below the data root: the uid and gid that root in a container is outside."""
+
+
+def drivers(root: Folder) -> list[str]:
+    """Return the drivers that left something under a root, in the engine's order of preference.
+
+    A folder of a driver's name proves nothing alone: /etc/zfs is none, nor is image/overlay2.
+    """
+    found = [
+        name
+        for name in KNOWN
+        if root.has_folder(name) and (root.has_folder("image") or (name in READABLE and root.exists(name, "l")))
+    ]
+    try:
+        with root.folder("image") as image:
+            found += [
+                name
+                for name in image.entries
+                if ids.CACHE_ID.fullmatch(name)
+                and name not in found
+                and (image.exists(name, "layerdb") or image.exists(name, "imagedb"))
+            ]
+    except Damage:
+        pass  # A root without image/ is told by its other folders.
+    if _has_snapshots(root) or any(root.exists(*names) for names in MODERN):
+        found.append(CONTAINERD)
+    return sorted(found, key=lambda name: (KNOWN.index(name) if name in KNOWN else len(KNOWN), name))
+
+
+def _has_snapshots(root: Folder) -> bool:
+    """Say whether the containerd that the engine runs itself keeps image layers."""
+    try:
+        with root.folder("containerd", "daemon") as daemon:
+            for name in daemon.entries:
+                if name.startswith(SNAPSHOTTER) and daemon.exists(name, "snapshots"):
+                    with daemon.folder(name, "snapshots") as snapshots:
+                        if snapshots.entries:
+                            return True
+    except Damage:
+        pass  # It cannot be told; the other drivers are found all the same.
+    return False
+
+
+def remapped_roots(root: Folder) -> list[str]:
+    """Return the names of the userns-remap roots below a root."""
+    return [name for name in sorted(root.entries) if REMAPPED.fullmatch(name) and root.has_folder(name)]

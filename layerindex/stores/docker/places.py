@@ -1,0 +1,81 @@
+"""Who holds what is where in a data root, as `disk_usage` attributes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from layerindex.names import listed
+from layerindex.stores.containers import container_place
+from layerindex.stores.docker.drivers import CONTAINERD, KNOWN, REMAPPED
+from layerindex.stores.graphdriver import NOT_LAYERS
+from layerindex.stores.store import Held
+
+if TYPE_CHECKING:
+    from layerindex.stores.docker.store import DockerStore
+
+AREAS = ("buildkit", "network", "swarm", "containerd", "tmp")
+"""Folders of the root that are one holder each."""
+
+APART = {
+    "image": "image metadata",
+    "containers": "container files",
+    "volumes": "volume metadata",
+    "plugins": "plugins",
+}
+"""Folders of the root whose entries have holders of their own, and who holds the rest."""
+
+
+class Places:
+    """Who holds what is at a path of a data root."""
+
+    def __init__(self, store: DockerStore) -> None:
+        self.store = store
+
+    def of(self, path: tuple[str, ...], *, is_folder: bool) -> Held:
+        """Return it; asked only of what lies in folders that several hold."""
+        top = path[0]
+        if len(path) == 1:
+            return self._top(top) if is_folder else Held("data root")
+        if top == self.store.driver:
+            return self._driver(path, is_folder=is_folder)
+        if top == "image":
+            return self._image(path, is_folder=is_folder)
+        if top == "containers":
+            return container_place(path, is_folder=is_folder)
+        if top == "volumes":
+            return Held("volumes", listed(path[1])) if is_folder else Held("volume metadata")
+        return Held(top, listed(path[1]))
+
+    def _top(self, name: str) -> Held:
+        """Return who holds a folder of the root; what is not the first store's is told with that."""
+        if name == self.store.driver and self.store.walkable:
+            return Held("other", name, apart=True, large=True)
+        first = self.store.first
+        if name in KNOWN or (name in self.store.siblings and name != CONTAINERD):
+            return Held("other driver", name, large=True)
+        if REMAPPED.fullmatch(name):
+            return Held("other root", name, large=True)
+        if name in AREAS:
+            return Held(name, large=name == CONTAINERD or not first)
+        if name in APART:
+            return Held(APART[name], apart=True, large=not first and name != "image")
+        return Held("other", listed(name), large=True)
+
+    def _driver(self, path: tuple[str, ...], *, is_folder: bool) -> Held:
+        name = listed(path[1])
+        if path[1] == "l":
+            return Held("overlay links")
+        if (not is_folder and len(path) == 2) or NOT_LAYERS.fullmatch(path[1]):
+            return Held("other", self.store.driver)
+        if len(path) == 2:
+            return Held(directory=name, apart=True)
+        return Held(directory=name, tree=path[2] == "diff" and is_folder)
+
+    def _image(self, path: tuple[str, ...], *, is_folder: bool) -> Held:
+        if not is_folder:
+            return Held("image metadata")
+        if path[1] != self.store.driver:
+            return Held("other driver", listed(path[1]), large=True)
+        if len(path) == 2:
+            return Held("image metadata", apart=True)
+        return Held({"layerdb": "layer metadata", "distribution": "distribution"}.get(path[2], "image metadata"))

@@ -1,0 +1,148 @@
+"""A Docker data root: `image/<driver>/`, `<driver>/`, `containers/` and `volumes/`, as one store for each driver."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from layerindex.names import on_disk, printable
+from layerindex.problems import Damage
+from layerindex.stores.docker.drivers import CONTAINERD, READABLE, drivers, remapped_roots
+from layerindex.stores.docker.places import Places
+from layerindex.stores.docker.scan import Scan
+from layerindex.stores.files import Folder, open_below
+from layerindex.stores.store import Held, Listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from layerindex.listings.walk import Rules
+    from layerindex.records import Record
+
+
+def find_stores(root: str) -> list[DockerStore]:
+    """Return the stores under a data root: one for each driver, of the root itself and of each userns-remap root.
+
+    Raises Damage when the root cannot be opened. An empty list: this is no Docker data root.
+    """
+    with Folder(root) as opened:
+        stores = _stores(root, opened)
+        for name in remapped_roots(opened):
+            try:
+                with opened.folder(name) as remapped:
+                    stores += _stores(f"{root.rstrip('/')}/{name}", remapped)
+            except Damage:
+                if not stores:
+                    raise
+        return stores
+
+
+def _stores(root: str, opened: Folder) -> list[DockerStore]:
+    found = tuple(drivers(opened))
+    return [DockerStore(root, driver, found) for driver in found]
+
+
+class DockerStore(NamedTuple):
+    """What one storage driver keeps under a data root; `siblings` are all drivers there, the engine's choice first."""
+
+    root: str
+    driver: str
+    siblings: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The kind of store, as `snapshots.store` names it."""
+        return f"docker-{self.driver}"
+
+    @property
+    def limits(self) -> str | None:
+        """What of this store is not read, in one line; None when all is."""
+        if self.driver == CONTAINERD:
+            return "its images and layers are in a containerd elsewhere, such as /var/lib/containerd; scan that too"
+        if self.driver not in READABLE:
+            return f"driver {self.driver}: its image metadata is indexed, its directories are not read by this version"
+        return None
+
+    @property
+    def walkable(self) -> bool:
+        """Whether the driver keeps each directory's own files in `diff`."""
+        return self.driver in READABLE
+
+    @property
+    def rules(self) -> Rules:
+        """How the driver marks deletions."""
+        from layerindex.listings.walk import Rules  # noqa: PLC0415 - not for a scan that walks nothing
+
+        return Rules.of(self.driver)
+
+    @property
+    def first(self) -> bool:
+        """Whether what all drivers share is told with this one: the engine's choice."""
+        return self.driver == self.siblings[0]
+
+    @property
+    def disk_sizes(self) -> bool:
+        """Layerdb has the sizes of files."""
+        return False
+
+    def engine_id(self) -> str | None:
+        """Return what the root's engine-id file says (Docker 23 and later)."""
+        try:
+            with Folder(self.root) as root:
+                return root.text("engine-id") if "engine-id" in root else None
+        except Damage:
+            return None
+
+    def listed(
+        self,
+        chain_id: str,
+        diff_id: str | None,  # noqa: ARG002 - what other stores go by
+        cache_id: str | None,  # noqa: ARG002
+        digests: Sequence[str],  # noqa: ARG002
+    ) -> Listed:
+        """Return the tar-split of a layer; raises Damage."""
+        path = f"image/{self.driver}/layerdb/sha256/{chain_id.removeprefix('sha256:')}/tar-split.json.gz"
+        handle = self._open(path)
+        try:
+            return Listed("tar-split", path, os.fstat(handle).st_size, lambda: self._open(path))
+        finally:
+            os.close(handle)
+
+    def _open(self, path: str) -> int:
+        names = path.split("/")
+        try:
+            return open_below(self.root, *names)
+        except Damage as found:
+            raise self._looked_again(found, *names[:-1]) from found
+
+    def tree(self, cache_id: str) -> str:
+        """Return the folder with a directory's own files."""
+        return f"{self.driver}/{printable(cache_id)}/diff"
+
+    def open_tree(self, cache_id: str) -> int:
+        """Open the folder with a directory's own files, in the name the database gives it; raises Damage."""
+        name = on_disk(cache_id)
+        try:
+            return open_below(self.root, self.driver, name, "diff", folder=True)
+        except Damage as found:
+            raise self._looked_again(found, self.driver, name) from found
+
+    def _looked_again(self, found: Damage, *names: str) -> Damage:
+        """Return a finding, or that all it belongs to is gone: while an engine runs, layers are removed under us."""
+        with Folder(self.root) as root:
+            if found.problem.code == "missing" and not root.exists(*names):
+                return Damage("vanished", found.problem.path, "it was listed and then gone")
+        return found
+
+    def place(self, path: tuple[str, ...], is_folder: bool) -> Held:
+        """Return who holds what is at a path below the root."""
+        return Places(self).of(path, is_folder=is_folder)
+
+    def records(self) -> Iterator[Record]:
+        """Yield every fact of the store, and a Problem for everything that could not be read or is odd."""
+        try:
+            with Folder(self.root) as root:
+                for item in Scan(self, root).items():
+                    yield item.problem if isinstance(item, Damage) else item
+        except Damage as found:
+            yield found.problem
