@@ -12,8 +12,8 @@
 
 WITH sums AS MATERIALIZED (
   SELECT snapshot_id, image_id,
-    coalesce(sum(size) FILTER (WHERE times > 1), 0) AS shared_size,
-    coalesce(sum(size) FILTER (WHERE times = 1), 0) AS unique_size
+    CAST(total(size) FILTER (WHERE times > 1) AS INTEGER) AS shared_size,
+    CAST(total(size) FILTER (WHERE times = 1) AS INTEGER) AS unique_size
   FROM (
     SELECT i.snapshot_id, i.image_id, y.size, count(*) OVER (PARTITION BY i.snapshot_id, l.chain_id) AS times
     FROM selected_snapshots JOIN listed_images AS i USING (snapshot_id)

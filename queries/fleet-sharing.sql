@@ -12,19 +12,19 @@
 -- host = "the host; NULL for the fleet"
 
 WITH held AS MATERIALIZED (
-  SELECT y.diff_id, s.host_id, count(*) AS places, sum(y.size) AS stored, max(y.size) AS size
+  SELECT y.diff_id, s.host_id, count(*) AS places, CAST(total(y.size) AS INTEGER) AS stored, max(y.size) AS size
   FROM selected_snapshots CROSS JOIN snapshots AS s USING (snapshot_id) CROSS JOIN layers AS y USING (snapshot_id)
   WHERE y.diff_id IS NOT NULL GROUP BY y.diff_id, s.host_id
 ),
 contents AS MATERIALIZED (SELECT diff_id, count(*) AS hosts, max(size) AS size FROM held GROUP BY diff_id),
 sums AS (
   SELECT NULL AS host_id, (SELECT sum(places) FROM held) AS stored_layers, count(*) AS distinct_layers,
-    (SELECT sum(stored) FROM held) AS stored_bytes, sum(size) AS distinct_bytes, sum(hosts = 1) AS unique_layers,
-    coalesce(sum(size) FILTER (WHERE hosts = 1), 0) AS unique_bytes
+    (SELECT CAST(total(stored) AS INTEGER) FROM held) AS stored_bytes, CAST(total(size) AS INTEGER) AS distinct_bytes, sum(hosts = 1) AS unique_layers,
+    CAST(total(size) FILTER (WHERE hosts = 1) AS INTEGER) AS unique_bytes
   FROM contents
   UNION ALL
-  SELECT x.host_id, sum(x.places), count(*), sum(x.stored), sum(x.size), sum(c.hosts = 1),
-    coalesce(sum(x.size) FILTER (WHERE c.hosts = 1), 0)
+  SELECT x.host_id, sum(x.places), count(*), CAST(total(x.stored) AS INTEGER), CAST(total(x.size) AS INTEGER), sum(c.hosts = 1),
+    CAST(total(x.size) FILTER (WHERE c.hosts = 1) AS INTEGER)
   FROM held AS x JOIN contents AS c USING (diff_id) GROUP BY x.host_id
 )
 SELECT u.stored_layers, u.distinct_layers, u.stored_bytes, u.distinct_bytes, u.unique_layers, u.unique_bytes, h.name AS host

@@ -24,7 +24,7 @@ WITH totals AS MATERIALIZED (
   SELECT s.snapshot_id, s.host_id, s.store, s.root, s.started_at, s.label,
     (SELECT count(*) FROM images AS i WHERE i.snapshot_id = s.snapshot_id) AS images,
     (SELECT count(*) FROM layers AS y WHERE y.snapshot_id = s.snapshot_id) AS layers,
-    (SELECT coalesce(sum(y.size), 0) FROM layers AS y WHERE y.snapshot_id = s.snapshot_id) AS layer_bytes,
+    (SELECT CAST(total(y.size) AS INTEGER) FROM layers AS y WHERE y.snapshot_id = s.snapshot_id) AS layer_bytes,
     (SELECT count(*) FROM containers AS c WHERE c.snapshot_id = s.snapshot_id) AS containers,
     (SELECT sum(c.log_bytes) FROM containers AS c WHERE c.snapshot_id = s.snapshot_id) AS log_bytes,
     (SELECT sum(coalesce(v.disk_bytes, v.apparent_bytes)) FROM volumes AS v WHERE v.snapshot_id = s.snapshot_id) AS volume_bytes,

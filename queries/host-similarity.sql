@@ -19,10 +19,10 @@ WITH held AS MATERIALIZED (
 chosen AS MATERIALIZED (
   SELECT x.* FROM hosts AS h JOIN held AS x USING (host_id) WHERE :host IS NULL OR h.name = :host
 ),
-totals AS MATERIALIZED (SELECT host_id, sum(size) AS bytes FROM held GROUP BY host_id),
+totals AS MATERIALIZED (SELECT host_id, CAST(total(size) AS INTEGER) AS bytes FROM held GROUP BY host_id),
 pairs AS MATERIALIZED (
-  SELECT x.host_id, y.host_id AS other_id, count(*) AS layers, coalesce(sum(max(x.size, y.size)), 0) AS shared,
-    coalesce(sum(x.size), 0) AS mine, coalesce(sum(y.size), 0) AS theirs
+  SELECT x.host_id, y.host_id AS other_id, count(*) AS layers, CAST(total(max(x.size, y.size)) AS INTEGER) AS shared,
+    CAST(total(x.size) AS INTEGER) AS mine, CAST(total(y.size) AS INTEGER) AS theirs
   -- CROSS JOIN: SQLite reads all once and looks into the few.
   FROM held AS y CROSS JOIN chosen AS x ON x.diff_id = y.diff_id AND x.host_id <> y.host_id
   GROUP BY x.host_id, y.host_id

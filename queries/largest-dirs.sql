@@ -13,7 +13,7 @@
 -- host = "the host"
 
 WITH RECURSIVE sums AS MATERIALIZED (
-  SELECT e.listing_id, e.directory_id, sum(e.size) AS bytes, count(*) AS files
+  SELECT e.listing_id, e.directory_id, CAST(total(e.size) AS INTEGER) AS bytes, count(*) AS files
   FROM (SELECT DISTINCT listing_id FROM selected_snapshots JOIN overlay_dirs USING (snapshot_id)) CROSS JOIN entries AS e USING (listing_id)
   WHERE e.type = 'file' GROUP BY e.listing_id, e.directory_id
 ),
@@ -26,7 +26,7 @@ levels (directory_id, path) AS (
   FROM levels WHERE path <> '/'
 ),
 trees AS MATERIALIZED (
-  SELECT s.listing_id, l.path, sum(s.bytes) AS bytes, sum(s.files) AS files
+  SELECT s.listing_id, l.path, CAST(total(s.bytes) AS INTEGER) AS bytes, sum(s.files) AS files
   FROM levels AS l CROSS JOIN sums AS s USING (directory_id)
   WHERE CASE l.path WHEN '/' THEN 0 ELSE length(l.path) - length(replace(l.path, '/', '')) END <= coalesce(:depth, 3)
   GROUP BY s.listing_id, l.path

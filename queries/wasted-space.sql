@@ -62,11 +62,11 @@ held AS (
   WHERE r.type = 'file'
 ),
 paths AS (
-  SELECT snapshot_id, image_id, directory_id, name, count(*) AS copies, sum(size) AS total_bytes,
-    sum(CASE WHEN shows THEN 0 ELSE size END) AS wasted_bytes, max(shows) AS shows
+  SELECT snapshot_id, image_id, directory_id, name, count(*) AS copies, CAST(total(size) AS INTEGER) AS total_bytes,
+    CAST(total(CASE WHEN shows THEN 0 ELSE size END) AS INTEGER) AS wasted_bytes, max(shows) AS shows
   FROM held
   GROUP BY snapshot_id, image_id, directory_id, name
-  HAVING sum(CASE WHEN shows THEN 0 ELSE size END) > 0
+  HAVING total(CASE WHEN shows THEN 0 ELSE size END) > 0
 )
 SELECT CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || p.name AS path, p.copies, p.total_bytes, p.wasted_bytes,
   p.shows, n.label AS image, h.host

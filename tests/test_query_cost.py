@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from layerindex import catalog, database
+from layerindex.listings.writer import COUNT_SQL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,3 +87,29 @@ def test_cost(store: sqlite3.Connection, name: str) -> None:
         raise
     finally:
         store.set_progress_handler(None, 0)
+
+
+@pytest.mark.parametrize("name", catalog.names())
+def test_sizes_beyond_63_bits(store: sqlite3.Connection, name: str) -> None:
+    """Sizes that a hostile store states, too large to be added up, end no query."""
+    query = catalog.load(name)
+    values: dict[str, str | None] = dict.fromkeys(query.params)
+    values |= {"image": "web:1"} if "image" in query.params else {}
+    store.execute("BEGIN")
+    try:
+        store.execute("UPDATE entries SET size = 9223372036854775807")
+        store.execute("UPDATE layers SET size = 9223372036854775807")
+        store.execute("UPDATE images SET size = 9223372036854775807")
+        store.execute(query.sql, values).fetchall()
+    finally:
+        store.execute("ROLLBACK")
+
+
+def test_count_of_a_listing_beyond_63_bits(store: sqlite3.Connection) -> None:
+    """Nor do they end a scan that counts a listing anew."""
+    store.execute("BEGIN")
+    store.execute("UPDATE entries SET size = 9223372036854775807")
+    found = store.execute(COUNT_SQL.format(table="entries"), (1,)).fetchone()
+    store.execute("ROLLBACK")
+
+    assert (FILES, 2**63 - 1, 2**63 - 1) == found

@@ -70,8 +70,9 @@ def _opaque_sql(table: str) -> str:
 
 
 FIND_SQL = f"SELECT {', '.join(COLUMNS)} FROM {{table}} WHERE listing_id = ? AND directory_id = ? AND name = ?"
-COUNT_SQL = """SELECT count(*), coalesce(sum(size) FILTER (WHERE type = 'file'), 0),
-coalesce(sum(size) FILTER (WHERE type IN ('file', 'symlink')), 0) FROM {table} WHERE listing_id = ?"""
+# total(), as sum() fails beyond 63 bits, which hostile sizes reach.
+COUNT_SQL = """SELECT count(*), CAST(total(size) FILTER (WHERE type = 'file') AS INTEGER),
+CAST(total(size) FILTER (WHERE type IN ('file', 'symlink')) AS INTEGER) FROM {table} WHERE listing_id = ?"""
 DELETE_SQL = "DELETE FROM {table} WHERE listing_id = ? AND directory_id = ? AND name = ?"
 
 

@@ -17,7 +17,8 @@
 -- verified = "1 when the SHA-256 of its config is the image_id"
 
 WITH sums AS (
-  SELECT coalesce(sum(size) FILTER (WHERE others > 0), 0) AS shared_size, coalesce(sum(size) FILTER (WHERE others = 0), 0) AS unique_size
+  SELECT CAST(total(size) FILTER (WHERE others > 0) AS INTEGER) AS shared_size,
+    CAST(total(size) FILTER (WHERE others = 0) AS INTEGER) AS unique_size
   FROM (SELECT y.size, (
       SELECT count(*) FROM image_layers AS o CROSS JOIN listed_images AS k
         ON k.snapshot_id = o.snapshot_id AND k.image_id = o.image_id
