@@ -197,6 +197,41 @@ def test_up_down_up(tmp_path: Path, revision: str) -> None:
     assert up == objects(migrated(path, revision))
 
 
+OF_0001 = """
+INSERT INTO hosts (host_id, name) VALUES (1, 'web-1');
+INSERT INTO listings (listing_id, source, complete, entry_count, total_size) VALUES (1, 'walk', 1, 0, 0);
+INSERT INTO volumes (snapshot_id, name, driver) VALUES (2, 'data', 'local');
+INSERT INTO image_refs VALUES (2, 'debian:12', 'debian', '12', NULL, 'sha256:i');
+"""
+SNAPSHOT_OF_0001 = """
+INSERT INTO snapshots (snapshot_id, uid, host_id, store, root, driver, started_at, finished_at, status, tool_version)
+VALUES (:n, 'u' || :n, 1, 'docker-overlay2', '/r', 'overlay2', '2026-01-01', '2026-01-01', 'complete', '0')"""
+DIRECTORY_OF_0001 = """
+INSERT INTO overlay_dirs (snapshot_id, cache_id, role, has_diff, has_work, has_merged, committed, listing_id)
+VALUES (:n, 'd', 'layer', 1, 1, 0, 1, CASE :n WHEN 2 THEN 1 END)"""
+
+
+def test_up_with_rows(tmp_path: Path) -> None:
+    """Rows of the first revision are carried forward, and what is new is said of them as far as they tell."""
+    path = migrated(tmp_path / "old.db", "0001")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for number in (1, 2):
+            connection.execute(SNAPSHOT_OF_0001, {"n": number})
+            connection.execute(DIRECTORY_OF_0001, {"n": number})
+        connection.executescript(OF_0001)
+    migrate.upgrade(str(path))
+
+    with closing(sqlite3.connect(path)) as connection:
+        scopes = "SELECT snapshot_id, scope FROM snapshots ORDER BY 1"
+        assert [(1, "metadata"), (2, "files")] == connection.execute(scopes).fetchall()
+        directories = "SELECT snapshot_id, cache_id, listing_id FROM overlay_dirs ORDER BY 1"
+        assert [(1, "d", None), (2, "d", 1)] == connection.execute(directories).fetchall()
+        assert [("data", 1)] == connection.execute("SELECT name, on_disk FROM volumes").fetchall()
+        refs = "SELECT ref, namespace, normalized FROM image_refs"
+        assert [("debian:12", "", "docker.io/library/debian:12")] == connection.execute(refs).fetchall()
+        assert [] == connection.execute("PRAGMA foreign_key_check").fetchall()
+
+
 def test_down_with_rows(full: Path) -> None:
     """The first revision can be taken back when the tables are full."""
     with migrate.engine(str(full), "rw").begin() as connection:
