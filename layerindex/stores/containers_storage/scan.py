@@ -339,20 +339,28 @@ class Scan:
         sizes = {chain: known[each].size for each, chain in sorted(chains.of.items(), reverse=True) if chain}
         seen: set[str] = set()
         manifests: set[tuple[str, str, str]] = set()
+        damages: list[Damage] = []
         with self._folder("images") as folder:
             for stored in images.read_items(folder, items):
                 if isinstance(stored, Damage):
-                    yield self._unless_removed(stored, young, now)
-                    continue
-                yield from self._image(stored, seen, manifests, family, known, sizes)
+                    damages.append(stored)
+                else:
+                    yield from self._image(stored, seen, manifests, family, known, sizes)
+        yield from self._unless_removed(damages)
 
-    @staticmethod
-    def _unless_removed(found: Damage, young: bool, now: dict[str, Item]) -> Damage:
-        """Return a finding, or that its image was removed meanwhile."""
-        problem = found.problem
-        if young and problem.code in ("missing", "vanished") and problem.subject not in now:
-            return Damage("vanished", problem.path, "it was listed and then gone", problem.subject)
-        return found
+    def _unless_removed(self, damages: list[Damage]) -> Iterator[Damage]:
+        """Yield findings about images, or that the image was removed meanwhile: its files go before its name."""
+        absent = [found for found in damages if found.problem.code in ("missing", "vanished")]
+        if absent:
+            time.sleep(PAUSE)
+        now = self._lists() if absent else None
+        there = {item.id for item in now.images} if now is not None and now.complete else None
+        for found in damages:
+            problem = found.problem
+            if found in absent and there is not None and problem.subject not in there:
+                yield Damage("vanished", problem.path, "it was listed and then gone", problem.subject)
+            else:
+                yield found
 
     def _image(  # noqa: PLR0913, PLR0917
         self,
