@@ -350,14 +350,20 @@ class Scan:
 
     def _unless_removed(self, damages: list[Damage]) -> Iterator[Damage]:
         """Yield findings about images, or that the image was removed meanwhile: its files go before its name."""
-        absent = [found for found in damages if found.problem.code in ("missing", "vanished")]
-        if absent:
+        absent = {found.problem.subject for found in damages if found.problem.code in ("missing", "vanished")}
+        gone: set[str | None] = set()
+        for _ in range(ATTEMPTS):
+            if gone == absent:
+                break
             time.sleep(PAUSE)
-        now = self._lists() if absent else None
-        there = {item.id for item in now.images} if now is not None and now.complete else None
+            now = self._lists()
+            # One that was away for a moment may have come again.
+            gone |= absent - {item.id for item in now.images} if now.complete else set()
+        kind = f"{self.driver}-images"
         for found in damages:
             problem = found.problem
-            if found in absent and there is not None and problem.subject not in there:
+            again = problem.path == f"{kind}/{problem.subject}" and self.root.exists(kind, problem.subject or "")
+            if (again or problem.subject in gone) and problem.code in ("missing", "vanished"):
                 yield Damage("vanished", problem.path, "it was listed and then gone", problem.subject)
             else:
                 yield found
