@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from layerindex import shapes
 from layerindex.stores import ids
 
 if TYPE_CHECKING:
@@ -96,12 +97,20 @@ def test_anything_as_a_time(value: object) -> None:
 @pytest.mark.parametrize(
     ("shape", "good", "bad"),
     [
-        (ids.DIGEST, [A], ["a" * 64, "sha256:" + "A" * 64, "sha512:" + "a" * 64, A + "\n", A[:-1], " " + A]),
-        (ids.MOUNT_ID, ["a" * 64, "a" * 64 + "-init"], ["a" * 63, "a" * 64 + "-init-init", "a" * 64 + "\n"]),
-        (ids.LINK, ["ABCDEFGHIJKLMNOPQRSTUVWXYZ", "2" * 26], ["A" * 25, "a" * 26, "A" * 26 + "\n", "0" * 26, "1" * 26]),
-        (ids.CACHE_ID, ["a" * 64, "0" * 25, "a.b-c_D"], ["", ".", "..", ".a", "a/b", "a\0", "a\n", "-a", "a" * 256]),
-        (ids.REMOVING, ["a" * 64 + "-" + "0" * 64 + "-removing"], ["a" * 64 + "-removing", "a" * 64 + "-x-removing"]),
-        (ids.LINK_TARGET, ["../abc/diff"], ["../../diff", "../a/diff/", "../a/b/diff", "/a/diff", "../a/diff\n"]),
+        (shapes.DIGEST, [A], ["a" * 64, "sha256:" + "A" * 64, "sha512:" + "a" * 64, A + "\n", A[:-1], " " + A]),
+        (shapes.MOUNT_ID, ["a" * 64, "a" * 64 + "-init"], ["a" * 63, "a" * 64 + "-init-init", "a" * 64 + "\n"]),
+        (
+            shapes.LINK,
+            ["ABCDEFGHIJKLMNOPQRSTUVWXYZ", "2" * 26],
+            ["A" * 25, "a" * 26, "A" * 26 + "\n", "0" * 26, "1" * 26],
+        ),
+        (shapes.CACHE_ID, ["a" * 64, "0" * 25, "a.b-c_D"], ["", ".", "..", ".a", "a/b", "a\0", "a\n", "-a", "a" * 256]),
+        (
+            shapes.REMOVING,
+            ["a" * 64 + "-" + "0" * 64 + "-removing"],
+            ["a" * 64 + "-removing", "a" * 64 + "-x-removing"],
+        ),
+        (shapes.LINK_TARGET, ["../abc/diff"], ["../../diff", "../a/diff/", "../a/b/diff", "/a/diff", "../a/diff\n"]),
     ],
     ids=["digest", "mount-id", "link", "cache-id", "removing", "target"],
 )
@@ -113,12 +122,12 @@ def test_shapes(shape: re.Pattern[str], good: list[str], bad: list[str]) -> None
 
 def test_shaped() -> None:
     """An id without its shape raises, quoted in one short line."""
-    assert ids.shaped(ids.DIGEST, A) == A
+    assert ids.shaped(shapes.DIGEST, A) == A
     with pytest.raises(ValueError, match=r"'\\x1b\\n' does not have the shape") as raised:
-        ids.shaped(ids.DIGEST, "\x1b\n")
+        ids.shaped(shapes.DIGEST, "\x1b\n")
     assert "\n" not in str(raised.value)
     with pytest.raises(ValueError, match="does not have the shape") as raised:
-        ids.shaped(ids.DIGEST, "x" * 5000)
+        ids.shaped(shapes.DIGEST, "x" * 5000)
     assert len(str(raised.value)) < 300
 
 

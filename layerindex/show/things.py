@@ -10,6 +10,7 @@ import json
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from layerindex import shapes
 from layerindex.errors import UsageError
 from layerindex.names import typed
 
@@ -43,12 +44,8 @@ BY_ID = {
 }
 """Folders whose entries are named by an id, by their first component, and the kind of thing that is."""
 
-# The shapes of `stores.ids` once more: the readers take longer to import than an answer takes.
-_STRICT = re.compile(r"[0-9a-f]{64}(-init)?|[0-9a-z]{25}")
-_CACHE_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,254}")
-_LINK = re.compile(r"[A-Z2-7]{26}")
+_STRICT = re.compile(f"{shapes.MOUNT_ID.pattern}|{shapes.BUILDKIT_ID.pattern}")
 _SNAPSHOTTER = re.compile(r"io\.containerd\.snapshotter\.v1\.[a-z0-9-]+$")
-_REMOVING = re.compile(r"[0-9a-f]{64}-[0-9a-f]+-removing")
 _OPTION = re.compile(r"(?:^|(?<=[\s,]))(upperdir|lowerdir|workdir)\+?=((?:\\.|[^\\,\s])*)")
 _INSPECT = re.compile(r'"(UpperDir|LowerDir|WorkDir|MergedDir)"\s*:\s*("(?:\\.|[^"\\])*+")')
 _GO = re.compile(r"(?:^|(?<=[\s\[]))(UpperDir|LowerDir|WorkDir|MergedDir):([^\s\]]*)")
@@ -224,9 +221,9 @@ def _path(parts: Sequence[str]) -> list[Reading]:
 def _at(head: Sequence[str], parts: Sequence[str], place: int) -> Reading | None:  # noqa: PLR0911 - one for each kind of folder
     """Return what begins at one component of a path, if it is a folder of a store's."""
     match head:
-        case ["l", link, *_] if _LINK.fullmatch(link):
+        case ["l", link, *_] if shapes.LINK.fullmatch(link):
             return _inside(link, ["diff", *parts[place + 2 :]])
-        case [driver, cache_id, *_] if driver in DRIVERS and cache_id != "l" and _CACHE_ID.fullmatch(cache_id):
+        case [driver, cache_id, *_] if driver in DRIVERS and cache_id != "l" and shapes.CACHE_ID.fullmatch(cache_id):
             return _inside(cache_id, parts[place + 2 :])
         case [snapshotter, "snapshots", number, *_] if _SNAPSHOTTER.match(snapshotter) and number.isdecimal():
             rest = parts[place + 3 :]
@@ -246,7 +243,7 @@ def _named_by_id(head: Sequence[str]) -> Reading | None:
     for folder, kind in BY_ID.get(head[0], ()):
         if len(head) > len(folder) and tuple(head[: len(folder)]) == folder:
             name = head[len(folder)]
-            return Reading(name, "directory" if _REMOVING.fullmatch(name) else kind)
+            return Reading(name, "directory" if shapes.REMOVING.fullmatch(name) else kind)
     return None
 
 

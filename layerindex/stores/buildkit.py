@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
+from layerindex import shapes
 from layerindex.problems import Damage
 from layerindex.records import BuildCache, BuildCacheParent
 from layerindex.stores import ids
@@ -37,8 +38,8 @@ OLD_METADATA = "metadata.db"
 STARTED = (METADATA, OLD_METADATA, "containerdmeta.db", "history.db")
 """Databases that are beside snapshots.db; with none of them, and without it, BuildKit was never started here."""
 
-DIRECTORY = re.compile(rf"{ids.BUILDKIT_ID.pattern}|{ids.HEX.pattern}")
-NAME = re.compile(rf"{DIRECTORY.pattern}|{ids.DIGEST.pattern}")
+DIRECTORY = re.compile(rf"{shapes.BUILDKIT_ID.pattern}|{shapes.HEX.pattern}")
+NAME = re.compile(rf"{DIRECTORY.pattern}|{shapes.DIGEST.pattern}")
 """Of a record or a snapshot: before Docker 20.10 those of an image's layer were called by its chain id."""
 
 REGULAR = "regular"
@@ -272,7 +273,7 @@ class Cache:
             entry = still.get(record_id)
             settled = entry is not None and entry.field.values == self.entries[record_id].field.values
             if settled and (stopped or _is_kept(entry)) and not self._in_layerdb(key):
-                what = "layerdb" if ids.DIGEST.fullmatch(key) else SNAPSHOTS
+                what = "layerdb" if shapes.DIGEST.fullmatch(key) else SNAPSHOTS
                 yield Damage("missing-snapshot", self._where(), f"{key} is not in {what}", record_id)
 
     def _where(self) -> str:
@@ -282,7 +283,7 @@ class Cache:
         """Say whether a layer is there now: it may have come after layerdb was read."""
         if key in self.layers:
             return True
-        if not ids.DIGEST.fullmatch(key):
+        if not shapes.DIGEST.fullmatch(key):
             return False
         try:
             with self.root.folder("image") as image:
@@ -313,11 +314,11 @@ def _snapshot(key: str, bucket: bytes | Bucket, where: str, damages: list[Damage
             damages.append(Damage("bad-id", where, f"{what}: {error}", key))
             return None
 
-    chain_id = shaped(ids.DIGEST, "chainid", values.get(b"chainid"))
+    chain_id = shaped(shapes.DIGEST, "chainid", values.get(b"chainid"))
     return Snapshot(
         shaped(DIRECTORY, "key", key.encode()) if b"parent" in values else None,
         shaped(DIRECTORY, "committed", values.get(b"committed")),
-        key if chain_id is None and ids.DIGEST.fullmatch(key) else chain_id,
+        key if chain_id is None and shapes.DIGEST.fullmatch(key) else chain_id,
         shaped(NAME, "parent", values.get(b"parent")),
     )
 
@@ -368,7 +369,7 @@ def _optional(shape: re.Pattern[str]) -> Callable[[Any], str | None]:
 
 
 _name = _optional(NAME)
-_digest = _optional(ids.DIGEST)
+_digest = _optional(shapes.DIGEST)
 
 
 def _names(value: Any) -> list[str]:  # noqa: ANN401 - whatever JSON held

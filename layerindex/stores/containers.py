@@ -10,6 +10,7 @@ import stat
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from layerindex import shapes
 from layerindex.names import listed
 from layerindex.problems import Damage
 from layerindex.records import Container, ContainerLog, ContainerVolume
@@ -68,7 +69,7 @@ def _unreadable(name: str, log_driver: str | None, log_bytes: int | None) -> Con
 def _container(name: str, field: Fields, log_driver: str | None, log_bytes: int | None) -> Container:
     state = field.below("State")
     image_id = field.get("Image", ids.text)
-    if image_id is not None and not ids.DIGEST.fullmatch(image_id):
+    if image_id is not None and not shapes.DIGEST.fullmatch(image_id):
         field.damages.append(Damage("bad-id", field.where, f"Image: {ids.shorten(image_id)} is no digest", name))
         image_id = None
     return Container(
@@ -93,7 +94,7 @@ def _container(name: str, field: Fields, log_driver: str | None, log_bytes: int 
 
 def _digest(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON held
     text = ids.text(value)
-    return None if text is None else ids.shaped(ids.DIGEST, text)
+    return None if text is None else ids.shaped(shapes.DIGEST, text)
 
 
 def _state(state: Fields) -> str:

@@ -10,6 +10,7 @@ import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from layerindex import shapes
 from layerindex.names import listed
 from layerindex.problems import Damage
 from layerindex.records import Link
@@ -60,7 +61,7 @@ def read_directory(driver: Folder, name: str) -> Directory:
     """Read `link` and `lower` of one directory and see what else is in it; raises Damage when it cannot be opened."""
     damages: list[Damage] = []
     with driver.folder(name) as folder:
-        link = word(folder, "link", ids.LINK, damages)
+        link = word(folder, "link", shapes.LINK, damages)
         lowers: list[str] | None = []
         if "lower" in folder:
             lowers = _lowers(folder, damages)
@@ -96,7 +97,7 @@ def _lower_ids(folder: Folder, damages: list[Damage]) -> list[str] | None:
     try:
         items = folder.text("lower-layers", LOWER).split(":")
         if len(items) <= LOWERS:
-            return [ids.shaped(ids.CACHE_ID, item) for item in items]
+            return [ids.shaped(shapes.CACHE_ID, item) for item in items]
         detail = f"{len(items)} lowers, at most {LOWERS} are possible"
         damages.append(Damage("bad-value", folder.where("lower-layers"), detail))
     except Damage as found:
@@ -120,7 +121,7 @@ def _lowers(folder: Folder, damages: list[Damage]) -> list[str] | None:
     try:
         items = folder.text("lower", LOWER).split(":")
         if len(items) <= LOWERS:
-            return [ids.shaped(ids.LINK, item.removeprefix("l/")) for item in items]
+            return [ids.shaped(shapes.LINK, item.removeprefix("l/")) for item in items]
         detail = f"{len(items)} lowers, at most {LOWERS} are possible"
         damages.append(Damage("bad-value", folder.where("lower"), detail))
     except Damage as found:
@@ -132,7 +133,7 @@ def _lowers(folder: Folder, damages: list[Damage]) -> list[str] | None:
 
 def read_link(links: Folder, name: str) -> tuple[Link, list[Damage]]:
     """Read one short name of `l/`; the target is taken as text and never followed."""
-    if not ids.LINK.fullmatch(name):
+    if not shapes.LINK.fullmatch(name):
         raise Damage("unexpected-entry", links.where(name), "not a short name")
     try:
         target = links.target(name)
@@ -140,7 +141,7 @@ def read_link(links: Folder, name: str) -> tuple[Link, list[Damage]]:
         if found.problem.code != "not-a-link":
             raise
         return Link(name, None, None), [found]
-    match = ids.LINK_TARGET.fullmatch(target)
+    match = shapes.LINK_TARGET.fullmatch(target)
     if match is None:
         detail = f"it points to {ids.shorten(target)}"
         return Link(name, listed(target), None), [Damage("outside-link", links.where(name), detail, name)]

@@ -1,4 +1,4 @@
-"""The shapes of ids, and the values of JSON files, checked before anything relies on them (FORMATS section 15)."""
+"""Ids, and the values of JSON files, checked before anything relies on them (FORMATS section 15)."""
 
 from __future__ import annotations
 
@@ -6,15 +6,6 @@ import hashlib
 import re
 from datetime import UTC, datetime
 from typing import Any
-
-DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-HEX = re.compile(r"[0-9a-f]{64}")
-MOUNT_ID = re.compile(r"[0-9a-f]{64}(-init)?")
-LINK = re.compile(r"[A-Z2-7]{26}")
-BUILDKIT_ID = re.compile(r"[0-9a-z]{25}")
-CACHE_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,254}")
-REMOVING = re.compile(r"([0-9a-f]{64})-[0-9a-f]+-removing")
-LINK_TARGET = re.compile(r"\.\./([0-9A-Za-z][0-9A-Za-z_.-]{0,254})/diff")
 
 _TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 _MAX = 2**63

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from layerindex import shapes
 from layerindex.problems import Damage
 from layerindex.records import Image, ImageHistory, ImageLayer, ImageRef, LayerBlob
 from layerindex.stores import ids
@@ -56,7 +57,7 @@ def _items(value: Any, where: str) -> Iterable[tuple[str, Any]]:  # noqa: ANN401
 
 
 def _reference(reference: str, repository: str, image_id: Any) -> ImageRef:  # noqa: ANN401 - whatever JSON held
-    image_id = ids.shaped(ids.DIGEST, ids.text(image_id) or "")
+    image_id = ids.shaped(shapes.DIGEST, ids.text(image_id) or "")
     name, tag, digest = split(reference)
     return ImageRef(reference, repository or name, tag, digest, image_id, "", normalized(reference))
 
@@ -108,7 +109,7 @@ def _layers(image_id: str, config: dict[str, Any], where: str) -> list[ImageLaye
         raise Damage("bad-value", where, "rootfs is missing; moby rejects such an image", image_id)
     try:
         diff_ids = ids.listed(ids.mapping(config["rootfs"]).get("diff_ids"))
-        diff_ids = [ids.shaped(ids.DIGEST, ids.text(diff_id) or "") for diff_id in diff_ids]
+        diff_ids = [ids.shaped(shapes.DIGEST, ids.text(diff_id) or "") for diff_id in diff_ids]
     except ValueError as error:
         raise Damage("bad-value", where, f"rootfs: {error}", image_id) from error
     chains = ids.chain_ids(diff_ids)
@@ -153,7 +154,7 @@ def _read_metadata(metadata: Folder, name: str) -> tuple[str | None, str | None,
     parent = updated = None
     try:
         with metadata.folder(name) as folder:
-            parent = word(folder, "parent", ids.DIGEST, damages) if "parent" in folder else None
+            parent = word(folder, "parent", shapes.DIGEST, damages) if "parent" in folder else None
             if "lastUpdated" in folder:
                 updated = ids.timestamp(folder.text("lastUpdated"))
     except Damage as found:
@@ -167,7 +168,7 @@ def read_blob(folder: Folder, name: str) -> Iterator[LayerBlob]:
     """Yield the diff_id that a compressed blob unpacks to, from `distribution/diffid-by-digest/sha256/<name>`."""
     diff_id = folder.text(name)
     try:
-        yield LayerBlob(ids.shaped(ids.DIGEST, diff_id), ids.shaped(ids.DIGEST, f"sha256:{name}"), "")
+        yield LayerBlob(ids.shaped(shapes.DIGEST, diff_id), ids.shaped(shapes.DIGEST, f"sha256:{name}"), "")
     except ValueError as error:
         raise Damage("bad-id", folder.where(name), f"{error}") from error
 
@@ -184,7 +185,7 @@ def read_sources(folder: Folder, name: str) -> Iterator[LayerBlob | Damage]:
     for source in sources:
         try:
             values = ids.mapping(source)
-            digest = ids.shaped(ids.DIGEST, ids.text(values.get("Digest")) or "")
+            digest = ids.shaped(shapes.DIGEST, ids.text(values.get("Digest")) or "")
             blob = LayerBlob(diff_id, digest, ids.text(values.get("SourceRepository")) or "")
             if blob not in seen:
                 seen.add(blob)

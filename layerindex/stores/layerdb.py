@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from layerindex import shapes
 from layerindex.names import listed
 from layerindex.problems import Damage
 from layerindex.records import Layer, Mount, UnfinishedLayer
@@ -33,9 +34,9 @@ def read_layer(layers: Folder, name: str) -> Iterator[Layer | Damage]:
     """
     damages: list[Damage] = []
     with layers.folder(name) as folder:
-        diff_id = word(folder, "diff", ids.DIGEST, damages)
-        cache_id = word(folder, "cache-id", ids.CACHE_ID, damages)
-        parent = word(folder, "parent", ids.DIGEST, damages) if "parent" in folder else None
+        diff_id = word(folder, "diff", shapes.DIGEST, damages)
+        cache_id = word(folder, "cache-id", shapes.CACHE_ID, damages)
+        parent = word(folder, "parent", shapes.DIGEST, damages) if "parent" in folder else None
         size = _size(folder, damages)
         parent_known = "parent" not in folder or parent is not None
     chain = f"sha256:{name}"
@@ -69,10 +70,10 @@ def read_unfinished(parent: Folder, name: str, state: str) -> UnfinishedLayer:
         return UnfinishedLayer(
             name,
             state,
-            f"sha256:{match[1]}" if (match := ids.REMOVING.fullmatch(name)) else None,
-            word(folder, "diff", ids.DIGEST, found),
-            word(folder, "parent", ids.DIGEST, found),
-            word(folder, "cache-id", ids.CACHE_ID, found),
+            f"sha256:{match[1]}" if (match := shapes.REMOVING.fullmatch(name)) else None,
+            word(folder, "diff", shapes.DIGEST, found),
+            word(folder, "parent", shapes.DIGEST, found),
+            word(folder, "cache-id", shapes.CACHE_ID, found),
             _size(folder, found),
         )
 
@@ -91,9 +92,9 @@ def read_mounts(mounts: Folder, name: str, above: str = "") -> Iterator[Mount | 
         if own or not nested:
             yield Mount(
                 text,
-                word(folder, "mount-id", ids.MOUNT_ID, damages),
-                word(folder, "init-id", ids.MOUNT_ID, damages) if "init-id" in folder else None,
-                word(folder, "parent", ids.DIGEST, damages) if "parent" in folder else None,
+                word(folder, "mount-id", shapes.MOUNT_ID, damages),
+                word(folder, "init-id", shapes.MOUNT_ID, damages) if "init-id" in folder else None,
+                word(folder, "parent", shapes.DIGEST, damages) if "parent" in folder else None,
                 None,
             )
             yield from damages

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from layerindex import shapes
 from layerindex.problems import Damage
-from layerindex.stores import ids
 from layerindex.stores.buildkit import FOLDER, METADATA, Cache, Snapshot
 
 if TYPE_CHECKING:
@@ -37,13 +37,13 @@ class _Builds(Cache):
     """The records, with containerd's snapshots in place of BuildKit's own database of them."""
 
     def __init__(self, root: Folder, folder: Folder, places: Mapping[str, Place], claims: Claims) -> None:
-        chains = {key: place.number for key, place in places.items() if ids.DIGEST.fullmatch(key)}
+        chains = {key: place.number for key, place in places.items() if shapes.DIGEST.fullmatch(key)}
         super().__init__(root, folder, chains, claims)
         self.places = places
 
     def _read_snapshots(self) -> Iterator[Damage]:
         for key, place in self.places.items():
-            chain_id = key if ids.DIGEST.fullmatch(key) else None
+            chain_id = key if shapes.DIGEST.fullmatch(key) else None
             self.snapshots[key] = Snapshot(place.number, None, chain_id, place.row.parent)
         yield from ()
 

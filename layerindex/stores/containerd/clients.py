@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from layerindex import shapes
 from layerindex.names import printable
 from layerindex.records import Container, ContainerVolume, Mount
-from layerindex.stores import ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -84,7 +84,7 @@ class _Reader:
             return Stand(None, None, None)
         number, init, parent = place.number, None, place.row.parent
         for _ in range(DEPTH):
-            if parent is None or ids.DIGEST.fullmatch(parent):
+            if parent is None or shapes.DIGEST.fullmatch(parent):
                 break
             below = self.snapshots.get((namespace, parent))
             if below is None:
@@ -93,7 +93,7 @@ class _Reader:
             if parent.endswith("-init"):
                 init = below.number
             parent = below.row.parent
-        return Stand(number, init, parent if parent and ids.DIGEST.fullmatch(parent) else None)
+        return Stand(number, init, parent if parent and shapes.DIGEST.fullmatch(parent) else None)
 
     def container(self, namespace: str, container_id: str, row: ContainerRow, stand: Stand) -> Container:
         """Return the row of a container that meta.db knows; whether it runs is in /run, not here."""

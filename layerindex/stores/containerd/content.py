@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from layerindex import shapes
 from layerindex.names import printable
 from layerindex.problems import Damage
 from layerindex.stores import ids
@@ -150,9 +151,9 @@ def _descriptor(value: dict[str, Any]) -> Descriptor:
     about = None
     if annotations.get(REFERENCE_TYPE) is not None:
         about = ids.text(annotations.get(REFERENCE)) or ""
-        about = about if ids.DIGEST.fullmatch(about) else ""
+        about = about if shapes.DIGEST.fullmatch(about) else ""
     return Descriptor(
-        ids.shaped(ids.DIGEST, ids.text(value.get("digest")) or ""),
+        ids.shaped(shapes.DIGEST, ids.text(value.get("digest")) or ""),
         _word(value.get("mediaType")),
         ids.number(value.get("size")),
         _word(platform.get("os")),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import orjson
 
+from layerindex import shapes
 from layerindex.problems import Damage
 from layerindex.stores import ids
 from layerindex.stores.bolt import Bucket, key_text
@@ -68,7 +69,7 @@ def moment(value: bytes) -> str | None:
 
 def digest(value: bytes) -> str:
     """Return a digest; raises ValueError."""
-    return ids.shaped(ids.DIGEST, key_text(value))
+    return ids.shaped(shapes.DIGEST, key_text(value))
 
 
 class Row:

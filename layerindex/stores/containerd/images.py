@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from layerindex import shapes
 from layerindex.problems import Damage
 from layerindex.records import ImageManifest, ImageRef, LayerBlob
 from layerindex.stores import ids
@@ -183,14 +184,14 @@ class Images:
             self.first.setdefault(image_id, target.digest)
             if target.updated_at is not None:
                 self.updated[image_id] = max(self.updated.get(image_id, ""), target.updated_at)
-            if (parent := target.labels.get(PARENT)) and ids.DIGEST.fullmatch(parent):
+            if (parent := target.labels.get(PARENT)) and shapes.DIGEST.fullmatch(parent):
                 self.parents.setdefault(image_id, parent)
         if not platforms:
             yield from self._nothing_behind(namespace, name, target)
         if name.startswith(DANGLING):
             return
         repository, tag, digest = split(name)
-        if ids.DIGEST.fullmatch(name):  # CRI names each image by its id too
+        if shapes.DIGEST.fullmatch(name):  # CRI names each image by its id too
             repository, tag, digest = "", None, None
         for image_id in dict.fromkeys(platform.image_id for platform in platforms) or [target.digest]:
             yield ImageRef(name, repository, tag, digest, image_id, namespace, normalized(name), target.digest)

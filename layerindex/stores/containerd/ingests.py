@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from layerindex import shapes
 from layerindex.names import printable
 from layerindex.problems import Damage
 from layerindex.records import Ingest
@@ -36,7 +37,7 @@ def read_ingests(root: Folder, metadata: Metadata) -> Iterator[Ingest | Damage]:
         if INGEST in content:
             with content.folder(INGEST) as folder:
                 for name in sorted(folder.entries):
-                    if not ids.HEX.fullmatch(name):
+                    if not shapes.HEX.fullmatch(name):
                         yield Damage("unexpected-entry", folder.where(name), "a name that does not belong here")
                         continue
                     try:

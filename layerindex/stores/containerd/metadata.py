@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
+from layerindex import shapes
 from layerindex.problems import Damage
 from layerindex.stores import ids
 from layerindex.stores.bolt import Bucket, key_text, read_bolt
@@ -154,7 +155,7 @@ class _Reader:
             target = row.below("target")
             values = dict(target.items()) if target is not None else {}
             row.values.update({b"target." + key: value for key, value in values.items()})
-            found = row.shaped("target.digest", ids.DIGEST)
+            found = row.shaped("target.digest", shapes.DIGEST)
             if found is None:
                 self.damages.append(
                     Damage("bad-value", self.where, f"{ids.shorten(name)}: it leads to no digest", name)
@@ -174,7 +175,7 @@ class _Reader:
 
     def _blobs(self, bucket: Bucket | None) -> Iterator[tuple[str, BlobRow]]:
         for name, row in self._rows(bucket):
-            if not ids.DIGEST.fullmatch(name):
+            if not shapes.DIGEST.fullmatch(name):
                 self.damages.append(Damage("bad-id", self.where, f"{ids.shorten(name)} is no digest of a blob"))
                 continue
             yield (
@@ -203,7 +204,7 @@ class _Reader:
 
     def _containers(self, bucket: Bucket | None) -> Iterator[tuple[str, ContainerRow]]:
         for container_id, row in self._rows(bucket):
-            if not ids.CACHE_ID.fullmatch(container_id):
+            if not shapes.CACHE_ID.fullmatch(container_id):
                 detail = f"{ids.shorten(container_id)} is no id of a container"
                 self.damages.append(Damage("bad-id", self.where, detail))
                 continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from layerindex import shapes
 from layerindex.problems import Damage
 from layerindex.records import Blob, ContainerdSnapshot, Layer, Lease, LeaseResource, Record
 from layerindex.stores import ids
@@ -230,7 +231,7 @@ class Scan:
         content = Content(folder)
         images = Images(self.view.metadata, content, folder)
         found = list(images.read())
-        here = {place.key for place in self.places if ids.DIGEST.fullmatch(place.key)}
+        here = {place.key for place in self.places if shapes.DIGEST.fullmatch(place.key)}
         if not self.first:
             # What is unpacked by another snapshotter, or by none, is told with the first.
             images.keep(lambda config: bool(config.layers) and config.layers[-1].chain_id in here)
@@ -246,7 +247,7 @@ class Scan:
         """Yield the layers of images that are here, and those that are unpacked for none."""
         by_chain: dict[str, Place] = {}
         for place in self.places:
-            if ids.DIGEST.fullmatch(place.key) and (place.number or place.key not in by_chain):
+            if shapes.DIGEST.fullmatch(place.key) and (place.number or place.key not in by_chain):
                 by_chain.setdefault(place.key, place)
         told: set[str] = set()
         for config in self.configs.values():
@@ -261,7 +262,7 @@ class Scan:
         for chain_id, place in by_chain.items():
             if chain_id not in told:
                 parent = place.row.parent
-                if parent is not None and not ids.DIGEST.fullmatch(parent):
+                if parent is not None and not shapes.DIGEST.fullmatch(parent):
                     parent = None
                 # The chain id of a base is its diff_id.
                 base = chain_id if place.row.parent is None else None
@@ -273,9 +274,9 @@ class Scan:
             for digest, row in found.blobs.items():
                 known.setdefault(digest, []).append((namespace, row))
         for name in sorted(folder.entries):
-            if not ids.HEX.fullmatch(name):
+            if not shapes.HEX.fullmatch(name):
                 yield Damage("unexpected-entry", folder.where(name), "a name that does not belong here")
-        on_disk = {f"sha256:{name}" for name in folder.entries if ids.HEX.fullmatch(name)}
+        on_disk = {f"sha256:{name}" for name in folder.entries if shapes.HEX.fullmatch(name)}
         for digest in sorted(on_disk | known.keys()):
             name = digest.removeprefix("sha256:")
             size = _size(folder, name)
@@ -291,7 +292,7 @@ class Scan:
                     namespace,
                     row.size if size is None else size,
                     images.media_types.get(digest),
-                    diff_id or (label if label and ids.DIGEST.fullmatch(label) else None),
+                    diff_id or (label if label and shapes.DIGEST.fullmatch(label) else None),
                     row.created_at,
                     row.updated_at,
                     int(size is not None),
@@ -326,7 +327,7 @@ class Scan:
                     found[namespace, container.snapshot_key] = container_id
             # Docker's containers are known to containerd while they run; their leases are there as long as they are.
             for lease_id, lease in rows.leases.items():
-                if ids.HEX.fullmatch(lease_id) and (f"snapshots/{self.driver}", lease_id) in lease.resources:
+                if shapes.HEX.fullmatch(lease_id) and (f"snapshots/{self.driver}", lease_id) in lease.resources:
                     found[namespace, lease_id] = lease_id
             if self.docker is not None and namespace.startswith("moby"):
                 found.update({(namespace, container_id): container_id for container_id in self.docker.containers})
@@ -338,13 +339,13 @@ class Scan:
         base = key.removesuffix("-key").removesuffix("-init")
         if container is not None:
             yield "container", container
-        elif ids.DIGEST.fullmatch(key):
+        elif shapes.DIGEST.fullmatch(key):
             yield "layer", key
         elif key.startswith(EXTRACT):
             yield "writing", key
         elif base != key and (place.namespace, base) in holders:
             yield "init", holders[place.namespace, base]
-        elif ids.BUILDKIT_ID.fullmatch(key):
+        elif shapes.BUILDKIT_ID.fullmatch(key):
             yield "build-snapshot", key
         else:
             yield ("snapshot" if place.kind == "committed" else "mount"), key
@@ -410,7 +411,7 @@ def _snapshot(  # noqa: PLR0913, PLR0917 - what two databases say, called in two
         behind.kind if behind else None,
         parent or None,
         behind.number if behind else None,
-        chain_id if ids.DIGEST.fullmatch(chain_id) else None,
+        chain_id if shapes.DIGEST.fullmatch(chain_id) else None,
         behind.size if behind and behind.kind == "committed" else None,
         behind.inodes if behind and behind.kind == "committed" else None,
         times.created_at,

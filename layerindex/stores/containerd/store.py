@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from layerindex import shapes
 from layerindex.names import listed, on_disk, printable
 from layerindex.problems import Damage
-from layerindex.stores import ids
 from layerindex.stores.containerd import metadata
 from layerindex.stores.containerd.content import FOLDER as CONTENT
 from layerindex.stores.containerd.directories import FOLDER as SNAPSHOTS
@@ -101,7 +101,7 @@ class ContainerdStore(NamedTuple):
     ) -> Listed | None:
         """Return the first of a layer's blobs that is here; None when none is. Raises Damage."""
         for digest in sorted(digests):
-            if not ids.DIGEST.fullmatch(digest):
+            if not shapes.DIGEST.fullmatch(digest):
                 continue
             names = (*self.below, CONTENT, "blobs", "sha256", digest.removeprefix("sha256:"))
             try:

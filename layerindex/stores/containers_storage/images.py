@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from layerindex import shapes
 from layerindex.problems import Damage
 from layerindex.records import ImageManifest, ImageRef
 from layerindex.stores import ids
@@ -136,7 +137,7 @@ class _BigData:
             return ImageManifest(digest, "", "", "index", media_type, size)
         config = values.get("config")
         config_id = config.get("digest") if isinstance(config, dict) else None
-        if not isinstance(config_id, str) or not ids.DIGEST.fullmatch(config_id):
+        if not isinstance(config_id, str) or not shapes.DIGEST.fullmatch(config_id):
             # The first form of Docker's manifests names no config: it holds it.
             return ImageManifest(digest, "", "", "image" if "fsLayers" in values else "unknown", media_type, size)
         if config_id in self.files and (primary or self._config is None):
@@ -146,7 +147,7 @@ class _BigData:
     def config_id(self, storage_id: str) -> str | None:
         """Return the digest of the config: what the manifest names, else what the image's id says."""
         own = f"sha256:{storage_id}"
-        if self._config is None and own in self.files and ids.DIGEST.fullmatch(own):
+        if self._config is None and own in self.files and shapes.DIGEST.fullmatch(own):
             return own
         return self._config
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
+from layerindex import shapes
 from layerindex.problems import Damage
 from layerindex.records import Layer, LayerBlob, StorageLayer, UnfinishedLayer
 from layerindex.stores import ids
@@ -72,7 +73,7 @@ def _layer(item: Item) -> StoredLayer:
 
 def _digest(value: object) -> str | None:
     text = ids.text(value)
-    return None if text is None else ids.shaped(ids.DIGEST, text)
+    return None if text is None else ids.shaped(shapes.DIGEST, text)
 
 
 def _size(size: int | None) -> int | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from layerindex import shapes
 from layerindex.names import as_text
 from layerindex.problems import Damage
 from layerindex.stores import ids
@@ -100,7 +101,7 @@ class _Database:
     def _take(self, key: bytes, content: bytes, into: dict[str, Fields]) -> None:
         text, where = os.fsdecode(key), self.folder.where(self.name)
         volume = into is self.known.volumes
-        if not (is_name(text) if volume else ids.HEX.fullmatch(text)):
+        if not (is_name(text) if volume else shapes.HEX.fullmatch(text)):
             thing = "volume's name" if volume else "container's id"
             self._note(Damage("bad-id", where, f"{ids.shorten(text)} is no {thing}"))
             return

@@ -10,6 +10,7 @@ import base64
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from layerindex import shapes
 from layerindex.names import printable
 from layerindex.problems import Damage
 from layerindex.stores import ids
@@ -96,7 +97,7 @@ def _item(value: Any, where: str, volatile: int) -> Item | Damage:  # noqa: ANN4
 
 
 def _id(value: Any) -> str:  # noqa: ANN401 - whatever JSON held
-    found = ids.shaped(ids.CACHE_ID, ids.text(value) or "")
+    found = ids.shaped(shapes.CACHE_ID, ids.text(value) or "")
     if NOT_LAYERS.fullmatch(found):
         raise ValueError(f"{ids.shorten(found)} is no id")
     return found

@@ -6,6 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from layerindex import shapes
 from layerindex.names import listed
 from layerindex.problems import KINDS, Damage
 from layerindex.records import Mount, UnfinishedLayer
@@ -237,7 +238,7 @@ class Scan:
         try:
             with self.root.folder(self.driver, "l") as folder:
                 for name in folder.entries:
-                    match = ids.LINK_TARGET.fullmatch(folder.target(name)) if ids.LINK.fullmatch(name) else None
+                    match = shapes.LINK_TARGET.fullmatch(folder.target(name)) if shapes.LINK.fullmatch(name) else None
                     if match is not None:
                         yield name, match[1]
         except Damage:
@@ -410,7 +411,7 @@ class Scan:
             return stored.config.image.image_id
         digests = [manifest.digest for manifest in stored.manifests if manifest.kind == "index"]
         own = f"sha256:{stored.storage_id}"
-        return digests[0] if digests else own if ids.DIGEST.fullmatch(own) else None
+        return digests[0] if digests else own if shapes.DIGEST.fullmatch(own) else None
 
     @staticmethod
     def _sized(config: Config, way: list[StoredLayer], sizes: dict[str, int | None]) -> Image:
@@ -489,7 +490,7 @@ class Scan:
         if container.image is None:
             return None
         own = f"sha256:{container.image}"
-        return self.image_ids.get(container.image) or (own if ids.DIGEST.fullmatch(own) else None)
+        return self.image_ids.get(container.image) or (own if shapes.DIGEST.fullmatch(own) else None)
 
     def _check_container(self, container: StoredContainer, lists: Lists, lent: Lent) -> Iterator[Damage]:
         where = f"{self.driver}-containers/{containers.LIST}"

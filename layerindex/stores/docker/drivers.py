@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from layerindex import shapes
 from layerindex.problems import Damage
-from layerindex.stores import ids
 
 if TYPE_CHECKING:
     from layerindex.stores.files import Folder
@@ -48,7 +48,7 @@ def drivers(root: Folder) -> list[str]:
             found += [
                 name
                 for name in image.entries
-                if ids.CACHE_ID.fullmatch(name)
+                if shapes.CACHE_ID.fullmatch(name)
                 and name not in found
                 and (image.exists(name, "layerdb") or image.exists(name, "imagedb"))
             ]

@@ -12,6 +12,7 @@ from collections import deque
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, TypeVar
 
+from layerindex import shapes
 from layerindex.names import on_disk, printable
 from layerindex.problems import KINDS, Damage
 from layerindex.records import Container, ContainerVolume, ImageRef, Layer, LayerBlob, Mount, Problem, Record
@@ -37,7 +38,7 @@ T = TypeVar("T")
 TEMPORARY = ".tmp-"
 """How the names of atomic writes begin."""
 
-LAYER_NAME = re.compile(f"{ids.HEX.pattern}|{ids.REMOVING.pattern}")
+LAYER_NAME = re.compile(f"{shapes.HEX.pattern}|{shapes.REMOVING.pattern}")
 WRITE_SET = re.compile(r"write-set-\d+")
 ANY = re.compile(r"(?s).*")
 NOT_VOLUMES = ("metadata.db", "backingFsBlockDev")
@@ -279,7 +280,7 @@ class Scan:
                     metadata = stack.enter_context(self._folder("imagedb", "metadata", "sha256"))
                 except Damage as found:
                     yield found
-            for item in salvage(lambda folder, name: read_image(folder, metadata, name), content, ids.HEX):
+            for item in salvage(lambda folder, name: read_image(folder, metadata, name), content, shapes.HEX):
                 if isinstance(item, Config):
                     yield from self._read_new_layers(item)
                     yield from self._image(item, content)
@@ -295,7 +296,7 @@ class Scan:
                 with self._folder("layerdb", "sha256") as folder:
                     folder.keep(new)
                     self.tried.update(chains)
-                    yield from self._take_layers(salvage(read_layer, folder, ids.HEX))
+                    yield from self._take_layers(salvage(read_layer, folder, shapes.HEX))
             except Damage:
                 pass  # Said when all layers were to be read.
 
@@ -332,7 +333,7 @@ class Scan:
     def _read_sources(self) -> Iterator[Record | Damage]:
         if self._exists("distribution", "v2metadata-by-diffid", "sha256"):
             with self._folder("distribution", "v2metadata-by-diffid", "sha256") as folder:
-                for item in salvage(read_sources, folder, ids.HEX):
+                for item in salvage(read_sources, folder, shapes.HEX):
                     if isinstance(item, LayerBlob):
                         self.blobs.add((item.diff_id, item.digest))
                     yield item
@@ -341,7 +342,7 @@ class Scan:
         """Yield blobs that no repository is remembered for."""
         if self._exists("distribution", "diffid-by-digest", "sha256"):
             with self._folder("distribution", "diffid-by-digest", "sha256") as folder:
-                for item in salvage(read_blob, folder, ids.HEX):
+                for item in salvage(read_blob, folder, shapes.HEX):
                     if not (isinstance(item, LayerBlob) and (item.diff_id, item.digest) in self.blobs):
                         yield item
 
@@ -357,7 +358,7 @@ class Scan:
 
     def _read_containers(self) -> Iterator[Record | Damage]:
         with self.root.folder("containers") as folder:
-            for item in salvage(self._read_container, folder, ids.HEX):
+            for item in salvage(self._read_container, folder, shapes.HEX):
                 if isinstance(item, Container):
                     mount = self.mounts.get(item.container_id) or self._new_mount(item.container_id)
                     yield item._replace(mount_id=mount.mount_id if mount else None)
@@ -430,7 +431,7 @@ class Scan:
         """
         if mount.mount_id in self.image_mounts or mount.name[:64] in self.containers:
             return "image-mount"
-        return "build-mount" if ids.BUILDKIT_ID.fullmatch(mount.name) or mount.init_id is None else "mount"
+        return "build-mount" if shapes.BUILDKIT_ID.fullmatch(mount.name) or mount.init_id is None else "mount"
 
     def _check_directories(self) -> Iterator[Damage]:
         """Yield what names a directory that is not there, and directories that two layers name."""
