@@ -128,3 +128,8 @@ class Damage(Exception):  # noqa: N818 - it is a finding about the store, not an
     def __init__(self, code: str, path: str, detail: str, subject: str | None = None) -> None:
         super().__init__(code, path, detail)
         self.problem = Problem(KINDS[code].severity, code, path, subject, detail)
+
+
+def vanished(path: str, subject: str | None = None) -> Damage:
+    """Return the finding that something went away while it was read, as is usual while an engine runs."""
+    return Damage("vanished", path, "it was listed and then gone", subject)

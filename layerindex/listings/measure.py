@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex.listings.batches import PROBLEMS_KEPT
 from layerindex.names import listed, printable
-from layerindex.problems import Damage
+from layerindex.problems import Damage, vanished
 from layerindex.stores.files import damage, open_folder
 
 if TYPE_CHECKING:
@@ -280,7 +280,7 @@ class Count:
         where = printable("/".join(listed(part) for part in names))
         found = damage(error, where if len(where) <= _SHOWN else f"{where[:_SHOWN]}…")
         if error.errno in (errno.ENOENT, errno.ESTALE):
-            found = Damage("vanished", found.problem.path, "it was listed and then gone")
+            found = vanished(found.problem.path)
         else:
             self.accounts[place.key].whole = False
         self.problem_count += 1

@@ -8,7 +8,7 @@ to a layer of layerdb; both stay for as long as the key is there, whatever becom
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,7 +23,7 @@ from layerindex.stores.running import NEVER, running_since
 from layerindex.stores.values import Fields
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from layerindex.records import Record
     from layerindex.stores.files import Folder
@@ -215,8 +215,8 @@ class Cache:
             key,
             self._is_committed(field, snapshot),
             entry.equal_mutable,
-            field.get("cache.chainID", _digest) or (snapshot.chain_id if snapshot else None),
-            field.get("cache.diffID", _digest),
+            field.get("cache.chainID", ids.digest) or (snapshot.chain_id if snapshot else None),
+            field.get("cache.diffID", ids.digest),
             field.get("cache.imageRefs", _references),
             field.get(CACHE_MOUNT, ids.text),
             int(deleting or 0),
@@ -244,10 +244,10 @@ class Cache:
 
     def _size(self, record_id: str, field: Fields) -> int | None:
         """Return the size; BuildKit measures only one of two records that share their data, and prints the other."""
-        size = field.get("snapshot.size", _size)
+        size = field.get("snapshot.size", ids.size)
         twin = self.twins.get(record_id)
         if size is None and twin is not None and twin.field is not field:
-            return Fields(twin.field.values, field.where, record_id).get("snapshot.size", _size)
+            return Fields(twin.field.values, field.where, record_id).get("snapshot.size", ids.size)
         return size
 
     def _is_committed(self, field: Fields, snapshot: Snapshot | None) -> int | None:
@@ -360,16 +360,9 @@ def _add_value(field: Fields, name: str, content: bytes) -> None:
 # Values of records, each checked; all raise ValueError
 
 
-def _optional(shape: re.Pattern[str]) -> Callable[[Any], str | None]:
-    def check(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON held
-        text = ids.text(value)
-        return None if text is None else ids.shaped(shape, text)
-
-    return check
-
-
-_name = _optional(NAME)
-_digest = _optional(shapes.DIGEST)
+def _name(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON held
+    text = ids.text(value)
+    return None if text is None else ids.shaped(NAME, text)
 
 
 def _names(value: Any) -> list[str]:  # noqa: ANN401 - whatever JSON held
@@ -382,20 +375,10 @@ def _flag(value: Any) -> bool:  # noqa: ANN401 - whatever JSON held
     return bool(value)
 
 
-def _size(value: Any) -> int | None:  # noqa: ANN401 - whatever JSON held
-    """Return bytes; None for -1, which is not measured yet."""
-    size = ids.number(value)
-    return None if size is None or size < 0 else size
-
-
 def _moment(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON held
     """Return nanoseconds since 1970 as text."""
     number = ids.number(value)
-    if number is None:
-        return None
-    seconds, rest = divmod(number, 1_000_000_000)
-    moment = (EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()
-    return f"{moment}.{rest:09}".rstrip("0").rstrip(".") + "Z"
+    return None if number is None else ids.moment(EPOCH, *divmod(number, 1_000_000_000))
 
 
 def _references(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON held

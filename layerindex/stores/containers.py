@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layerindex import shapes
 from layerindex.names import listed
-from layerindex.problems import Damage
+from layerindex.problems import Damage, vanished
 from layerindex.records import Container, ContainerLog, ContainerVolume
 from layerindex.stores import ids
 from layerindex.stores.files import damage
@@ -77,7 +77,7 @@ def _container(name: str, field: Fields, log_driver: str | None, log_bytes: int 
         "",
         (field.get("Name", ids.text) or "").removeprefix("/") or None,
         image_id,
-        field.below("ImageManifest").get("digest", _digest),
+        field.below("ImageManifest").get("digest", ids.digest),
         field.below("Config").get("Image", ids.text),
         _state(state),
         field.get("Created", ids.timestamp),
@@ -90,11 +90,6 @@ def _container(name: str, field: Fields, log_driver: str | None, log_bytes: int 
         field.get("LogPath", ids.text),
         log_bytes,
     )
-
-
-def _digest(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON held
-    text = ids.text(value)
-    return None if text is None else ids.shaped(shapes.DIGEST, text)
 
 
 def _state(state: Fields) -> str:
@@ -195,7 +190,7 @@ def _take_logs(logs: _Logs, folder: Folder, container_id: str, below: str) -> No
             found = damage(error, folder.where(name))
             if found.problem.code == "missing":
                 # A full log gets another name while we look.
-                found = Damage("vanished", folder.where(name), "it was listed and then gone")
+                found = vanished(folder.where(name))
             logs.damages.append(found)
             continue
         if not stat.S_ISREG(status.st_mode):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from layerindex.names import listed, printable
-from layerindex.problems import Damage
+from layerindex.problems import Damage, vanished
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -213,7 +213,7 @@ class Folder:
             finally:
                 os.close(handle)
         except FileNotFoundError as error:
-            raise Damage("vanished", self.where(name), "it was listed and then gone") from error
+            raise vanished(self.where(name)) from error
         except OSError as error:
             code = "not-regular" if error.errno in (errno.ELOOP, errno.ENXIO) else None
             found = damage(error, self.where(name))
@@ -269,7 +269,7 @@ class Folder:
         try:
             return os.readlink(name, dir_fd=self.handle)
         except FileNotFoundError as error:
-            raise Damage("vanished", self.where(name), "it was listed and then gone") from error
+            raise vanished(self.where(name)) from error
         except OSError as error:
             if error.errno == errno.EINVAL:
                 raise Damage("not-a-link", self.where(name), "it is not a symlink") from error

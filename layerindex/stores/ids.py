@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from layerindex import shapes
 
 _TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 _MAX = 2**63
@@ -72,6 +74,15 @@ def timestamp(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON held
     return f"{moment.replace(tzinfo=None).isoformat()}{fraction or ''}Z"
 
 
+def moment(start: datetime, seconds: int, nanoseconds: int) -> str:
+    """Return the time so long after a start that is in UTC, without zeros at its end; raises ValueError."""
+    try:
+        whole = (start + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()
+    except OverflowError as error:
+        raise ValueError(f"{seconds} seconds are out of range") from error
+    return (f"{whole}.{nanoseconds:09}".rstrip("0") if nanoseconds else whole) + "Z"
+
+
 def text(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON held
     """Return a string of a JSON file, None for absent and empty; raises ValueError for another type."""
     if value is None or value == "":
@@ -88,6 +99,18 @@ def number(value: Any) -> int | None:  # noqa: ANN401 - whatever JSON held
     if not isinstance(value, int) or isinstance(value, bool) or not -_MAX <= value < _MAX:
         raise ValueError(f"{_said(value)} is no 64-bit integer")
     return value
+
+
+def size(value: Any) -> int | None:  # noqa: ANN401 - whatever JSON held
+    """Return bytes, None for absent and for a negative number, which stands for unknown; raises ValueError."""
+    found = number(value)
+    return None if found is None or found < 0 else found
+
+
+def digest(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON held
+    """Return a digest, None for absent and empty; raises ValueError."""
+    found = text(value)
+    return None if found is None else shaped(shapes.DIGEST, found)
 
 
 def listed(value: Any) -> list[Any]:  # noqa: ANN401 - whatever JSON held

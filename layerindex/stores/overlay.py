@@ -15,7 +15,7 @@ from layerindex.records import Link, OverlayDir, OverlayDirOwner, OverlayLower, 
 from layerindex.stores.graphdriver import NOT_LAYERS, Directory, identity, read_directory, read_link
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from layerindex.stores.files import Folder
 
@@ -77,6 +77,19 @@ class Claims:
         if cache_id is not None and parent is not None:
             self.parents[cache_id] = parent
 
+    def role(self, name: str, *, was_there: bool, named: bool = False) -> str:
+        """Return the role of a directory: its strongest owner's, else what one without an owner is.
+
+        `named`: a directory with an owner has it in its lower.
+        """
+        kinds = {kind for kind, _ in self.owners.get(name, ())}
+        for kind, role in ROLES.items():
+            if kind in kinds:
+                return role
+        if not was_there:
+            return "in-flight"
+        return "unknown" if named or self.doubts else "orphan"
+
 
 def directory_names(root: Folder, driver: str) -> set[str]:
     """Return the names of the directories that are in the driver's folder now."""
@@ -121,16 +134,24 @@ def read_overlay(  # noqa: PLR0913, PLR0917
             except Damage as found:
                 yield found
                 links_known = False
-        if strays := [name for name in directories if name in before and name not in claims.owners]:
-            wait = PAUSE if claims.doubts else max(PAUSE, *(_unsettled(folder, name) for name in strays))
-            claims.merge(again(wait))
-            # What went away meanwhile was being removed, or only passed through.
-            before = {name for name in before if name in claims.owners or folder.exists(name)}
+        before = look_again(folder, directories, before, claims, again)
         view = _View(directories, links if links_known else None, before, claims, elsewhere)
         for name in sorted(directories):
             yield from view.records(name)
         yield from _lasting(view.problems(), folder, directories)
         yield from links.values()
+
+
+def look_again(
+    folder: Folder, here: Iterable[str], before: set[str], claims: Claims, again: Callable[[float], Claims]
+) -> set[str]:
+    """Add what the metadata says now where directories `here` have no owner; return those of `before` to be judged."""
+    strays = [name for name in here if name in before and name not in claims.owners]
+    if not strays:
+        return before
+    claims.merge(again(PAUSE if claims.doubts else max(PAUSE, *(_unsettled(folder, name) for name in strays))))
+    # What went away meanwhile was being removed, or only passed through.
+    return {name for name in before if name in claims.owners or folder.exists(name)}
 
 
 def _lasting(
@@ -248,7 +269,8 @@ class _View:
 
     def records(self, name: str) -> Iterator[Record]:
         """Yield the rows of one directory."""
-        directory, text, role = self.directories[name], listed(name), self._role(name)
+        directory, text = self.directories[name], listed(name)
+        role = self.claims.role(name, was_there=name in self.before, named=name in self.named)
         yield OverlayDir(
             text,
             role,
@@ -272,17 +294,6 @@ class _View:
     def _lower_count(directory: Directory) -> int | None:
         lowers = directory.lowers if directory.lower_ids is None else directory.lower_ids
         return None if lowers is None else len(lowers)
-
-    def _role(self, name: str) -> str:
-        kinds = {kind for kind, _ in self.claims.owners.get(name, ())}
-        for kind, role in ROLES.items():
-            if kind in kinds:
-                return role
-        if name not in self.before:
-            return "in-flight"
-        if name in self.named or self.claims.doubts:
-            return "unknown"
-        return "orphan"
 
     def _doubts(self, name: str) -> str:
         """Say why it cannot be called an orphan."""

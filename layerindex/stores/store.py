@@ -5,6 +5,7 @@ Nothing outside `stores/` asks which engine a store is of.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -27,6 +28,15 @@ class Listed(NamedTuple):
     """Opens it; raises Damage. It is called by the process that reads it."""
     digest: str | None = None
     """Of a blob: what the SHA-256 of its bytes must be."""
+
+    @classmethod
+    def of(cls, kind: str, path: str, opening: Callable[[], int], digest: str | None = None) -> Listed:
+        """Return a file that is there: it is opened to see its size. Raises Damage."""
+        handle = opening()
+        try:
+            return cls(kind, path, os.fstat(handle).st_size, opening, digest)
+        finally:
+            os.close(handle)
 
 
 class Held(NamedTuple):

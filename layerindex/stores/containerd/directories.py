@@ -6,15 +6,13 @@ directory is made before its row and goes after it (containerd `plugins/snapshot
 
 from __future__ import annotations
 
-import os
 import re
-import time
 from typing import TYPE_CHECKING
 
 from layerindex.names import listed
 from layerindex.problems import Damage
 from layerindex.records import OverlayDir, OverlayDirOwner, OverlayLower
-from layerindex.stores.overlay import NEED_DIRECTORY, PAUSE, ROLES, SETTLED
+from layerindex.stores.overlay import NEED_DIRECTORY, PAUSE, look_again
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +21,9 @@ if TYPE_CHECKING:
     from layerindex.stores.containerd.snapshots import Stored
     from layerindex.stores.files import Folder
     from layerindex.stores.overlay import Claims
+
+SNAPSHOTTER = "io.containerd.snapshotter.v1."
+"""How the folders of snapshotters begin."""
 
 FOLDER = "snapshots"
 NUMBER = re.compile(r"[0-9]{1,20}")
@@ -63,25 +64,12 @@ def read_directories(  # noqa: PLR0913, PLR0917 - called in one place
         here = [name for name in sorted(folder.entries) if folder.has_folder(name)]
         for name in sorted(folder.entries.keys() - set(here)):
             yield Damage("unexpected-entry", folder.where(name), "not a directory of a snapshot")
-        reader = _Directories(folder, before, claims, native=native)
-        if strays := [name for name in here if name in before and name not in claims.owners]:
-            claims.merge(again(PAUSE if claims.doubts else max(PAUSE, *(_unsettled(folder, name) for name in strays))))
-            # What went away meanwhile was being removed, or only passed through.
-            reader.before = {name for name in before if name in claims.owners or folder.exists(name)}
+        reader = _Directories(folder, look_again(folder, here, before, claims, again), claims, native=native)
         lowers = _Lowers(stored)
         for name in here:
             below = lowers.of(name)
             yield from reader.records(name, below)
         yield from reader.missing(again)
-
-
-def _unsettled(folder: Folder, name: str) -> float:
-    """Return how long to wait until a directory is old enough to be judged, in seconds."""
-    try:
-        changed = os.stat(name, dir_fd=folder.handle, follow_symlinks=False).st_ctime
-    except OSError:
-        return 0
-    return SETTLED - age if 0 <= (age := time.time() - changed) < SETTLED else 0
 
 
 class _Lowers:
@@ -116,7 +104,7 @@ class _Directories:
     def records(self, name: str, lowers: list[str] | None) -> Iterator[Record | Damage]:
         """Yield the rows of one directory, and what is odd about it."""
         owners = list(dict.fromkeys(self.claims.owners.get(name, ())))
-        role = self._role(name, {kind for kind, _ in owners})
+        role = self.claims.role(name, was_there=name in self.before)
         text = listed(name)
         has = {"fs": 1, "work": 0}
         if not self.native:
@@ -143,14 +131,6 @@ class _Directories:
             yield OverlayDirOwner(text, kind, owner)
         for position, lower in enumerate(lowers or ()):
             yield OverlayLower(text, position, None, lower)
-
-    def _role(self, name: str, kinds: set[str]) -> str:
-        for kind, role in ROLES.items():
-            if kind in kinds:
-                return role
-        if name not in self.before:
-            return "in-flight"
-        return "unknown" if self.claims.doubts else "orphan"
 
     def missing(self, again: Callable[[float], Claims]) -> Iterator[Damage]:
         """Yield the directories that the databases name at two looks and that are not there."""

@@ -11,6 +11,7 @@ from layerindex.stores.containerd.scan import Docker
 from layerindex.stores.containerd.store import ContainerdStore, snapshotters
 from layerindex.stores.docker import read_clients
 from layerindex.stores.files import Folder
+from layerindex.stores.parts import told
 from layerindex.stores.store import Held
 
 if TYPE_CHECKING:
@@ -76,21 +77,20 @@ class DockerContainerdStore(NamedTuple):
         return self.docker.engine_id()
 
     def records(self) -> Iterator[Record]:
-        """Yield every fact of the store, and a Problem for everything that could not be read or is odd."""
+        """Return every fact of the store, and a Problem for everything that could not be read or is odd."""
+        return told(self.root, self._items)
+
+    def _items(self, root: Folder) -> Iterator[Record | Damage]:
         containers: dict[str, Container] = {}
-        try:
-            with Folder(self.root) as root:
-                # Containers of another snapshotter are told with that one's store.
-                for item in read_clients(self.docker, root):
-                    if isinstance(item, Container):
-                        if item.driver == self.driver or (self.containerd.first and not self._is_sibling(item.driver)):
-                            containers[item.container_id] = item
-                    elif self.containerd.first:
-                        yield item.problem if isinstance(item, Damage) else item
-                docker = Docker(containers, lambda places, claims: read_builds(root, self.driver, places, claims))
-                yield from self.containerd.read(docker)
-        except Damage as found:
-            yield found.problem
+        # Containers of another snapshotter are told with that one's store.
+        for item in read_clients(self.docker, root):
+            if isinstance(item, Container):
+                if item.driver == self.driver or (self.containerd.first and not self._is_sibling(item.driver)):
+                    containers[item.container_id] = item
+            elif self.containerd.first:
+                yield item
+        docker = Docker(containers, lambda places, claims: read_builds(root, self.driver, places, claims))
+        yield from self.containerd.read(docker)
 
     def _is_sibling(self, driver: str | None) -> bool:
         return driver in self.containerd.siblings

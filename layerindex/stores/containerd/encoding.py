@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 import orjson
@@ -58,13 +58,7 @@ def moment(value: bytes) -> str | None:
     seconds, nanoseconds = struct.unpack(">qi", value[1:13])
     if not 0 <= nanoseconds < 10**9:
         raise ValueError(f"{nanoseconds} is no number of nanoseconds")
-    if not seconds:
-        return None
-    try:
-        text = (YEAR_ONE + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()
-    except OverflowError as error:
-        raise ValueError(f"{seconds} seconds are out of range") from error
-    return (f"{text}.{nanoseconds:09}".rstrip("0").rstrip(".") if nanoseconds else text) + "Z"
+    return ids.moment(YEAR_ONE, seconds, nanoseconds) if seconds else None
 
 
 def digest(value: bytes) -> str:

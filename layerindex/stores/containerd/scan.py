@@ -14,12 +14,13 @@ from layerindex.stores.containerd import snapshots as stored
 from layerindex.stores.containerd.clients import read_containers
 from layerindex.stores.containerd.content import FOLDER as CONTENT
 from layerindex.stores.containerd.content import Content
-from layerindex.stores.containerd.directories import names, read_directories
+from layerindex.stores.containerd.directories import SNAPSHOTTER, names, read_directories
 from layerindex.stores.containerd.encoding import as_json
 from layerindex.stores.containerd.images import UNCOMPRESSED, Images
 from layerindex.stores.containerd.ingests import read_ingests
 from layerindex.stores.containerd.reachable import expires_at, reachable
 from layerindex.stores.overlay import PAUSE, Claims
+from layerindex.stores.parts import part
 from layerindex.stores.running import NEVER, running_since
 
 if TYPE_CHECKING:
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     from layerindex.stores.containerd.snapshots import Stored
     from layerindex.stores.files import Folder
     from layerindex.stores.imagedb import Config
-
-SNAPSHOTTER = "io.containerd.snapshotter.v1."
-"""How the folders of snapshotters begin."""
 
 READABLE = ("overlayfs", "native")
 """Snapshotters whose directories are snapshots/<n>."""
@@ -146,20 +144,20 @@ class Scan:
         """Yield everything; what cannot be opened ends only its own part."""
         before = names(self.root, self.folder)
         yield from self._read_databases()
-        yield from self._part(self._read_content)
+        yield from part(self._read_content())
         yield from self._layers()
         yield from read_containers(
             self.view.metadata, self.driver, self.targets, self.places, self.docker, first=self.first
         )
         if self.first:
-            yield from self._part(lambda: read_ingests(self.root, self.view.metadata))
+            yield from part(read_ingests(self.root, self.view.metadata))
             yield from self._leases()
             yield from self._others()
         claims = self._claims(self.view)
         if self.docker is not None:
             yield from self.docker.builds({place.key: place for place in reversed(self.places)}, claims)
-        yield from self._part(
-            lambda: read_directories(
+        yield from part(
+            read_directories(
                 self.root, self.folder, before, claims, self.view.stored, self._again, native=self.driver == "native"
             )
         )
@@ -179,12 +177,6 @@ class Scan:
         for place in self.places:
             if place.row.name in self.odd and not self.view.doubts:
                 yield Damage("unknown-snapshot", self.root.where(where), f"{place.row.name} is not in it", place.key)
-
-    def _part(self, part: Callable[[], Iterator[Record | Damage]]) -> Iterator[Record | Damage]:
-        try:
-            yield from part()
-        except Damage as found:
-            yield found
 
     def _again(self, wait: float) -> Claims:
         """Read the databases once more, after so many seconds; where no engine runs there is nothing to wait for."""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex import shapes
 from layerindex.names import listed, on_disk, printable
-from layerindex.problems import Damage
+from layerindex.problems import Damage, vanished
 from layerindex.stores.containerd import metadata
 from layerindex.stores.containerd.content import FOLDER as CONTENT
 from layerindex.stores.containerd.directories import FOLDER as SNAPSHOTS
-from layerindex.stores.containerd.scan import READABLE, SNAPSHOTTER, Scan
+from layerindex.stores.containerd.directories import SNAPSHOTTER
+from layerindex.stores.containerd.scan import READABLE, Scan
 from layerindex.stores.files import Folder, open_below
+from layerindex.stores.parts import told
 from layerindex.stores.store import Held, Listed
 
 if TYPE_CHECKING:
@@ -73,24 +77,16 @@ class ContainerdStore(NamedTuple):
         return None
 
     def records(self) -> Iterator[Record]:
-        """Yield every fact of the store, and a Problem for everything that could not be read or is odd."""
-        yield from self.read(None)
+        """Return every fact of the store, and a Problem for everything that could not be read or is odd."""
+        return self.read(None)
 
     def read(self, docker: Docker | None) -> Iterator[Record]:
-        """Yield the same, with what a Docker engine knows that stands on it."""
-        try:
-            with Folder(self.root) as root:
-                if not self.below:
-                    yield from self._items(root, docker)
-                    return
-                with root.folder(*self.below) as opened:
-                    yield from self._items(opened, docker)
-        except Damage as found:
-            yield found.problem
+        """Return the same, with what a Docker engine knows that stands on it."""
+        return told(self.root, lambda root: self._items(root, docker))
 
-    def _items(self, root: Folder, docker: Docker | None) -> Iterator[Record]:
-        for item in Scan(root, self.driver, first=self.first, docker=docker).items():
-            yield item.problem if isinstance(item, Damage) else item
+    def _items(self, root: Folder, docker: Docker | None) -> Iterator[Record | Damage]:
+        with root.folder(*self.below) if self.below else nullcontext(root) as opened:
+            yield from Scan(opened, self.driver, first=self.first, docker=docker).items()
 
     def listed(
         self,
@@ -105,16 +101,10 @@ class ContainerdStore(NamedTuple):
                 continue
             names = (*self.below, CONTENT, "blobs", "sha256", digest.removeprefix("sha256:"))
             try:
-                handle = open_below(self.root, *names)
+                return Listed.of("blob", "/".join(names), partial(open_below, self.root, *names), digest)
             except Damage as found:
-                if found.problem.code == "missing":
-                    continue
-                raise
-            try:
-                size = os.fstat(handle).st_size
-            finally:
-                os.close(handle)
-            return Listed("blob", "/".join(names), size, lambda: open_below(self.root, *names), digest)  # noqa: B023
+                if found.problem.code != "missing":
+                    raise
         return None
 
     def tree(self, cache_id: str) -> str:
@@ -129,7 +119,7 @@ class ContainerdStore(NamedTuple):
         except Damage as found:
             with Folder(self.root) as root:
                 if found.problem.code == "missing" and not root.exists(*names[:-1]):
-                    raise Damage("vanished", found.problem.path, "it was listed and then gone") from found
+                    raise vanished(found.problem.path) from found
             raise
 
     def _tree(self, cache_id: str) -> tuple[str, ...]:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from layerindex import shapes
 from layerindex.problems import Damage
 from layerindex.records import Layer, LayerBlob, StorageLayer, UnfinishedLayer
 from layerindex.stores import ids
@@ -54,31 +53,21 @@ def read_layers(folder: Folder) -> Iterator[StoredLayer | Damage]:
 
 def _layer(item: Item) -> StoredLayer:
     field = item.field
-    diff_id = field.get("diff-digest", _digest)
+    diff_id = field.get("diff-digest", ids.digest)
     return StoredLayer(
         item.id,
         field.get("parent", reference),
         field.get("names", texts) or [],
         field.get("created", ids.timestamp),
         diff_id,
-        _size(field.get("diff-size", ids.number)) if diff_id or "diff-size" in field.values else None,
-        field.get("compressed-diff-digest", _digest),
-        _size(field.get("compressed-size", ids.number)),
-        field.get("toc-digest", _digest),
+        field.get("diff-size", ids.size) if diff_id or "diff-size" in field.values else None,
+        field.get("compressed-diff-digest", ids.digest),
+        field.get("compressed-size", ids.size),
+        field.get("toc-digest", ids.digest),
         (field.get("flags", ids.mapping) or {}).get("incomplete") is True,
         item.volatile,
         field.where,
     )
-
-
-def _digest(value: object) -> str | None:
-    text = ids.text(value)
-    return None if text is None else ids.shaped(shapes.DIGEST, text)
-
-
-def _size(size: int | None) -> int | None:
-    """Return a size; -1 stands for what is not known."""
-    return None if size is None or size < 0 else size
 
 
 class Chains:

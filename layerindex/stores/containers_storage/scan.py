@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from layerindex import shapes
 from layerindex.names import listed
-from layerindex.problems import KINDS, Damage
+from layerindex.problems import KINDS, Damage, vanished
 from layerindex.records import Mount, UnfinishedLayer
 from layerindex.stores import ids
 from layerindex.stores.containers_storage import containers, images, layers, volumes
@@ -16,6 +16,7 @@ from layerindex.stores.containers_storage.libpod import Known, read_libpod
 from layerindex.stores.containers_storage.lists import KEPT, VOLATILE, read_list
 from layerindex.stores.files import Folder
 from layerindex.stores.overlay import PAUSE, Claims, directory_names, read_overlay
+from layerindex.stores.parts import TEMPORARY, leftover, part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -33,8 +34,6 @@ T = TypeVar("T")
 KIND_OF_LIST = {"layers": layers.LIST, "images": images.LIST, "containers": containers.LIST}
 ATTEMPTS = 5
 """How often the lists are read anew that were replaced meanwhile: together they must tell of one moment."""
-TEMPORARY = ".tmp-"
-"""How the names of atomic writes begin (`pkg/ioutils/fswriters.go`)."""
 STAGED = 10_000
 """Most directories that are told of in a folder of what is being pulled or removed."""
 
@@ -88,27 +87,19 @@ class Scan:
         live = self._live(lists, known) if lists.complete else None
         yield from layers.layer_records(lists.layers, chains, live)
         yield from self._leftovers()
-        yield from self._part(lambda: self._images(lists, known, chains))
+        yield from part(self._images(lists, known, chains))
         state = read_libpod(self.root) if self.first else None
         if state is not None:
             yield from state.damages
-        yield from self._part(lambda: self._containers(lists, known, chains, lent.value, state))
+        yield from part(self._containers(lists, known, chains, lent.value, state))
         if self.first and state is not None:
             yield from volumes.read_volumes(self.root, state, self._libpod_again)
         if live is not None:
             yield from self._dangling(lists, live)
         if self.walkable:
-            yield from self._part(
-                lambda: read_overlay(self.root, self.driver, before, self.claims, self._again, lent.value.links)
-            )
+            yield from part(read_overlay(self.root, self.driver, before, self.claims, self._again, lent.value.links))
             yield from self._passing()
             yield from self._missing_directories(lists)
-
-    def _part(self, part: Callable[[], Iterator[Record | Damage]]) -> Iterator[Record | Damage]:
-        try:
-            yield from part()
-        except Damage as found:
-            yield found
 
     def _folder(self, kind: str) -> Folder:
         return self.root.folder(f"{self.driver}-{kind}")
@@ -301,7 +292,7 @@ class Scan:
                         waited = True
                     for name in names:
                         if folder.exists(name):
-                            yield Damage("leftover", folder.where(name), "left by a write that did not finish")
+                            yield leftover(folder, name)
             except Damage:
                 continue  # said when its list was read
 
@@ -365,7 +356,7 @@ class Scan:
             problem = found.problem
             again = problem.path == f"{kind}/{problem.subject}" and self.root.exists(kind, problem.subject or "")
             if (again or problem.subject in gone) and problem.code in ("missing", "vanished"):
-                yield Damage("vanished", problem.path, "it was listed and then gone", problem.subject)
+                yield vanished(problem.path, problem.subject)
             else:
                 yield found
 
@@ -456,11 +447,12 @@ class Scan:
         state: Known | None,
     ) -> Iterator[Record | Damage]:
         engine = state or Known({}, {}, {}, [], found=False)
+        image_ids = lent.images | {item.id for item in lists.images}
         if self.root.exists(f"{self.driver}-containers"):
             with self._folder("containers") as folder:
                 for container in sorted(lists.containers.values()):
                     yield from self._container(container, folder, engine, known, chains)
-                    yield from self._check_container(container, lists, lent)
+                    yield from self._check_container(container, lists, image_ids)
         unlisted = sorted(engine.containers.keys() - lists.containers.keys())
         if unlisted:
             yield from self._unlisted(unlisted, engine)
@@ -492,13 +484,12 @@ class Scan:
         own = f"sha256:{container.image}"
         return self.image_ids.get(container.image) or (own if shapes.DIGEST.fullmatch(own) else None)
 
-    def _check_container(self, container: StoredContainer, lists: Lists, lent: Lent) -> Iterator[Damage]:
+    def _check_container(self, container: StoredContainer, lists: Lists, image_ids: set[str]) -> Iterator[Damage]:
         where = f"{self.driver}-containers/{containers.LIST}"
         name = container.container_id
         if container.layer is not None and container.layer not in lists.layers:
             yield Damage("container-without-mount", where, f"its layer {container.layer} is in no list", name)
-        known = {item.id for item in lists.images} if container.image is not None else set()
-        if container.image is not None and container.image not in known and container.image not in lent.images:
+        if container.image is not None and container.image not in image_ids:
             yield Damage("missing-image", where, f"its image {container.image} is gone", name)
 
     def _unlisted(self, names: list[str], engine: Known) -> Iterator[Record | Damage]:

@@ -10,12 +10,13 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex.names import listed, on_disk, printable
-from layerindex.problems import Damage
+from layerindex.problems import Damage, vanished
 from layerindex.stores.containers_storage.owners import owners_of
 from layerindex.stores.containers_storage.places import Places
 from layerindex.stores.containers_storage.scan import Scan
 from layerindex.stores.files import Folder, open_below
 from layerindex.stores.graphdriver import ADDITIONAL, KEPT_ELSEWHERE
+from layerindex.stores.parts import told
 from layerindex.stores.store import Held, Listed
 
 if TYPE_CHECKING:
@@ -123,23 +124,19 @@ class ContainersStore(NamedTuple):
             return None
         path = f"{self.driver}-layers/{cache_id}.tar-split.gz"
         try:
-            handle = open_below(self.root, *path.split("/"))
+            return Listed.of("tar-split", path, lambda: self._open(path))
         except Damage as found:
-            if found.problem.code == "missing":
+            if found.problem.code == "vanished":
                 return None
             raise
-        try:
-            return Listed("tar-split", path, os.fstat(handle).st_size, lambda: self._open_known(path))
-        finally:
-            os.close(handle)
 
-    def _open_known(self, path: str) -> int:
-        """Open a file that was there a moment ago: while an engine runs, layers are removed under us."""
+    def _open(self, path: str) -> int:
+        """Open a file, which may be gone though it was there a moment ago: engines remove layers under us."""
         try:
             return open_below(self.root, *path.split("/"))
         except Damage as found:
             if found.problem.code == "missing":
-                raise Damage("vanished", path, "it was listed and then gone") from found
+                raise vanished(path) from found
             raise
 
     def tree(self, cache_id: str) -> str:
@@ -156,7 +153,7 @@ class ContainersStore(NamedTuple):
                 return open_below(self.root, self.driver, name, "diff", folder=True)
             except Damage as found:
                 if found.problem.code == "missing" and not driver.exists(name):
-                    raise Damage("vanished", found.problem.path, "it was listed and then gone") from found
+                    raise vanished(found.problem.path) from found
                 raise
 
     def place(self, path: tuple[str, ...], is_folder: bool) -> Held:
@@ -164,16 +161,13 @@ class ContainersStore(NamedTuple):
         return Places(self.driver, self.drivers, walkable=self.walkable, first=self.first).of(path, is_folder=is_folder)
 
     def records(self) -> Iterator[Record]:
-        """Yield every fact of the store, and a Problem for everything that could not be read or is odd."""
-        try:
-            with Folder(self.root) as root:
-                if not self.walkable:
-                    yield Damage("other-driver", self.driver, self.limits or "").problem
-                scan = Scan(root, self.driver, self.additional, walkable=self.walkable, first=self.first)
-                for item in scan.items():
-                    yield item.problem if isinstance(item, Damage) else item
-        except Damage as found:
-            yield found.problem
+        """Return every fact of the store, and a Problem for everything that could not be read or is odd."""
+        return told(self.root, self._items)
+
+    def _items(self, root: Folder) -> Iterator[Record | Damage]:
+        if not self.walkable:
+            yield Damage("other-driver", self.driver, self.limits or "")
+        yield from Scan(root, self.driver, self.additional, walkable=self.walkable, first=self.first).items()
 
 
 def _check_names(folder: Folder, cache_id: str) -> None:

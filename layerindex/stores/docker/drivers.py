@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from layerindex import shapes
 from layerindex.problems import Damage
+from layerindex.stores.containerd.directories import FOLDER as SNAPSHOTS
+from layerindex.stores.containerd.directories import SNAPSHOTTER
 
 if TYPE_CHECKING:
     from layerindex.stores.files import Folder
@@ -19,12 +21,6 @@ KNOWN = (*READABLE, "btrfs", "zfs", "vfs", "aufs", "overlay", "devicemapper", "w
 
 CONTAINERD = "containerd"
 """Stands in the driver's place for the image store that Docker 29 uses by default."""
-
-SNAPSHOTTER = "io.containerd.snapshotter.v1."
-"""How the folders of containerd's snapshotters begin; their snapshots/ is empty where another driver keeps the layers.
-
-Its content store proves nothing: every pull leaves a manifest there.
-"""
 
 MODERN = (("rootfs", "overlayfs"), ("buildkit", "containerd-overlayfs"))
 """What an engine makes in its root that keeps images in containerd, wherever that is."""
@@ -60,12 +56,16 @@ def drivers(root: Folder) -> list[str]:
 
 
 def _has_snapshots(root: Folder) -> bool:
-    """Say whether the containerd that the engine runs itself keeps image layers."""
+    """Say whether the containerd that the engine runs itself keeps image layers.
+
+    Its snapshots/ are empty where another driver keeps them. Its content store proves nothing: every pull leaves a
+    manifest there.
+    """
     try:
         with root.folder("containerd", "daemon") as daemon:
             for name in daemon.entries:
-                if name.startswith(SNAPSHOTTER) and daemon.exists(name, "snapshots"):
-                    with daemon.folder(name, "snapshots") as snapshots:
+                if name.startswith(SNAPSHOTTER) and daemon.exists(name, SNAPSHOTS):
+                    with daemon.folder(name, SNAPSHOTS) as snapshots:
                         if snapshots.entries:
                             return True
     except Damage:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from layerindex import shapes
 from layerindex.names import on_disk, printable
-from layerindex.problems import KINDS, Damage
+from layerindex.problems import KINDS, Damage, vanished
 from layerindex.records import Container, ContainerVolume, ImageRef, Layer, LayerBlob, Mount, Problem, Record
 from layerindex.stores import ids
 from layerindex.stores.buildkit import read_buildkit
@@ -23,6 +23,7 @@ from layerindex.stores.docker.drivers import CONTAINERD, READABLE, remapped_root
 from layerindex.stores.imagedb import Config, read_blob, read_image, read_references, read_sources
 from layerindex.stores.layerdb import read_layer, read_mounts, read_unfinished
 from layerindex.stores.overlay import NEED_DIRECTORY, PAUSE, Claims, directory_names, read_overlay
+from layerindex.stores.parts import TEMPORARY, leftover
 from layerindex.stores.running import NEVER, running_since
 from layerindex.stores.volumes import read_absent, read_known, read_volume
 
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     from layerindex.stores.volumes import Known
 
 T = TypeVar("T")
-
-TEMPORARY = ".tmp-"
-"""How the names of atomic writes begin."""
 
 LAYER_NAME = re.compile(f"{shapes.HEX.pattern}|{shapes.REMOVING.pattern}")
 WRITE_SET = re.compile(r"write-set-\d+")
@@ -51,11 +49,6 @@ UNREAD = {code for code, kind in KINDS.items() if kind.severity == "error"} | {"
 def read_clients(store: DockerStore, root: Folder) -> Iterator[Record | Damage]:
     """Yield the containers and volumes of an engine that keeps images in containerd."""
     return Scan(store, root).clients()
-
-
-def leftover(folder: Folder, name: str) -> Damage:
-    """Say that a file of an atomic write is still here."""
-    return Damage("leftover", folder.where(name), "left by a write that did not finish")
 
 
 def salvage(read: Callable[[Folder, str], Iterable[T]], folder: Folder, shape: re.Pattern[str]) -> Iterator[T | Damage]:
@@ -94,7 +87,7 @@ def _attempt(read: Callable[[Folder, str], Iterable[T]], folder: Folder, name: s
 def _settled(found: Damage, folder: Folder, name: str) -> Damage:
     """Return a finding, or that the whole entry is gone: while an engine runs, it is taken away under us."""
     if found.problem.code == "missing" and not folder.exists(name):
-        return Damage("vanished", found.problem.path, "it was listed and then gone")
+        return vanished(found.problem.path)
     return found
 
 

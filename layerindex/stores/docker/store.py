@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex.names import on_disk, printable
-from layerindex.problems import Damage
+from layerindex.problems import Damage, vanished
 from layerindex.stores.docker.drivers import CONTAINERD, READABLE, drivers, remapped_roots
 from layerindex.stores.docker.places import Places
 from layerindex.stores.docker.scan import Scan
 from layerindex.stores.files import Folder, open_below
+from layerindex.stores.parts import told
 from layerindex.stores.store import Held, Listed
 
 if TYPE_CHECKING:
@@ -102,11 +102,7 @@ class DockerStore(NamedTuple):
     ) -> Listed:
         """Return the tar-split of a layer; raises Damage."""
         path = f"image/{self.driver}/layerdb/sha256/{chain_id.removeprefix('sha256:')}/tar-split.json.gz"
-        handle = self._open(path)
-        try:
-            return Listed("tar-split", path, os.fstat(handle).st_size, lambda: self._open(path))
-        finally:
-            os.close(handle)
+        return Listed.of("tar-split", path, lambda: self._open(path))
 
     def _open(self, path: str) -> int:
         names = path.split("/")
@@ -131,7 +127,7 @@ class DockerStore(NamedTuple):
         """Return a finding, or that all it belongs to is gone: while an engine runs, layers are removed under us."""
         with Folder(self.root) as root:
             if found.problem.code == "missing" and not root.exists(*names):
-                return Damage("vanished", found.problem.path, "it was listed and then gone")
+                return vanished(found.problem.path)
         return found
 
     def place(self, path: tuple[str, ...], is_folder: bool) -> Held:
@@ -139,10 +135,5 @@ class DockerStore(NamedTuple):
         return Places(self).of(path, is_folder=is_folder)
 
     def records(self) -> Iterator[Record]:
-        """Yield every fact of the store, and a Problem for everything that could not be read or is odd."""
-        try:
-            with Folder(self.root) as root:
-                for item in Scan(self, root).items():
-                    yield item.problem if isinstance(item, Damage) else item
-        except Damage as found:
-            yield found.problem
+        """Return every fact of the store, and a Problem for everything that could not be read or is odd."""
+        return told(self.root, lambda root: Scan(self, root).items())

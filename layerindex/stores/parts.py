@@ -1,0 +1,39 @@
+"""What every pass over a store does: go on after what cannot be read, and tell of what a broken-off write left."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from layerindex.problems import Damage
+from layerindex.stores.files import Folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from layerindex.records import Record
+
+TEMPORARY = ".tmp-"
+"""How the names of atomic writes begin (moby and containers/storage `pkg/ioutils/fswriters.go`)."""
+
+
+def part(items: Iterable[Record | Damage]) -> Iterator[Record | Damage]:
+    """Yield the items of one part of a pass; a Damage that ends it is the last of them."""
+    try:
+        yield from items
+    except Damage as found:
+        yield found
+
+
+def told(root: str, items: Callable[[Folder], Iterable[Record | Damage]]) -> Iterator[Record]:
+    """Open a root and yield what a pass over it finds, with a Problem in place of each Damage."""
+    try:
+        with Folder(root) as opened:
+            for item in items(opened):
+                yield item.problem if isinstance(item, Damage) else item
+    except Damage as found:
+        yield found.problem
+
+
+def leftover(folder: Folder, name: str) -> Damage:
+    """Return the finding that a file of an atomic write is still here."""
+    return Damage("leftover", folder.where(name), "left by a write that did not finish")
