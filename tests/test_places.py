@@ -48,6 +48,16 @@ def test_homes(tmp_path: Path) -> None:
     assert places.homes(str(tmp_path / "none")) == []
 
 
+def test_settings_that_are_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fifo that a user puts in the place of an engine's settings holds root's scan of the host not up."""
+    (tmp_path / ".config/docker").mkdir(parents=True)
+    os.mkfifo(tmp_path / ".config/docker/daemon.json")
+    os.mkfifo(tmp_path / "config.toml")
+    monkeypatch.setattr(places, "homes", lambda: [str(tmp_path)])
+    assert f"{tmp_path}/.local/share/docker" in list(places.usual_roots({}, root=True))
+    assert places.containerd_root(str(tmp_path / "config.toml")) == "/var/lib/containerd"
+
+
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give a host with a Docker root, a containerd root and a place where nothing is."""

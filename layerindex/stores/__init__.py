@@ -25,8 +25,11 @@ NEAR = ("docker", "var/lib/docker", "containerd", "var/lib/containerd", "daemon"
 
 def find(root: str) -> list[Store]:
     """Return every store under a folder; raises Damage when it cannot be opened."""
-    lent = next((place.additional for place in containers_storage.graph_roots() if place.root == root), ())
-    found: list[Store] = [*containerd.find_stores(root), *containers_storage.find_stores(root, lent)]
+    storage = containers_storage.find_stores(root)
+    if storage:
+        lent = next((place.additional for place in containers_storage.graph_roots() if place.root == root), ())
+        storage = [store._replace(additional=lent) for store in storage]
+    found: list[Store] = [*containerd.find_stores(root), *storage]
     for docker in find_stores(root):
         found += (on_containerd(docker) if docker.driver == CONTAINERD else []) or [docker]
     return found

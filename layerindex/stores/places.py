@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import tomllib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
+from layerindex.stores import host
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-SETTINGS = 1024 * 1024
-"""Most bytes of an engine's settings."""
 
 
 def default_root(environment: Mapping[str, str], *, root: bool) -> str:
@@ -47,19 +45,15 @@ def usual_roots(environment: Mapping[str, str], *, root: bool) -> Iterator[str]:
 
 def containerd_root(config: str = "/etc/containerd/config.toml") -> str:
     """Return the root that containerd's settings name, else its default."""
-    settings = _toml(config)
+    settings = host.toml(config)
     found = settings.get("root")
     return found if isinstance(found, str) and os.path.isabs(found) else "/var/lib/containerd"
 
 
 def homes(passwd: str = "/etc/passwd") -> list[str]:  # noqa: S107 - a file of accounts, without passwords
     """Return the homes of this host's users, each once: those that may have stores of rootless engines."""
-    try:
-        with open(passwd, encoding="utf-8", errors="surrogateescape") as file:
-            fields = [line.rstrip("\n").split(":") for line in file]
-    except OSError:
-        return []
-    found = dict.fromkeys(each[5].rstrip("/") for each in fields if len(each) > 5 and os.path.isabs(each[5]))
+    fields = (each for each in host.accounts(passwd) if len(each) > 5)
+    found = dict.fromkeys(each[5].rstrip("/") for each in fields if os.path.isabs(each[5]))
     return [home for home in found if home]
 
 
@@ -70,19 +64,10 @@ def _data_home(environment: Mapping[str, str]) -> str:
 def _docker_root(path: str) -> str | None:
     """Return the data root that a daemon.json names."""
     try:
-        with open(path, "rb") as file:
-            settings = orjson.loads(file.read(SETTINGS))
-    except (OSError, orjson.JSONDecodeError):
+        settings = orjson.loads(host.read(path))
+    except orjson.JSONDecodeError:
         return None
     for key in ("data-root", "graph"):
         if isinstance(settings, dict) and isinstance(settings.get(key), str) and os.path.isabs(settings[key]):
             return str(settings[key])
     return None
-
-
-def _toml(path: str) -> dict[str, Any]:
-    try:
-        with open(path, "rb") as file:
-            return tomllib.loads(file.read(SETTINGS).decode())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError):
-        return {}

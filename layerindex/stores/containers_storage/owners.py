@@ -9,7 +9,7 @@ import pwd
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from layerindex.stores.containers_storage.settings import read
+from layerindex.stores.host import read
 
 if TYPE_CHECKING:
     from layerindex.listings.walk import Owners

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from layerindex.stores.host import accounts, toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LIMIT = 1024 * 1024
-"""Most bytes of a settings file, and of /etc/passwd's like."""
 SYSTEM = ("usr/share/containers/storage.conf", "etc/containers/storage.conf")
 """Settings of all users; the later counts."""
 ROOTFUL = "var/lib/containers/storage"
@@ -77,19 +76,14 @@ def _expanded(path: str, user: _User) -> str:
 
 def _users(host: str) -> Iterator[_User]:
     """Yield the users of the host but root, whose store is the system's."""
-    for line in read(os.path.join(host, "etc/passwd")).decode(errors="surrogateescape").splitlines():
-        fields = line.split(":")
+    for fields in accounts(os.path.join(host, "etc/passwd")):
         if len(fields) == 7 and fields[2] != "0" and os.path.isabs(fields[5]) and fields[5] != "/":
             yield _User(fields[0], fields[2], fields[5])
 
 
 def _storage(path: str) -> dict[str, Any]:
     """Return the section [storage] of a settings file, its options beside it; empty for what cannot be read."""
-    try:
-        values = tomllib.loads(read(path).decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError):
-        return {}
-    storage = values.get("storage")
+    storage = toml(path).get("storage")
     if not isinstance(storage, dict):
         return {}
     options = storage.get("options")
@@ -106,17 +100,3 @@ def _lent(settings: dict[str, Any]) -> tuple[str, ...]:
 def _text(settings: dict[str, Any], key: str) -> str | None:
     value = settings.get(key)
     return value if isinstance(value, str) and value and "\0" not in value else None
-
-
-def read(path: str) -> bytes:
-    """Return the beginning of a settings file; nothing for what cannot be read."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, ValueError):
-        return b""
-    try:
-        return os.read(handle, LIMIT)
-    except OSError:
-        return b""
-    finally:
-        os.close(handle)
