@@ -48,8 +48,7 @@ def load(name: str) -> Query:
     """Return one canned query; raises UsageError with the near names when there is none."""
     if name not in names():
         raise UsageError(f"no query {name!r}{near(name, names())}; `layerindex query` lists them all")
-    with open(os.path.join(shipped.folder("queries"), f"{name}.sql"), encoding="utf-8") as file:
-        text = file.read()
+    text = shipped.query(name)
     header = []
     for line in text.splitlines():
         if not line.startswith("--"):

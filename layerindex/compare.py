@@ -11,7 +11,6 @@ import os
 import re
 import sqlite3
 from contextlib import closing, contextmanager, suppress
-from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layerindex import database, query, shipped
@@ -211,19 +210,21 @@ def _unclear(candidates: Sequence[Snapshot]) -> str:
 
 # Bringing them together ---------------------------------------------------------------------------------------------
 
-LISTINGS = """
+NAMED = ":image IN (ref, normalized, substr(normalized, 11), substr(normalized, 19), target_digest)"
+"""Whether an image is called so, in any of the ways in which users shorten it."""
+
+LISTINGS = f"""
 SELECT d.listing_id FROM src.overlay_dirs AS d WHERE d.snapshot_id = :snapshot AND d.role = 'container'
 UNION ALL
 SELECT y.listing_id FROM src.image_layers AS l JOIN src.layers AS y USING (snapshot_id, chain_id)
 WHERE l.snapshot_id = :snapshot AND l.image_id IN (
   SELECT image_id FROM src.images WHERE snapshot_id = :snapshot AND image_id = :image
-  UNION ALL SELECT image_id FROM src.image_refs WHERE snapshot_id = :snapshot
-    AND :image IN (ref, normalized, substr(normalized, 11), substr(normalized, 19), target_digest))
+  UNION ALL SELECT image_id FROM src.image_refs WHERE snapshot_id = :snapshot AND {NAMED})
 UNION ALL
 SELECT below.listing_id FROM src.containers AS c
 JOIN src.overlay_lowers AS o ON o.snapshot_id = :snapshot AND o.cache_id = c.mount_id
 JOIN src.overlay_dirs AS below ON below.snapshot_id = :snapshot AND below.cache_id = o.lower_cache_id
-WHERE c.snapshot_id = :snapshot AND :container IN (c.name, c.container_id)"""
+WHERE c.snapshot_id = :snapshot AND :container IN (c.name, c.container_id)"""  # noqa: S608 - our own text
 """The listings of a snapshot that a comparison reads: of containers, and of the layers whose files it compares."""
 
 
@@ -263,9 +264,7 @@ def _bring(connection: sqlite3.Connection, snapshot: Snapshot, files: Files) -> 
     connection.execute("ATTACH ? AS src", (database.uri(snapshot.path, "ro"),))
     connection.execute("BEGIN")
     checks.same_tables(connection, "src", snapshot.path)
-    connection.execute("CREATE TEMP TABLE chosen (snapshot_id INTEGER PRIMARY KEY)")
-    connection.execute("INSERT INTO temp.chosen VALUES (?)", (snapshot.snapshot_id,))
-    merge.plan(connection)
+    merge.plan(connection, [snapshot.snapshot_id])
     values = {"snapshot": snapshot.snapshot_id, **files._asdict()}
     connection.execute(
         f"DELETE FROM temp.fresh_listings WHERE old NOT IN (SELECT * FROM ({LISTINGS}) WHERE listing_id IS NOT NULL)",  # noqa: S608
@@ -275,7 +274,6 @@ def _bring(connection: sqlite3.Connection, snapshot: Snapshot, files: Files) -> 
     if wrong := merge.dangling(connection):
         raise DatabaseError(snapshot.path, f"is not as layerindex writes it: a row of {wrong} points to nothing")
     merge.forget(connection)
-    connection.execute("DROP TABLE temp.chosen")
     connection.execute("COMMIT")
     connection.execute("DETACH src")
 
@@ -287,11 +285,9 @@ def _is_own(path: str, own: str) -> bool:
 # Asking -------------------------------------------------------------------------------------------------------------
 
 
-@cache
 def _sql(name: str) -> str:
     """Return a statement of `queries/compare/` without its end, so that it can stand in another one."""
-    with open(os.path.join(shipped.folder("queries"), "compare", f"{name}.sql"), encoding="utf-8") as file:
-        return file.read().rstrip().removesuffix(";")
+    return shipped.query("compare", name).rstrip().removesuffix(";")
 
 
 def summary(connection: sqlite3.Connection, numbers: Numbers, sections: Sequence[str]) -> query.Result:
@@ -344,26 +340,24 @@ def _named(snapshot: Snapshot, own: str, word: str) -> dict[str, str]:
     """Return what a word names in a snapshot: the whole name or id for each kind."""
     found = {}
     with _trusted(snapshot.path, own) as connection:
-        connection.execute("CREATE TEMP TABLE selected_snapshots (snapshot_id INTEGER PRIMARY KEY)")
-        connection.execute("INSERT INTO temp.selected_snapshots VALUES (?)", (snapshot.snapshot_id,))
+        query.shadow(connection, [snapshot.snapshot_id])
         for kind in ("image", "container"):
             with suppress(UsageError):
                 found[kind] = query.resolve(connection, kind, word)
     return found
 
 
-UNLISTED = """
+UNLISTED = f"""
 SELECT count(*) FROM image_layers AS l LEFT JOIN layers AS y USING (snapshot_id, chain_id)
 WHERE l.snapshot_id = :snapshot AND y.listing_id IS NULL AND l.image_id IN (
-  SELECT :image UNION ALL SELECT image_id FROM image_refs WHERE snapshot_id = :snapshot
-    AND :image IN (ref, normalized, substr(normalized, 11), substr(normalized, 19), target_digest))
+  SELECT :image UNION ALL SELECT image_id FROM image_refs WHERE snapshot_id = :snapshot AND {NAMED})
 UNION ALL
 SELECT count(*) FROM containers AS c
 LEFT JOIN overlay_dirs AS d ON d.snapshot_id = :snapshot AND d.cache_id = c.mount_id
 LEFT JOIN overlay_lowers AS o ON o.snapshot_id = :snapshot AND o.cache_id = c.mount_id
 LEFT JOIN overlay_dirs AS below ON below.snapshot_id = :snapshot AND below.cache_id = o.lower_cache_id
 WHERE c.snapshot_id = :snapshot AND :container IN (c.name, c.container_id)
-  AND (d.listing_id IS NULL OR (o.cache_id IS NOT NULL AND below.listing_id IS NULL))"""
+  AND (d.listing_id IS NULL OR (o.cache_id IS NOT NULL AND below.listing_id IS NULL))"""  # noqa: S608 - our own text
 
 
 def _check_listed(snapshot: Snapshot, own: str, files: Files, word: str) -> None:

@@ -31,6 +31,9 @@ TUNING = ("PRAGMA page_size = 8192", "PRAGMA cache_size = -65536")
 """Larger pages of a new file are fewer to split and to write; a larger cache keeps a usual snapshot in memory until the
 commit, so that readers are not locked out before it."""
 
+REBUILD_ROWS = 100_000
+"""Where so many entries come at once, the index on their names is cheaper to build anew, 0.4 s per million."""
+
 PATIENCE = 60
 """Seconds a scan waits for another that is writing."""
 
@@ -241,6 +244,22 @@ def patiently(connection: sqlite3.Connection, statement: str, path: str, wait: C
                 raise
         else:
             return
+
+
+class NameIndex:
+    """The index on names of entries, built anew where at least as many come as are there, and REBUILD_ROWS."""
+
+    def __init__(self, connection: sqlite3.Connection, coming: int, present: int) -> None:
+        """Drop it where that many entries beside those that are there make it worth it."""
+        self.connection, self.rebuild = connection, coming >= max(REBUILD_ROWS, present)
+        if self.rebuild:
+            connection.execute("DROP INDEX IF EXISTS main.entries_name")
+
+    def close(self) -> None:
+        """Build it when the entries are there."""
+        if self.rebuild:
+            self.rebuild = False
+            self.connection.execute("CREATE INDEX main.entries_name ON entries (name)")
 
 
 def create(connection: sqlite3.Connection) -> None:

@@ -11,7 +11,7 @@ from layerindex.catalog import near
 from layerindex.errors import QueryError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from layerindex.catalog import Query
 
@@ -76,15 +76,22 @@ def select_snapshots(connection: sqlite3.Connection, hosts: Sequence[str], refer
         chosen |= _newest(connection, host, 0)
     for reference in references:
         chosen |= snapshots_of(connection, reference)
-    # The TEMP schema is in memory and belongs to this connection; the database file stays as it is.
-    connection.execute("CREATE TEMP TABLE selected_snapshots (snapshot_id INTEGER PRIMARY KEY)")
-    connection.executemany("INSERT INTO temp.selected_snapshots VALUES (?)", [(number,) for number in sorted(chosen)])
+    shadow(connection, chosen)
     # A view in the file sees only what is in the file: those that stand on the choice are made again beside it.
     views = connection.execute(
         "SELECT sql FROM sqlite_schema WHERE type = 'view' AND name LIKE 'current\\_%' ESCAPE '\\'"
     )
     for (sql,) in views.fetchall():
         connection.execute(sql.replace("CREATE VIEW", "CREATE TEMP VIEW", 1))
+
+
+def shadow(connection: sqlite3.Connection, numbers: Collection[int]) -> None:
+    """Put these snapshots before the view `selected_snapshots`; the views that stand on it in the file do not see them.
+
+    The TEMP schema is in memory and belongs to this connection; the database file stays as it is.
+    """
+    connection.execute("CREATE TEMP TABLE selected_snapshots (snapshot_id INTEGER PRIMARY KEY)")
+    connection.executemany("INSERT INTO temp.selected_snapshots VALUES (?)", [(number,) for number in sorted(numbers)])
 
 
 def snapshots_of(connection: sqlite3.Connection, reference: str) -> set[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 
 
 def folder(name: str) -> str:
@@ -10,3 +11,10 @@ def folder(name: str) -> str:
     here = os.path.dirname(os.path.abspath(__file__))
     installed = os.path.join(here, f"_{name}")
     return installed if os.path.isdir(installed) else os.path.join(os.path.dirname(here), name)
+
+
+@cache
+def query(*names: str) -> str:
+    """Return the text of a file below `queries`, of which the last name is without its `.sql`."""
+    with open(f"{os.path.join(folder('queries'), *names)}.sql", encoding="utf-8") as file:
+        return file.read()

@@ -44,7 +44,7 @@ def database() -> Iterator[sqlite3.Connection]:
 def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Use processes, numpy and the late index for however little."""
     monkeypatch.setattr(index, "SMALL_BYTES", 0)
-    monkeypatch.setattr(writer, "REBUILD_ROWS", 1)
+    monkeypatch.setattr("layerindex.database.REBUILD_ROWS", 1)
 
 
 def layer(directory: Path, number: int, members: list[Any]) -> Source:

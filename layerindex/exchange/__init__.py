@@ -13,7 +13,7 @@ no imported walk ever spares a scan its own.
 
 from __future__ import annotations
 
-from layerindex.exchange.incoming import STDIN, Imported, import_file
+from layerindex.exchange.incoming import Imported, import_file
 from layerindex.exchange.outgoing import export
 
-__all__ = ["STDIN", "Imported", "export", "import_file"]
+__all__ = ["Imported", "export", "import_file"]

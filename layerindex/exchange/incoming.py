@@ -64,7 +64,6 @@ def import_file(path: str, source: str, wait: Callable[[str], None], limit: int 
 def _merge(connection: sqlite3.Connection, name: str) -> Imported:
     with _blamed(name):
         checks.whole(connection, "src", [*FACTS, *merge.facts(connection)], name)
-        connection.execute("CREATE TEMP TABLE chosen AS SELECT snapshot_id FROM src.snapshots NOT INDEXED")
         standing = connection.execute(STANDING).fetchone()
         plan = merge.plan(connection)
         # Entries are most of a file. Only those of new listings are read, and counted: no need to read all for damage.

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from layerindex.database import NameIndex
+
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterable
 
 NUMBERED = ("hosts", "snapshots", "listings", "directories", "entries")
 """Tables that are merged by their meaning; all others hold facts of a snapshot and are copied."""
@@ -21,11 +24,8 @@ MAPS = {"host_id": "host_map", "snapshot_id": "snapshot_map", "listing_id": "lis
 NOWHERE = -1
 """Where a number leads that the other database does not explain; `dangling` finds it."""
 
-INDEX = "CREATE INDEX entries_name ON entries (name)"
-REBUILD_ROWS = 100_000
-"""Where so many entries come at once, and no fewer than there are, the index on names is cheaper to build anew."""
-
 START = """
+CREATE TEMP TABLE chosen (snapshot_id INTEGER PRIMARY KEY);
 CREATE TEMP TABLE host_map (old INTEGER PRIMARY KEY, new INTEGER);
 CREATE TEMP TABLE snapshot_map (old INTEGER PRIMARY KEY, new INTEGER);
 CREATE TEMP TABLE listing_map (old INTEGER PRIMARY KEY, new INTEGER);
@@ -34,6 +34,7 @@ CREATE TEMP TABLE directory_map (old INTEGER PRIMARY KEY, new INTEGER);
 CREATE TEMP TABLE fresh_directories (new INTEGER PRIMARY KEY, old INTEGER)"""
 
 END = """
+DROP TABLE temp.chosen;
 DROP TABLE temp.host_map;
 DROP TABLE temp.snapshot_map;
 DROP TABLE temp.listing_map;
@@ -126,22 +127,26 @@ class Plan(NamedTuple):
     listings: int
 
 
-def plan(connection: sqlite3.Connection, *, files: bool = True) -> Plan:
-    """Number what is new of the snapshots of the table `temp.chosen`, with or without the listings of files.
+def plan(connection: sqlite3.Connection, snapshots: Iterable[int] | None = None, *, files: bool = True) -> Plan:
+    """Number what is new of some snapshots, or of all, with or without the listings of files.
 
     The maps stay for `copy` and whoever checks what came in; `forget` drops them.
     """
     _run(connection, START)
+    if snapshots is None:
+        connection.execute("INSERT INTO temp.chosen SELECT snapshot_id FROM src.snapshots NOT INDEXED")
+    else:
+        connection.executemany("INSERT INTO temp.chosen VALUES (?)", [(number,) for number in snapshots])
     _run(connection, SNAPSHOTS)
-    (snapshots,) = connection.execute("SELECT count(*) FROM temp.snapshot_map").fetchone()
-    if snapshots:
+    (new,) = connection.execute("SELECT count(*) FROM temp.snapshot_map").fetchone()
+    if new:
         _run(connection, HOSTS)
         if files:
             # Once more at the end, for a file that lists a layer twice: one of the two is taken.
             for script in (LISTINGS, KNOWN_LISTINGS, FRESH_LISTINGS, KNOWN_LISTINGS):
                 _run(connection, script)
     (listings,) = connection.execute("SELECT count(*) FROM temp.fresh_listings").fetchone()
-    return Plan(snapshots, listings)
+    return Plan(new, listings)
 
 
 def copy(connection: sqlite3.Connection, *, files: bool = True) -> int:
@@ -223,9 +228,7 @@ def _copy_entries(connection: sqlite3.Connection) -> int:
     sql = """SELECT sum(entry_count) FILTER (WHERE listing_id >= (SELECT min(new) FROM temp.fresh_listings)),
                sum(entry_count) FROM main.listings"""
     coming, all_ = connection.execute(sql).fetchone()
-    rebuild = coming >= max(REBUILD_ROWS, all_ - coming)
-    if rebuild:
-        connection.execute("DROP INDEX main.entries_name")
+    index = NameIndex(connection, coming, all_ - coming)
     names = [name for name in columns(connection, "entries") if name not in ("listing_id", "directory_id")]
     copied = connection.execute(
         f"""INSERT INTO main.entries (listing_id, directory_id, {", ".join(names)})
@@ -234,8 +237,7 @@ def _copy_entries(connection: sqlite3.Connection) -> int:
             CROSS JOIN src.entries AS e INDEXED BY sqlite_autoindex_entries_1 ON e.listing_id = f.old
             LEFT JOIN temp.directory_map AS d ON d.old = e.directory_id"""
     ).rowcount
-    if rebuild:
-        connection.execute(INDEX)
+    index.close()
     return copied
 
 

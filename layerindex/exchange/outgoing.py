@@ -33,9 +33,7 @@ def export(path: str, snapshots: Sequence[int], target: IO[bytes], name: str, *,
 
 
 def _fill(connection: sqlite3.Connection, path: str, snapshots: Sequence[int], *, files: bool) -> merge.Plan:
-    connection.execute("CREATE TEMP TABLE chosen (snapshot_id INTEGER PRIMARY KEY)")
-    connection.executemany("INSERT INTO temp.chosen VALUES (?)", [(number,) for number in snapshots])
-    plan = merge.plan(connection, files=files)
+    plan = merge.plan(connection, snapshots, files=files)
     merge.copy(connection, files=files)
     if plan.snapshots != len(snapshots) or merge.dangling(connection):
         raise DatabaseError(path, "is not whole: `layerindex db check` says what is wrong")

@@ -10,10 +10,9 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 4096
 PROBLEMS_KEPT = 100
-ENDINGS = {
-    *("tar-split-gzip", "tar-split-truncated", "tar-split-bomb", "tar-split-noise", "tar-split-read"),
-    *("blob-format", "blob-packing", "blob-truncated", "blob-bomb", "blob-read", "blob-digest", "blob-diff-id"),
-}
+FALSE = {"blob-format", "blob-packing", "blob-truncated", "blob-bomb", "blob-read", "blob-digest", "blob-diff-id"}
+"""Findings after which what was listed is not the layer, or not all of it: its directory, if there, tells better."""
+ENDINGS = {"tar-split-gzip", "tar-split-truncated", "tar-split-bomb", "tar-split-noise", "tar-split-read"} | FALSE
 
 
 class Entry(NamedTuple):

@@ -17,6 +17,7 @@ from isal import igzip_lib
 
 from layerindex.listings import tarheader
 from layerindex.listings.batches import BATCH_ROWS, Batch, Builder
+from layerindex.listings.gunzip import BLOCK_BYTES, inflated
 from layerindex.listings.sparse import Holes
 from layerindex.listings.tarheader import BLOCK, HeaderError
 from layerindex.listings.tarsplit import Reader
@@ -35,7 +36,6 @@ SKIPPABLE = b"\x2a\x4d\x18"
 OTHERS = {b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
 
 READ_BYTES = 1 << 20
-BLOCK_BYTES = 4 << 20
 WINDOW = 1 << 27
 """Largest window of zstd, in bytes: what `zstd -d` takes too."""
 
@@ -138,25 +138,12 @@ def _plain(source: _Source, data: bytes) -> Iterator[bytes]:
 
 
 def _gzip(source: _Source, data: bytes, report: Report) -> Iterator[bytes]:
-    """Yield the content of all members: several are one file."""
-    inflater = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
-    while data or not inflater.needs_input:
-        try:
-            block = inflater.decompress(data, BLOCK_BYTES)
-        except igzip_lib.error as error:  # type: ignore[misc]  # isal's stub says it is an alias
-            report("blob-packing", f"not gzip, or damaged: {error}")
-            return
-        if block:
-            yield block
-        data = b""
-        if inflater.eof:
-            data = inflater.unused_data or source.read()
-            if not data:
-                return
-            inflater = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
-        elif inflater.needs_input:
-            data = source.read()
-    report("blob-truncated", "the gzip stream ends early")
+    try:
+        yield from inflated(source.read, data)
+    except igzip_lib.error as error:  # type: ignore[misc]  # isal's stub says it is an alias
+        report("blob-packing", f"not gzip, or damaged: {error}")
+    except EOFError:
+        report("blob-truncated", "the gzip stream ends early")
 
 
 class _Ahead:

@@ -22,37 +22,42 @@ CEILING_BYTES = 64 << 30
 Report = Callable[[str, str], None]
 
 
-def unpacked(fd: int, report: Report) -> Iterator[bytes]:
-    """Yield the content in blocks; what is wrong with the file is reported, and ends it.
+def inflated(read: Callable[[], bytes], data: bytes) -> Iterator[bytes]:
+    """Yield the content of a gzip file in blocks, that begins with `data` and goes on with what `read` returns.
 
-    Several gzip members are one file.
+    Several members are one file. Raises igzip_lib.error for what is damaged, and EOFError where it ends early.
     """
-    size = os.fstat(fd).st_size
-    limit = min(CEILING_BYTES, max(FLOOR_BYTES, size * RATIO))
-    total = 0
     inflater = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
-    data = os.read(fd, READ_BYTES)
     while data or not inflater.needs_input:
-        try:
-            block = inflater.decompress(data, BLOCK_BYTES)
-        except igzip_lib.error as error:  # type: ignore[misc]  # isal's stub says it is an alias
-            report("tar-split-gzip", f"not gzip, or damaged, after {total} bytes of content: {error}")
-            return
-        total += len(block)
-        if total > limit:
-            report("tar-split-bomb", f"{size} bytes unpack to more than {limit}")
-            return
-        if block:
+        if block := inflater.decompress(data, BLOCK_BYTES):
             yield block
         data = b""
         if inflater.eof:
-            data = inflater.unused_data or os.read(fd, READ_BYTES)
+            data = inflater.unused_data or read()
             if not data:
                 return
             inflater = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
         elif inflater.needs_input:
-            data = os.read(fd, READ_BYTES)
-    report("tar-split-truncated", f"the gzip stream ends early, after {total} bytes of content")
+            data = read()
+    raise EOFError
+
+
+def unpacked(fd: int, report: Report) -> Iterator[bytes]:
+    """Yield the content in blocks; what is wrong with the file is reported, and ends it."""
+    size = os.fstat(fd).st_size
+    limit = min(CEILING_BYTES, max(FLOOR_BYTES, size * RATIO))
+    total = 0
+    try:
+        for block in inflated(lambda: os.read(fd, READ_BYTES), os.read(fd, READ_BYTES)):
+            total += len(block)
+            if total > limit:
+                report("tar-split-bomb", f"{size} bytes unpack to more than {limit}")
+                return
+            yield block
+    except igzip_lib.error as error:  # type: ignore[misc]  # isal's stub says it is an alias
+        report("tar-split-gzip", f"not gzip, or damaged, after {total} bytes of content: {error}")
+    except EOFError:
+        report("tar-split-truncated", f"the gzip stream ends early, after {total} bytes of content")
 
 
 def line_blocks(fd: int, report: Report) -> Iterator[bytes]:

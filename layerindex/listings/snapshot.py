@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from layerindex.listings.batches import Builder, Source
+from layerindex.listings.batches import FALSE, Builder, Source
 from layerindex.listings.index import index_listings
 from layerindex.listings.witnesses import Witnesses
 from layerindex.listings.writer import fit
@@ -82,10 +82,6 @@ TREES = """
 SELECT cache_id, role IN ('init', 'orphan') OR (role IN ('unknown', 'build-cache') AND committed) AS settled
 FROM overlay_dirs WHERE snapshot_id = ? AND has_diff ORDER BY cache_id"""
 """Directories to walk: what no tar-split lists, and with --walk all. Settled ones nobody writes to any more."""
-
-
-FALSE = {"blob-format", "blob-packing", "blob-truncated", "blob-bomb", "blob-read", "blob-digest", "blob-diff-id"}
-"""Findings after which what was listed is not the layer, or not all of it: its directory, if there, tells better."""
 
 
 def index_files(  # noqa: PLR0913, PLR0917

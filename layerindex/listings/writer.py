@@ -7,6 +7,7 @@ from array import array
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from layerindex.database import NameIndex
 from layerindex.listings.batches import SHAPES, TYPES, Batch, Columns, Entry, Problem, Source, Totals, merge_problems
 from layerindex.listings.fingerprint import Fingerprint, Side, of_files, of_firsts, of_listing
 
@@ -15,12 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 KNOWN_DIRECTORIES = 50_000
-# Where this many rows come at once, and no fewer than there are, the index on names is cheaper to build anew (0.4 s per
-# million) than to keep.
-REBUILD_ROWS = 100_000
 # Where a walk goes that is only to be compared.
 WALKED = "temp.walked"
-INDEX = "CREATE INDEX entries_name ON entries(name)"
 
 COLUMNS = Entry._fields[2:]
 
@@ -112,9 +109,7 @@ class Writer:
         self.open: dict[int, _Open] = {}
         self.checks = 0
         (present,) = database.execute("SELECT coalesce(sum(entry_count), 0) FROM listings").fetchone()
-        self.rebuild = expected_rows >= max(REBUILD_ROWS, present)
-        if self.rebuild:
-            database.execute("DROP INDEX IF EXISTS entries_name")
+        self.names = NameIndex(database, expected_rows, present)
 
     def start(self, key: int, source: Source) -> None:
         """Open a listing."""
@@ -145,9 +140,7 @@ class Writer:
 
     def close(self) -> None:
         """Build what was put off."""
-        if self.rebuild:
-            self.rebuild = False
-            self.database.execute(INDEX)
+        self.names.close()
 
 
 class _Open:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layerindex import query, shipped
@@ -76,15 +74,9 @@ def roots(connection: sqlite3.Connection) -> list[str]:
     return [row["root"] for row in ask(connection, "roots")]
 
 
-@cache
-def _sql(name: str) -> str:
-    with open(os.path.join(shipped.folder("queries"), "show", f"{name}.sql"), encoding="utf-8") as file:
-        return file.read()
-
-
 def ask(connection: sqlite3.Connection, name: str, **params: str | int | None) -> list[Row]:
     """Return the rows of one file of `queries/show/`."""
-    columns, rows = query.run(connection, _sql(name), params)
+    columns, rows = query.run(connection, shipped.query("show", name), params)
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
 

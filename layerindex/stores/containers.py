@@ -21,7 +21,7 @@ from layerindex.stores.values import Fields
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from layerindex.stores.files import Folder
 
@@ -134,7 +134,7 @@ def _log_driver(folder: Folder) -> tuple[str | None, list[Damage]]:
     return field.below("LogConfig").get("Type", ids.text), field.damages
 
 
-class _Logs(NamedTuple):
+class Logs(NamedTuple):
     """The log files of a container; `whole` is False when some may be there that could not be seen."""
 
     files: list[ContainerLog]
@@ -146,6 +146,13 @@ class _Logs(NamedTuple):
         """The bytes of all; None when they are not known, or, as sparse files can claim, more than SQLite holds."""
         total = sum(file.apparent_bytes for file in self.files)
         return total if self.whole and total < 2**63 else None
+
+
+class LogKind(NamedTuple):
+    """What the name of a log file says: the driver that writes it, and how often it was rotated; None if it is odd."""
+
+    driver: str
+    rotation: int | None
 
 
 def log_driver_of(name: str, container_id: str) -> str | None:
@@ -165,24 +172,34 @@ def container_place(path: tuple[str, ...], *, is_folder: bool) -> Held:
     return Held("container files", listed(container_id), apart=is_folder and inside == LOCAL_LOGS)
 
 
-def _read_logs(folder: Folder, container_id: str) -> _Logs:
+def _read_logs(folder: Folder, container_id: str) -> Logs:
     """Return the log files of the json-file and local drivers, rotated ones too; none is opened."""
-    logs = _Logs([], [])
-    _take_logs(logs, folder, container_id, "")
+    logs = Logs([], [])
+    take_logs(logs, folder, container_id, lambda name: _kind(name, container_id))
     if LOCAL_LOGS not in folder:
         return logs
     try:
         with folder.folder(LOCAL_LOGS) as below:
-            _take_logs(logs, below, container_id, f"{LOCAL_LOGS}/")
+            take_logs(logs, below, container_id, lambda name: _kind(f"{LOCAL_LOGS}/{name}", container_id))
     except Damage as found:
         return logs._replace(damages=[*logs.damages, found], whole=False)
     return logs
 
 
-def _take_logs(logs: _Logs, folder: Folder, container_id: str, below: str) -> None:
+def _kind(name: str, container_id: str) -> LogKind | None:
+    driver = log_driver_of(name, container_id)
+    if driver is None:
+        return None
+    base = f"{container_id}-json.log" if driver == "json-file" else f"{LOCAL_LOGS}/container.log"
+    match = ROTATION.fullmatch(name.removeprefix(base))
+    return LogKind(driver, None if match is None else int(match[1] or 0))
+
+
+def take_logs(logs: Logs, folder: Folder, container_id: str, kind_of: Callable[[str], LogKind | None]) -> None:
+    """Add the log files in a folder, by what `kind_of` says of their names; none is opened."""
     for name, entry in sorted(folder.entries.items()):
-        driver = log_driver_of(below + name, container_id)
-        if driver is None:
+        kind = kind_of(name)
+        if kind is None:
             continue
         try:
             status = entry.stat(follow_symlinks=False)
@@ -196,19 +213,13 @@ def _take_logs(logs: _Logs, folder: Folder, container_id: str, below: str) -> No
         if not stat.S_ISREG(status.st_mode):
             logs.damages.append(Damage("not-regular", folder.where(name), "no log file", container_id))
             continue
-        base = f"{container_id}-json.log" if driver == "json-file" else "container.log"
         # The path is a key, so that it is the name itself: what is made fit to print may be two names' text.
-        path = f"containers/{container_id}/{below}{listed(name)}"
+        path = f"{folder.path}/{listed(name)}"
         sizes = (status.st_size, min(512 * status.st_blocks, 2**63 - 1))
-        logs.files.append(ContainerLog(container_id, path, driver, _rotation(name, base), *sizes, modified(status)))
+        logs.files.append(ContainerLog(container_id, path, *kind, *sizes, _modified(status)))
 
 
-def _rotation(name: str, base: str) -> int | None:
-    match = ROTATION.fullmatch(name.removeprefix(base))
-    return None if match is None else int(match[1] or 0)
-
-
-def modified(status: os.stat_result) -> str | None:
+def _modified(status: os.stat_result) -> str | None:
     """Return when a file was last written; None for what is no year of ours."""
     seconds, rest = divmod(status.st_mtime_ns, 10**9)
     try:

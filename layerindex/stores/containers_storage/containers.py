@@ -6,19 +6,16 @@ The storage knows names, images and layers; what ran and how it ended only Podma
 from __future__ import annotations
 
 import re
-import stat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from layerindex.names import listed
 from layerindex.problems import Damage
-from layerindex.records import Container, ContainerLog, ContainerVolume
+from layerindex.records import Container, ContainerVolume
 from layerindex.stores import ids
-from layerindex.stores.containers import modified
+from layerindex.stores.containers import LogKind, Logs, take_logs
 from layerindex.stores.containers_storage.libpod import mounted, state
-from layerindex.stores.containers_storage.lists import read_list, reference, said, texts
-from layerindex.stores.files import damage
+from layerindex.stores.containers_storage.lists import read_objects, reference, said, texts
 from layerindex.stores.values import Fields
 
 if TYPE_CHECKING:
@@ -46,13 +43,8 @@ class StoredContainer(NamedTuple):
 
 
 def read_containers(folder: Folder) -> Iterator[StoredContainer | Damage]:
-    """Yield the containers of the lists in `<driver>-containers/`."""
-    for item in read_list(folder, LIST):
-        if isinstance(item, Damage):
-            yield item
-        else:
-            yield _container(item)
-            yield from item.field.damages
+    """Return the containers of the lists in `<driver>-containers/`."""
+    return read_objects(folder, LIST, _container)
 
 
 def _container(item: Item) -> StoredContainer:
@@ -79,20 +71,6 @@ def _metadata(value: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever JSON hel
     return found if isinstance(found, dict) else {}
 
 
-class Logs(NamedTuple):
-    """The log files of a container; `whole` is False when some may be there that could not be seen."""
-
-    files: list[ContainerLog]
-    damages: list[Damage]
-    whole: bool = True
-
-    @property
-    def size(self) -> int | None:
-        """The bytes of all; None when they are not known."""
-        total = sum(file.apparent_bytes for file in self.files)
-        return total if self.whole and total < 2**63 else None
-
-
 def read_logs(containers: Folder, container_id: str) -> Logs:
     """Return the log files in a container's folder; none is opened."""
     if not containers.exists(container_id, USERDATA):
@@ -100,25 +78,15 @@ def read_logs(containers: Folder, container_id: str) -> Logs:
     logs = Logs([], [])
     try:
         with containers.folder(container_id, USERDATA) as folder:
-            for name, entry in sorted(folder.entries.items()):
-                if (match := LOG.fullmatch(name)) is None:
-                    continue
-                try:
-                    status = entry.stat(follow_symlinks=False)
-                except OSError as error:
-                    logs.damages.append(damage(error, folder.where(name)))
-                    continue
-                if not stat.S_ISREG(status.st_mode):
-                    logs.damages.append(Damage("not-regular", folder.where(name), "no log file", container_id))
-                    continue
-                sizes = (status.st_size, min(512 * status.st_blocks, 2**63 - 1))
-                path = f"{folder.path}/{listed(name)}"
-                logs.files.append(
-                    ContainerLog(container_id, path, "k8s-file", int(match[1] or 0), *sizes, modified(status))
-                )
+            take_logs(logs, folder, container_id, _log_kind)
     except Damage as found:
         return logs._replace(damages=[*logs.damages, found], whole=False)
     return logs
+
+
+def _log_kind(name: str) -> LogKind | None:
+    match = LOG.fullmatch(name)
+    return match and LogKind("k8s-file", int(match[1] or 0))
 
 
 def container_record(

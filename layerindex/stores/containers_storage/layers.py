@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from layerindex.problems import Damage
 from layerindex.records import Layer, LayerBlob, StorageLayer, UnfinishedLayer
 from layerindex.stores import ids
-from layerindex.stores.containers_storage.lists import read_list, reference, texts
+from layerindex.stores.containers_storage.lists import read_objects, reference, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from layerindex.problems import Damage
     from layerindex.stores.containers_storage.lists import Item
     from layerindex.stores.files import Folder
 
@@ -42,13 +42,8 @@ class StoredLayer(NamedTuple):
 
 
 def read_layers(folder: Folder) -> Iterator[StoredLayer | Damage]:
-    """Yield the layers of the lists in `<driver>-layers/`."""
-    for item in read_list(folder, LIST):
-        if isinstance(item, Damage):
-            yield item
-        else:
-            yield _layer(item)
-            yield from item.field.damages
+    """Return the layers of the lists in `<driver>-layers/`."""
+    return read_objects(folder, LIST, _layer)
 
 
 def _layer(item: Item) -> StoredLayer:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from layerindex import shapes
 from layerindex.names import printable
@@ -18,10 +18,12 @@ from layerindex.stores.graphdriver import NOT_LAYERS
 from layerindex.stores.values import Fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from layerindex.stores.files import Folder
+
+T = TypeVar("T")
 
 LIST = 64 * 1024 * 1024
 """Most bytes of a list: some 600 for a layer, so 100,000 of them."""
@@ -65,6 +67,16 @@ def read_list(folder: Folder, name: str) -> Iterator[Item | Damage]:
                     continue
                 seen.add(item.id)
             yield item
+
+
+def read_objects(folder: Folder, name: str, make: Callable[[Item], T]) -> Iterator[T | Damage]:
+    """Yield what `make` makes of each object of a list, and what is wrong with its values."""
+    for item in read_list(folder, name):
+        if isinstance(item, Damage):
+            yield item
+        else:
+            yield make(item)
+            yield from item.field.damages
 
 
 def _values(folder: Folder, file: str) -> list[Any]:

@@ -11,6 +11,7 @@ from layerindex.names import listed
 from layerindex.problems import KINDS, Damage, vanished
 from layerindex.records import Mount, UnfinishedLayer
 from layerindex.stores import ids
+from layerindex.stores.containers import Logs
 from layerindex.stores.containers_storage import containers, images, layers, volumes
 from layerindex.stores.containers_storage.libpod import Known, read_libpod
 from layerindex.stores.containers_storage.lists import KEPT, VOLATILE, read_list
@@ -501,9 +502,7 @@ class Scan:
             config = engine.containers[name]
             image = config.get("rootfsImageID", ids.text)
             stored = containers.StoredContainer(name, [], image, None, {}, None)
-            yield containers.container_record(
-                stored, engine, self._image_of(stored), containers.Logs([], []), self.driver
-            )
+            yield containers.container_record(stored, engine, self._image_of(stored), Logs([], []), self.driver)
             yield from containers.container_volumes(name, engine)
             yield from _said(engine, name)
             if not config.values.get("rootfs"):
