@@ -196,6 +196,21 @@ def test_a_walk_among_layers(database: sqlite3.Connection, tmp_path: Path, jobs:
     assert {row[2] for row in rows(database)} == {"x", "f"}
 
 
+def test_each_source_is_read_once(database: sqlite3.Connection) -> None:
+    """Workers that take the next source at the same moment take different ones; when one is read twice, all ends."""
+    sources = [source_of(lambda _: batched(names(("x", "file", 1)))) for _ in range(3000)]
+    listings = list(index_listings(database, sources, 4))
+    assert [1] * 3000 == [listing.entry_count for listing in listings]
+
+
+def test_a_source_that_is_read_twice(database: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is an error: of two listings of one layer the later one has no rows."""
+    queue = iter([index.FRAME.pack(0, 0)] * 2)
+    monkeypatch.setattr(index, "_taken", lambda _: next(queue, b""))
+    with pytest.raises(ProducerError, match="listings of 2"):
+        list(index_listings(database, [source_of(lambda _: batched(names(("x", "file", 1))))] * 2, 2))
+
+
 def test_a_layer_that_does_not_open(database: sqlite3.Connection) -> None:
     """It is a listing with a problem."""
 

@@ -96,6 +96,8 @@ class Production:
                 if progress is not None:
                     progress(done, len(self.sources), entries, bytes_read, self.weight)
             writer.close()
+            if done != len(self.sources):
+                raise ProducerError(f"worker processes gave {done} listings of {len(self.sources)}")
         finally:
             self.close()
 
@@ -239,9 +241,23 @@ def _keep_memory() -> None:
         libc.mallopt(-1, 128 << 20)  # M_TRIM_THRESHOLD
 
 
+def _taken(queue: int) -> bytes:
+    """Take the next item of the queue, which all workers read through one file offset; nothing when all are taken.
+
+    Linux lets only one at a time use the offset of a file that was opened, but not of a memfd: fs/file.c fdget_pos,
+    mm/memfd.c. Without the lock two take the same item.
+    """
+    import fcntl  # noqa: PLC0415 - only where there are workers
+
+    fcntl.lockf(queue, fcntl.LOCK_EX)
+    try:
+        return os.read(queue, FRAME.size)
+    finally:
+        fcntl.lockf(queue, fcntl.LOCK_UN)
+
+
 def _produce(sources: Sequence[Source], queue: int, fast: bool, sender: _Sender) -> None:
-    # All workers read the queue through one file offset, so each number is taken once.
-    while item := os.read(queue, FRAME.size):
+    while item := _taken(queue):
         index, _ = FRAME.unpack(item)
         try:
             for batch in sources[index].batches(fast):
