@@ -88,6 +88,17 @@ def lasting(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 @contextmanager
+def mounted(target: Path, *options: str) -> Iterator[None]:
+    """Mount something for a while; skips where we may not."""
+    if subprocess.run(["mount", *options, str(target)], capture_output=True, check=False).returncode != 0:
+        pytest.skip("needs the right to mount")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(target)], check=True)
+
+
+@contextmanager
 def replaced(path: Path) -> Iterator[bytes]:
     """Take a file away and give its content; put it back at the end."""
     content = path.read_bytes()

@@ -17,7 +17,7 @@ import pytest
 from layerindex import database, scan
 from layerindex.errors import DatabaseError
 from layerindex.stores import open_stores
-from tests.conftest import HOST, World, program, without_capabilities
+from tests.conftest import HOST, World, mounted, program, without_capabilities
 from tests.dataroot import DataRoot, big_store
 
 if TYPE_CHECKING:
@@ -315,12 +315,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """Give a disk of 1 MB."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(disk)]
-    done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"only root can make a small disk: {done.stderr.strip()}")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+    with mounted(disk, "-t", "tmpfs", "-o", "size=1m", "none"):
+        yield disk
 
 
 def test_full_disk(big: DataRoot, world: World, small_disk: Path) -> None:

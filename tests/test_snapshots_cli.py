@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-import subprocess
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,10 +15,11 @@ import pytest
 from layerindex import database, snapshots
 from layerindex.errors import DatabaseError
 from tests import exhibits
-from tests.conftest import World, nobody_special, program
+from tests.conftest import World, mounted, nobody_special, program
 from tests.test_exchange import change, empty, grow, index, rows, silent, whole
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
 
 
@@ -202,12 +202,8 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     """Give a disk of 4 MB."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(disk)]
-    done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"only root can make a small disk: {done.stderr.strip()}")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+    with mounted(disk, "-t", "tmpfs", "-o", "size=4m", "none"):
+        yield disk
 
 
 def test_no_room_to_shrink(db: Path, disk: Path) -> None:

@@ -7,7 +7,6 @@ import os
 import shutil
 import sqlite3
 import subprocess
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,11 +16,11 @@ from layerindex.listings import index, measure, walk, writer
 from layerindex.listings import usage as usage_module
 from layerindex.listings.batches import PROBLEMS_KEPT
 from layerindex.listings.measure import Count, Place
-from tests.conftest import HOST, nobody_special, without_capabilities
+from tests.conftest import HOST, mounted, nobody_special, without_capabilities
 from tests.dataroot import DataRoot, fifo, hardlink, regular, symlink, whiteout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.dataroot import Container, Files, Layer
@@ -467,17 +466,6 @@ def test_more_than_can_be_told(rich: Rich) -> None:
             folder.chmod(0o755)
 
     assert [("5 more like these",)] == rows(connection, "SELECT detail FROM problems WHERE code = 'more-problems'")
-
-
-@contextmanager
-def mounted(target: Path, *options: str) -> Iterator[None]:
-    """Mount something for a while; skips where we may not."""
-    if subprocess.run(["mount", *options, str(target)], capture_output=True, check=False).returncode != 0:
-        pytest.skip("needs the right to mount")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(target)], check=True)
 
 
 @pytest.mark.parametrize("place", ["volumes/data/_data", "overlay2/merged", "tmp"])

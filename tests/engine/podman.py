@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from .engine import BUSYBOX, EngineError, _why_no_overlay
+from .engine import BUSYBOX, EngineError, _why_no_overlay, mounts_below
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -92,7 +92,7 @@ class Podman:
         for file in self.folder.rglob("pause.pid"):  # it holds a user's namespace
             with contextlib.suppress(ProcessLookupError, ValueError):
                 os.kill(int(file.read_text()), signal.SIGKILL)
-        for point in _mounts_below(self.folder):
+        for point in mounts_below(self.folder):
             subprocess.run(["umount", "-l", point], capture_output=True, check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -142,9 +142,3 @@ class Podman:
             message = f"{' '.join(str(word) for word in words)} ended with {result.returncode}: {said}"
             raise EngineError(message)
         return result.stdout.decode()
-
-
-def _mounts_below(folder: Path) -> list[str]:
-    """List the mount points under a folder, the deepest first."""
-    points = (line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines())
-    return sorted((point for point in points if point.startswith(f"{folder}/")), key=len, reverse=True)
