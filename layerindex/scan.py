@@ -128,6 +128,7 @@ def _begin(connection: sqlite3.Connection, store: Store, filed: Filing, scope: s
         "store": store.name,
         "root": listed(store.root),
         "driver": store.driver,
+        "folder": store.folder,
         "engine_id": store.engine_id(),
         "label": None if filed.label is None else listed(filed.label),
         "started_at": started,

@@ -123,6 +123,11 @@ _numbered(
     ),
     _text("root", "Absolute path of the store's root where it was scanned, symlinks resolved.", nullable=False),
     _text("driver", "Storage driver as the engine names it, or containerd's snapshotter.", nullable=False),
+    _text(
+        "folder",
+        "Where the driver's directories lie, below root: overlay2, io.containerd.snapshotter.v1.overlayfs/snapshots …",
+        nullable=False,
+    ),
     _text("engine_id", "What the root's engine-id file says (Docker 23 and later)."),
     _text("label", "Text given with --label."),
     _text("started_at", "When the scan of this store began.", nullable=False),
@@ -684,6 +689,8 @@ UNION SELECT snapshot_id, image_id, substr(normalized, 19) FROM image_refs WHERE
 UNION SELECT snapshot_id, image_id, substr(normalized, 11) FROM image_refs WHERE normalized LIKE 'docker.io/%'
 UNION SELECT snapshot_id, image_id, substr(ref, 1, length(ref) - 7) FROM image_refs WHERE tag = 'latest'
 UNION SELECT snapshot_id, image_id, substr(normalized, 1, length(normalized) - 7) FROM image_refs WHERE tag = 'latest'
+UNION SELECT snapshot_id, image_id, substr(normalized, 11, length(normalized) - 17)
+  FROM image_refs WHERE tag = 'latest' AND normalized LIKE 'docker.io/%'
 UNION SELECT snapshot_id, image_id, substr(normalized, 19, length(normalized) - 25)
   FROM image_refs WHERE tag = 'latest' AND normalized LIKE 'docker.io/library/%'
 UNION SELECT snapshot_id, image_id, image_id FROM images

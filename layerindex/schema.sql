@@ -64,6 +64,7 @@ CREATE TABLE snapshots ( /* One store, at one host, at one time; written in one 
 	store TEXT NOT NULL /* Kind of store: docker-overlay2, docker-vfs, docker-containerd-overlayfs, containerd-overlayfs, containers-storage-overlay … */, 
 	root TEXT NOT NULL /* Absolute path of the store's root where it was scanned, symlinks resolved. */, 
 	driver TEXT NOT NULL /* Storage driver as the engine names it, or containerd's snapshotter. */, 
+	folder TEXT NOT NULL /* Where the driver's directories lie, below root: overlay2, io.containerd.snapshotter.v1.overlayfs/snapshots … */, 
 	engine_id TEXT /* What the root's engine-id file says (Docker 23 and later). */, 
 	label TEXT /* Text given with --label. */, 
 	started_at TEXT NOT NULL /* When the scan of this store began. */, 
@@ -533,6 +534,8 @@ UNION SELECT snapshot_id, image_id, substr(normalized, 19) FROM image_refs WHERE
 UNION SELECT snapshot_id, image_id, substr(normalized, 11) FROM image_refs WHERE normalized LIKE 'docker.io/%'
 UNION SELECT snapshot_id, image_id, substr(ref, 1, length(ref) - 7) FROM image_refs WHERE tag = 'latest'
 UNION SELECT snapshot_id, image_id, substr(normalized, 1, length(normalized) - 7) FROM image_refs WHERE tag = 'latest'
+UNION SELECT snapshot_id, image_id, substr(normalized, 11, length(normalized) - 17)
+  FROM image_refs WHERE tag = 'latest' AND normalized LIKE 'docker.io/%'
 UNION SELECT snapshot_id, image_id, substr(normalized, 19, length(normalized) - 25)
   FROM image_refs WHERE tag = 'latest' AND normalized LIKE 'docker.io/library/%'
 UNION SELECT snapshot_id, image_id, image_id FROM images

@@ -21,7 +21,7 @@
 -- cache_id = "directory that holds its data; NULL when there is none or it cannot be told"
 -- disk_bytes = "bytes of that directory on disk; NULL when not walked"
 -- same_as = "record that still holds its data, and that docker lists in its place"
--- chain_id = "chain_id of the layer it is, or pins in layerdb"
+-- chain_id = "chain_id of the layer it is, or pins"
 -- deleting = "1 when its removal was begun and not finished"
 -- host = "the host"
 

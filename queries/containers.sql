@@ -18,7 +18,7 @@
 -- rw_files = "files and folders in its writable layer"
 -- log_bytes = "bytes of its logs with rotations"
 -- volumes = "names of its volumes"
--- mount_id = "directory of its writable layer in overlay2"
+-- mount_id = "directory of its writable layer"
 -- host = "the host"
 
 SELECT c.container_id, c.name, c.image_ref, c.image_id, n.label AS image, c.state, c.created_at, c.started_at,

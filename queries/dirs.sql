@@ -1,4 +1,4 @@
--- title = "Every directory of overlay2 and why it exists"
+-- title = "Every directory of the driver and why it exists"
 -- description = "The way back from a directory: its role, who owns it, and the images and container behind that. unknown: no owner was found, but not every source that could name one was read, such as BuildKit's databases."
 -- [params]
 -- dir = { help = "only the directory of this name, link, or beginning of a name" }
@@ -9,7 +9,7 @@
 -- owners = "why it exists: chain_ids, containers and other names"
 -- images = "tags or ids of the images that need it"
 -- container = "name of the container it belongs to"
--- link = "its short name in overlay2/l"
+-- link = "its short name in l/; NULL where the driver gives none"
 -- lower_count = "how many directories are below it"
 -- size = "its layer's size; NULL for what is not a layer"
 -- disk_bytes = "bytes on disk; NULL when not walked"

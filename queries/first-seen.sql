@@ -1,5 +1,5 @@
 -- title = "When each tag, image and layer was first seen"
--- description = "Over all snapshots of each store, whatever --host and --snapshot say. A tag has a row for each image that it named; a layer is told by its diff_id."
+-- description = "Over all snapshots of each store, whatever --host and --snapshot say. Tags are matched in full, so that debian:12 is docker.io/library/debian:12, and shown as that snapshot has them. A tag has a row for each image that it named; a layer is told by its diff_id."
 -- [params]
 -- image = { help = "only this image and its tags: a reference, or an id or its beginning" }
 -- layer = { help = "only this layer: a diff_id or its beginning" }
@@ -14,31 +14,45 @@
 -- root = "root of the store"
 -- host = "the host"
 
+WITH
+-- A reference as it may be stored: debian:12 of one engine is docker.io/library/debian:12 of another.
+spelt (ref) AS MATERIALIZED (
+  SELECT head.column1 || :image || tail.column1
+  FROM (VALUES (''), ('docker.io/'), ('docker.io/library/')) AS head CROSS JOIN (VALUES (''), (':latest')) AS tail
+),
 -- CROSS JOIN: SQLite keeps this order, and looks into each snapshot by the key.
-WITH seen AS MATERIALIZED (
-  SELECT 'tag' AS kind, r.ref AS name, r.image_id AS id, s.snapshot_id, s.host_id, s.store, s.root, s.started_at
-  FROM snapshots AS s CROSS JOIN image_refs AS r USING (snapshot_id)
-  WHERE r.tag IS NOT NULL AND :layer IS NULL AND (:image IS NULL OR r.ref IN (:image, :image || ':latest')
-    OR r.image_id BETWEEN 'sha256:' || replace(:image, 'sha256:', '') AND 'sha256:' || replace(:image, 'sha256:', '') || 'g')
+wanted AS MATERIALIZED (
+  SELECT r.snapshot_id, r.image_id FROM snapshots CROSS JOIN image_refs AS r USING (snapshot_id)
+  WHERE r.ref IN spelt OR r.normalized IN spelt
+),
+asked AS MATERIALIZED (
+  SELECT 'sha256:' || replace(:image, 'sha256:', '') AS image, 'sha256:' || replace(:layer, 'sha256:', '') AS layer
+),
+-- A tag is the same however it is written; in containerd several namespaces may have it.
+seen AS MATERIALIZED (
+  SELECT 'tag' AS kind, r.normalized AS tag, min(r.ref) AS name, r.image_id AS id,
+    s.snapshot_id, s.host_id, s.store, s.root, s.started_at
+  FROM snapshots AS s CROSS JOIN image_refs AS r USING (snapshot_id) CROSS JOIN asked AS a
+  WHERE r.tag IS NOT NULL AND :layer IS NULL AND (:image IS NULL OR r.image_id BETWEEN a.image AND a.image || 'g'
+    OR r.ref IN spelt OR r.normalized IN spelt)
+  GROUP BY s.snapshot_id, r.normalized, r.image_id
   UNION ALL
-  SELECT 'image', NULL, i.image_id, s.snapshot_id, s.host_id, s.store, s.root, s.started_at
-  FROM snapshots AS s CROSS JOIN images AS i USING (snapshot_id)
-  WHERE :layer IS NULL AND (:image IS NULL
-    OR i.image_id BETWEEN 'sha256:' || replace(:image, 'sha256:', '') AND 'sha256:' || replace(:image, 'sha256:', '') || 'g'
-    OR i.image_id IN (SELECT r.image_id FROM image_refs AS r
-      WHERE r.snapshot_id = s.snapshot_id AND r.ref IN (:image, :image || ':latest')))
+  SELECT 'image', NULL, NULL, i.image_id, s.snapshot_id, s.host_id, s.store, s.root, s.started_at
+  FROM snapshots AS s CROSS JOIN images AS i USING (snapshot_id) CROSS JOIN asked AS a
+  WHERE :layer IS NULL AND (:image IS NULL OR i.image_id BETWEEN a.image AND a.image || 'g'
+    OR (i.snapshot_id, i.image_id) IN (SELECT snapshot_id, image_id FROM wanted))
   UNION ALL
-  SELECT DISTINCT 'layer', NULL, y.diff_id, s.snapshot_id, s.host_id, s.store, s.root, s.started_at
+  SELECT DISTINCT 'layer', NULL, NULL, y.diff_id, s.snapshot_id, s.host_id, s.store, s.root, s.started_at
   FROM snapshots AS s CROSS JOIN layers AS y USING (snapshot_id)
   WHERE y.diff_id IS NOT NULL AND :image IS NULL AND :layer IS NULL
   UNION ALL
-  SELECT DISTINCT 'layer', NULL, y.diff_id, s.snapshot_id, s.host_id, s.store, s.root, s.started_at
-  FROM layers AS y CROSS JOIN snapshots AS s USING (snapshot_id)
-  WHERE y.diff_id BETWEEN 'sha256:' || replace(:layer, 'sha256:', '') AND 'sha256:' || replace(:layer, 'sha256:', '') || 'g'
+  SELECT DISTINCT 'layer', NULL, NULL, y.diff_id, s.snapshot_id, s.host_id, s.store, s.root, s.started_at
+  FROM asked AS a CROSS JOIN layers AS y ON y.diff_id BETWEEN a.layer AND a.layer || 'g'
+  CROSS JOIN snapshots AS s USING (snapshot_id)
 ),
 ranked AS (
-  SELECT *, row_number() OVER (PARTITION BY host_id, store, root, kind, name, id ORDER BY started_at, snapshot_id) AS place,
-    count(*) OVER (PARTITION BY host_id, store, root, kind, name, id) AS snapshots
+  SELECT *, row_number() OVER (PARTITION BY host_id, store, root, kind, tag, id ORDER BY started_at, snapshot_id) AS place,
+    count(*) OVER (PARTITION BY host_id, store, root, kind, tag, id) AS snapshots
   FROM seen
 )
 SELECT r.kind, r.name, r.id, r.started_at AS seen_at, r.snapshot_id,

@@ -12,9 +12,15 @@
 -- snapshot_id = "snapshot that says so"
 -- host = "the host"
 
-WITH wanted AS MATERIALIZED (
+WITH
+-- A reference as it may be stored: debian:12 of one engine is docker.io/library/debian:12 of another.
+spelt (ref) AS MATERIALIZED (
+  SELECT head.column1 || :image || tail.column1
+  FROM (VALUES (''), ('docker.io/'), ('docker.io/library/')) AS head CROSS JOIN (VALUES (''), (':latest')) AS tail
+),
+wanted AS MATERIALIZED (
   SELECT r.snapshot_id, r.image_id FROM selected_snapshots CROSS JOIN image_refs AS r USING (snapshot_id)
-  WHERE r.ref IN (:image, :image || ':latest') OR r.normalized IN (:image, :image || ':latest')
+  WHERE r.ref IN spelt OR r.normalized IN spelt
   UNION
   SELECT i.snapshot_id, i.image_id FROM selected_snapshots CROSS JOIN images AS i USING (snapshot_id) WHERE i.image_id = :image
   UNION

@@ -1,7 +1,7 @@
 -- title = "Layers that are half written, half removed or damaged"
 -- description = "What the engine skips silently at its start, with the layers above it: entries being removed or written, layers without directory, with unreadable files, whose id does not verify or whose parent is gone, and images that miss a layer."
 -- [columns]
--- object = "the layer, image or layerdb entry"
+-- object = "the layer, image or entry of layerdb"
 -- problem = "what is wrong"
 -- cache_id = "the directory it names"
 -- size = "its size"
@@ -22,7 +22,7 @@ WITH found AS (
   SELECT y.snapshot_id, y.chain_id, 'the chain_id is not the digest of parent and diff_id', y.cache_id, y.size, y.chain_id
   FROM selected_snapshots JOIN layers AS y USING (snapshot_id) WHERE y.verified = 0
   UNION ALL
-  SELECT y.snapshot_id, y.chain_id, 'its parent is not in layerdb', y.cache_id, y.size, y.chain_id
+  SELECT y.snapshot_id, y.chain_id, 'its parent is not in the store', y.cache_id, y.size, y.chain_id
   FROM selected_snapshots JOIN layers AS y USING (snapshot_id)
   WHERE y.parent_chain_id IS NOT NULL AND NOT EXISTS (
     SELECT 1 FROM layers AS p WHERE p.snapshot_id = y.snapshot_id AND p.chain_id = y.parent_chain_id)
@@ -33,7 +33,7 @@ WITH found AS (
   -- The directories of other drivers are not read, so nothing can be said of them.
   WHERE s.driver IN ('overlay2', 'fuse-overlayfs', 'overlay', 'overlayfs', 'native') AND y.cache_id IS NOT NULL AND d.cache_id IS NULL
   UNION ALL
-  SELECT l.snapshot_id, l.image_id, 'layer ' || l.position || ' of the image is not in layerdb', NULL, NULL, l.chain_id
+  SELECT l.snapshot_id, l.image_id, 'layer ' || l.position || ' of the image is not in the store', NULL, NULL, l.chain_id
   FROM selected_snapshots JOIN image_layers AS l USING (snapshot_id)
   WHERE NOT EXISTS (SELECT 1 FROM layers AS y WHERE y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id)
 )

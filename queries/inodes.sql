@@ -1,5 +1,5 @@
 -- title = "Where the inodes go"
--- description = "Files and folders of every directory of overlay2. A hard link is a name, not an inode of its own. Folders that a layer only passes through may be on disk without being in its tar."
+-- description = "Files and folders of every directory of the driver. A hard link is a name, not an inode of its own. Folders that a layer only passes through may be on disk without being in its tar."
 -- [params]
 -- top = { type = "integer", default = 50, help = "how many to show" }
 -- [columns]

@@ -1,12 +1,12 @@
 -- title = "Every layer with its directory and who uses it"
--- description = "All layers in layerdb, largest first, with how many images stand on each. A layer with no image and no writable layer above it is kept by the build cache, or by nothing."
+-- description = "All layers that the store has, largest first, with how many images stand on each. A layer with no image and no writable layer above it is kept by the build cache, or by nothing."
 -- [params]
 -- layer = { type = "layer", help = "only this chain_id, diff_id or cache-id" }
 -- [columns]
 -- chain_id = "the layer"
 -- diff_id = "SHA-256 of its uncompressed tar"
 -- parent_chain_id = "the layer below; NULL for a base"
--- cache_id = "its directory in overlay2"
+-- cache_id = "its directory; NULL for a layer that is only a blob"
 -- size = "its size"
 -- images = "how many images have it, listed or not"
 -- children = "how many layers stand right on it"

@@ -1,5 +1,5 @@
--- title = "The short names in overlay2/l and where they lead"
--- description = "Mount options name directories by these 26 characters; this turns a lowerdir= list back into directories."
+-- title = "The short names in l/ and where they lead"
+-- description = "Mount options name directories by these 26 characters; this turns a lowerdir= list back into directories. Of overlay2 and of Podman's overlay: containerd has none."
 -- [params]
 -- link = { help = "only this short name" }
 -- [columns]

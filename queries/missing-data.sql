@@ -17,7 +17,7 @@ WITH overlays AS MATERIALIZED (
   WHERE s.driver IN ('overlay2', 'fuse-overlayfs', 'overlay', 'overlayfs', 'native')
     -- A driver's folder that could not be read is a problem of its own.
     AND (EXISTS (SELECT 1 FROM overlay_dirs AS d WHERE d.snapshot_id = s.snapshot_id) OR NOT EXISTS (
-      SELECT 1 FROM problems AS p WHERE p.snapshot_id = s.snapshot_id AND p.path = s.driver AND p.severity = 'error'))
+      SELECT 1 FROM problems AS p WHERE p.snapshot_id = s.snapshot_id AND p.path = s.folder AND p.severity = 'error'))
 ),
 found AS (
   SELECT y.snapshot_id, 'layer' AS kind, y.chain_id AS object, NULL AS name, 'missing-directory' AS code, y.cache_id AS missing,

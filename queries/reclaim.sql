@@ -21,6 +21,12 @@ WITH RECURSIVE asked (kind, word, rest) AS (
   SELECT kind, trim(substr(rest, 1, instr(rest, ',') - 1)), substr(rest, instr(rest, ',') + 1) FROM asked WHERE rest <> ''
 ),
 words AS MATERIALIZED (SELECT DISTINCT kind, word FROM asked WHERE word <> ''),
+-- A reference as it may be stored: debian:12 of one engine is docker.io/library/debian:12 of another.
+spelt (ref) AS MATERIALIZED (
+  SELECT head.column1 || word || tail.column1 FROM words
+  CROSS JOIN (VALUES (''), ('docker.io/'), ('docker.io/library/')) AS head CROSS JOIN (VALUES (''), (':latest')) AS tail
+  WHERE kind = 'image'
+),
 listed AS MATERIALIZED (SELECT snapshot_id, image_id FROM selected_snapshots JOIN listed_images USING (snapshot_id)),
 named AS MATERIALIZED (
   SELECT n.snapshot_id, w.kind, n.image_id AS id, w.word
@@ -53,11 +59,10 @@ other_names AS MATERIALIZED (
   WHERE m.kind = 'image' AND :image IS NOT NULL
     AND (m.snapshot_id, m.id) NOT IN (
       SELECT snapshot_id, id FROM named WHERE kind = 'image' AND word IN (id, substr(id, 8, 12)))
-    AND r.ref NOT IN (SELECT word FROM words WHERE kind = 'image')
-    AND r.ref NOT IN (SELECT word || ':latest' FROM words WHERE kind = 'image')
+    AND r.ref NOT IN spelt AND r.normalized NOT IN spelt
     AND (r.tag IS NOT NULL OR (r.snapshot_id, r.image_id, r.repository) NOT IN (
-      SELECT o.snapshot_id, o.image_id, o.repository FROM image_refs AS o JOIN words AS w
-        ON w.kind = 'image' AND o.ref IN (w.word, w.word || ':latest')))
+      SELECT o.snapshot_id, o.image_id, o.repository FROM image_refs AS o
+      WHERE o.ref IN spelt OR o.normalized IN spelt))
 ),
 gone_containers AS MATERIALIZED (
   SELECT s.snapshot_id, s.set_id, s.id AS container_id

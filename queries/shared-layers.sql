@@ -5,7 +5,7 @@
 -- [columns]
 -- chain_id = "the layer"
 -- diff_id = "SHA-256 of its uncompressed tar"
--- cache_id = "its directory in overlay2"
+-- cache_id = "its directory"
 -- size = "its size"
 -- images = "how many images use it"
 -- image_names = "their tags, or ids where they have none"

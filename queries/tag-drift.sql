@@ -13,12 +13,17 @@
 -- of_hosts = "how many hosts have the tag"
 -- host = "one host that has it, the first by name"
 
-WITH named AS MATERIALIZED (
+WITH
+-- A reference as it may be stored: debian:12 of one engine is docker.io/library/debian:12 of another.
+spelt (ref) AS MATERIALIZED (
+  SELECT head.column1 || :tag || tail.column1
+  FROM (VALUES (''), ('docker.io/'), ('docker.io/library/')) AS head CROSS JOIN (VALUES (''), (':latest')) AS tail
+),
+named AS MATERIALIZED (
   SELECT r.normalized AS ref, min(r.ref) AS label, r.image_id, s.host_id, min(r.snapshot_id) AS snapshot_id
   FROM selected_snapshots CROSS JOIN image_refs AS r USING (snapshot_id) CROSS JOIN snapshots AS s USING (snapshot_id)
   WHERE r.tag IS NOT NULL AND (:tag IS NULL OR r.normalized IN (
-    SELECT x.normalized FROM image_refs AS x
-    WHERE x.ref IN (:tag, :tag || ':latest') OR x.normalized IN (:tag, :tag || ':latest')))
+    SELECT x.normalized FROM image_refs AS x WHERE x.ref IN spelt OR x.normalized IN spelt))
   GROUP BY r.normalized, r.image_id, s.host_id
 ),
 moving AS MATERIALIZED (SELECT ref FROM named GROUP BY ref HAVING min(image_id) <> max(image_id)),

@@ -1,14 +1,14 @@
 -- title = "Layers that no image, container or build-cache record needs"
--- description = "They are in layerdb, so the engine counts them as there, but frees them only when an image that has them comes and goes again: a removal or pull that was interrupted leaves them. Not orphans, and not to be deleted by hand: while an image is pulled or loaded, its layers look like this until its config arrives. Scan again when nothing runs. Empty for stores whose directories are not read."
+-- description = "A removal or pull that was interrupted leaves them. The engine counts them as there: Docker's layerdb frees them only when an image that has them comes and goes again, containerd's garbage collection takes them, containers-storage keeps them. Not orphans, and not to be deleted by hand: while an image is pulled or loaded, its layers look like this until its config arrives. Scan again when nothing runs. Empty for stores whose directories are not read."
 -- [columns]
 -- chain_id = "the layer"
 -- diff_id = "SHA-256 of its uncompressed tar"
 -- parent_chain_id = "the layer below; NULL for a base"
 -- cache_id = "its directory"
--- size = "its size, as layerdb says it"
+-- size = "its size, as the engine counts it"
 -- disk_bytes = "bytes of its files on disk, after scan --walk"
 -- children = "how many layers stand right on it, none of them needed either"
--- digests = "compressed blobs that it was pulled from, as distribution/ remembers them"
+-- digests = "compressed blobs that it was pulled from, as the store remembers them"
 -- host = "the host"
 
 SELECT y.chain_id, y.diff_id, y.parent_chain_id, y.cache_id, y.size, d.disk_bytes,

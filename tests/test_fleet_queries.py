@@ -297,6 +297,24 @@ def test_seen_by_the_beginning_of_an_id(days: str) -> None:
             assert [("layer", "day 1")] == ask(connection, "first-seen", "kind seen_at", layer=short)
 
 
+def test_seen_under_every_spelling(tmp_path: Path) -> None:
+    """A tag that one snapshot has in short and another in full is one tag."""
+    path = str(tmp_path / "spelt.db")
+    root = DataRoot(tmp_path / "root")
+    root.image(root.layer({"a": b"a"}), ["debian:12"])
+    for _ in range(2):
+        scanned(path, root.path, "one")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE image_refs SET ref = normalized WHERE snapshot_id = 2")
+
+    with database.reading(path) as connection:
+        for name, shown in (("first-seen", "debian:12"), ("last-seen", "docker.io/library/debian:12")):
+            for image in (None, "debian:12", "docker.io/library/debian:12"):
+                rows = ask(connection, name, "kind name snapshots", **({"image": image} if image else {}))
+                assert ("tag", shown, 2) in rows
+                assert len([row for row in rows if row[0] == "tag"]) == 1
+
+
 def test_same_content_is_no_drift(tmp_path: Path) -> None:
     """Hosts that built the same layers at other times have one variant."""
     path = str(tmp_path / "two.db")

@@ -222,8 +222,8 @@ def test_up_with_rows(tmp_path: Path) -> None:
     migrate.upgrade(str(path))
 
     with closing(sqlite3.connect(path)) as connection:
-        scopes = "SELECT snapshot_id, scope FROM snapshots ORDER BY 1"
-        assert [(1, "metadata"), (2, "files")] == connection.execute(scopes).fetchall()
+        scopes = "SELECT snapshot_id, folder, scope FROM snapshots ORDER BY 1"
+        assert [(1, "overlay2", "metadata"), (2, "overlay2", "files")] == connection.execute(scopes).fetchall()
         directories = "SELECT snapshot_id, cache_id, listing_id FROM overlay_dirs ORDER BY 1"
         assert [(1, "d", None), (2, "d", 1)] == connection.execute(directories).fetchall()
         assert [("data", 1)] == connection.execute("SELECT name, on_disk FROM volumes").fetchall()

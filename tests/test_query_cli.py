@@ -128,10 +128,10 @@ def test_help_of_a_query(tmp_path: Path) -> None:
     expected = """\
 Usage: layerindex query links [-p KEY=VALUE]...
 
-  The short names in overlay2/l and where they lead
+  The short names in l/ and where they lead
 
   Mount options name directories by these 26 characters; this turns a lowerdir= list back into
-  directories.
+  directories. Of overlay2 and of Podman's overlay: containerd has none.
 
 Parameters:
   link  only this short name

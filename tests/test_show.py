@@ -340,7 +340,7 @@ def test_image(shop: Shop) -> None:
     """An image: names, layers with directories, sizes, containers, children."""
     row = one(shop, shop.redis.image_id)
 
-    assert (1, "linux/amd64", 1) == (row["image"]["in_imagedb"], row["image"]["platform"], row["image"]["layers"])
+    assert (1, "linux/amd64", 1) == (row["image"]["in_store"], row["image"]["platform"], row["image"]["layers"])
     assert (shop.base.size, 0) == (row["image"]["shared_size"], row["image"]["unique_size"])
     assert ["redis:latest"] == [name["reference"] for name in row["image_names"]]
     assert [(shop.base.diff_id, shop.base.cache_id, shop.base.link, 2)] == [

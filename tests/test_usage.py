@@ -406,7 +406,7 @@ def test_without_walk(rich: Rich) -> None:
     mount, folder = rich.container.mount, rich.container.container_id
 
     size = 5 * 1024 + len("/etc/passwd")
-    assert (None, size, None, "apparent size as layerdb says it") == usage(
+    assert (None, size, None, "apparent size as the engine counts it") == usage(
         connection, "image layer", rich.base.cache_id
     )
     items, apparent, on_disk, note = usage(connection, "container writable", folder)

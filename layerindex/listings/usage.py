@@ -39,7 +39,7 @@ PARTLY = "measured, but not all of it could be read"
 WITH_MOUNT = "measured, without another filesystem that is mounted in it"
 LISTED = "the files of its diff folder, of which nothing else was counted"
 PARTLY_LISTED = "the files of its diff folder, of which not all could be read"
-DECLARED = "apparent size as layerdb says it"
+DECLARED = "apparent size as the engine counts it"
 COUNTED = "bytes on disk as containerd counted when it was unpacked"
 LOGGED = "the log files alone, as the folder lists them"
 UNMEASURED = "not measured without --walk"
@@ -160,7 +160,7 @@ def _layer(cache_id: str, size: int | None, facts: Facts) -> DiskUsage:
 
 
 def _known_directories(facts: Facts) -> Iterator[DiskUsage]:
-    """Yield what layerdb and the listings say of the driver's directories."""
+    """Yield what the layers and the listings say of the driver's directories."""
     merged: dict[Key, list[Directory]] = {}
     for cache_id, found in facts.directories.items():
         if found.key[0] != "image layer":

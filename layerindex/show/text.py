@@ -19,7 +19,7 @@ ROWS = 20
 """Most rows of a table, unless --no-trunc."""
 
 FLAGS = {
-    *("visible", "in_layerdb", "in_imagedb", "verified", "on_disk", "read_write"),
+    *("visible", "in_store", "verified", "on_disk", "read_write"),
     *("committed", "mounted", "opaque", "deleting"),
 }
 TITLES = {"shows": "still shown by", "record": "build-cache record"}

@@ -39,6 +39,11 @@ ADDITIONAL = "additionallayer"
 KEPT_ELSEWHERE = "another program keeps its files, outside the store"
 
 
+def directories(driver: str) -> str:
+    """Return the folder of a driver's directories, relative to the root; moby and containers-storage agree on it."""
+    return "vfs/dir" if driver == "vfs" else driver
+
+
 class Directory(NamedTuple):
     """What the files of one directory say."""
 

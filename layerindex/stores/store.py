@@ -66,6 +66,10 @@ class Store(Protocol):
         """What keeps its directories: a storage driver, or a snapshotter."""
 
     @property
+    def folder(self) -> str:
+        """Where its directories lie, relative to the root."""
+
+    @property
     def name(self) -> str:
         """The kind of store, as `snapshots.store` names it."""
 

@@ -26,7 +26,7 @@ NEW = (
 )
 
 KEPT: dict[str, dict[str, str]] = {
-    "snapshots": {},
+    "snapshots": {"folder": "iif(driver = 'vfs', 'vfs/dir', driver)"},
     "images": {},
     "image_refs": {"namespace": "''", "normalized": "ref"},
     "layers": {},

@@ -18,7 +18,7 @@ WITH known AS MATERIALIZED (
     FROM (SELECT 'a' AS side, :a AS snapshot_id UNION ALL SELECT 'b', :b) AS s
     JOIN problems AS p ON p.snapshot_id = s.snapshot_id
     UNION ALL
-    SELECT s.side, 'warning', 'orphan', h.driver || '/' || d.cache_id, d.cache_id, 'nothing owns this directory',
+    SELECT s.side, 'warning', 'orphan', h.folder || '/' || d.cache_id, d.cache_id, 'nothing owns this directory',
       coalesce(d.disk_bytes, d.apparent_bytes)
     FROM (SELECT 'a' AS side, :a AS snapshot_id UNION ALL SELECT 'b', :b) AS s
     JOIN snapshots AS h ON h.snapshot_id = s.snapshot_id

@@ -25,10 +25,16 @@
 -- a_layer = "place of the layer it comes from, 0 for the base"
 -- b_layer = "place of the layer it comes from, 0 for the base"
 
-WITH sides AS MATERIALIZED (SELECT 'a' AS side, :a AS snapshot_id UNION ALL SELECT 'b', :b),
+WITH
+-- A reference as it may be stored: debian:12 of one engine is docker.io/library/debian:12 of another.
+spelt (ref) AS MATERIALIZED (
+  SELECT head.column1 || :image || tail.column1
+  FROM (VALUES (''), ('docker.io/'), ('docker.io/library/')) AS head CROSS JOIN (VALUES (''), (':latest')) AS tail
+),
+sides AS MATERIALIZED (SELECT 'a' AS side, :a AS snapshot_id UNION ALL SELECT 'b', :b),
 chosen AS MATERIALIZED (
   SELECT s.side, r.snapshot_id, r.image_id FROM sides AS s JOIN image_refs AS r USING (snapshot_id)
-  WHERE r.ref IN (:image, :image || ':latest')
+  WHERE r.ref IN spelt OR r.normalized IN spelt
   UNION
   SELECT s.side, i.snapshot_id, i.image_id FROM sides AS s JOIN images AS i USING (snapshot_id) WHERE i.image_id = :image
 ),

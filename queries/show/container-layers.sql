@@ -1,5 +1,5 @@
 -- title = "The directories of a container, from the top down"
--- description = "Its writable layer, its init layer and the layers below, as overlayfs stacks them; where no lower file says that, as layerdb does."
+-- description = "Its writable layer, its init layer and the layers below, as overlayfs stacks them; where no lower list says that, as the chain of layers does."
 -- [params]
 -- snapshot = { type = "integer", help = "the snapshot" }
 -- id = { help = "the container_id" }
@@ -10,7 +10,7 @@
 -- link = "its short name"
 -- diff_id = "the layer's diff_id"
 -- chain_id = "the layer's chain_id"
--- size = "bytes as layerdb says; for a writable layer the sum of st_size"
+-- size = "bytes as the engine counts them; for a writable layer the sum of st_size"
 -- created_by = "the build step that made it, or what BuildKit says of it"
 
 WITH RECURSIVE mounted AS MATERIALIZED (

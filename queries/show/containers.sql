@@ -21,7 +21,7 @@ users (container_id, rank) AS (
   UNION ALL
   SELECT m.container_id, 1 FROM mounts AS m WHERE m.snapshot_id = :snapshot AND m.init_id = :directory
   UNION ALL
-  -- Three witnesses, of which any may be torn: layerdb, the lower files, and the containers' configs.
+  -- Three witnesses, of which any may be torn: the chains of layers, the lower files, and the containers' configs.
   SELECT o.owner, 2 FROM overlay_dir_owners AS o
   WHERE o.snapshot_id = :snapshot AND o.cache_id = :directory AND o.kind = 'container-base'
   UNION ALL

@@ -23,6 +23,11 @@ WITH asked AS (
     CASE WHEN :word GLOB 'sha256:*' THEN substr(:word, 8) WHEN :word GLOB '*-init' THEN substr(:word, 1, length(:word) - 5)
       ELSE :word END AS stem)
 ),
+-- A reference as it may be stored: debian:12 of one engine is docker.io/library/debian:12 of another.
+spelt (ref) AS MATERIALIZED (
+  SELECT head.column1 || :word || tail.column1
+  FROM (VALUES (''), ('docker.io/'), ('docker.io/library/')) AS head CROSS JOIN (VALUES (''), (':latest')) AS tail
+),
 chosen AS MATERIALIZED (
   SELECT s.snapshot_id, coalesce(:kind, '') AS kind, a.* FROM selected_snapshots CROSS JOIN snapshots AS s USING (snapshot_id) CROSS JOIN asked AS a
   WHERE (:root IS NULL OR s.root = :root) AND a.word <> ''
@@ -42,7 +47,7 @@ named (rank, kind, matched, snapshot_id, id, found, exact, directory, chain_id) 
   UNION ALL
   SELECT 2, 'image', 'image reference', r.snapshot_id, r.image_id, r.image_id, 1, NULL, NULL
   FROM chosen AS a CROSS JOIN image_refs AS r
-    ON a.kind IN ('', 'image') AND r.snapshot_id = a.snapshot_id AND r.ref IN (a.word, a.word || ':latest')
+    ON a.kind IN ('', 'image') AND r.snapshot_id = a.snapshot_id AND (r.ref IN spelt OR r.normalized IN spelt)
   UNION ALL
   SELECT 2, 'image', 'image id', i.snapshot_id, i.image_id, i.image_id, i.image_id = a.first, NULL, NULL
   FROM digests AS a CROSS JOIN images AS i

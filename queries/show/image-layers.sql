@@ -7,9 +7,9 @@
 -- position = "0 for the base, counting up"
 -- diff_id = "SHA-256 of its uncompressed tar"
 -- chain_id = "digest of it and all below it"
--- directory = "its directory; NULL when layerdb does not have the layer"
+-- directory = "its directory; NULL when the store does not have the layer"
 -- link = "short name of the directory"
--- size = "bytes as layerdb says"
+-- size = "bytes as the engine counts them"
 -- shared_by = "how many listed images have the layer"
 -- created_by = "the build step that made it"
 

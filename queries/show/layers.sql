@@ -1,5 +1,5 @@
 -- title = "The layers that a directory holds"
--- description = "What layerdb says of them; for a chain_id also when layerdb does not have it and only an image names it."
+-- description = "What the store says of them; for a chain_id also when the store does not have the layer and only an image names it."
 -- [params]
 -- snapshot = { type = "integer", help = "the snapshot" }
 -- directory = { help = "the directory" }
@@ -8,11 +8,11 @@
 -- chain_id = "digest of the layer and all below it"
 -- diff_id = "SHA-256 of its uncompressed tar"
 -- position = "how many layers are below it"
--- size = "bytes as layerdb says"
+-- size = "bytes as the engine counts them"
 -- files = "how many entries its tar has; NULL when not indexed"
 -- parent_chain_id = "the layer below; NULL for a base"
--- cache_id = "its directory; NULL when layerdb does not say"
--- in_layerdb = "1 when layerdb has it, 0 when only an image or what is left of a removal names it"
+-- cache_id = "its directory; NULL when the engine does not say"
+-- in_store = "1 when the store has it, 0 when only an image or what is left of a removal names it"
 -- verified = "1 when the chain_id is the digest of parent and diff_id, 0 when not"
 -- same_content = "how many other layers of this store have the same diff_id"
 -- pulled_as = "digests of the compressed blobs it was pulled from or pushed to"
@@ -29,7 +29,7 @@ below (chain_id, parent, depth) AS (
   JOIN layers AS y ON y.snapshot_id = :snapshot AND y.chain_id = b.parent WHERE b.depth < 512
 ),
 told AS (
-  SELECT a.chain_id, y.parent_chain_id, y.cache_id, y.size, y.verified, y.listing_id, y.chain_id IS NOT NULL AS in_layerdb,
+  SELECT a.chain_id, y.parent_chain_id, y.cache_id, y.size, y.verified, y.listing_id, y.chain_id IS NOT NULL AS in_store,
     coalesce(y.diff_id, (SELECT min(l.diff_id) FROM image_layers AS l
       WHERE l.chain_id = a.chain_id AND l.snapshot_id = :snapshot)) AS diff_id
   FROM asked AS a LEFT JOIN layers AS y ON y.snapshot_id = :snapshot AND y.chain_id = a.chain_id
@@ -38,7 +38,7 @@ SELECT t.chain_id, t.diff_id,
   coalesce((SELECT min(l.position) FROM image_layers AS l WHERE l.chain_id = t.chain_id AND l.snapshot_id = :snapshot),
     (SELECT max(b.depth) FROM below AS b WHERE b.chain_id = t.chain_id)) AS position,
   t.size, (SELECT l.entry_count FROM listings AS l WHERE l.listing_id = t.listing_id) AS files,
-  t.parent_chain_id, t.cache_id, t.in_layerdb, t.verified,
+  t.parent_chain_id, t.cache_id, t.in_store, t.verified,
   (SELECT count(*) FROM layers AS o WHERE o.diff_id = t.diff_id AND o.snapshot_id = :snapshot AND o.chain_id <> t.chain_id)
     AS same_content,
   (SELECT group_concat(digest, ', ') FROM (SELECT DISTINCT b.digest FROM layer_blobs AS b

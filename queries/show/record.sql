@@ -14,7 +14,7 @@
 -- usage_count = "how often it was used"
 -- committed = "1 when it is immutable"
 -- equal_mutable = "the mutable record that still holds its data"
--- chain_id = "the layer it is, or pins in layerdb"
+-- chain_id = "the layer it is, or pins"
 -- diff_id = "that layer's diff_id"
 -- image_refs = "image references that led to it, as a JSON list"
 -- cache_mount = "id of the cache mount it holds"

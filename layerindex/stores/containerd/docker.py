@@ -43,6 +43,11 @@ class DockerContainerdStore(NamedTuple):
         return self.containerd.driver
 
     @property
+    def folder(self) -> str:
+        """Where the snapshotter's directories lie."""
+        return self.containerd.folder
+
+    @property
     def name(self) -> str:
         """The kind of store."""
         return f"docker-{self.containerd.name}"

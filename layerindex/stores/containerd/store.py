@@ -44,6 +44,11 @@ class ContainerdStore(NamedTuple):
         return f"containerd-{self.driver}"
 
     @property
+    def folder(self) -> str:
+        """Where its directories lie."""
+        return "/".join((*self.below, f"{SNAPSHOTTER}{self.driver}", SNAPSHOTS))
+
+    @property
     def limits(self) -> str | None:
         """What of this store is not read."""
         if self.driver in OWN_TREES:

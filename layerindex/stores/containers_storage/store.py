@@ -15,7 +15,7 @@ from layerindex.stores.containers_storage.owners import owners_of
 from layerindex.stores.containers_storage.places import Places
 from layerindex.stores.containers_storage.scan import Scan
 from layerindex.stores.files import Folder, open_below
-from layerindex.stores.graphdriver import ADDITIONAL, KEPT_ELSEWHERE
+from layerindex.stores.graphdriver import ADDITIONAL, KEPT_ELSEWHERE, directories
 from layerindex.stores.parts import told
 from layerindex.stores.store import Held, Listed
 
@@ -66,6 +66,11 @@ class ContainersStore(NamedTuple):
     def name(self) -> str:
         """The kind of store, as `snapshots.store` names it."""
         return f"containers-storage-{self.driver}"
+
+    @property
+    def folder(self) -> str:
+        """Where its directories lie."""
+        return directories(self.driver)
 
     @property
     def limits(self) -> str | None:

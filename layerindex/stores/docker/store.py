@@ -10,6 +10,7 @@ from layerindex.stores.docker.drivers import CONTAINERD, READABLE, drivers, rema
 from layerindex.stores.docker.places import Places
 from layerindex.stores.docker.scan import Scan
 from layerindex.stores.files import Folder, open_below
+from layerindex.stores.graphdriver import directories
 from layerindex.stores.parts import told
 from layerindex.stores.store import Held, Listed
 
@@ -53,6 +54,11 @@ class DockerStore(NamedTuple):
     def name(self) -> str:
         """The kind of store, as `snapshots.store` names it."""
         return f"docker-{self.driver}"
+
+    @property
+    def folder(self) -> str:
+        """Where its directories lie."""
+        return directories(self.driver)
 
     @property
     def limits(self) -> str | None:
