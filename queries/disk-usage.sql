@@ -28,7 +28,7 @@ sums AS MATERIALIZED (
   SELECT snapshot_id, CASE category WHEN 'unaccounted' THEN 1 ELSE 0 END AS place, category, holder, count(*) AS items,
     CASE WHEN count(items) = count(*) THEN sum(items) END AS files,
     CASE WHEN count(apparent_bytes) = count(*) THEN CAST(total(apparent_bytes) AS INTEGER) END AS apparent_bytes,
-    CASE WHEN count(disk_bytes) = count(*) THEN sum(disk_bytes) END AS disk_bytes,
+    CASE WHEN count(disk_bytes) = count(*) THEN CAST(total(disk_bytes) AS INTEGER) END AS disk_bytes,
     sum(counted_by_docker) AS counted_by_docker, count(*) - count(disk_bytes) AS unmeasured,
     CASE WHEN min(note) = max(note) THEN min(note) END AS only_note
   FROM chosen GROUP BY snapshot_id, category, holder
@@ -36,13 +36,13 @@ sums AS MATERIALIZED (
   SELECT snapshot_id, 2, 'total', NULL, count(*),
     CASE WHEN count(items) = count(*) THEN sum(items) END,
     CASE WHEN count(apparent_bytes) = count(*) THEN CAST(total(apparent_bytes) AS INTEGER) END,
-    CASE WHEN count(disk_bytes) = count(*) THEN sum(disk_bytes) END,
+    CASE WHEN count(disk_bytes) = count(*) THEN CAST(total(disk_bytes) AS INTEGER) END,
     sum(counted_by_docker), count(*) - count(disk_bytes), NULL
   FROM chosen GROUP BY snapshot_id
 ),
 weighed AS MATERIALIZED (SELECT *, coalesce(disk_bytes, apparent_bytes) AS weight FROM sums),
 whole AS MATERIALIZED (
-  SELECT snapshot_id, CASE WHEN count(disk_bytes) = count(*) THEN sum(disk_bytes) END AS disk_bytes
+  SELECT snapshot_id, CASE WHEN count(disk_bytes) = count(*) THEN CAST(total(disk_bytes) AS INTEGER) END AS disk_bytes
   FROM selected_snapshots JOIN disk_usage USING (snapshot_id) GROUP BY snapshot_id
 ),
 labels AS MATERIALIZED (

@@ -20,16 +20,19 @@
 -- orphans = "directories that nothing owns"
 -- host = "the host"
 
+-- total() and not sum(): sizes that a store claims may be more than 63 bits together, and sum() would fail.
 WITH totals AS MATERIALIZED (
   SELECT s.snapshot_id, s.host_id, s.store, s.root, s.started_at, s.label,
     (SELECT count(*) FROM images AS i WHERE i.snapshot_id = s.snapshot_id) AS images,
     (SELECT count(*) FROM layers AS y WHERE y.snapshot_id = s.snapshot_id) AS layers,
     (SELECT CAST(total(y.size) AS INTEGER) FROM layers AS y WHERE y.snapshot_id = s.snapshot_id) AS layer_bytes,
     (SELECT count(*) FROM containers AS c WHERE c.snapshot_id = s.snapshot_id) AS containers,
-    (SELECT sum(c.log_bytes) FROM containers AS c WHERE c.snapshot_id = s.snapshot_id) AS log_bytes,
-    (SELECT sum(coalesce(v.disk_bytes, v.apparent_bytes)) FROM volumes AS v WHERE v.snapshot_id = s.snapshot_id) AS volume_bytes,
-    (SELECT sum(b.size) FROM build_cache AS b WHERE b.snapshot_id = s.snapshot_id) AS cache_bytes,
-    (SELECT CASE WHEN count(*) = count(u.disk_bytes) THEN sum(u.disk_bytes) END FROM disk_usage AS u
+    (SELECT CASE WHEN count(c.log_bytes) > 0 THEN CAST(total(c.log_bytes) AS INTEGER) END FROM containers AS c WHERE c.snapshot_id = s.snapshot_id) AS log_bytes,
+    (SELECT CASE WHEN count(v.bytes) > 0 THEN CAST(total(v.bytes) AS INTEGER) END
+     FROM (SELECT snapshot_id, coalesce(disk_bytes, apparent_bytes) AS bytes FROM volumes) AS v
+     WHERE v.snapshot_id = s.snapshot_id) AS volume_bytes,
+    (SELECT CASE WHEN count(b.size) > 0 THEN CAST(total(b.size) AS INTEGER) END FROM build_cache AS b WHERE b.snapshot_id = s.snapshot_id) AS cache_bytes,
+    (SELECT CASE WHEN count(*) = count(u.disk_bytes) THEN CAST(total(u.disk_bytes) AS INTEGER) END FROM disk_usage AS u
      WHERE u.snapshot_id = s.snapshot_id) AS disk_bytes,
     (SELECT count(*) FROM problems AS p WHERE p.snapshot_id = s.snapshot_id) AS problems,
     (SELECT count(*) FROM overlay_dirs AS d WHERE d.snapshot_id = s.snapshot_id AND d.role = 'orphan') AS orphans

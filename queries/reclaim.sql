@@ -157,19 +157,19 @@ layer_sums AS MATERIALIZED (
   SELECT snapshot_id, set_id, sum(gone) AS layers,
     CASE WHEN count(size) FILTER (WHERE gone) = sum(gone) THEN CAST(total(size) FILTER (WHERE gone) AS INTEGER) END AS bytes,
     CASE WHEN count(disk_bytes) FILTER (WHERE gone) = sum(gone)
-      THEN coalesce(sum(disk_bytes) FILTER (WHERE gone), 0) END AS disk_bytes,
+      THEN CAST(total(disk_bytes) FILTER (WHERE gone) AS INTEGER) END AS disk_bytes,
     CASE WHEN count(size) FILTER (WHERE NOT gone) = count(*) FILTER (WHERE NOT gone)
       THEN CAST(total(size) FILTER (WHERE NOT gone) AS INTEGER) END AS shared_bytes
   FROM judged GROUP BY snapshot_id, set_id
 ),
 container_sums AS MATERIALIZED (
   SELECT snapshot_id, set_id, CASE WHEN count(bytes) = count(*) THEN CAST(total(bytes) AS INTEGER) END AS bytes,
-    CASE WHEN count(disk_bytes) = count(*) THEN sum(disk_bytes) END AS disk_bytes, 1 AS known
+    CASE WHEN count(disk_bytes) = count(*) THEN CAST(total(disk_bytes) AS INTEGER) END AS disk_bytes, 1 AS known
   FROM (
     SELECT g.snapshot_id, g.set_id,
       d.apparent_bytes + CASE WHEN m.init_id IS NULL THEN 0 ELSE i.apparent_bytes END + c.log_bytes AS bytes,
       d.disk_bytes + CASE WHEN m.init_id IS NULL THEN 0 ELSE i.disk_bytes END + CASE WHEN c.log_bytes IS NOT NULL THEN
-        (SELECT coalesce(sum(f.disk_bytes), 0) FROM container_logs AS f
+        (SELECT CAST(total(f.disk_bytes) AS INTEGER) FROM container_logs AS f
          WHERE f.snapshot_id = c.snapshot_id AND f.container_id = c.container_id) END AS disk_bytes
     FROM gone_containers AS g
     JOIN containers AS c ON c.snapshot_id = g.snapshot_id AND c.container_id = g.container_id

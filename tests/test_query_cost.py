@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from layerindex import catalog, database
+from layerindex import catalog, database, shipped
 from layerindex.listings.writer import COUNT_SQL
 
 if TYPE_CHECKING:
@@ -90,20 +91,48 @@ def test_cost(store: sqlite3.Connection, name: str) -> None:
         store.set_progress_handler(None, 0)
 
 
+SIZES = """
+SELECT t.name, c.name FROM sqlite_schema AS t JOIN pragma_table_info(t.name) AS c
+WHERE t.type = 'table' AND (c.name GLOB '*size' OR c.name GLOB '*bytes')"""
+
+
+TWO_OF_EACH = """
+INSERT INTO volumes (snapshot_id, name, driver, on_disk, disk_bytes)
+  VALUES (1, 'v', 'local', 1, 0), (1, 'w', 'local', 1, 0);
+INSERT INTO containers (snapshot_id, container_id, namespace, image_id) VALUES (1, 'd', '', 'sha256:i');
+INSERT INTO container_logs (snapshot_id, container_id, path, driver, rotation, apparent_bytes, disk_bytes)
+  VALUES (1, 'c', 'a', 'json-file', 0, 0, 0), (1, 'c', 'b', 'json-file', 1, 0, 0);
+INSERT INTO build_cache (snapshot_id, record_id, deleting) VALUES (1, 'a', 0), (1, 'b', 0);
+INSERT INTO disk_usage (snapshot_id, category, owner, counted_by_docker) VALUES (1, 'x', 'a', 1), (1, 'x', 'b', 1);
+"""
+COMPARED = sorted(path.stem for path in Path(shipped.folder("queries"), "compare").glob("*.sql"))
+
+
+@pytest.fixture
+def immense(store: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """Let the store state sizes that are too large to be added up."""
+    store.execute("BEGIN")
+    for statement in TWO_OF_EACH.split(";\n")[:-1]:
+        store.execute(statement)
+    for table, column in store.execute(SIZES).fetchall():
+        store.execute(f"UPDATE {table} SET {column} = 9223372036854775807")
+    yield store
+    store.execute("ROLLBACK")
+
+
 @pytest.mark.parametrize("name", catalog.names())
-def test_sizes_beyond_63_bits(store: sqlite3.Connection, name: str) -> None:
-    """Sizes that a hostile store states, too large to be added up, end no query."""
+def test_sizes_beyond_63_bits(immense: sqlite3.Connection, name: str) -> None:
+    """They end no query."""
     query = catalog.load(name)
     values: dict[str, str | None] = dict.fromkeys(query.params)
     values |= {"image": "web:1"} if "image" in query.params else {}
-    store.execute("BEGIN")
-    try:
-        store.execute("UPDATE entries SET size = 9223372036854775807")
-        store.execute("UPDATE layers SET size = 9223372036854775807")
-        store.execute("UPDATE images SET size = 9223372036854775807")
-        store.execute(query.sql, values).fetchall()
-    finally:
-        store.execute("ROLLBACK")
+    immense.execute(query.sql, values).fetchall()
+
+
+@pytest.mark.parametrize("name", COMPARED)
+def test_compared_sizes_beyond_63_bits(immense: sqlite3.Connection, name: str) -> None:
+    """Nor a comparison."""
+    immense.execute(shipped.query("compare", name), {"a": 1, "b": 1, "image": "web:1", "container": None}).fetchall()
 
 
 def test_count_of_a_listing_beyond_63_bits(store: sqlite3.Connection) -> None:

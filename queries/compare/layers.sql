@@ -14,6 +14,7 @@
 -- a_size = "bytes it takes in a: its size at each place"
 -- b_size = "bytes it takes in b"
 
+-- total() and not sum(): sizes that a store claims may be more than 63 bits together, and sum() would fail.
 WITH stored AS MATERIALIZED (
   SELECT s.side, s.snapshot_id, y.diff_id, y.chain_id, y.size
   FROM (SELECT 'a' AS side, :a AS snapshot_id UNION ALL SELECT 'b', :b) AS s
@@ -21,12 +22,13 @@ WITH stored AS MATERIALIZED (
 ),
 places AS MATERIALIZED (
   SELECT diff_id, chain_id, max(side = 'a') AS in_a, max(side = 'b') AS in_b,
-    sum(CASE side WHEN 'a' THEN size END) AS a_size, sum(CASE side WHEN 'b' THEN size END) AS b_size
+    max(size) FILTER (WHERE side = 'a') AS a_size, max(size) FILTER (WHERE side = 'b') AS b_size
   FROM stored GROUP BY diff_id, chain_id
 ),
 contents AS MATERIALIZED (
   SELECT diff_id, sum(in_a) AS a_places, sum(in_b) AS b_places, sum(in_a <> in_b) AS apart,
-    sum(a_size) AS a_size, sum(b_size) AS b_size
+    CASE WHEN count(a_size) > 0 THEN CAST(total(a_size) AS INTEGER) END AS a_size,
+    CASE WHEN count(b_size) > 0 THEN CAST(total(b_size) AS INTEGER) END AS b_size
   FROM places GROUP BY diff_id
 )
 SELECT CASE WHEN b_places = 0 THEN 'only a' WHEN a_places = 0 THEN 'only b' ELSE 'other place' END AS change, c.diff_id,

@@ -11,6 +11,7 @@
 -- a_bytes = "bytes of layers at all places, writable layers, volumes, records, orphans, categories; NULL where they would count twice or are unknown"
 -- b_bytes = "the same in b"
 
+-- total() and not sum(): sizes that a store claims may be more than 63 bits together, and sum() would fail.
 WITH sides AS (SELECT 'a' AS side, :a AS snapshot_id UNION ALL SELECT 'b', :b),
 counted (position, section, side, things, bytes) AS (
   SELECT 1, 'images', s.side, (SELECT count(*) FROM listed_images AS i WHERE i.snapshot_id = s.snapshot_id), NULL FROM sides AS s
@@ -19,14 +20,16 @@ counted (position, section, side, things, bytes) AS (
     SELECT count(DISTINCT r.normalized) FROM image_refs AS r WHERE r.snapshot_id = s.snapshot_id AND r.tag IS NOT NULL), NULL
   FROM sides AS s
   UNION ALL
-  SELECT 3, 'layers', s.side, count(DISTINCT y.diff_id), sum(y.size) FILTER (WHERE y.diff_id IS NOT NULL)
+  SELECT 3, 'layers', s.side, count(DISTINCT y.diff_id), CASE WHEN count(y.size) FILTER (WHERE y.diff_id IS NOT NULL) > 0
+    THEN CAST(total(y.size) FILTER (WHERE y.diff_id IS NOT NULL) AS INTEGER) END
   FROM sides AS s LEFT JOIN layers AS y USING (snapshot_id) GROUP BY s.side
   UNION ALL
-  SELECT 4, 'containers', s.side, count(c.container_id), sum(d.apparent_bytes)
+  SELECT 4, 'containers', s.side, count(c.container_id), CASE WHEN count(d.apparent_bytes) > 0 THEN CAST(total(d.apparent_bytes) AS INTEGER) END
   FROM sides AS s LEFT JOIN containers AS c USING (snapshot_id)
   LEFT JOIN overlay_dirs AS d ON d.snapshot_id = c.snapshot_id AND d.cache_id = c.mount_id GROUP BY s.side
   UNION ALL
-  SELECT 5, 'volumes', s.side, count(v.name), sum(coalesce(v.disk_bytes, v.apparent_bytes))
+  SELECT 5, 'volumes', s.side, count(v.name), CASE WHEN count(coalesce(v.disk_bytes, v.apparent_bytes)) > 0
+    THEN CAST(total(coalesce(v.disk_bytes, v.apparent_bytes)) AS INTEGER) END
   FROM sides AS s LEFT JOIN volumes AS v USING (snapshot_id) GROUP BY s.side
   UNION ALL
   SELECT 6, 'files', s.side, (
@@ -35,11 +38,12 @@ counted (position, section, side, things, bytes) AS (
     WHERE x.snapshot_id = :a AND x.tag IS NOT NULL), NULL
   FROM sides AS s
   UNION ALL
-  SELECT 7, 'build-cache', s.side, count(r.record_id), sum(r.size)
+  SELECT 7, 'build-cache', s.side, count(r.record_id), CASE WHEN count(r.size) > 0 THEN CAST(total(r.size) AS INTEGER) END
   FROM sides AS s LEFT JOIN build_cache AS r USING (snapshot_id) GROUP BY s.side
   UNION ALL
   SELECT 8, 'problems', s.side, (SELECT count(*) FROM problems AS p WHERE p.snapshot_id = s.snapshot_id) + count(d.cache_id),
-    sum(coalesce(d.disk_bytes, d.apparent_bytes))
+    CASE WHEN count(coalesce(d.disk_bytes, d.apparent_bytes)) > 0
+    THEN CAST(total(coalesce(d.disk_bytes, d.apparent_bytes)) AS INTEGER) END
   FROM sides AS s LEFT JOIN overlay_dirs AS d ON d.snapshot_id = s.snapshot_id AND d.role = 'orphan' GROUP BY s.side, s.snapshot_id
   UNION ALL
   SELECT 9, 'sizes', s.side,
@@ -47,7 +51,7 @@ counted (position, section, side, things, bytes) AS (
       EXISTS (SELECT 1 FROM layers AS y WHERE y.snapshot_id = s.snapshot_id)
       + EXISTS (SELECT 1 FROM containers AS c WHERE c.snapshot_id = s.snapshot_id AND c.log_bytes IS NOT NULL)
       + EXISTS (SELECT 1 FROM build_cache AS r WHERE r.snapshot_id = s.snapshot_id) END,
-    CASE WHEN count(u.category) = count(u.disk_bytes) THEN sum(u.disk_bytes) END
+    CASE WHEN count(u.category) = count(u.disk_bytes) THEN CAST(total(u.disk_bytes) AS INTEGER) END
   FROM sides AS s LEFT JOIN disk_usage AS u USING (snapshot_id) GROUP BY s.side, s.snapshot_id
 )
 SELECT position, section, max(things) FILTER (WHERE side = 'a') AS a_things, max(things) FILTER (WHERE side = 'b') AS b_things,
