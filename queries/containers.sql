@@ -21,17 +21,28 @@
 -- mount_id = "directory of its writable layer"
 -- host = "the host"
 
+-- Docker on the host's containerd: its data root has the container and its volumes, containerd its image and files.
+WITH twice AS MATERIALIZED (
+  SELECT c.snapshot_id, c.container_id, o.snapshot_id AS other_id
+  FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id) JOIN containers AS c USING (snapshot_id)
+  JOIN snapshots AS t ON t.host_id = s.host_id AND t.snapshot_id IN (SELECT snapshot_id FROM selected_snapshots)
+  JOIN containers AS o ON o.snapshot_id = t.snapshot_id AND o.container_id = c.container_id
+  WHERE s.driver = 'containerd' AND t.snapshot_id <> s.snapshot_id AND o.mount_id IS NOT NULL
+)
 SELECT c.container_id, c.name, c.image_ref, c.image_id, n.label AS image, c.state, c.created_at, c.started_at,
   c.finished_at, c.exit_code, d.apparent_bytes AS rw_bytes, d.entry_count AS rw_files, c.log_bytes,
   (SELECT group_concat(name, ', ') FROM (SELECT v.name FROM container_volumes AS v
-     WHERE v.snapshot_id = c.snapshot_id AND v.container_id = c.container_id AND v.type = 'volume' ORDER BY 1)) AS volumes,
+     WHERE v.snapshot_id IN (c.snapshot_id, o.snapshot_id) AND v.container_id = c.container_id AND v.type = 'volume'
+     ORDER BY 1)) AS volumes,
   c.mount_id,
   h.host
 FROM selected_snapshots
 JOIN containers AS c USING (snapshot_id)
+LEFT JOIN twice AS o ON o.other_id = c.snapshot_id AND o.container_id = c.container_id
 LEFT JOIN image_labels AS n ON n.snapshot_id = c.snapshot_id AND n.image_id = c.image_id
 LEFT JOIN overlay_dirs AS d ON d.snapshot_id = c.snapshot_id AND d.cache_id = c.mount_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = c.snapshot_id
-WHERE (:container IS NULL OR :container IN (c.container_id, c.name, substr(c.container_id, 1, 12)))
+WHERE NOT EXISTS (SELECT 1 FROM twice AS x WHERE x.snapshot_id = c.snapshot_id AND x.container_id = c.container_id)
+  AND (:container IS NULL OR :container IN (c.container_id, c.name, substr(c.container_id, 1, 12)))
   AND (:state IS NULL OR c.state = :state)
 ORDER BY h.host, c.snapshot_id, c.created_at DESC, c.container_id;

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from layerindex import database, scan
+from layerindex import catalog, database, scan
 from layerindex.cli import group
 from layerindex.stores import open_stores
 from layerindex.stores.containerd import content
@@ -502,6 +502,70 @@ def test_docker_whose_containerd_is_elsewhere(tmp_path: Path) -> None:
     assert table(connection, "store", "snapshots") == [("docker-containerd",)]
     found = table(connection, "container_id, image_id, target_digest, namespace", "containers")
     assert found == [(container, None, image.target, "moby")]
+
+
+def beside(tmp_path: Path) -> tuple[DataRoot, Path, Image, str]:
+    """Make a Docker data root and beside it the root of the host's containerd, as Docker's packages set them up."""
+    docker, root, image, container = docker_root(tmp_path)
+    record = "0123456789abcdefghijklmno"
+    root.snapshot(record, image.chains[0], "committed", {"made": b"x"}, "moby")
+    root.write()
+    shutil.move(root.path, tmp_path / "containerd")
+    docker.file("containerd").rmdir()
+    docker.file("rootfs/overlayfs").mkdir(parents=True)
+    folder = docker.file("buildkit/containerd-overlayfs")
+    folder.mkdir(parents=True)
+    values = {"cache.snapshot": record, "cache.description": "a step", "snapshot.committed": True, "snapshot.size": 9}
+    content = {key: json.dumps({"value": value}).encode() for key, value in values.items()}
+    (folder / "metadata_v2.db").write_bytes(bolt({"_main": {record: content}}))
+    return docker, tmp_path / "containerd", image, container
+
+
+def test_docker_beside_containerd(tmp_path: Path) -> None:
+    """Containers of a Docker on the host's containerd are told with their directories; so is its build cache."""
+    docker, path, image, container = beside(tmp_path)
+    connection = files(path)
+    assert codes(connection) <= {"opaque-unknown"}
+    columns = "container_id, name, image_id, state, exit_code, mount_id"
+    assert table(connection, columns, "containers") == [(container, "web", image.image_id, "exited", 3, "4")]
+    assert table(connection, "record_id, cache_id", "build_cache") == [("0123456789abcdefghijklmno", "5")]
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    database.create(connection)
+    for each in (docker.path, path):
+        for store in open_stores(str(each)):
+            scan.scan(connection, store, scan.Filing(HOST))
+    assert table(connection, "count(*)", "containers") == [(2,)]
+    sql, values = catalog.load("containers").sql, catalog.values(catalog.load("containers"), {})
+    cursor = connection.execute(sql, values)
+    names = [column for column, *_ in cursor.description]
+    (row,) = (dict(zip(names, row, strict=True)) for row in cursor)
+    assert (row["name"], row["mount_id"], row["image"]) == ("web", "4", image.name)
+
+
+@pytest.mark.parametrize("damage", ["another", "buildkit", "gone", "symlink"])
+def test_docker_beside_containerd_that_cannot_be_read(tmp_path: Path, damage: str) -> None:
+    """What lies beside and is not that engine's, or is broken, takes nothing from the store."""
+    docker, path, _, container = beside(tmp_path)
+    if damage == "another":  # an engine with containers that containerd does not have
+        folder = docker.file(f"containers/{container}")
+        config = (folder / "config.v2.json").read_text().replace(container, "f" * 64)
+        (folder / "config.v2.json").write_text(config)
+        folder.rename(folder.with_name("f" * 64))
+    elif damage == "buildkit":
+        docker.file("buildkit/containerd-overlayfs/metadata_v2.db").write_bytes(b"x" * 9000)
+    elif damage == "gone":
+        shutil.rmtree(docker.path)
+    else:
+        docker.path.rename(tmp_path / "elsewhere")
+        docker.path.symlink_to("elsewhere")
+    connection = files(path)
+    if damage == "buildkit":
+        ((code, where),) = table(connection, "code, path", "problems WHERE severity = 'error'")
+        assert (code, where) == ("bad-bolt", f"{docker.path}/buildkit/containerd-overlayfs/metadata_v2.db")
+    else:
+        assert codes(connection) <= {"opaque-unknown"}
+        assert table(connection, "name", "containers WHERE name = 'web'") == []
+    assert "orphan" not in dict(table(connection, "role, count(*)", "overlay_dirs GROUP BY role"))
 
 
 # Orphans -------------------------------------------------------------------------------------------------------------

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from layerindex.errors import NotAStoreError
 from layerindex.problems import Damage
 from layerindex.stores import containers_storage
 from layerindex.stores.containerd import store as containerd
-from layerindex.stores.containerd.docker import on_containerd
+from layerindex.stores.containerd.docker import beside, on_containerd
 from layerindex.stores.docker import CONTAINERD, find_stores
-from layerindex.stores.places import default_root, usual_roots
+from layerindex.stores.places import containerd_root, default_root, usual_roots
 from layerindex.stores.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from layerindex.stores.containerd.store import ContainerdStore
 
 __all__ = ["Store", "default_root", "host_stores", "open_stores"]
 
@@ -29,10 +33,26 @@ def find(root: str) -> list[Store]:
     if storage:
         lent = next((place.additional for place in containers_storage.graph_roots() if place.root == root), ())
         storage = [store._replace(additional=lent) for store in storage]
-    found: list[Store] = [*containerd.find_stores(root), *storage]
+    found: list[Store] = [*_with_docker(root, containerd.find_stores(root)), *storage]
     for docker in find_stores(root):
         found += (on_containerd(docker) if docker.driver == CONTAINERD else []) or [docker]
     return found
+
+
+def _with_docker(root: str, stores: list[ContainerdStore]) -> list[ContainerdStore]:
+    """Return the stores of a containerd with the Docker engine that keeps its images there, if any.
+
+    Its data root lies beside, as on every host and in a copy of one; on this host its settings may say where.
+    """
+    places = [f"{os.path.dirname(root)}/docker"]
+    if root == os.path.realpath(containerd_root()):
+        places.append(os.path.realpath(default_root({}, root=True)))
+    for place in places if stores else ():
+        with suppress(Damage):
+            for docker in find_stores(place):
+                if docker.driver == CONTAINERD and not on_containerd(docker):
+                    return [store._replace(docker=partial(beside, docker)) for store in stores]
+    return stores
 
 
 def open_stores(root: str) -> list[Store]:

@@ -13,7 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from . import engine
-from .engine import COMMAND_SECONDS, LOG_TAIL, READY_SECONDS, STOP_SECONDS, Engine, EngineError
+from .engine import (
+    COMMAND_SECONDS,
+    LOG_TAIL,
+    READY_SECONDS,
+    STOP_SECONDS,
+    Engine,
+    EngineError,
+    _comm,
+    _read_pid,
+    _signal,
+)
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -162,7 +172,24 @@ class ModernEngine(Engine):
 
     def _command(self) -> list[str | Path]:
         inside = Path("/", self.folder.relative_to(self.rootfs))
-        settings = {
+        settings = self._settings(inside)
+        (self.folder / "daemon.json").write_text(json.dumps(settings))
+        # Mounts of its own, none of which outlives the daemon. A mere chroot is not enough: what is executed in a
+        # container enters its mounts anew, and would find this machine's root there.
+        script = (
+            'mount --bind "$0" "$0" && for each in proc sys dev; do mount --rbind "/$each" "$0/$each" || exit 1; done'
+            ' && cd "$0" && mkdir -p .old && pivot_root . .old && umount -l /.old'
+            f' && {self._before(inside)} exec /usr/sbin/dockerd --config-file "$1"'
+        )
+        config = inside / "daemon.json"
+        return ["/usr/bin/unshare", "--mount", "--propagation", "private", "sh", "-c", script, self.rootfs, config]
+
+    def _before(self, inside: Path) -> str:  # noqa: ARG002 - what others need
+        """Return what the shell does before it becomes dockerd."""
+        return ""
+
+    def _settings(self, inside: Path) -> dict[str, object]:
+        return {
             "features": {"containerd-snapshotter": True},
             "storage-driver": "overlayfs",
             "iptables": False,
@@ -173,13 +200,38 @@ class ModernEngine(Engine):
             "pidfile": f"{inside}/pid",
             "hosts": [f"unix://{inside}/s"],
         }
-        (self.folder / "daemon.json").write_text(json.dumps(settings))
-        # Mounts of its own, none of which outlives the daemon. A mere chroot is not enough: what is executed in a
-        # container enters its mounts anew, and would find this machine's root there.
-        script = (
-            'mount --bind "$0" "$0" && for each in proc sys dev; do mount --rbind "/$each" "$0/$each" || exit 1; done'
-            ' && cd "$0" && mkdir -p .old && pivot_root . .old && umount -l /.old'
-            ' && exec /usr/sbin/dockerd --config-file "$1"'
+
+
+class BesideEngine(ModernEngine):
+    """A dockerd on the host's containerd, as Docker's packages set it up: the two have roots side by side."""
+
+    def __init__(self, rootfs: Path) -> None:
+        super().__init__(rootfs)
+        self.root = self.folder / "docker"
+        self.containerd = self.folder / "containerd"
+
+    def _settings(self, inside: Path) -> dict[str, object]:
+        own = {"data-root": f"{inside}/docker", "containerd": f"{inside}/c/s"}
+        return super()._settings(inside) | own
+
+    def _before(self, inside: Path) -> str:
+        (self.folder / "c").mkdir(exist_ok=True)
+        (self.folder / "c" / "config.toml").write_text(
+            CONFIG.format(folder=inside / "c").replace(f"{inside}/c/root", f"{inside}/containerd")
         )
-        config = inside / "daemon.json"
-        return ["/usr/bin/unshare", "--mount", "--propagation", "private", "sh", "-c", script, self.rootfs, config]
+        place = f"{inside}/c"
+        return (
+            f"{{ /usr/bin/containerd -c {place}/config.toml --log-level warn & echo $! > {place}/pid; }} &&"
+            f" until [ -S {place}/s ]; do sleep 0.05; done &&"
+        )
+
+    def stop(self) -> None:
+        """Stop dockerd with its containers, then containerd."""
+        super().stop()
+        pid = _read_pid(self.folder / "c" / "pid")
+        if pid is None or _comm(pid) != "containerd":
+            return
+        _signal(pid, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        while _comm(pid) == "containerd" and time.monotonic() < deadline:
+            time.sleep(0.05)

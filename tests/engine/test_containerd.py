@@ -12,16 +12,14 @@ import pytest
 
 from .archives import ImageSource, Member, Step, archive, pack
 from .conftest import new_engine
-from .containerd import Containerd, ModernEngine, rootfs, why_not
+from .containerd import BesideEngine, Containerd, ModernEngine, rootfs, why_not
 from .engine import BUSYBOX, Engine, EngineError
-from .program import layerindex, scan
+from .program import Index, layerindex, scan
 from .store import BUILDKIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from .program import Index
 
 pytestmark = pytest.mark.engine
 
@@ -340,3 +338,53 @@ def test_modern_after_removal(modern: Engine, tmp_path: Path, modern_index: Inde
     index = scan(modern.root, tmp_path / "stopped.db")
     assert index.rows("SELECT * FROM overlay_dirs WHERE role = 'orphan'") == []
     assert index.rows("SELECT code, path FROM problems WHERE severity = 'error'") == []
+
+
+# Docker of today on the host's containerd -----------------------------------------------------------------------------
+
+
+def test_docker_beside_containerd(tmp_path: Path) -> None:
+    """Docker as its packages set it up: containerd's root tells containers by name, and whose each directory is."""
+    found = rootfs(tmp_path / "rootfs")
+    if isinstance(found, str):
+        pytest.skip(found)
+    with BesideEngine(found) as docker:
+        docker.docker("load", input=made())
+        docker.docker("run", "--detach", "--network", "host", "--name", "runs", "--volume", "named:/d", "li/app:1")
+        docker.docker("exec", "runs", "/bin/busybox", "touch", "/made")
+        docker.docker("create", "--name", "waits", "li/base:1", "/bin/busybox", "true")
+        context = tmp_path / "context"
+        context.mkdir()
+        (context / "Dockerfile").write_text('FROM li/base:1\nRUN ["/bin/busybox", "touch", "/built"]\n')
+        docker.docker("build", "--network", "host", "--tag", "li/built:1", context, env=BUILDKIT)
+        said = {row["Name"].removeprefix("/"): row for row in docker.inspect("runs", "waits", kind="container")}
+        db = tmp_path / "db"
+        for root in (docker.root, docker.containerd):
+            layerindex("scan", root, "--db", db, "--walk")
+        index = Index(db)
+
+        assert index.rows("SELECT store FROM snapshots ORDER BY snapshot_id") == [
+            ("docker-containerd",),
+            ("containerd-overlayfs",),
+        ]
+        assert index.rows("SELECT code, path FROM problems WHERE severity = 'error'") == []
+        assert index.rows("SELECT cache_id FROM overlay_dirs WHERE role IN ('orphan', 'unknown')") == []
+        here = index.rows("SELECT name, container_id, state FROM containers WHERE snapshot_id = 2 ORDER BY name")
+        assert here == [(name, row["Id"], row["State"]["Status"]) for name, row in sorted(said.items())]
+        listed = json.loads(layerindex("query", "containers", "--db", db, "--format", "json").stdout)
+        assert {row["name"]: row["volumes"] for row in listed} == {"runs": "named", "waits": None}
+        changed = layerindex(
+            "query", "container-changes", "-p", "container=runs", "--db", db, "--format", "json"
+        ).stdout
+        assert ("A", "/made") in {(row["kind"], row["path"]) for row in json.loads(changed)}
+        (mount,) = index.rows("SELECT mount_id FROM containers WHERE name = 'runs' AND snapshot_id = 2")
+        path = f"/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/{mount[0]}/fs/made"
+        owned = json.loads(layerindex("query", "owner", "-p", f"thing={path}", "--db", db, "--format", "json").stdout)
+        assert [("container", "runs")] == [(row["kind"], row["containers"]) for row in owned]
+        assert "runs" in layerindex("show", path, "--db", db).stdout
+        records = {row["ID"] for row in docker.get("/system/df?type=build-cache")["BuildCache"]}
+        assert records <= {record for (record,) in index.rows("SELECT record_id FROM build_cache")}
+        for snapshot, root in ((1, docker.root), (2, docker.containerd)):
+            counted = index.rows(f"SELECT sum(disk_bytes) FROM disk_usage WHERE snapshot_id = {snapshot}")
+            du = subprocess.run(["du", "-s", "-x", "--block-size=1", root], capture_output=True, check=True)
+            assert counted == [(int(du.stdout.split()[0]),)]

@@ -63,6 +63,8 @@ def read_containers(  # noqa: PLR0913
             (name for name, key in sorted(snapshots) if key == container_id and name.startswith("moby")), "moby"
         )
         stand = reader.stand(namespace, container_id)
+        if stand.number is None and docker is not None and docker.elsewhere:
+            continue
         yield reader.docker(namespace, container, stand)
         if stand.number is not None and container_id not in mounts:
             yield Mount(container_id, stand.number, stand.init, stand.chain_id, container_id)

@@ -1,9 +1,12 @@
-"""A Docker data root whose engine keeps images in the containerd that it runs itself, in `containerd/daemon`."""
+"""A Docker engine on containerd: on the one that it runs itself, in `containerd/daemon`, or on the host's."""
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from layerindex.names import listed, printable
 from layerindex.problems import Damage
 from layerindex.records import Container
 from layerindex.stores.containerd.builds import read_builds
@@ -15,11 +18,13 @@ from layerindex.stores.parts import told
 from layerindex.stores.store import Held
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from layerindex.listings.walk import Rules
     from layerindex.records import Record
+    from layerindex.stores.containerd.scan import Place
     from layerindex.stores.docker import DockerStore
+    from layerindex.stores.overlay import Claims
     from layerindex.stores.store import Listed
 
 BELOW = ("containerd", "daemon")
@@ -122,6 +127,37 @@ class DockerContainerdStore(NamedTuple):
             return Held(BELOW[0], apart=is_folder)
         held = self.containerd.place(path[len(BELOW) :], is_folder)
         return Held(BELOW[0]) if held.category == "data root" else held
+
+
+def beside(docker: DockerStore, driver: str) -> Docker:
+    """Return what an engine knows that keeps its images in a containerd with another root.
+
+    What is wrong with its containers is told with its own data root, which is a store too.
+    """
+    containers: dict[str, Container] = {}
+    with suppress(Damage), Folder(docker.root) as root:
+        for item in read_clients(docker, root):
+            if isinstance(item, Container) and item.driver == driver:
+                containers[item.container_id] = item
+    return Docker(containers, partial(_builds_beside, docker.root, driver), elsewhere=True)
+
+
+def _builds_beside(
+    data_root: str, driver: str, places: Mapping[str, Place], claims: Claims
+) -> Iterator[Record | Damage]:
+    """Yield the build cache of an engine with another root; paths of what is wrong there are whole."""
+    try:
+        with Folder(data_root) as root:
+            for item in read_builds(root, driver, places, claims):
+                yield _whole(item, data_root) if isinstance(item, Damage) else item
+    except Damage as found:
+        claims.doubt(data_root)
+        yield _whole(found, data_root)
+
+
+def _whole(found: Damage, root: str) -> Damage:
+    problem = found.problem
+    return Damage(problem.code, f"{printable(listed(root))}/{problem.path}", problem.detail, problem.subject)
 
 
 def on_containerd(docker: DockerStore) -> list[DockerContainerdStore]:

@@ -49,6 +49,8 @@ class Docker(NamedTuple):
     containers: Mapping[str, Container]
     builds: Callable[[Mapping[str, Place], Claims], Iterator[Record | Damage]]
     """Reads the build cache, and claims its directories."""
+    elsewhere: bool = False
+    """Its data root is a store of its own, which tells the containers that have nothing here."""
 
 
 class Place(NamedTuple):

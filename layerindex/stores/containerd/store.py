@@ -20,7 +20,7 @@ from layerindex.stores.parts import told
 from layerindex.stores.store import Held, Listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from layerindex.listings.walk import Rules
     from layerindex.records import Record
@@ -37,6 +37,8 @@ class ContainerdStore(NamedTuple):
     driver: str
     siblings: tuple[str, ...]
     below: tuple[str, ...] = ()
+    docker: Callable[[str], Docker] | None = None
+    """Reads, for a snapshotter, what an engine knows that keeps its images here and has a data root of its own."""
 
     @property
     def name(self) -> str:
@@ -83,7 +85,7 @@ class ContainerdStore(NamedTuple):
 
     def records(self) -> Iterator[Record]:
         """Return every fact of the store, and a Problem for everything that could not be read or is odd."""
-        return self.read(None)
+        return self.read(self.docker(self.driver) if self.docker is not None else None)
 
     def read(self, docker: Docker | None) -> Iterator[Record]:
         """Return the same, with what a Docker engine knows that stands on it."""
