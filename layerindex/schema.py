@@ -125,7 +125,7 @@ _numbered(
     _text("driver", "Storage driver as the engine names it, or containerd's snapshotter.", nullable=False),
     _text(
         "folder",
-        "Where the driver's directories lie, below root: overlay2, io.containerd.snapshotter.v1.overlayfs/snapshots …",
+        "Where the driver's directories lie: below root, such as overlay2, or an absolute path outside it.",
         nullable=False,
     ),
     _text("engine_id", "What the root's engine-id file says (Docker 23 and later)."),

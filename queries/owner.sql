@@ -28,10 +28,10 @@ WITH RECURSIVE parts (at, rest, name, parent, grand) AS (
 ),
 -- Of a path what stands behind a driver's folder, or behind the folder of the short names; else the word itself.
 words AS (
-  SELECT at, name AS word, CASE WHEN parent = 'snapshots' THEN substr(grand, 30) END AS driver
+  SELECT at, name AS word, CASE WHEN grand GLOB 'io.containerd.snapshotter.v1.*' THEN substr(grand, 30) END AS driver
   FROM parts
   WHERE instr(:thing, '/') > 0 AND name NOT IN ('', 'l') AND (parent IN ('overlay2', 'fuse-overlayfs', 'overlay', 'l')
-    OR (parent = 'snapshots' AND grand GLOB 'io.containerd.snapshotter.v1.*'))
+    OR (parent = 'snapshots' AND (grand GLOB 'io.containerd.snapshotter.v1.*' OR rest GLOB 'fs/*')))
   UNION ALL
   SELECT 0, :thing, NULL WHERE instr(:thing, '/') = 0
 ),

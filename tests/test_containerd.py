@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from layerindex import catalog, database, scan
+from layerindex import catalog, database, scan, shipped
 from layerindex.cli import group
 from layerindex.stores import open_stores
 from layerindex.stores.containerd import content
@@ -423,6 +423,39 @@ def test_two_snapshotters(tmp_path: Path) -> None:
     assert [subject for _, subject in problems(connection, "other-driver")] == ["stargz"]
     found = table(connection, "snapshotter, count(*)", "containerd_snapshots GROUP BY snapshotter")
     assert found == [("native", 1), ("overlayfs", 2), ("stargz", 1)]
+
+
+@pytest.mark.parametrize("walk", [False, True])
+def test_snapshotter_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, walk: bool) -> None:
+    """Directories are read where the settings of the host's containerd have moved them."""
+    root = ContainerdRoot(tmp_path / "containerd")
+    image = app(root)
+    root.container("web", image)
+    root.write()
+    moved = tmp_path / "fast/overlayfs"
+    moved.parent.mkdir()
+    shutil.move(root.directory(1).parents[1], moved)
+    (moved / "snapshots/77/fs").mkdir(parents=True)
+    monkeypatch.setattr("layerindex.stores.containerd_root", lambda: str(root.path))
+    monkeypatch.setattr("layerindex.stores.snapshotter_roots", lambda: {"overlayfs": str(moved)})
+    connection = files(root.path, walk=walk)
+    assert codes(connection) <= {"opaque-unknown"}
+    assert table(connection, "folder", "snapshots") == [(f"{moved}/snapshots",)]
+    roles = dict(table(connection, "cache_id, role", "overlay_dirs"))
+    assert roles == {"1": "layer", "2": "layer", "3": "container", "77": "orphan"}
+    assert table(connection, "count(*)", "layers WHERE listing_id IS NOT NULL") == [(2,)]
+    blocks = sum(each.lstat().st_blocks for each in [root.path, *root.path.rglob("*")])
+    if walk:
+        assert table(connection, "sum(disk_bytes)", "disk_usage") == [(blocks * 512,)]
+    thing = f"{moved}/snapshots/3/fs/etc/conf"
+    assert [row[:4] for row in connection.execute(catalog.load("owner").sql, {"thing": thing})] == [
+        ("3", "container", "container", "web")
+    ]
+    where = connection.execute(shipped.query("show", "directory"), {"snapshot": 1, "directory": "3"}).fetchone()
+    assert where[1] == f"{moved}/snapshots/3"
+    (moved / "metadata.db").unlink()
+    connection = files(root.path)
+    assert ("missing", f"{moved}/metadata.db") in table(connection, "code, path", "problems")
 
 
 # Docker on containerd ------------------------------------------------------------------------------------------------

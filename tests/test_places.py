@@ -38,6 +38,26 @@ def test_root_of_containerd(tmp_path: Path, text: str, root: str) -> None:
     assert places.containerd_root(str(tmp_path / "none")) == "/var/lib/containerd"
 
 
+@pytest.mark.parametrize(
+    ("text", "moved"),
+    [
+        (
+            '[plugins."io.containerd.snapshotter.v1.overlayfs"]\nroot_path = "/fast/o"',
+            {"overlayfs": "/fast/o"},
+        ),
+        ('[plugins.overlayfs]\nroot_path = "/fast"\n[plugins.cri]\nsandbox_image = "x"', {"overlayfs": "/fast"}),
+        ('[plugins.overlayfs]\nroot_path = "fast"\n[plugins.native]\nroot_path = ""', {}),
+        ("plugins = 7", {}),
+        ("[plugins]\noverlayfs = 7", {}),
+        ("", {}),
+    ],
+)
+def test_roots_of_snapshotters(tmp_path: Path, text: str, moved: dict[str, str]) -> None:
+    """Those are told that settings name, in the form of either version."""
+    (tmp_path / "config.toml").write_text(text)
+    assert places.snapshotter_roots(str(tmp_path / "config.toml")) == moved
+
+
 def test_homes(tmp_path: Path) -> None:
     """The home of every user is a place for rootless stores, each once, whatever stands in the file."""
     lines = (

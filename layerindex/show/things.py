@@ -228,6 +228,8 @@ def _at(head: Sequence[str], parts: Sequence[str], place: int) -> Reading | None
         case [snapshotter, "snapshots", number, *_] if _SNAPSHOTTER.match(snapshotter) and number.isdecimal():
             rest = parts[place + 3 :]
             return _inside(number, ["diff", *rest[1:]] if rest[:1] == ["fs"] else [])
+        case ["snapshots", number, "fs", *_] if number.isdecimal():  # of a snapshotter that settings moved
+            return _inside(number, ["diff", *parts[place + 3 :]])
         case ["vfs", "dir", cache_id, *_]:
             return _inside(cache_id, ["diff", *parts[place + 3 :]])
         case [cache_id, part, *_] if part in PARTS and _STRICT.fullmatch(cache_id):

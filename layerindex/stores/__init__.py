@@ -13,7 +13,7 @@ from layerindex.stores import containers_storage
 from layerindex.stores.containerd import store as containerd
 from layerindex.stores.containerd.docker import beside, on_containerd
 from layerindex.stores.docker import CONTAINERD, find_stores
-from layerindex.stores.places import containerd_root, default_root, usual_roots
+from layerindex.stores.places import containerd_root, default_root, snapshotter_roots, usual_roots
 from layerindex.stores.store import Store
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def find(root: str) -> list[Store]:
     if storage:
         lent = next((place.additional for place in containers_storage.graph_roots() if place.root == root), ())
         storage = [store._replace(additional=lent) for store in storage]
-    found: list[Store] = [*_with_docker(root, containerd.find_stores(root)), *storage]
+    moved = snapshotter_roots() if root == os.path.realpath(containerd_root()) else None
+    found: list[Store] = [*_with_docker(root, containerd.find_stores(root, moved)), *storage]
     for docker in find_stores(root):
         found += (on_containerd(docker) if docker.driver == CONTAINERD else []) or [docker]
     return found

@@ -157,7 +157,8 @@ class Folder:
 
     def where(self, name: str) -> str:
         """Return the printable path of an entry."""
-        return f"{self.path}/{printable(listed(name))}".lstrip("/")
+        shown = printable(listed(name))
+        return f"{self.path}/{shown}" if self.path and not os.path.isabs(name) else shown
 
     def keep(self, names: Iterable[str]) -> None:
         """Forget all entries but these."""

@@ -8,9 +8,20 @@ from typing import TYPE_CHECKING
 import orjson
 
 from layerindex.stores import host
+from layerindex.stores.containerd.directories import SNAPSHOTTER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+
+DISTRIBUTIONS = (
+    "/var/snap/docker/common/var-lib-docker",
+    "/var/lib/rancher/k3s/agent/containerd",
+    "/var/lib/rancher/rke2/agent/containerd",
+    "/var/lib/k0s/containerd",
+    "/var/snap/microk8s/common/var/lib/containerd",
+)
+"""Where distributions of Docker and Kubernetes have their engine keep its store: Ubuntu's snaps, k3s, RKE2, k0s."""
 
 
 def default_root(environment: Mapping[str, str], *, root: bool) -> str:
@@ -35,6 +46,7 @@ def usual_roots(environment: Mapping[str, str], *, root: bool) -> Iterator[str]:
     """
     yield default_root(environment, root=True)
     yield containerd_root()
+    yield from DISTRIBUTIONS
     if not root:
         yield default_root(environment, root=False)
         yield f"{_data_home(environment)}/containerd"
@@ -48,6 +60,20 @@ def containerd_root(config: str = "/etc/containerd/config.toml") -> str:
     settings = host.toml(config)
     found = settings.get("root")
     return found if isinstance(found, str) and os.path.isabs(found) else "/var/lib/containerd"
+
+
+def snapshotter_roots(config: str = "/etc/containerd/config.toml") -> dict[str, str]:
+    """Return where containerd's settings say that snapshotters are, by name; not those that are in its root.
+
+    containerd `plugins/snapshots/overlay/plugin`: `root_path`; in version 1 of the settings a plugin has a short name.
+    """
+    plugins = host.toml(config).get("plugins")
+    found = {}
+    for name, settings in plugins.items() if isinstance(plugins, dict) else ():
+        path = settings.get("root_path") if isinstance(settings, dict) else None
+        if isinstance(path, str) and os.path.isabs(path):
+            found[name.removeprefix(SNAPSHOTTER)] = os.path.realpath(path)
+    return found
 
 
 def homes(passwd: str = "/etc/passwd") -> list[str]:  # noqa: S107 - a file of accounts, without passwords

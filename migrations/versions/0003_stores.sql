@@ -63,7 +63,7 @@ CREATE TABLE snapshots ( /* One store, at one host, at one time; written in one 
 	store TEXT NOT NULL /* Kind of store: docker-overlay2, docker-vfs, docker-containerd-overlayfs, containerd-overlayfs, containers-storage-overlay … */, 
 	root TEXT NOT NULL /* Absolute path of the store's root where it was scanned, symlinks resolved. */, 
 	driver TEXT NOT NULL /* Storage driver as the engine names it, or containerd's snapshotter. */, 
-	folder TEXT NOT NULL /* Where the driver's directories lie, below root: overlay2, io.containerd.snapshotter.v1.overlayfs/snapshots … */, 
+	folder TEXT NOT NULL /* Where the driver's directories lie: below root, such as overlay2, or an absolute path outside it. */, 
 	engine_id TEXT /* What the root's engine-id file says (Docker 23 and later). */, 
 	label TEXT /* Text given with --label. */, 
 	started_at TEXT NOT NULL /* When the scan of this store began. */, 

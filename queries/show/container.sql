@@ -26,7 +26,7 @@
 SELECT c.name, c.container_id, c.state, c.exit_code, c.image_ref AS image, c.image_id,
   (SELECT n.label FROM image_labels AS n WHERE n.snapshot_id = c.snapshot_id AND n.image_id = c.image_id) AS image_names,
   c.created_at, c.started_at, c.finished_at, coalesce(m.mount_id, c.mount_id) AS writable,
-  s.root || '/' || s.folder || '/' || coalesce(m.mount_id, c.mount_id) AS location,
+  iif(s.folder GLOB '/*', s.folder, s.root || '/' || s.folder) || '/' || coalesce(m.mount_id, c.mount_id) AS location,
   m.init_id AS init,
   d.disk_bytes AS writable_bytes, d.apparent_bytes AS writable_size, c.log_driver, c.log_bytes, c.log_path
 FROM containers AS c

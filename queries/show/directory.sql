@@ -19,7 +19,7 @@
 -- mounted = "1 when merged/ is there: something was mounted on it; NULL where that does not tell"
 
 WITH asked AS (
-  SELECT s.snapshot_id, s.driver, s.root || '/' || s.folder || '/' AS folder
+  SELECT s.snapshot_id, s.driver, iif(s.folder GLOB '/*', s.folder, s.root || '/' || s.folder) || '/' AS folder
   FROM snapshots AS s WHERE s.snapshot_id = :snapshot AND :directory IS NOT NULL
 )
 SELECT :directory AS directory, a.folder || :directory AS location, coalesce(d.role, 'missing') AS role,

@@ -67,9 +67,9 @@ class Place(NamedTuple):
 class View:
     """The two databases as they were at one time."""
 
-    def __init__(self, root: Folder, driver: str) -> None:
+    def __init__(self, root: Folder, driver: str, folder: str) -> None:
         """What cannot be read is empty, with its damage in `damages`."""
-        self.root, self.driver = root, driver
+        self.root, self.driver, self.folder = root, driver, folder
         self.damages: list[Damage] = []
         self.doubts: list[str] = []
         # A snapshot is made before its namespace knows it, and goes after that: in this order, what is in meta.db and
@@ -80,15 +80,14 @@ class View:
         self._read_metadata()
 
     def _read_stored(self) -> None:
-        folder = f"{SNAPSHOTTER}{self.driver}"
         try:
-            with self.root.folder(folder) as opened:
+            with self.root.folder(self.folder) as opened:
                 if stored.NAME not in opened and not _has_any(opened):
                     return  # the snapshotter was never used
                 self.stored, damages = stored.read_snapshots(opened)
         except Damage as found:
             damages = [found]
-        self._note(damages, f"{folder}/{stored.NAME}")
+        self._note(damages, f"{self.folder}/{stored.NAME}")
 
     def _read_metadata(self) -> None:
         try:
@@ -130,11 +129,13 @@ def _has_any(folder: Folder) -> bool:
 
 
 class Scan:
-    """One pass over the root, for one snapshotter; `first` tells what belongs to all of them too."""
+    """One pass over the root, for one snapshotter, whose folder may lie elsewhere.
 
-    def __init__(self, root: Folder, driver: str, *, first: bool, docker: Docker | None = None) -> None:
-        self.root, self.driver, self.first, self.docker = root, driver, first, docker
-        self.folder = f"{SNAPSHOTTER}{driver}"
+    `first` tells what belongs to all snapshotters too.
+    """
+
+    def __init__(self, root: Folder, driver: str, folder: str, *, first: bool, docker: Docker | None = None) -> None:
+        self.root, self.driver, self.folder, self.first, self.docker = root, driver, folder, first, docker
         self.since = running_since(root, LOCKED)
         self.configs: Mapping[str, Config] = {}
         self.targets: Mapping[str, Sequence[Platform]] = {}
@@ -167,11 +168,11 @@ class Scan:
 
     def _read_databases(self) -> Iterator[Damage]:
         """Read both; where they differ once more, as an engine may have been at it, and say what differs still."""
-        self.view = View(self.root, self.driver)
+        self.view = View(self.root, self.driver, self.folder)
         odd = self.view.odd
         if odd and self.since != NEVER:
             time.sleep(PAUSE)
-            self.view = View(self.root, self.driver)
+            self.view = View(self.root, self.driver, self.folder)
         self.odd = odd & self.view.odd
         self.places = self.view.places()
         yield from self.view.damages
@@ -184,7 +185,7 @@ class Scan:
         """Read the databases once more, after so many seconds; where no engine runs there is nothing to wait for."""
         if self.since != NEVER:
             time.sleep(wait)
-        return self._claims(View(self.root, self.driver))
+        return self._claims(View(self.root, self.driver, self.folder))
 
     # Images ----------------------------------------------------------------------------------------------------------
 
@@ -210,7 +211,7 @@ class Scan:
             return
         if self.since != NEVER:
             time.sleep(PAUSE)
-        namespaces = View(self.root, self.driver).metadata.namespaces.values()
+        namespaces = View(self.root, self.driver, self.folder).metadata.namespaces.values()
         targets = {name: target.digest for found in namespaces for name, target in found.images.items()}
         blobs = {digest for found in namespaces for digest in found.blobs}
         for item in missing:

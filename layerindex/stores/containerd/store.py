@@ -20,7 +20,7 @@ from layerindex.stores.parts import told
 from layerindex.stores.store import Held, Listed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from layerindex.listings.walk import Rules
     from layerindex.records import Record
@@ -39,6 +39,8 @@ class ContainerdStore(NamedTuple):
     below: tuple[str, ...] = ()
     docker: Callable[[str], Docker] | None = None
     """Reads, for a snapshotter, what an engine knows that keeps its images here and has a data root of its own."""
+    moved: str | None = None
+    """Where the snapshotter keeps its database and directories, when its settings say that (`root_path`)."""
 
     @property
     def name(self) -> str:
@@ -48,13 +50,17 @@ class ContainerdStore(NamedTuple):
     @property
     def folder(self) -> str:
         """Where its directories lie."""
-        return "/".join((*self.below, f"{SNAPSHOTTER}{self.driver}", SNAPSHOTS))
+        return "/".join((*self.below, self._snapshotter, SNAPSHOTS))
+
+    @property
+    def _snapshotter(self) -> str:
+        return self.moved or f"{SNAPSHOTTER}{self.driver}"
 
     @property
     def limits(self) -> str | None:
         """What of this store is not read."""
         if self.driver in OWN_TREES:
-            return None
+            return f"its layers are in {self.moved}, which disk-usage leaves out" if self.moved else None
         return f"snapshotter {self.driver}: its directories hold whole trees; files are listed from layers' blobs alone"
 
     @property
@@ -93,7 +99,7 @@ class ContainerdStore(NamedTuple):
 
     def _items(self, root: Folder, docker: Docker | None) -> Iterator[Record | Damage]:
         with root.folder(*self.below) if self.below else nullcontext(root) as opened:
-            yield from Scan(opened, self.driver, first=self.first, docker=docker).items()
+            yield from Scan(opened, self.driver, self._snapshotter, first=self.first, docker=docker).items()
 
     def listed(
         self,
@@ -130,7 +136,7 @@ class ContainerdStore(NamedTuple):
             raise
 
     def _tree(self, cache_id: str) -> tuple[str, ...]:
-        folder = (*self.below, f"{SNAPSHOTTER}{self.driver}", SNAPSHOTS, cache_id)
+        folder = (*self.below, self._snapshotter, SNAPSHOTS, cache_id)
         return (*folder, "fs") if self.driver in OWN_TREES else folder
 
     def place(self, path: tuple[str, ...], is_folder: bool) -> Held:
@@ -140,7 +146,7 @@ class ContainerdStore(NamedTuple):
             return Held("data root")
         if snapshotter != name:
             if snapshotter == self.driver:
-                return self._snapshotter(path, is_folder=is_folder)
+                return self._held(path, is_folder=is_folder)
             return Held("other driver", listed(snapshotter), large=True)
         if name == CONTENT:
             is_ingest = path[1:2] == ("ingest",)
@@ -149,7 +155,7 @@ class ContainerdStore(NamedTuple):
             return Held("containerd metadata")
         return Held("other", listed(name), large=not self.first)
 
-    def _snapshotter(self, path: tuple[str, ...], *, is_folder: bool) -> Held:
+    def _held(self, path: tuple[str, ...], *, is_folder: bool) -> Held:
         rest = Held("snapshotter metadata")
         if len(path) == 1 or path[1] != SNAPSHOTS:
             return rest._replace(apart=len(path) == 1 and is_folder)
@@ -160,12 +166,12 @@ class ContainerdStore(NamedTuple):
         return Held(directory=listed(path[2]), tree=path[3] == "fs" and is_folder)
 
 
-def snapshotters(root: Folder) -> tuple[str, ...]:
-    """Return those of a containerd root that are read and have directories, else the default."""
+def snapshotters(root: Folder, moved: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """Return those of a containerd root that are read and have directories, wherever these are; else the default."""
     found = []
     for driver in READABLE:
         try:
-            with root.folder(f"{SNAPSHOTTER}{driver}", SNAPSHOTS) as folder:
+            with root.folder((moved or {}).get(driver, f"{SNAPSHOTTER}{driver}"), SNAPSHOTS) as folder:
                 if folder.entries:
                     found.append(driver)
         except Damage as damage:
@@ -174,10 +180,13 @@ def snapshotters(root: Folder) -> tuple[str, ...]:
     return tuple(found) or READABLE[:1]
 
 
-def find_stores(root: str) -> list[ContainerdStore]:
-    """Return the stores in a containerd root, none when it is not one; raises Damage when it cannot be opened."""
+def find_stores(root: str, moved: Mapping[str, str] | None = None) -> list[ContainerdStore]:
+    """Return the stores in a containerd root, none when it is not one; raises Damage when it cannot be opened.
+
+    `moved` says of snapshotters where else they are.
+    """
     with Folder(root) as opened:
         if not opened.has_folder(metadata.FOLDER):
             return []
-        found = snapshotters(opened)
-        return [ContainerdStore(root, driver, found) for driver in found]
+        found = snapshotters(opened, moved)
+        return [ContainerdStore(root, driver, found, moved=(moved or {}).get(driver)) for driver in found]
