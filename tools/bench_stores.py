@@ -1,0 +1,105 @@
+"""Measure scans of Podman's and containerd's stores against `find -printf` over their directories.
+
+    python -m tools.bench_stores FOLDER
+
+FOLDER keeps the stores between runs, made with Podman and containerd (root) of the same layers as those of bench_files:
+some 200,000 files. Medians of five runs of each, warm, one after the other in one run, whole processes. Podman's store
+has a tar-split for each layer. Of containerd's files are listed from the layers' blobs, which are packed with gzip, and
+by a walk where the blobs are gone, as with `discard_unpacked_layers`: they are put aside for those runs.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.engine.containerd import Containerd
+from tests.engine.podman import Podman
+from tools.bench_files import PRINTF, PROGRAM, RUNS, groups, measure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BLOBS = "io.containerd.content.v1.content/blobs/sha256"
+SMALL = 1_000_000
+"""Bytes of a blob that is no layer."""
+
+
+def make_stores(podman_root: Path, containerd_root: Path) -> None:
+    """Make both stores, of one layer for each group of folders."""
+    with Podman() as podman, Containerd() as containerd:
+        for number, group in enumerate(groups()):
+            tar = ["tar", "-C", "/", "--format=gnu", "-cf", "-", *group]
+            command = ["podman", *map(str, podman.engine()), "import", "-", f"bench:{number}"]
+            with subprocess.Popen(tar, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as packed:
+                subprocess.run(command, stdin=packed.stdout, stdout=subprocess.DEVNULL, check=True)
+            saved = podman.folder / "saved.tar"
+            podman("save", "--format", "oci-archive", "--output", saved, f"bench:{number}")
+            containerd.ctr("images", "import", saved)
+            saved.unlink()
+        containerd.stop()
+        subprocess.run(["cp", "-a", podman.root, podman_root], check=True)
+        subprocess.run(["cp", "-a", containerd.root, containerd_root], check=True)
+
+
+@contextmanager
+def without_blobs(root: Path, aside: Path) -> Iterator[None]:
+    """Put the layers' blobs aside for a while."""
+    moved = [blob for blob in (root / BLOBS).iterdir() if blob.stat().st_size > SMALL]
+    for blob in moved:
+        blob.rename(aside / blob.name)
+    try:
+        yield
+    finally:
+        for blob in moved:
+            (aside / blob.name).rename(blob)
+
+
+def report(name: str, root: Path, folder: str) -> None:
+    """Measure a store and print its table."""
+    with tempfile.TemporaryDirectory(dir=root.parent) as made:
+        database = Path(made) / "bench.db"
+        scan = [*PROGRAM, "scan", str(root), "--db", str(database), "-q"]
+        commands = {
+            "find -printf": ["find", str(root / folder), "-printf", PRINTF],
+            "scan, first": scan,
+            "scan, second": scan,
+            "scan --walk, first": [*scan, "--walk"],
+        }
+        if (root / BLOBS).is_dir():
+            commands["scan, first, no blobs"] = scan
+        costs: dict[str, list[tuple[float, float]]] = {each: [] for each in commands}
+        for _ in range(RUNS + 1):
+            for each, words in commands.items():
+                if "first" in each:
+                    database.unlink(missing_ok=True)
+                if each.endswith("no blobs"):
+                    with without_blobs(root, Path(made)):
+                        costs[each].append(measure(words, cold=False))
+                else:
+                    costs[each].append(measure(words, cold=False))
+    print(f"\n{name}, warm, {os.cpu_count()} cores, medians of {RUNS} runs")
+    finds = [wall for wall, _ in costs["find -printf"][1:]]
+    for each, found in costs.items():
+        wall, cpu = (statistics.median(column) for column in zip(*found[1:], strict=True))
+        ratio = statistics.median(mine / find for (mine, _), find in zip(found[1:], finds, strict=True))
+        print(f"{each:22} wall {wall:6.3f} s   CPU {cpu:6.3f} s   wall / find {ratio:5.2f}", flush=True)
+
+
+def main() -> None:
+    """Make the stores if needed, measure, print."""
+    podman, containerd = Path(sys.argv[1], "podman"), Path(sys.argv[1], "containerd")
+    if not (podman.is_dir() and containerd.is_dir()):
+        make_stores(podman, containerd)
+    report("Podman", podman, "overlay")
+    report("containerd", containerd, "io.containerd.snapshotter.v1.overlayfs/snapshots")
+
+
+if __name__ == "__main__":
+    main()
