@@ -51,13 +51,16 @@ def app(root: ContainerdRoot, name: str = "docker.io/library/app:1", **options: 
     return root.image(name, [root.layer(BASE), root.layer(TOP)], **options)
 
 
-def files(root: Path, *, walk: bool = False) -> sqlite3.Connection:
+def files(
+    root: Path, *, walk: bool = False, blobs: bool = True, into: sqlite3.Connection | None = None
+) -> sqlite3.Connection:
     """Scan a root with its files."""
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    database.create(connection)
+    connection = into or sqlite3.connect(":memory:", isolation_level=None)
+    if into is None:
+        database.create(connection)
     with in_time():
         for store in open_stores(str(root)):
-            scan.scan(connection, store, scan.Filing(HOST), scan.Options(walk=walk))
+            scan.scan(connection, store, scan.Filing(HOST), scan.Options(walk=walk, blobs=blobs))
     return connection
 
 
@@ -456,6 +459,27 @@ def test_snapshotter_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     (moved / "metadata.db").unlink()
     connection = files(root.path)
     assert ("missing", f"{moved}/metadata.db") in table(connection, "code, path", "problems")
+
+
+@pytest.mark.parametrize("walk", [False, True])
+def test_without_blobs(root: ContainerdRoot, walk: bool) -> None:
+    """Layers can be listed by a walk instead, which is kept as long as nothing changes; blobs are read when wanted."""
+    app(root)
+    root.write()
+    sources = "source, complete, count(*)", "layers JOIN listings USING (listing_id)"
+    connection = files(root.path, blobs=False, walk=walk)
+    assert table(connection, *sources) == [("walk", 1, 2)]
+    assert table(connection, "path", "files WHERE type = 'file' ORDER BY 1") == [
+        ("/app/run",),
+        ("/bin/sh",),
+        ("/etc/conf",),
+    ]
+    files(root.path, blobs=False, into=connection)
+    assert table(connection, "count(*)", "listings") == [(2,)]
+    files(root.path, into=connection)
+    newest = "source, count(*)", "layers JOIN listings USING (listing_id) WHERE snapshot_id = 3"
+    assert table(connection, *newest) == [("blob", 2)]
+    assert codes(connection) <= {"opaque-unknown"}
 
 
 # Docker on containerd ------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@
 FOLDER keeps the stores between runs, made with Podman and containerd (root) of the same layers as those of bench_files:
 some 200,000 files. Medians of five runs of each, warm, one after the other in one run, whole processes. Podman's store
 has a tar-split for each layer. Of containerd's files are listed from the layers' blobs, which are packed with gzip, and
-by a walk where the blobs are gone, as with `discard_unpacked_layers`: they are put aside for those runs.
+by a walk with --no-blobs.
 """
 
 from __future__ import annotations
@@ -15,20 +15,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tests.engine.containerd import Containerd
 from tests.engine.podman import Podman
 from tools.bench_files import PRINTF, PROGRAM, RUNS, groups, measure
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 BLOBS = "io.containerd.content.v1.content/blobs/sha256"
-SMALL = 1_000_000
-"""Bytes of a blob that is no layer."""
 
 
 def make_stores(podman_root: Path, containerd_root: Path) -> None:
@@ -48,19 +41,6 @@ def make_stores(podman_root: Path, containerd_root: Path) -> None:
         subprocess.run(["cp", "-a", containerd.root, containerd_root], check=True)
 
 
-@contextmanager
-def without_blobs(root: Path, aside: Path) -> Iterator[None]:
-    """Put the layers' blobs aside for a while."""
-    moved = [blob for blob in (root / BLOBS).iterdir() if blob.stat().st_size > SMALL]
-    for blob in moved:
-        blob.rename(aside / blob.name)
-    try:
-        yield
-    finally:
-        for blob in moved:
-            (aside / blob.name).rename(blob)
-
-
 def report(name: str, root: Path, folder: str) -> None:
     """Measure a store and print its table."""
     with tempfile.TemporaryDirectory(dir=root.parent) as made:
@@ -73,17 +53,13 @@ def report(name: str, root: Path, folder: str) -> None:
             "scan --walk, first": [*scan, "--walk"],
         }
         if (root / BLOBS).is_dir():
-            commands["scan, first, no blobs"] = scan
+            commands["scan --no-blobs, first"] = [*scan, "--no-blobs"]
         costs: dict[str, list[tuple[float, float]]] = {each: [] for each in commands}
         for _ in range(RUNS + 1):
             for each, words in commands.items():
                 if "first" in each:
                     database.unlink(missing_ok=True)
-                if each.endswith("no blobs"):
-                    with without_blobs(root, Path(made)):
-                        costs[each].append(measure(words, cold=False))
-                else:
-                    costs[each].append(measure(words, cold=False))
+                costs[each].append(measure(words, cold=False))
     print(f"\n{name}, warm, {os.cpu_count()} cores, medians of {RUNS} runs")
     finds = [wall for wall, _ in costs["find -printf"][1:]]
     for each, found in costs.items():

@@ -41,16 +41,26 @@ def filing(command: options.Command) -> options.Command:
 
 
 def reading(command: options.Command) -> options.Command:
-    """Add --walk, --no-files and --jobs, which arrive as one `scan.Options`."""
+    """Add --walk, --no-files, --no-blobs and --jobs, which arrive as one `scan.Options`."""
 
     @click.option("--walk", is_flag=True, help="Also walk the directories of layers, and note where they differ.")
     @click.option("--no-files", is_flag=True, help="Read no file listings.")
+    @click.option(
+        "--no-blobs", is_flag=True, help="List containerd's layers from their directories: fast, without checksums."
+    )
     @click.option("--jobs", type=click.IntRange(1, 64), metavar="N", help="Processes to use.  [default: one a core]")
     @functools.wraps(command)
-    def wrapped(*args: Any, walk: bool, no_files: bool, jobs: int | None, **others: Any) -> Any:  # noqa: ANN401
+    def wrapped(
+        *args: Any,  # noqa: ANN401
+        walk: bool,
+        no_files: bool,
+        no_blobs: bool,
+        jobs: int | None,
+        **others: Any,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
         if walk and no_files:
             raise UsageError("--walk reads files, --no-files does not: give one of them")
-        chosen = scan.Options(not no_files, walk, jobs or len(os.sched_getaffinity(0)))
+        chosen = scan.Options(not no_files, walk, jobs or len(os.sched_getaffinity(0)), not no_blobs)
         return command(*args, read=chosen, **others)
 
     return wrapped

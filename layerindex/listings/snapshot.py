@@ -35,6 +35,8 @@ class Options(NamedTuple):
     files: bool = True
     walk: bool = False
     jobs: int = 1
+    blobs: bool = True
+    """Whether layers that have no tar-split are listed from their blobs, where these are here."""
 
     @property
     def scope(self) -> str:
@@ -79,7 +81,7 @@ UPDATE overlay_dirs SET listing_id = coalesce(listing_id, :listing), entry_count
 WHERE snapshot_id = :snapshot AND cache_id = :cache_id"""
 
 TREES = """
-SELECT cache_id, role IN ('init', 'orphan') OR (role IN ('unknown', 'build-cache') AND committed) AS settled
+SELECT cache_id, role IN ('init', 'orphan') OR (role IN ('unknown', 'build-cache', 'layer') AND committed) AS settled
 FROM overlay_dirs WHERE snapshot_id = ? AND has_diff ORDER BY cache_id"""
 """Directories to walk: what no tar-split lists, and with --walk all. Settled ones nobody writes to any more."""
 
@@ -97,7 +99,7 @@ def index_files(  # noqa: PLR0913, PLR0917
     Layers' tar-splits or blobs are read; what has neither is walked, and with `walk` all is, and compared with them.
     `walked` takes what was walked, by directory.
     """
-    places, damages = _layers(connection, snapshot_id, store)
+    places, damages = _layers(connection, snapshot_id, store, blobs=options.blobs)
     sources = [layer_source(*each)._replace(summed=options.walk) for each in places.items()]
     witnesses = Witnesses(connection, snapshot_id, sources)
     trees = list(_trees(witnesses, store, options)) if store.walkable else []
@@ -131,7 +133,9 @@ def _connect(connection: sqlite3.Connection, snapshot_id: int, walked: dict[str,
     connection.execute(WALKED_LAYERS, {"snapshot": snapshot_id})
 
 
-def _layers(connection: sqlite3.Connection, snapshot_id: int, store: Store) -> tuple[dict[str, Listed], list[Problem]]:
+def _layers(
+    connection: sqlite3.Connection, snapshot_id: int, store: Store, *, blobs: bool
+) -> tuple[dict[str, Listed], list[Problem]]:
     """Return what lists the new layers, by diff_id, and what is wrong with it."""
     places: dict[str, Listed] = {}
     damages = []
@@ -141,7 +145,7 @@ def _layers(connection: sqlite3.Connection, snapshot_id: int, store: Store) -> t
         except Damage as damage:
             damages.append(damage.problem)
         else:
-            if found is not None:
+            if found is not None and (blobs or found.kind != "blob"):
                 places[diff_id] = found
     return places, damages
 
