@@ -42,8 +42,9 @@ def database() -> Iterator[sqlite3.Connection]:
 
 @pytest.fixture(autouse=True)
 def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Use processes, numpy and the late index for however little."""
+    """Use processes, numpy, statements of many rows and the late index for however little."""
     monkeypatch.setattr(index, "SMALL_BYTES", 0)
+    monkeypatch.setattr(writer, "TOGETHER", 2)
     monkeypatch.setattr("layerindex.database.REBUILD_ROWS", 1)
 
 

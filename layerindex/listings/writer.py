@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from array import array
-from itertools import repeat
+from functools import cache
+from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layerindex.database import NameIndex
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 KNOWN_DIRECTORIES = 50_000
+TOGETHER = 32
+"""Rows in one statement: two thirds of the time that one by one takes."""
 # Where a walk goes that is only to be compared.
 WALKED = "temp.walked"
 
@@ -45,13 +48,15 @@ def fit(total: int) -> int | None:
     return total if total <= LARGEST else None
 
 
-def _shape_sql(kind: str, table: str) -> str:
+@cache
+def _shape_sql(kind: str, table: str, rows: int = 1) -> str:
     """Return a statement with constants for what all rows share: each value bound costs, each None much more."""
-    values = dict.fromkeys(SHAPES[kind], "?") | {"mtime_ns": "nullif(?, 0)"}
+    bound = dict.fromkeys(SHAPES[kind], "?") | {"mtime_ns": "nullif(?, 0)"}
     fixed = {"size": "0", "opaque": "0"} if kind == "dir" else {}
     columns = ["listing_id", "directory_id", "name", "type", *SHAPES[kind], *fixed]
-    terms = ["?", "?", "?", f"'{TYPES.get(kind, kind)}'", *(values[name] for name in SHAPES[kind]), *fixed.values()]
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(terms)}) ON CONFLICT DO NOTHING"
+    terms = ["?", "?", "?", f"'{TYPES.get(kind, kind)}'", *(bound[name] for name in SHAPES[kind]), *fixed.values()]
+    values_of = ", ".join([f"({', '.join(terms)})"] * rows)
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {values_of} ON CONFLICT DO NOTHING"
 
 
 def _row_sql(table: str) -> str:
@@ -183,7 +188,8 @@ class _Open:
             self.link_size += sum(row[8] or 0 for row in rows if row[4] == "symlink")
             if self.source.summed:
                 self.plain = self.plain.plus(_sum_rows(batch))
-            self._insert(_row_sql(self.table), rows, len(rows), lambda: rows)
+            inserted = self.database.executemany(_row_sql(self.table), rows).rowcount
+            self._inserted(inserted, len(rows), lambda: rows)
         return count + len(rows)
 
     def _columns(self, kind: str, columns: Columns, directory_ids: list[int]) -> int:
@@ -200,12 +206,22 @@ class _Open:
             directories = map(directory_ids.__getitem__, array("q", columns.directories))
             return zip(repeat(self.listing_id), directories, names, *values, strict=False)
 
-        self._insert(_shape_sql(kind, self.table), rows(), len(names), lambda: map(_widen(kind), rows()))
-        return len(names)
+        count, given = len(names), iter(rows())
+        together = count - count % TOGETHER
+        inserted = 0
+        if together:
+            bound = chain.from_iterable(islice(given, together))
+            each = zip(*[bound] * (TOGETHER * (3 + len(values))), strict=False)
+            inserted = self.database.executemany(_shape_sql(kind, self.table, TOGETHER), each).rowcount
+        if together < count:
+            inserted += self.database.executemany(_shape_sql(kind, self.table), given).rowcount
+        self._inserted(inserted, count, lambda: map(_widen(kind), rows()))
+        return count
 
-    def _insert(self, sql: str, rows: Iterable[Any], count: int, full: Callable[[], Iterable[tuple[Any, ...]]]) -> None:
+    def _inserted(self, inserted: int, count: int, full: Callable[[], Iterable[tuple[Any, ...]]]) -> None:
+        """Note how many rows of a batch are new, and settle which stands where some are not."""
         self.entry_count += count
-        if self.database.executemany(sql, rows).rowcount != count:
+        if inserted != count:
             self.exact = False
             for row in full():
                 self._settle(row)
