@@ -129,7 +129,12 @@ def _newest(connection: sqlite3.Connection, host: str, age: int) -> set[int]:
 
 KINDS = {
     "image": ("images", "image_id", "SELECT DISTINCT ref FROM image_refs WHERE snapshot_id IN selected_snapshots"),
-    "container": ("containers", "container_id", "SELECT name FROM containers WHERE snapshot_id IN selected_snapshots"),
+    "container": (
+        "containers",
+        "container_id",
+        # What has no name is called by its id, which a client of containerd chooses as it likes.
+        "SELECT coalesce(name, container_id) FROM containers WHERE snapshot_id IN selected_snapshots",
+    ),
     "layer": ("layers", "chain_id", None),
 }
 """For each kind of parameter that names a thing: its table, its id, and what else it may be called."""

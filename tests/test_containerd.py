@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from layerindex import catalog, database, scan, shipped
 from layerindex.cli import group
+from layerindex.query import resolve
 from layerindex.stores import open_stores
 from layerindex.stores.containerd import content
 from tests.bolt_writer import bolt, mutations
@@ -258,6 +259,8 @@ def test_containers(root: ContainerdRoot) -> None:
         ("plain", "default", None, *of_image, None, None),
         ("plain", "k8s.io", None, *of_image, None, None),
     ]
+    # A client may choose any id.
+    assert [resolve(connection, "container", word) for word in ("bare", "web", "aaa")] == ["bare", "web", "a" * 64]
     found = table(connection, "name, mount_id, parent_chain_id", "mounts")
     top = image.chains[1]
     numbers = {key: f"{number}" for key, number in root.numbers.items()}
@@ -272,6 +275,45 @@ def test_containers(root: ContainerdRoot) -> None:
     assert found == [("plain", "/data", "/srv", 0)]
     roles = dict(table(connection, "cache_id, role", "overlay_dirs"))
     assert {roles[number] for (_, key), number in numbers.items() if not key.startswith("sha256")} == {"container"}
+
+
+@pytest.mark.parametrize(
+    ("said", "expected", "codes_"),
+    [
+        ({"CreatedAt": 10**18}, ("created", None, None, None), set()),
+        (
+            {"CreatedAt": 10**18, "StartedAt": 10**18 + 5},
+            ("running", "2001-09-09T01:46:40.000000005Z", None, None),
+            set(),
+        ),
+        (
+            {"CreatedAt": 1, "StartedAt": 10**9, "FinishedAt": 2 * 10**9, "ExitCode": 3},
+            ("exited", "1970-01-01T00:00:01Z", "1970-01-01T00:00:02Z", 3),
+            set(),
+        ),
+        ({}, ("unknown", None, None, None), set()),
+        ({"CreatedAt": 1, "StartedAt": "now"}, ("created", None, None, None), {"bad-value"}),
+        ([], ("unknown", None, None, None), {"bad-value"}),
+        (None, ("unknown", None, None, None), set()),
+    ],
+)
+def test_state_of_kubernetes_containers(
+    root: ContainerdRoot, said: object, expected: tuple[object, ...], codes_: set[str]
+) -> None:
+    """What containerd's Kubernetes plugin wrote of a container's life is its state; of others nothing is known."""
+    noted = anything("x", json.dumps({"Version": "v1", "Metadata": {"Name": "n"}}).encode())
+    pod = app(root, namespace="k8s.io")
+    for number, key in enumerate(("container", "sandbox")):
+        extensions = {f"io.cri-containerd.{key}.metadata": noted}
+        root.container(f"{number}" * 64, pod, "k8s.io", extensions=extensions)
+    folder = root.write().path / "io.containerd.grpc.v1.cri" / "containers" / ("0" * 64)
+    folder.mkdir(parents=True)
+    if said is not None:
+        (folder / "status").write_text(json.dumps(said))
+    connection = scanned(root.path)
+    assert codes(connection) == codes_
+    columns = "state, started_at, finished_at, exit_code"
+    assert table(connection, columns, "containers ORDER BY container_id") == [expected, ("unknown", None, None, None)]
 
 
 def test_docker_elsewhere(root: ContainerdRoot) -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from layerindex.listings.walk import Owners, Rules, Walk
 from layerindex.stores.containers_storage import GraphRoot, find_stores, graph_roots
-from layerindex.stores.containers_storage.owners import owners_of
 from layerindex.stores.files import open_folder
+from layerindex.stores.owners import owners_of
 from tests.storageroot import StorageRoot
 
 if TYPE_CHECKING:

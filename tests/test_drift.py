@@ -187,6 +187,38 @@ def test_a_user_namespace_shifts_owners() -> None:
     ]
 
 
+def test_through_a_mount_the_kernel_marks_deletions() -> None:
+    base = [
+        entry("/d", "dir", opaque=1),
+        entry("/d/e", "dir"),
+        entry("/d/e/f"),
+        entry("/never", "whiteout"),
+        entry("/o", "dir"),
+    ]
+    disk = [
+        entry("/d", "dir"),
+        entry("/d/a", "whiteout"),
+        entry("/d/e", "dir", opaque=1),
+        entry("/d/e/f"),
+        entry("/o", "dir"),
+        entry("/o/a", "whiteout"),
+    ]
+    assert [row[:2] for row in found(base, disk, Shift(mounted=True))] == [("/o/a", "added")]
+    assert [row[:2] for row in found(base, disk)] == [
+        ("/d", "changed"),
+        ("/d/a", "added"),
+        ("/d/e", "changed"),
+        ("/never", "removed"),
+        ("/o/a", "added"),
+    ]
+    emptied = [
+        Entry("/", None, "", None, "dir", mode=0o755, uid=0, gid=0, size=0, mtime=0, opaque=1),
+        entry("/o", "dir"),
+    ]
+    hidden = [emptied[0]._replace(opaque=0), *disk[4:]]
+    assert found(emptied, hidden, Shift(mounted=True)) == []
+
+
 def test_plain_files_need_not_be_there_when_their_fingerprints_are_equal() -> None:
     plain, others = (
         [entry("/d/f"), entry("/d/g", size=3)],

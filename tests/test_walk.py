@@ -17,7 +17,7 @@ import pytest
 
 from layerindex.listings import walk as module
 from layerindex.listings.batches import BATCH_ROWS, TYPES, Batch, Entry, Problem
-from layerindex.listings.walk import Rules, Totals, Walk, trusted_readable
+from layerindex.listings.walk import Owners, Rules, Totals, Walk, trusted_readable
 from tests.packing import widen
 
 if TYPE_CHECKING:
@@ -394,6 +394,21 @@ def test_attributes_of_files(tree: Path) -> None:
     entry = Walked(tree)["/ping"]
     assert entry.xattrs == '["security.capability", "trusted.overlay.metacopy", "user.note"]'
     assert entry.capability == capability
+
+
+@root
+def test_capabilities_of_a_user_namespace(tree: Path) -> None:
+    """What the kernel adds to a capability for a user's namespace goes, where it is the namespace's own root."""
+    plain = bytes.fromhex("0100000200040000000000000000000000000000")
+    rules = Rules.of("overlayfs", rootless=True)._replace(owners=Owners(((NOBODY, 1, 0),), ((NOBODY, 1, 0),)))
+    for name, owner in (("own", NOBODY), ("other", 7)):
+        (tree / name).touch()
+        value = plain[:3] + b"\x03" + plain[4:] + owner.to_bytes(4, "little")
+        os.setxattr(tree / name, "security.capability", value)
+    walked = Walked(tree, rules)
+    assert walked["/own"].capability == plain
+    assert walked["/other"].capability == value
+    assert Walked(tree)["/own"].capability not in (plain, None)
 
 
 def test_aufs_markers_are_the_drivers_matter(tree: Path) -> None:

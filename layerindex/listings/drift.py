@@ -14,6 +14,8 @@ createTarFile):
 * A symlink has no mode; a directory's size is the filesystem's matter.
 * moby writes no attribute but security.capability into a tar, and passes over those it cannot set: names that only the
   disk has are no drift, but for that one. security.selinux is the host's.
+* Where a layer was unpacked through a mount, the kernel marked what the tar deletes, and only what was there: an opaque
+  directory of the tar is whiteouts on disk, and a directory made anew is opaque.
 * Which name of a hard link is the first is the order's matter: the sets of names are compared, as both sides have
   them. Each header of a hard link is laid over the one inode, so that any of them may show.
 """
@@ -65,6 +67,8 @@ class Shift(NamedTuple):
     uid: int = 0
     gid: int = 0
     trusted: bool = True
+    mounted: bool = False
+    """Whether the layer was unpacked through a mount."""
 
 
 class Row(NamedTuple):
@@ -126,6 +130,7 @@ _LINKS = f"""
 INSERT OR IGNORE INTO temp.drift_links SELECT ?, {_path("e")}, e.link_target
 FROM {{table}} AS e WHERE e.listing_id = ? AND e.type = 'hardlink' AND e.link_target IS NOT NULL
 """
+_OPAQUE = f"SELECT {_path('e')} FROM {{expected}} AS e WHERE e.listing_id = ? AND e.opaque = 1"
 _MEMBERS = "SELECT path FROM temp.drift_links WHERE side = 0 AND first = ?"
 _RESOLVE = """
 UPDATE temp.drift_links AS link SET first = (
@@ -157,6 +162,8 @@ class Comparison:
             expected, values = Row(*fields[: len(_FIELDS)]), fields[len(_FIELDS) :]
             found = Row(*values)
             if values[0] is None:
+                if self._shift.mounted and _kind(expected) == "whiteout":
+                    continue
                 yield Drift(path, "removed", _said(expected), None)
             elif not linked:
                 yield from self._changed(path, expected, found)
@@ -192,6 +199,7 @@ class Comparison:
         return statement.format(expected=self._sides[0].table, found=self._sides[1].table)
 
     def _added(self, bound: dict[str, int]) -> Iterator[Drift]:
+        emptied = self._emptied()
         implied = ""  # the last path that is in the tar's names, or a directory on the way to one
         for path, *fields in self._connection.execute(self._sql(_ADDED), bound):
             row = Row(*fields)
@@ -200,7 +208,16 @@ class Comparison:
                 if implied.startswith(f"{path}/") or self._connection.execute(self._sql(_UNDER), under).fetchone():
                     implied = path
                     continue
+            if row.type == "whiteout" and path.startswith(emptied):
+                continue
             yield Drift(path, "added", None, _said(row))
+
+    def _emptied(self) -> tuple[str, ...]:
+        """Return how paths begin below which the kernel, where it was its matter, hid what was there by whiteouts."""
+        if not self._shift.mounted:
+            return ()
+        opaque = self._connection.execute(self._sql(_OPAQUE), (self._sides[0].listing_id,))
+        return tuple(f"{path.rstrip('/')}/" for (path,) in opaque)
 
     # Pairs ---------------------------------------------------------------------------------------------------------
 
@@ -234,7 +251,8 @@ class Comparison:
         if kinds[0] == "file" and expected.size is not None and expected.size != found.size:
             fields.add("size")
         fields |= {name for name in ("link_target", "device") if getattr(expected, name) != getattr(found, name)}
-        if expected.opaque is not None and found.opaque is not None and expected.opaque != found.opaque:
+        known = not self._shift.mounted and None not in (expected.opaque, found.opaque)
+        if known and expected.opaque != found.opaque:
             fields.add("opaque")
         if kinds[0] == "file" and not (self._shift.uid or self._shift.gid) and expected.capability != found.capability:
             fields.add("capability")

@@ -101,7 +101,8 @@ def index_files(  # noqa: PLR0913, PLR0917
     """
     places, damages = _layers(connection, snapshot_id, store, blobs=options.blobs)
     sources = [layer_source(*each)._replace(summed=options.walk) for each in places.items()]
-    witnesses = Witnesses(connection, snapshot_id, sources)
+    mounted = options.walk and store.walkable and store.rules.mounted
+    witnesses = Witnesses(connection, snapshot_id, sources, mounted=mounted)
     trees = list(_trees(witnesses, store, options)) if store.walkable else []
     sources += [each for each in trees if isinstance(each, Source)]
     yield from damages

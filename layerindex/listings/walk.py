@@ -112,6 +112,9 @@ class Rules(NamedTuple):
     cannot be had, one user owns all files on disk (containers-storage, `pkg/idtools/idtools.go`)."""
     owners: Owners | None = None
     """Whose the files are inside the engine's user namespace, where they are another's on disk."""
+    mounted: bool = False
+    """Whether layers are unpacked through a mount, where the kernel says how deletions are marked: containerd in a
+    user namespace (`core/diff/apply/apply_linux.go`)."""
 
     @classmethod
     def of(cls, driver: str, *, rootless: bool = False) -> Rules:
@@ -508,7 +511,18 @@ class Walk:
                     kept.append(name)
                     opaque = None if value is None else opaque
         names = json.dumps(sorted(kept), ensure_ascii=False) if kept else None
-        return opaque, names, self._value(path, _CAPABILITY) if _CAPABILITY in listed else None
+        return opaque, names, self._capability(path) if _CAPABILITY in listed else None
+
+    def _capability(self, path: str) -> bytes | None:
+        """Return a capability as it is inside, where the kernel does not add whose root it is for.
+
+        Linux:include/uapi/linux/capability.h, vfs_ns_cap_data.
+        """
+        value, owners = self._value(path, _CAPABILITY), self._rules.owners
+        if owners is None or value is None or len(value) != 24 or value[3] != 3:
+            return value
+        root = int.from_bytes(value[20:], "little")
+        return value if owners.inside(root, owners.uids) else value[:3] + b"\x02" + value[4:20]
 
     def _owned(self, path: str, status: os.stat_result, xattrs: list[str] | None) -> os.stat_result:
         """Return the status of a file as it is inside: as its attribute says, else with the owner mapped."""

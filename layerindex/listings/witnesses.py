@@ -34,8 +34,11 @@ class Witnesses:
     Where these differ, the directory is named in `differing`, and shall be walked again for all its rows.
     """
 
-    def __init__(self, connection: sqlite3.Connection, snapshot_id: int, new: Sequence[Source]) -> None:
-        self.connection, self.snapshot_id = connection, snapshot_id
+    def __init__(
+        self, connection: sqlite3.Connection, snapshot_id: int, new: Sequence[Source], *, mounted: bool = False
+    ) -> None:
+        """`mounted`: layers are unpacked through a mount."""
+        self.connection, self.snapshot_id, self.mounted = connection, snapshot_id, mounted
         self.weights: dict[str, int] = {}
         """What the layers that are listed, or will be, count as sources."""
         self.listings: dict[str, int] = {}
@@ -91,11 +94,11 @@ class Witnesses:
 
     def write(self, listing: Listing, *, files: bool) -> None:
         """Write where a directory differs from its tar-split; without `files`, plain files are known to be equal."""
-        from layerindex.listings.drift import drift  # noqa: PLC0415 - only with --walk
+        from layerindex.listings.drift import Shift, drift  # noqa: PLC0415 - only with --walk
 
         name = listing.source.name
         expected, found = Side(self.listings[self.layers[name]]), Side(listing.listing_id, WALKED)
-        rows = drift(self.connection, expected, found, files=files)
+        rows = drift(self.connection, expected, found, Shift(mounted=self.mounted), files=files)
         self.connection.executemany(
             "INSERT INTO drift (snapshot_id, cache_id, path, kind, expected, found) VALUES (?, ?, ?, ?, ?, ?)",
             [(self.snapshot_id, name, *row) for row in rows],

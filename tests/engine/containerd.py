@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Self
 
 from . import engine
 from .engine import (
@@ -82,12 +83,9 @@ class Containerd:
     def start(self) -> None:
         """Start the daemon and wait until it answers."""
         config = self.folder / "config.toml"
-        config.write_text(CONFIG.format(folder=self.folder))
-        command = [str(CONTAINERD), "-c", str(config), "--log-level", "warn"]
+        config.write_text(self._config())
         with self._log.open("ab") as log:
-            self._daemon = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
+            self._daemon = self._started([str(CONTAINERD), "-c", str(config), "--log-level", "warn"], log)
         deadline = time.monotonic() + READY_SECONDS
         while True:
             try:
@@ -99,6 +97,14 @@ class Containerd:
                 time.sleep(0.05)
             else:
                 return
+
+    def _config(self) -> str:
+        """Return its settings."""
+        return CONFIG.format(folder=self.folder)
+
+    def _started(self, command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+        """Start the daemon's process."""
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
     def stop(self) -> None:
         """Stop the daemon; what runs in containers goes on until `close`."""
@@ -115,15 +121,20 @@ class Containerd:
     def close(self) -> None:
         """End containers and the daemon, unmount what is mounted, and remove the folder."""
         try:
-            if self._daemon is not None:
-                for namespace in self.ctr("namespaces", "ls", "-q").split():
-                    for task in self.ctr("tasks", "ls", "-q", namespace=namespace).split():
-                        self.ctr("tasks", "rm", "-f", task, namespace=namespace)
-            self.stop()
+            try:
+                self._end_tasks()
+            finally:
+                self.stop()
         finally:
             for point in engine.mounts_below(self.folder):
                 subprocess.run(["umount", "-l", point], capture_output=True, check=False)
             shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _end_tasks(self) -> None:
+        if self._daemon is not None and self._daemon.poll() is None:
+            for namespace in self.ctr("namespaces", "ls", "-q").split():
+                for task in self.ctr("tasks", "ls", "-q", namespace=namespace).split():
+                    self.ctr("tasks", "rm", "-f", task, namespace=namespace)
 
     def command(self, *words: str | Path, namespace: str = "default") -> list[str]:
         """Return a command of the client."""
@@ -140,6 +151,54 @@ class Containerd:
     def rows(self, *words: str, namespace: str = "default") -> list[list[str]]:
         """Run a listing command and return its fields, without the head."""
         return [line.split() for line in self.ctr(*words, namespace=namespace).splitlines()[1:]]
+
+
+class RootlessContainerd(Containerd):
+    """A containerd of an ordinary user: root in a user namespace, with more ids that are set apart for it.
+
+    As containerd-rootless.sh starts it, but that the test's root sets the ids apart, not /etc/subuid.
+    """
+
+    UID, GID = 200_000, 300_000
+    """The first ids outside of those that are from 1 on inside."""
+    COUNT = 65_536
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.user = pwd.getpwnam("nobody")
+        for folder in (self.folder, self.root, self.folder / "state"):
+            folder.mkdir(exist_ok=True)
+            os.chown(folder, self.user.pw_uid, self.user.pw_gid)
+
+    def _started(self, command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+        ids = (f"--reuid={self.user.pw_uid}", f"--regid={self.user.pw_gid}", "--clear-groups")
+        space = ["unshare", "--user", "--mount", "sh", "-c", 'echo; read ready; exec "$@" >&2 </dev/null', "sh"]
+        daemon = subprocess.Popen(
+            ["setpriv", *ids, *space, *command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
+        )
+        if daemon.stdin is None or daemon.stdout is None:
+            raise EngineError("no pipes")
+        with daemon.stdin, daemon.stdout:
+            if not daemon.stdout.readline():
+                daemon.wait()
+                raise EngineError(f"no user namespace: {self._log.read_text(errors='replace')[-LOG_TAIL:]}")
+            for name, own, first in (("uid", self.user.pw_uid, self.UID), ("gid", self.user.pw_gid, self.GID)):
+                Path(f"/proc/{daemon.pid}/{name}_map").write_text(f"0 {own} 1\n1 {first} {self.COUNT}\n")
+            daemon.stdin.write(b"\n")
+        return daemon
+
+    def inside(self, script: str) -> None:
+        """Run a shell script in the daemon's namespaces, as their root; raises EngineError."""
+        if self._daemon is None:
+            raise EngineError("it does not run")
+        enter = ["nsenter", f"--target={self._daemon.pid}", "--user", "--mount", "--setuid=0", "--setgid=0"]
+        result = subprocess.run([*enter, "sh", "-euc", script], capture_output=True, text=True, check=False)
+        if result.returncode != 0:
+            raise EngineError(f"{script}: {result.stderr[-LOG_TAIL:]}")
 
 
 def rootfs(folder: Path) -> Path | str:

@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, NamedTuple
 from layerindex import shapes
 from layerindex.names import printable
 from layerindex.records import Container, ContainerVolume, Mount
+from layerindex.stores.containerd.cri import with_status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from layerindex.problems import Damage
     from layerindex.records import Record
     from layerindex.stores.containerd.images import Platform
     from layerindex.stores.containerd.metadata import ContainerRow, Metadata
     from layerindex.stores.containerd.scan import Docker, Place
+    from layerindex.stores.files import Folder
 
 NAMES = ("nerdctl/name", "io.kubernetes.container.name")
 """Labels with the name that a client gave a container."""
@@ -31,7 +34,8 @@ class Stand(NamedTuple):
     chain_id: str | None
 
 
-def read_containers(  # noqa: PLR0913
+def read_containers(  # noqa: PLR0913, PLR0917 - called in one place
+    root: Folder,
     metadata: Metadata,
     driver: str,
     targets: Mapping[str, Sequence[Platform]],
@@ -39,7 +43,7 @@ def read_containers(  # noqa: PLR0913
     docker: Docker | None,
     *,
     first: bool,
-) -> Iterator[Record]:
+) -> Iterator[Record | Damage]:
     """Yield the containers with their writable layers, of which each name is told once."""
     snapshots = {(place.namespace, place.key): place for place in places}
     reader = _Reader(metadata, targets, snapshots)
@@ -52,7 +56,8 @@ def read_containers(  # noqa: PLR0913
             if row.snapshotter != driver and not (first and not row.snapshotter):
                 continue
             stand = reader.stand(namespace, row.snapshot_key)
-            yield reader.container(namespace, container_id, row, stand)
+            container = reader.container(namespace, container_id, row, stand)
+            yield from with_status(root, container) if row.cri else (container,)
             yield from _volumes(container_id, row, mounts)
             if stand.number is not None:
                 name = container_id if container_id not in mounts else f"{namespace}/{container_id}"
@@ -98,7 +103,7 @@ class _Reader:
         return Stand(number, init, parent if parent and shapes.DIGEST.fullmatch(parent) else None)
 
     def container(self, namespace: str, container_id: str, row: ContainerRow, stand: Stand) -> Container:
-        """Return the row of a container that meta.db knows; whether it runs is in /run, not here."""
+        """Return the row of a container that meta.db knows; whether it runs is in /run, or its client knows it."""
         target = self.metadata.namespaces[namespace].images.get(row.image or "")
         noted = {key: value for key, value in row.cri.items() if isinstance(value, str)}
         name = next((row.labels[label] for label in NAMES if label in row.labels), None)

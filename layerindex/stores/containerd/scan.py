@@ -150,7 +150,7 @@ class Scan:
         yield from part(self._read_content())
         yield from self._layers()
         yield from read_containers(
-            self.view.metadata, self.driver, self.targets, self.places, self.docker, first=self.first
+            self.root, self.view.metadata, self.driver, self.targets, self.places, self.docker, first=self.first
         )
         if self.first:
             yield from part(read_ingests(self.root, self.view.metadata))

@@ -16,6 +16,7 @@ from layerindex.stores.containerd.directories import FOLDER as SNAPSHOTS
 from layerindex.stores.containerd.directories import SNAPSHOTTER
 from layerindex.stores.containerd.scan import READABLE, Scan
 from layerindex.stores.files import Folder, open_below
+from layerindex.stores.owners import owners_of
 from layerindex.stores.parts import told
 from layerindex.stores.store import Held, Listed
 
@@ -73,7 +74,10 @@ class ContainerdStore(NamedTuple):
         """How the snapshotter marks deletions; where root is no owner, it mounts with `userxattr`."""
         from layerindex.listings.walk import Rules  # noqa: PLC0415 - not for a scan that walks nothing
 
-        return Rules.of(self.driver, rootless=os.stat(self.root).st_uid != 0)
+        status = os.stat(self.root)
+        owners = owners_of(status.st_uid, status.st_gid)
+        rootless = owners is not None
+        return Rules.of(self.driver, rootless=rootless)._replace(owners=owners, mounted=rootless)
 
     @property
     def first(self) -> bool:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex.names import listed, on_disk, printable
 from layerindex.problems import Damage, vanished
-from layerindex.stores.containers_storage.owners import owners_of
 from layerindex.stores.containers_storage.places import Places
 from layerindex.stores.containers_storage.scan import Scan
 from layerindex.stores.files import Folder, open_below
 from layerindex.stores.graphdriver import ADDITIONAL, KEPT_ELSEWHERE, directories
+from layerindex.stores.owners import owners_of
 from layerindex.stores.parts import told
 from layerindex.stores.store import Held, Listed
 

@@ -1,0 +1,50 @@
+"""How the containers of containerd's Kubernetes plugin fare: it keeps that in files beside containerd's databases.
+
+Format: containerd `pkg/cri/store/container/status.go`. Of sandboxes it keeps nothing of the kind.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from layerindex.problems import Damage
+from layerindex.stores import ids
+from layerindex.stores.values import Fields
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from layerindex.records import Container
+    from layerindex.stores.files import Folder
+
+FOLDER = ("io.containerd.grpc.v1.cri", "containers")
+NAME = "status"
+STATUS = 1024 * 1024
+"""Most bytes of a status, which ends with what a runtime said of a failure."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def with_status(root: Folder, container: Container) -> Iterator[Container | Damage]:
+    """Yield a container with the state that its status tells, or as it is; and what is wrong with that."""
+    try:
+        with root.folder(*FOLDER, container.container_id) as folder:
+            field = Fields(folder.json(NAME, STATUS), folder.where(NAME), container.container_id)
+    except Damage as found:
+        yield container
+        if found.problem.code != "missing":  # it is no container of the plugin's, or is being removed
+            yield found
+        return
+    created, started, finished = (field.get(f"{each}At", _moment) for each in ("Created", "Started", "Finished"))
+    # In the plugin's order of precedence (Status.State).
+    state = "exited" if finished else "running" if started else "created" if created else "unknown"
+    exit_code = field.get("ExitCode", ids.number) if finished else None
+    yield container._replace(state=state, started_at=started, finished_at=finished, exit_code=exit_code)
+    yield from field.damages
+
+
+def _moment(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON held
+    """Return a time in nanoseconds since 1970 as text; None for absent and 0; raises ValueError."""
+    number = ids.number(value)
+    return ids.moment(EPOCH, *divmod(number, 10**9)) if number else None
