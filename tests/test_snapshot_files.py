@@ -235,8 +235,7 @@ def test_names_survive(connection: sqlite3.Connection, tmp_path: Path) -> None:
 def test_drift(connection: sqlite3.Connection, tmp_path: Path) -> None:
     """--walk says nothing of a layer that nobody touched, and what was done to one that somebody did."""
     root = DataRoot(tmp_path / "docker", privileged=os.geteuid() == 0)
-    uid, gid = os.geteuid(), os.getegid()
-    layer = root.layer({f"etc/{name}": regular(b"1", uid=uid, gid=gid) for name in ("kept", "gone", "touched")})
+    layer = root.layer({f"etc/{name}": regular(b"1") for name in ("kept", "gone", "touched")})
     root.image([layer], ["acme/base:1"])
     into(connection, root, walk=True)
     assert 0 == count(connection, "drift")
@@ -256,8 +255,32 @@ def test_opaque_marks_that_may_not_be_read(
 ) -> None:
     """Where trusted attributes are hidden from us, opaque is unknown, and a problem says so."""
     monkeypatch.setattr(walk, "trusted_readable", lambda: False)
+    monkeypatch.setattr("layerindex.stores.docker.store.owners_of", lambda *_: None)  # whoever runs this test
     into(connection, root)
 
     assert ["opaque-unknown"] == codes(connection)
     sql = "SELECT DISTINCT opaque FROM entries JOIN listings USING (listing_id) WHERE source = 'walk' AND type = 'dir'"
     assert [(None,)] == rows(connection, sql)
+
+
+def give(path: Path, uid: int, gid: int) -> None:
+    """Let all that lies below belong to others, as if the engine's root were another outside."""
+    for each in [path, *path.rglob("*")]:
+        status = each.lstat()
+        os.lchown(each, status.st_uid + uid, status.st_gid + gid)
+        if not each.is_symlink():
+            each.chmod(status.st_mode & 0o7777)  # which the change of owner took
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("place", ["200000.300000", "docker"])
+def test_owners_are_those_inside(connection: sqlite3.Connection, tmp_path: Path, place: str) -> None:
+    """Under userns-remap, and of a user's own engine, files belong to whom a container says, and nothing drifts."""
+    root = DataRoot(tmp_path / place)
+    base = root.layer({"bin/sh": regular(b"#!", mode=0o4755), "etc": None, "etc/conf": b"conf"})
+    root.container(root.image(base, ["app:1"]), files={"srv": None, "srv/new": b"n"})
+    give(root.path, 200_000, 300_000)
+    into(connection, root, walk=True)
+    assert rows(connection, "SELECT path, kind, expected, found FROM drift") == []
+    owners = "SELECT DISTINCT e.uid, e.gid FROM entries AS e JOIN overlay_dirs USING (listing_id)"
+    assert rows(connection, owners) == [(0, 0)]

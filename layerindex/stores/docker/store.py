@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex.names import on_disk, printable
 from layerindex.problems import Damage, vanished
-from layerindex.stores.docker.drivers import CONTAINERD, READABLE, drivers, remapped_roots
+from layerindex.stores.docker.drivers import CONTAINERD, READABLE, REMAPPED, drivers, remapped_roots
 from layerindex.stores.docker.places import Places
 from layerindex.stores.docker.scan import Scan
 from layerindex.stores.files import Folder, open_below
 from layerindex.stores.graphdriver import directories
+from layerindex.stores.owners import owners_of
 from layerindex.stores.parts import told
 from layerindex.stores.store import Held, Listed
 
@@ -76,10 +78,16 @@ class DockerStore(NamedTuple):
 
     @property
     def rules(self) -> Rules:
-        """How the driver marks deletions."""
-        from layerindex.listings.walk import Rules  # noqa: PLC0415 - not for a scan that walks nothing
+        """How the driver marks deletions, and whose files are inside: of userns-remap, or of a user's own engine."""
+        from layerindex.listings.walk import Owners, Rules  # noqa: PLC0415 - not for a scan that walks nothing
 
-        return Rules.of(self.driver)
+        remapped = REMAPPED.fullmatch(os.path.basename(self.root))
+        if remapped:
+            uids, gids = (((int(first), 1 << 32, 0),) for first in os.path.basename(self.root).split("."))
+            return Rules.of(self.driver)._replace(owners=Owners(uids, gids))
+        status = os.stat(self.root)
+        owners = owners_of(status.st_uid, status.st_gid)
+        return Rules.of(self.driver, rootless=owners is not None)._replace(owners=owners)
 
     @property
     def first(self) -> bool:
