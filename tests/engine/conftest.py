@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from typing import TYPE_CHECKING
 
 import pytest
 
+from .containerd import rootfs
 from .engine import Engine, why_not
 from .program import Index, scan
 from .store import Store, build_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 def new_engine() -> Engine:
@@ -23,6 +26,25 @@ def new_engine() -> Engine:
     if reason:
         pytest.skip(reason)
     return Engine()
+
+
+@pytest.fixture(scope="session")
+def modern_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the root of a Debian with a Docker of today, made once for all processes of a test run."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    with (shared / "rootfs.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        folder, made = shared / "rootfs", shared / "rootfs.made"
+        found = folder if made.exists() else rootfs(folder)
+        if found == folder:
+            made.touch()
+    if isinstance(found, str) and os.environ.get("CI"):
+        pytest.fail(f"no Docker of today in CI: {found}")
+    if isinstance(found, str):
+        pytest.skip(found)
+    return found
 
 
 @pytest.fixture(scope="session")

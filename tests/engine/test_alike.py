@@ -10,7 +10,7 @@ import pytest
 
 from . import podman as podman_engine
 from .conftest import new_engine
-from .containerd import Containerd, ModernEngine, rootfs, why_not
+from .containerd import Containerd, ModernEngine, why_not
 from .podman import Podman
 from .program import Index, layerindex
 from .test_containerd import made
@@ -30,12 +30,11 @@ SAID = ("images", "tags", "layers", "files", "problems")
 
 
 @pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory) -> Index:
+def index(modern_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Index:
     """Give the index of all four, each scanned as a host of its own."""
-    found = rootfs(tmp_path_factory.mktemp("rootfs"))
-    reason = why_not() or podman_engine.why_not() or (found if isinstance(found, str) else None)
-    if reason or isinstance(found, str):
-        pytest.skip(str(reason))
+    reason = why_not() or podman_engine.why_not()
+    if reason:
+        pytest.skip(reason)
     folder = tmp_path_factory.mktemp("alike")
     db, saved = folder / "db", folder / "saved.tar"
     saved.write_bytes(made())
@@ -46,7 +45,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Index:
     with new_engine() as docker:
         docker.docker("load", "--input", saved)
         scan(docker.root, "docker")
-    with ModernEngine(found) as modern:
+    with ModernEngine(modern_root) as modern:
         modern.docker("load", "--input", saved)
         scan(modern.root, "modern")
     with Containerd() as containerd:

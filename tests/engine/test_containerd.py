@@ -12,7 +12,7 @@ import pytest
 
 from .archives import ImageSource, Member, Step, archive, pack
 from .conftest import new_engine
-from .containerd import BesideEngine, Containerd, ModernEngine, rootfs, why_not
+from .containerd import BesideEngine, Containerd, ModernEngine, why_not
 from .engine import BUSYBOX, Engine, EngineError
 from .program import Index, layerindex, scan
 from .store import BUILDKIT
@@ -240,12 +240,9 @@ def test_while_it_works(daemon: Containerd, store: Store, tmp_path: Path) -> Non
 
 
 @pytest.fixture(scope="module")
-def modern(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+def modern(modern_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """Give a Docker that keeps its images in containerd, with images, containers, a volume and a build."""
-    found = rootfs(tmp_path_factory.mktemp("rootfs"))
-    if isinstance(found, str):
-        pytest.skip(found)
-    with ModernEngine(found) as docker:
+    with ModernEngine(modern_root) as docker:
         docker.docker("load", input=made())
         docker.docker("run", "--detach", "--network", "host", "--name", "runs", "li/app:1")
         docker.docker("exec", "runs", "/bin/busybox", "touch", "/made")
@@ -343,12 +340,9 @@ def test_modern_after_removal(modern: Engine, tmp_path: Path, modern_index: Inde
 # Docker of today on the host's containerd -----------------------------------------------------------------------------
 
 
-def test_docker_beside_containerd(tmp_path: Path) -> None:
+def test_docker_beside_containerd(modern_root: Path, tmp_path: Path) -> None:
     """Docker as its packages set it up: containerd's root tells containers by name, and whose each directory is."""
-    found = rootfs(tmp_path / "rootfs")
-    if isinstance(found, str):
-        pytest.skip(found)
-    with BesideEngine(found) as docker:
+    with BesideEngine(modern_root) as docker:
         docker.docker("load", input=made())
         docker.docker("run", "--detach", "--network", "host", "--name", "runs", "--volume", "named:/d", "li/app:1")
         docker.docker("exec", "runs", "/bin/busybox", "touch", "/made")
@@ -384,7 +378,9 @@ def test_docker_beside_containerd(tmp_path: Path) -> None:
         assert "runs" in layerindex("show", path, "--db", db).stdout
         records = {row["ID"] for row in docker.get("/system/df?type=build-cache")["BuildCache"]}
         assert records <= {record for (record,) in index.rows("SELECT record_id FROM build_cache")}
-        for snapshot, root in ((1, docker.root), (2, docker.containerd)):
+        docker.stop()
+        for snapshot, root in ((3, docker.root), (4, docker.containerd)):
+            layerindex("scan", root, "--db", db, "--walk")
             counted = index.rows(f"SELECT sum(disk_bytes) FROM disk_usage WHERE snapshot_id = {snapshot}")
             du = subprocess.run(["du", "-s", "-x", "--block-size=1", root], capture_output=True, check=True)
             assert counted == [(int(du.stdout.split()[0]),)]
