@@ -171,6 +171,7 @@ def writing(path: str, wait: Callable[[str], None]) -> Iterator[sqlite3.Connecti
 def passing() -> Iterator[tuple[sqlite3.Connection, BinaryIO]]:
     """Give a new database that is on its way elsewhere, and its file to read: removed at once, it leaves nothing.
 
+    SQLite opens files by name alone, so it has one for half a millisecond: a SIGKILL just then leaves it, empty.
     It takes its room where temporary files go (TMPDIR). Transactions are the caller's.
     """
     try:
@@ -180,14 +181,13 @@ def passing() -> Iterator[tuple[sqlite3.Connection, BinaryIO]]:
     with file:
         try:
             connection = connect(file.name, "rw", timeout=0)
-            # A journal beside it could not be found again; of a new file there is next to nothing to put in one.
-            connection.execute("PRAGMA journal_mode = MEMORY")
-            for statement in TUNING:
-                connection.execute(statement)
-            connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")
+            connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")  # which opens the file
         finally:
             os.unlink(file.name)
         with closing(connection):
+            # A journal beside it could not be found again; of a new file there is next to nothing to put in one.
+            for statement in ("PRAGMA journal_mode = MEMORY", *TUNING):
+                connection.execute(statement)
             with transaction(connection, file.name):
                 create(connection)
             yield connection, cast("BinaryIO", file)
