@@ -210,16 +210,21 @@ def _unclear(candidates: Sequence[Snapshot]) -> str:
 
 # Bringing them together ---------------------------------------------------------------------------------------------
 
-NAMED = ":image IN (ref, normalized, substr(normalized, 11), substr(normalized, 19), target_digest)"
-"""Whether an image is called so, in any of the ways in which users shorten it."""
+SPELT = ", ".join(
+    f"'{head}' || :image{tail}" for head in ("", "docker.io/", "docker.io/library/") for tail in ("", " || ':latest'")
+)
+IMAGES = f"""
+SELECT image_id FROM {{schema}}.images WHERE snapshot_id = :snapshot AND :image IN (image_id, substr(image_id, 8, 12))
+UNION ALL
+SELECT image_id FROM {{schema}}.image_refs WHERE snapshot_id = :snapshot
+  AND (ref IN ({SPELT}) OR normalized IN ({SPELT}) OR :image IN (target_digest, substr(target_digest, 8, 12)))"""  # noqa: S608 - our own text
+"""What the view `image_names` calls so; of another file no view is asked."""
 
 LISTINGS = f"""
 SELECT d.listing_id FROM src.overlay_dirs AS d WHERE d.snapshot_id = :snapshot AND d.role = 'container'
 UNION ALL
 SELECT y.listing_id FROM src.image_layers AS l JOIN src.layers AS y USING (snapshot_id, chain_id)
-WHERE l.snapshot_id = :snapshot AND l.image_id IN (
-  SELECT image_id FROM src.images WHERE snapshot_id = :snapshot AND image_id = :image
-  UNION ALL SELECT image_id FROM src.image_refs WHERE snapshot_id = :snapshot AND {NAMED})
+WHERE l.snapshot_id = :snapshot AND l.image_id IN ({IMAGES.format(schema="src")})
 UNION ALL
 SELECT below.listing_id FROM src.containers AS c
 JOIN src.overlay_lowers AS o ON o.snapshot_id = :snapshot AND o.cache_id = c.mount_id
@@ -337,20 +342,21 @@ def files_of(pair: Pair, own: str, word: str) -> Files:
 
 
 def _named(snapshot: Snapshot, own: str, word: str) -> dict[str, str]:
-    """Return what a word names in a snapshot: the whole name or id for each kind."""
+    """Return what a word names in a snapshot, by kind: the word itself, or the id of which it is the beginning."""
     found = {}
     with _trusted(snapshot.path, own) as connection:
         query.shadow(connection, [snapshot.snapshot_id])
         for kind in ("image", "container"):
             with suppress(UsageError):
-                found[kind] = query.resolve(connection, kind, word)
+                whole = query.resolve(connection, kind, word)
+                # A side may spell a reference in its own way; the same word is to be found on both.
+                found[kind] = word if kind == "image" and not whole.startswith("sha256:") else whole
     return found
 
 
 UNLISTED = f"""
 SELECT count(*) FROM image_layers AS l LEFT JOIN layers AS y USING (snapshot_id, chain_id)
-WHERE l.snapshot_id = :snapshot AND y.listing_id IS NULL AND l.image_id IN (
-  SELECT :image UNION ALL SELECT image_id FROM image_refs WHERE snapshot_id = :snapshot AND {NAMED})
+WHERE l.snapshot_id = :snapshot AND y.listing_id IS NULL AND l.image_id IN ({IMAGES.format(schema="main")})
 UNION ALL
 SELECT count(*) FROM containers AS c
 LEFT JOIN overlay_dirs AS d ON d.snapshot_id = :snapshot AND d.cache_id = c.mount_id

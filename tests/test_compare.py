@@ -276,6 +276,25 @@ PAIRS = [("path", 1, 2), ("path", 2, 3), ("known", 1, 2), ("known", 2, 3), ("sim
 each_pair = pytest.mark.parametrize(("store", "a", "b"), PAIRS)
 
 
+@pytest.mark.parametrize(
+    "word", ["app", "app:latest", "library/app", "docker.io/library/app", "docker.io/library/app:latest"]
+)
+def test_files_of_a_reference_as_either_side_spells_it(tmp_path: Path, word: str) -> None:
+    """One host's engine stores it in short and another's in full: it is one reference, in one file or in two."""
+    for host, content in (("one", b"1"), ("two", b"2")):
+        root = DataRoot(tmp_path / host)
+        root.image(root.layer({"x": content}, parent=root.layer({"base": b"b"})), ["app:latest"])
+        for path in (f"{host}.db", "both.db"):
+            scanned(str(tmp_path / path), root.path, host)
+    for path, snapshot in (("two.db", 1), ("both.db", 2)):
+        with closing(sqlite3.connect(tmp_path / path)) as connection, connection:
+            connection.execute("UPDATE image_refs SET ref = normalized WHERE snapshot_id = ?", (snapshot,))
+    apart = (tmp_path / "one.db", tmp_path / "two.db", "--db", tmp_path / "none.db")
+    for sides in (apart, ("one", "two", "--db", tmp_path / "both.db")):
+        (found,) = json.loads(answer(*sides, "--files", word, "--format", "json"))
+        assert [("content", "/x")] == [(row["change"], row["path"]) for row in found["files-of"]]
+
+
 def swapped(row: Row) -> Row:
     """Return a row as the other direction has it."""
     other = {f"{'ba'['ab'.index(key[0])]}{key[1:]}" if key[:2] in ("a_", "b_") else key: row[key] for key in row}

@@ -25,18 +25,10 @@
 -- a_layer = "place of the layer it comes from, 0 for the base"
 -- b_layer = "place of the layer it comes from, 0 for the base"
 
-WITH
--- A reference as it may be stored: debian:12 of one engine is docker.io/library/debian:12 of another.
-spelt (ref) AS MATERIALIZED (
-  SELECT head.column1 || :image || tail.column1
-  FROM (VALUES (''), ('docker.io/'), ('docker.io/library/')) AS head CROSS JOIN (VALUES (''), (':latest')) AS tail
-),
-sides AS MATERIALIZED (SELECT 'a' AS side, :a AS snapshot_id UNION ALL SELECT 'b', :b),
+WITH sides AS MATERIALIZED (SELECT 'a' AS side, :a AS snapshot_id UNION ALL SELECT 'b', :b),
 chosen AS MATERIALIZED (
-  SELECT s.side, r.snapshot_id, r.image_id FROM sides AS s JOIN image_refs AS r USING (snapshot_id)
-  WHERE r.ref IN spelt OR r.normalized IN spelt
-  UNION
-  SELECT s.side, i.snapshot_id, i.image_id FROM sides AS s JOIN images AS i USING (snapshot_id) WHERE i.image_id = :image
+  SELECT s.side, n.snapshot_id, n.image_id FROM sides AS s JOIN image_names AS n USING (snapshot_id)
+  WHERE n.snapshot_id IN (:a, :b) AND n.name = :image
 ),
 -- The layers of each side, 0 for the base.
 stack AS MATERIALIZED (
