@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 BASE = {"etc/conf": b"conf", "bin/sh": b"#!"}
 TOP = {"app/run": b"run" * 99}
+RECORD = "0123456789abcdefghijklmno"
 
 
 @pytest.fixture
@@ -556,17 +557,21 @@ def docker_root(tmp_path: Path) -> tuple[DataRoot, ContainerdRoot, Image, str]:
     return docker, root, image, container
 
 
+def built(docker: DataRoot, root: ContainerdRoot, image: Image) -> None:
+    """Let BuildKit have a record, on the base of an image."""
+    root.snapshot(RECORD, image.chains[0], "committed", {"made": b"x"}, "moby")
+    folder = docker.file("buildkit/containerd-overlayfs")
+    folder.mkdir(parents=True)
+    values = {"cache.snapshot": RECORD, "cache.description": "a step", "snapshot.committed": True, "snapshot.size": 9}
+    content = {key: json.dumps({"value": value}).encode() for key, value in values.items()}
+    (folder / "metadata_v2.db").write_bytes(bolt({"_main": {RECORD: content}}))
+
+
 def test_docker(tmp_path: Path) -> None:
     """Docker's containers are told with the image that containerd has for them; all is one store."""
     docker, root, image, container = docker_root(tmp_path)
-    record = "0123456789abcdefghijklmno"
-    root.snapshot(record, image.chains[0], "committed", {"made": b"x"}, "moby")
+    built(docker, root, image)
     root.write()
-    folder = docker.file("buildkit/containerd-overlayfs")
-    folder.mkdir(parents=True)
-    values = {"cache.snapshot": record, "cache.description": "a step", "snapshot.committed": True, "snapshot.size": 9}
-    content = {key: json.dumps({"value": value}).encode() for key, value in values.items()}
-    (folder / "metadata_v2.db").write_bytes(bolt({"_main": {record: content}}))
     connection = files(docker.path, walk=True)
     assert codes(connection) <= {"opaque-unknown"}
     assert table(connection, "store, driver, root", "snapshots") == [
@@ -579,7 +584,7 @@ def test_docker(tmp_path: Path) -> None:
     assert table(connection, "name, mount_id, init_id, parent_chain_id", "mounts") == [
         (container, "4", "3", image.chains[-1])
     ]
-    assert table(connection, "record_id, cache_id, snapshot_key, size", "build_cache") == [(record, "5", record, 9)]
+    assert table(connection, "record_id, cache_id, snapshot_key, size", "build_cache") == [(RECORD, "5", RECORD, 9)]
     assert table(connection, "cache_id, role", "overlay_dirs") == [
         ("1", "layer"),
         ("2", "layer"),
@@ -606,17 +611,11 @@ def test_docker_whose_containerd_is_elsewhere(tmp_path: Path) -> None:
 def beside(tmp_path: Path) -> tuple[DataRoot, Path, Image, str]:
     """Make a Docker data root and beside it the root of the host's containerd, as Docker's packages set them up."""
     docker, root, image, container = docker_root(tmp_path)
-    record = "0123456789abcdefghijklmno"
-    root.snapshot(record, image.chains[0], "committed", {"made": b"x"}, "moby")
+    built(docker, root, image)
     root.write()
     shutil.move(root.path, tmp_path / "containerd")
     docker.file("containerd").rmdir()
     docker.file("rootfs/overlayfs").mkdir(parents=True)
-    folder = docker.file("buildkit/containerd-overlayfs")
-    folder.mkdir(parents=True)
-    values = {"cache.snapshot": record, "cache.description": "a step", "snapshot.committed": True, "snapshot.size": 9}
-    content = {key: json.dumps({"value": value}).encode() for key, value in values.items()}
-    (folder / "metadata_v2.db").write_bytes(bolt({"_main": {record: content}}))
     return docker, tmp_path / "containerd", image, container
 
 
@@ -627,7 +626,7 @@ def test_docker_beside_containerd(tmp_path: Path) -> None:
     assert codes(connection) <= {"opaque-unknown"}
     columns = "container_id, name, image_id, state, exit_code, mount_id"
     assert table(connection, columns, "containers") == [(container, "web", image.image_id, "exited", 3, "4")]
-    assert table(connection, "record_id, cache_id", "build_cache") == [("0123456789abcdefghijklmno", "5")]
+    assert table(connection, "record_id, cache_id", "build_cache") == [(RECORD, "5")]
     connection = sqlite3.connect(":memory:", isolation_level=None)
     database.create(connection)
     for each in (docker.path, path):

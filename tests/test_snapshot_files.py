@@ -255,7 +255,7 @@ def test_opaque_marks_that_may_not_be_read(
 ) -> None:
     """Where trusted attributes are hidden from us, opaque is unknown, and a problem says so."""
     monkeypatch.setattr(walk, "trusted_readable", lambda: False)
-    monkeypatch.setattr("layerindex.stores.docker.store.owners_of", lambda *_: None)  # whoever runs this test
+    monkeypatch.setattr("layerindex.stores.owners.owners_of", lambda *_: None)  # whoever runs this test
     into(connection, root)
 
     assert ["opaque-unknown"] == codes(connection)

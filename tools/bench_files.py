@@ -98,6 +98,22 @@ def _pss(pid: int) -> int:
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
 
 
+def compare(name: str, commands: dict[str, list[str]], database: Path, *, cold: bool) -> None:
+    """Run commands in turn, the first of which is find, and print a table; those called `first` make the database."""
+    costs: dict[str, list[tuple[float, float]]] = {each: [] for each in commands}
+    for _ in range(RUNS + 1):
+        for each, words in commands.items():
+            if each.endswith("first"):
+                database.unlink(missing_ok=True)
+            costs[each].append(measure(words, cold=cold))
+    print(f"\n{name}, {'cold' if cold else 'warm'}, {os.cpu_count()} cores, medians of {RUNS} runs")
+    finds = [wall for wall, _ in next(iter(costs.values()))[1:]]
+    for each, found in costs.items():
+        wall, cpu = (statistics.median(column) for column in zip(*found[1:], strict=True))
+        ratio = statistics.median(mine / find for (mine, _), find in zip(found[1:], finds, strict=True))
+        print(f"{each:22} wall {wall:6.3f} s   CPU {cpu:6.3f} s   wall / find {ratio:5.2f}", flush=True)
+
+
 def report(name: str, root: Path, *, cold: bool) -> None:
     """Measure one store and print its table."""
     with tempfile.TemporaryDirectory(dir=root.parent) as folder:
@@ -111,18 +127,7 @@ def report(name: str, root: Path, *, cold: bool) -> None:
             "find NAME (os.py)": [*PROGRAM, "find", "os.py", "--db", database, "--format", "csv"],
             "query duplicates": [*PROGRAM, "query", "duplicates", "-p", "top=0", "--db", database, "--format", "csv"],
         }
-        costs: dict[str, list[tuple[float, float]]] = {each: [] for each in commands}
-        for _ in range(RUNS + 1):
-            for each, words in commands.items():
-                if each.endswith("first"):
-                    Path(database).unlink(missing_ok=True)
-                costs[each].append(measure(words, cold=cold))
-        print(f"\n{name}, {'cold' if cold else 'warm'}, {os.cpu_count()} cores, medians of {RUNS} runs")
-        finds = [wall for wall, _ in costs["find -printf"][1:]]
-        for each, found in costs.items():
-            wall, cpu = (statistics.median(column) for column in zip(*found[1:], strict=True))
-            ratio = statistics.median(mine / find for (mine, _), find in zip(found[1:], finds, strict=True))
-            print(f"{each:20} wall {wall:6.3f} s   CPU {cpu:6.3f} s   wall / find {ratio:5.2f}")
+        compare(name, commands, Path(database), cold=cold)
         Path(database).unlink()
         print(f"peak memory of the first scan, all processes: {peak_memory(scan) / 1e6:.0f} MB")
         with sqlite3.connect(database) as connection:

@@ -10,8 +10,6 @@ by a walk with --no-blobs.
 
 from __future__ import annotations
 
-import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,7 +17,7 @@ from pathlib import Path
 
 from tests.engine.containerd import Containerd
 from tests.engine.podman import Podman
-from tools.bench_files import PRINTF, PROGRAM, RUNS, groups, measure
+from tools.bench_files import PRINTF, PROGRAM, compare, groups
 
 BLOBS = "io.containerd.content.v1.content/blobs/sha256"
 
@@ -54,18 +52,7 @@ def report(name: str, root: Path, folder: str) -> None:
         }
         if (root / BLOBS).is_dir():
             commands["scan --no-blobs, first"] = [*scan, "--no-blobs"]
-        costs: dict[str, list[tuple[float, float]]] = {each: [] for each in commands}
-        for _ in range(RUNS + 1):
-            for each, words in commands.items():
-                if "first" in each:
-                    database.unlink(missing_ok=True)
-                costs[each].append(measure(words, cold=False))
-    print(f"\n{name}, warm, {os.cpu_count()} cores, medians of {RUNS} runs")
-    finds = [wall for wall, _ in costs["find -printf"][1:]]
-    for each, found in costs.items():
-        wall, cpu = (statistics.median(column) for column in zip(*found[1:], strict=True))
-        ratio = statistics.median(mine / find for (mine, _), find in zip(found[1:], finds, strict=True))
-        print(f"{each:22} wall {wall:6.3f} s   CPU {cpu:6.3f} s   wall / find {ratio:5.2f}", flush=True)
+        compare(name, commands, database, cold=False)
 
 
 def main() -> None:

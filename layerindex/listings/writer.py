@@ -14,7 +14,7 @@ from layerindex.listings.fingerprint import Fingerprint, Side, of_files, of_firs
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 KNOWN_DIRECTORIES = 50_000
 TOGETHER = 32
@@ -202,11 +202,11 @@ class _Open:
         elif kind == "symlink":
             self.link_size += sum(values[SHAPES[kind].index("size")])
 
-        def rows() -> Iterable[tuple[Any, ...]]:
+        def rows() -> Iterator[tuple[Any, ...]]:
             directories = map(directory_ids.__getitem__, array("q", columns.directories))
             return zip(repeat(self.listing_id), directories, names, *values, strict=False)
 
-        count, given = len(names), iter(rows())
+        count, given = len(names), rows()
         together = count - count % TOGETHER
         inserted = 0
         if together:

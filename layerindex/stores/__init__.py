@@ -33,21 +33,21 @@ def find(root: str) -> list[Store]:
     if storage:
         lent = next((place.additional for place in containers_storage.graph_roots() if place.root == root), ())
         storage = [store._replace(additional=lent) for store in storage]
-    moved = snapshotter_roots() if root == os.path.realpath(containerd_root()) else None
-    found: list[Store] = [*_with_docker(root, containerd.find_stores(root, moved)), *storage]
+    found: list[Store] = [*_containerd(root), *storage]
     for docker in find_stores(root):
         found += (on_containerd(docker) if docker.driver == CONTAINERD else []) or [docker]
     return found
 
 
-def _with_docker(root: str, stores: list[ContainerdStore]) -> list[ContainerdStore]:
-    """Return the stores of a containerd with the Docker engine that keeps its images there, if any.
+def _containerd(root: str) -> list[ContainerdStore]:
+    """Return the stores of a containerd, with the Docker engine that keeps its images there, if any.
 
-    Its data root lies beside, as on every host and in a copy of one; on this host its settings may say where.
+    Its data root lies beside, as on every host and in a copy of one; on this host its settings may say where, and
+    containerd's may say where snapshotters are.
     """
-    places = [f"{os.path.dirname(root)}/docker"]
-    if root == os.path.realpath(containerd_root()):
-        places.append(os.path.realpath(default_root({}, root=True)))
+    of_host = root == os.path.realpath(containerd_root())
+    stores = containerd.find_stores(root, snapshotter_roots() if of_host else {})
+    places = [f"{os.path.dirname(root)}/docker", *([os.path.realpath(default_root({}, root=True))] if of_host else ())]
     for place in places if stores else ():
         with suppress(Damage):
             for docker in find_stores(place):

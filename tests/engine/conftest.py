@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,16 +16,19 @@ from .store import Store, build_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+
+def need(missing: str | None) -> None:
+    """Skip a test for what it needs and this machine does not have, if anything; fail there in CI."""
+    if missing and os.environ.get("CI"):
+        pytest.fail(f"not in CI: {missing}")
+    if missing:
+        pytest.skip(missing)
 
 
 def new_engine() -> Engine:
-    """Return an engine that is not started; skip where none can run, fail there in CI."""
-    reason = why_not()
-    if reason and os.environ.get("CI"):
-        pytest.fail(f"no engine in CI: {reason}")
-    if reason:
-        pytest.skip(reason)
+    """Return an engine that is not started."""
+    need(why_not())
     return Engine()
 
 
@@ -40,11 +44,8 @@ def modern_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         found = folder if made.exists() else rootfs(folder)
         if found == folder:
             made.touch()
-    if isinstance(found, str) and os.environ.get("CI"):
-        pytest.fail(f"no Docker of today in CI: {found}")
-    if isinstance(found, str):
-        pytest.skip(found)
-    return found
+    need(found if isinstance(found, str) else None)
+    return Path(found)
 
 
 @pytest.fixture(scope="session")

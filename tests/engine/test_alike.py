@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from . import podman as podman_engine
-from .conftest import new_engine
+from .conftest import need, new_engine
 from .containerd import Containerd, ModernEngine, why_not
 from .podman import Podman
 from .program import Index, layerindex
@@ -32,9 +32,7 @@ SAID = ("images", "tags", "layers", "files", "problems")
 @pytest.fixture(scope="module")
 def index(modern_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Index:
     """Give the index of all four, each scanned as a host of its own."""
-    reason = why_not() or podman_engine.why_not()
-    if reason:
-        pytest.skip(reason)
+    need(why_not() or podman_engine.why_not())
     folder = tmp_path_factory.mktemp("alike")
     db, saved = folder / "db", folder / "saved.tar"
     saved.write_bytes(made())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from .archives import ImageSource, Member, Step, archive, pack
-from .conftest import new_engine
+from .conftest import need, new_engine
 from .containerd import BesideEngine, Containerd, ModernEngine, why_not
 from .engine import BUSYBOX, Engine, EngineError
 from .program import Index, layerindex, scan
@@ -71,8 +71,7 @@ class Store(NamedTuple):
 @pytest.fixture(scope="module")
 def daemon() -> Iterator[Containerd]:
     """Give a running containerd."""
-    if reason := why_not():
-        pytest.skip(reason)
+    need(why_not())
     with Containerd() as containerd:
         yield containerd
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import threading
 import time
@@ -15,10 +14,11 @@ import pytest
 
 from layerindex import database
 from layerindex import scan as scanning
+from layerindex.stores import owners
 from layerindex.stores.containerd import store as containerd_store
-from layerindex.stores.owners import owners_of
 
 from .archives import ImageSource, Member, Step, archive, pack
+from .conftest import need
 from .containerd import Containerd, RootlessContainerd, why_not
 from .cri import NAMESPACE, PAUSE, Cri
 from .engine import BUSYBOX, EngineError
@@ -88,15 +88,6 @@ def made() -> bytes:
     return archive([app, ImageSource([PAUSE.removeprefix("docker.io/")], steps[:1], {"Entrypoint": [*SLEEP]})])
 
 
-def require() -> None:
-    """Skip where no containerd can run, and fail there in CI."""
-    reason = why_not()
-    if reason and os.environ.get("CI"):
-        pytest.fail(f"no containerd in CI: {reason}")
-    if reason:
-        pytest.skip(reason)
-
-
 def imported(containerd: Containerd, namespace: str) -> None:
     """Import the images, unpacked."""
     path = containerd.folder / "images.tar"
@@ -127,7 +118,7 @@ class Node(NamedTuple):
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     """Give a node with a pod of one container that runs, one that ended after it wrote, and one that never started."""
-    require()
+    need(why_not())
     with Cri() as cri:
         imported(cri, NAMESPACE)
         pod = cri.run_pod("web")
@@ -320,7 +311,7 @@ class Both(NamedTuple):
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     """Give both, the user's with a container's changes."""
-    require()
+    need(why_not())
     folder = tmp_path_factory.mktemp("both")
     with Containerd() as containerd:
         imported(containerd, "default")
@@ -344,8 +335,8 @@ def index_of_user(containerd: RootlessContainerd, folder: Path, **how: bool) -> 
         (folder / name).write_text(f"{containerd.user.pw_name}:{first}:{containerd.COUNT}\n")
     path = folder / "user.db"
     with pytest.MonkeyPatch.context() as patch, database.writing(str(path), print) as connection:
-        patch.setattr(containerd_store, "owners_of", partial(owners_of, etc=str(folder)))
-        (store,) = containerd_store.find_stores(str(containerd.root))
+        patch.setattr(owners, "owners_of", partial(owners.owners_of, etc=str(folder)))
+        (store,) = containerd_store.find_stores(str(containerd.root), {})
         options = scanning.Options(files=True, jobs=1, **how)
         scanning.scan(connection, store, scanning.Filing(scanning.Host("h1", None)), options)
     return Index(path)

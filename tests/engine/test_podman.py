@@ -14,7 +14,7 @@ from layerindex import database, scan
 from layerindex.stores.containers_storage import find_stores
 
 from .archives import Member, pack
-from .conftest import new_engine
+from .conftest import need, new_engine
 from .engine import BUSYBOX, EngineError
 from .podman import RUN, Podman, why_not
 from .program import CHECKOUT, Index, layerindex
@@ -114,11 +114,7 @@ def filled(podman: Podman, saved: Path) -> None:
 @pytest.fixture(scope="module")
 def podman(docker: tuple[Engine, Path]) -> Iterator[Podman]:
     """Give a filled graph root; tests only ask it."""
-    reason = why_not()
-    if reason and os.environ.get("CI"):
-        pytest.fail(f"no Podman in CI: {reason}")
-    if reason:
-        pytest.skip(reason)
+    need(why_not())
     with Podman() as started:
         filled(started, docker[1])
         yield started
@@ -295,9 +291,7 @@ def test_every_query_answers(index: Index) -> None:
 
 def test_compared_with_docker(docker: tuple[Engine, Path], tmp_path: Path) -> None:
     """With the same images Docker's store and Podman's have the same layers and files."""
-    reason = why_not()
-    if reason:
-        pytest.skip(reason)
+    need(why_not())
     engine, saved = docker
     db = tmp_path / "both.db"
     with Podman() as podman:
@@ -331,9 +325,7 @@ def test_walk_agrees_with_tar_split(podman: Podman, tmp_path: Path) -> None:
 
 def test_orphans_and_dangling_layers(docker: tuple[Engine, Path], tmp_path: Path) -> None:
     """What nothing names is an orphan, and a layer that lost its image dangles; the rest is as it was."""
-    reason = why_not()
-    if reason:
-        pytest.skip(reason)
+    need(why_not())
     with Podman() as podman:
         podman("load", "-i", docker[1] / "app.tar")
         podman("import", "-", "localhost/lost:1", input=pack([Member("only", b"1")]))
@@ -353,9 +345,7 @@ def test_orphans_and_dangling_layers(docker: tuple[Engine, Path], tmp_path: Path
 
 def test_store_of_a_user(docker: tuple[Engine, Path], docker_index: Index, tmp_path: Path) -> None:
     """A user's store holds the same files, though on disk they are all the user's; and so are a container's changes."""
-    reason = why_not()
-    if reason:
-        pytest.skip(reason)
+    need(why_not())
     with Podman("nobody") as podman:
         shutil.copy(docker[1] / "app.tar", podman.folder / "app.tar")
         shutil.chown(podman.folder / "app.tar", "nobody")
@@ -383,9 +373,7 @@ def test_store_of_a_user(docker: tuple[Engine, Path], docker_index: Index, tmp_p
 
 def test_additional_image_store(docker: tuple[Engine, Path], docker_index: Index, tmp_path: Path) -> None:
     """What stands on images that another store lends has their layers below it, in the right chains."""
-    reason = why_not()
-    if reason:
-        pytest.skip(reason)
+    need(why_not())
     with Podman() as lender:
         lender("load", "-i", docker[1] / "app.tar")
         lent = lender.inspect("image", "localhost/app:1")[0]["RootFS"]["Layers"]
@@ -409,9 +397,7 @@ def test_additional_image_store(docker: tuple[Engine, Path], docker_index: Index
 
 def test_scan_while_podman_works(docker: tuple[Engine, Path], tmp_path: Path) -> None:
     """While images come and go, nothing is called an orphan, and nothing is said to be broken."""
-    reason = why_not()
-    if reason:
-        pytest.skip(reason)
+    need(why_not())
     with Podman() as podman:
         podman("load", "-i", docker[1] / "app.tar")
         comes = '"$@" import "$0/t$((i % 3)).tar" localhost/x$((i % 2)):1'

@@ -164,7 +164,7 @@ def on_containerd(docker: DockerStore) -> list[DockerContainerdStore]:
     """Return the stores of a Docker engine on containerd; none when that containerd is not in the data root."""
     try:
         with Folder(docker.root) as root, root.folder(*BELOW) as opened:
-            found = snapshotters(opened)
+            found = snapshotters(opened, {})
     except Damage:
         return []
     return [DockerContainerdStore(docker, ContainerdStore(docker.root, driver, found, BELOW)) for driver in found]

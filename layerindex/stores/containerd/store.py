@@ -16,7 +16,7 @@ from layerindex.stores.containerd.directories import FOLDER as SNAPSHOTS
 from layerindex.stores.containerd.directories import SNAPSHOTTER
 from layerindex.stores.containerd.scan import READABLE, Scan
 from layerindex.stores.files import Folder, open_below
-from layerindex.stores.owners import owners_of
+from layerindex.stores.owners import rules_of
 from layerindex.stores.parts import told
 from layerindex.stores.store import Held, Listed
 
@@ -72,12 +72,8 @@ class ContainerdStore(NamedTuple):
     @property
     def rules(self) -> Rules:
         """How the snapshotter marks deletions; where root is no owner, it mounts with `userxattr`."""
-        from layerindex.listings.walk import Rules  # noqa: PLC0415 - not for a scan that walks nothing
-
-        status = os.stat(self.root)
-        owners = owners_of(status.st_uid, status.st_gid)
-        rootless = owners is not None
-        return Rules.of(self.driver, rootless=rootless)._replace(owners=owners, mounted=rootless)
+        rules = rules_of(self.driver, os.stat(self.root))
+        return rules._replace(mounted=rules.owners is not None)
 
     @property
     def first(self) -> bool:
@@ -170,12 +166,12 @@ class ContainerdStore(NamedTuple):
         return Held(directory=listed(path[2]), tree=path[3] == "fs" and is_folder)
 
 
-def snapshotters(root: Folder, moved: Mapping[str, str] | None = None) -> tuple[str, ...]:
+def snapshotters(root: Folder, moved: Mapping[str, str]) -> tuple[str, ...]:
     """Return those of a containerd root that are read and have directories, wherever these are; else the default."""
     found = []
     for driver in READABLE:
         try:
-            with root.folder((moved or {}).get(driver, f"{SNAPSHOTTER}{driver}"), SNAPSHOTS) as folder:
+            with root.folder(moved.get(driver, f"{SNAPSHOTTER}{driver}"), SNAPSHOTS) as folder:
                 if folder.entries:
                     found.append(driver)
         except Damage as damage:
@@ -184,7 +180,7 @@ def snapshotters(root: Folder, moved: Mapping[str, str] | None = None) -> tuple[
     return tuple(found) or READABLE[:1]
 
 
-def find_stores(root: str, moved: Mapping[str, str] | None = None) -> list[ContainerdStore]:
+def find_stores(root: str, moved: Mapping[str, str]) -> list[ContainerdStore]:
     """Return the stores in a containerd root, none when it is not one; raises Damage when it cannot be opened.
 
     `moved` says of snapshotters where else they are.
@@ -193,4 +189,4 @@ def find_stores(root: str, moved: Mapping[str, str] | None = None) -> list[Conta
         if not opened.has_folder(metadata.FOLDER):
             return []
         found = snapshotters(opened, moved)
-        return [ContainerdStore(root, driver, found, moved=(moved or {}).get(driver)) for driver in found]
+        return [ContainerdStore(root, driver, found, moved=moved.get(driver)) for driver in found]

@@ -15,7 +15,7 @@ from layerindex.stores.containers_storage.places import Places
 from layerindex.stores.containers_storage.scan import Scan
 from layerindex.stores.files import Folder, open_below
 from layerindex.stores.graphdriver import ADDITIONAL, KEPT_ELSEWHERE, directories
-from layerindex.stores.owners import owners_of
+from layerindex.stores.owners import rules_of
 from layerindex.stores.parts import told
 from layerindex.stores.store import Held, Listed
 
@@ -102,16 +102,16 @@ class ContainersStore(NamedTuple):
         """How the driver marks deletions: as the kernel or as fuse-overlayfs, for root or for a user."""
         from layerindex.listings.walk import Rules  # noqa: PLC0415 - not for a scan that walks nothing
 
-        program, owners = False, None
+        rules = Rules.of(self.driver)
         try:
             with Folder(self.root) as root, root.folder(self.driver) as folder:
                 status = os.fstat(folder.handle)
-                owners = owners_of(status.st_uid, status.st_gid)
-                program = MOUNT_PROGRAM in folder and folder.text(MOUNT_PROGRAM) == "true"
+                rules = rules_of(self.driver, status)
+                if MOUNT_PROGRAM in folder and folder.text(MOUNT_PROGRAM) == "true":
+                    rules = rules_of("fuse-overlayfs", status)
         except Damage:
             pass  # said when it was to be read
-        rules = Rules.of("fuse-overlayfs" if program else self.driver, rootless=owners is not None)
-        return rules._replace(overridden=True, owners=owners)
+        return rules._replace(overridden=True)
 
     def engine_id(self) -> str | None:
         """Return the engine's own id: none of them has one."""

@@ -12,7 +12,7 @@ from layerindex.stores.docker.places import Places
 from layerindex.stores.docker.scan import Scan
 from layerindex.stores.files import Folder, open_below
 from layerindex.stores.graphdriver import directories
-from layerindex.stores.owners import owners_of
+from layerindex.stores.owners import rules_of
 from layerindex.stores.parts import told
 from layerindex.stores.store import Held, Listed
 
@@ -85,9 +85,7 @@ class DockerStore(NamedTuple):
         if remapped:
             uids, gids = (((int(first), 1 << 32, 0),) for first in os.path.basename(self.root).split("."))
             return Rules.of(self.driver)._replace(owners=Owners(uids, gids))
-        status = os.stat(self.root)
-        owners = owners_of(status.st_uid, status.st_gid)
-        return Rules.of(self.driver, rootless=owners is not None)._replace(owners=owners)
+        return rules_of(self.driver, os.stat(self.root))
 
     @property
     def first(self) -> bool:
