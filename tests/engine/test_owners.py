@@ -239,7 +239,11 @@ def test_orphans_are_what_the_engine_cannot_remove(owned: Owned) -> None:
     held = owned.stale | {name for (name,) in killed}
     expected = owned.roles("orphan") | owned.removing | held | {lower for name, lower in below if name in held}
     engine.docker("rm", "-f", *engine.docker("ps", "-aq").split())
-    engine.docker("builder", "prune", "-af")
+    try:
+        engine.docker("builder", "prune", "-af")
+    except EngineError as error:  # its own collector was at the same record
+        assert "not found" in str(error)
+        engine.docker("builder", "prune", "-af")
     engine.docker("system", "prune", "-af", "--volumes")
     left = directories(engine)
     assert expected == left, [(name, owned.owners(name)) for name in sorted(expected ^ left)]
