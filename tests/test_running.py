@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+WRITE_SET = "image/overlay2/layerdb/tmp/write-set-1"
+
 
 def since(world: World) -> float | None:
     """Return since when an engine works on a store."""
@@ -76,7 +78,7 @@ def test_lock(world: World) -> None:
 def test_write_set_of_the_engine_that_runs(world: World) -> None:
     """What the engine may be writing is no orphan, and the write-set is named as the reason."""
     stray = world.root.write_set(1)
-    assert role(world, stray.cache_id) == ("unknown", "image/overlay2/layerdb/tmp/write-set-1")
+    assert role(world, stray.cache_id) == ("unknown", WRITE_SET)
 
 
 @pytest.mark.usefixtures("locked")
@@ -87,11 +89,23 @@ def test_write_set_of_an_earlier_engine(world: World) -> None:
     assert role(world, stray.cache_id) == ("orphan", None)
 
 
+@pytest.mark.usefixtures("locked")
+@pytest.mark.parametrize("young", [True, False])
+def test_write_set_that_is_empty(world: World, *, young: bool) -> None:
+    """An engine that is killed right after it made one leaves an empty folder."""
+    stray = world.root.write_set(1)
+    for path in (world.root.path / WRITE_SET).iterdir():
+        path.unlink()
+    if not young:
+        age(world, 1_000_000_000)
+    assert role(world, stray.cache_id) == (("unknown", WRITE_SET) if young else ("orphan", None))
+
+
 @pytest.mark.usefixtures("database")
 def test_write_set_without_an_engine(world: World) -> None:
     """Where no engine works, nothing is being written."""
     stray = world.root.write_set(1)
-    expected = ("orphan", None) if outermost() else ("unknown", "image/overlay2/layerdb/tmp/write-set-1")
+    expected = ("orphan", None) if outermost() else ("unknown", WRITE_SET)
     assert role(world, stray.cache_id) == expected
 
 
@@ -104,6 +118,6 @@ def role(world: World, cache_id: str) -> tuple[str, str | None]:
 
 def age(world: World, seconds: int) -> None:
     """Let a write-set be that old."""
-    folder = world.root.path / "image" / "overlay2" / "layerdb" / "tmp" / "write-set-1"
+    folder = world.root.path / WRITE_SET
     for path in (*folder.iterdir(), folder):
         os.utime(path, (seconds, seconds))

@@ -240,8 +240,8 @@ class Scan:
             return self.since is not None
         try:
             with folder.folder(name) as written:
-                times = [entry.stat(follow_symlinks=False).st_mtime for entry in written.entries.values()]
-                return self.since > max(os.fstat(written.handle).st_mtime, *times)
+                inside = [entry.stat(follow_symlinks=False) for entry in written.entries.values()]
+                return self.since > max(status.st_mtime for status in (os.fstat(written.handle), *inside))
         except (Damage, OSError):
             return False
 
