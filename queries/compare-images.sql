@@ -1,5 +1,5 @@
 -- title = "Files that differ between two images"
--- description = "The merged trees of two images side by side: files only in a, only in b, and those that differ in type, mode, owner, size, link or content. Modification times are shown, not compared. Content is compared by size and CRC-64. Where a name stands on several hosts, images of one snapshot are compared."
+-- description = "The merged trees of two images side by side: files only in a, only in b, and those that differ in type, mode, owner, size, link or content. Modification times are shown, not compared. Content is compared by size and CRC-64. A hard link has the content of what it names. Where a name stands on several hosts, images of one snapshot are compared."
 -- [params]
 -- a = { type = "image", help = "one image" }
 -- b = { type = "image", help = "the other image" }
@@ -67,7 +67,15 @@ shown AS MATERIALIZED (
       SELECT snapshot_id, image_id, position, directory_id, name FROM covered)
 ),
 sides AS (
-  SELECT s.*, n.side FROM shown AS s JOIN (
+  SELECT s.snapshot_id, s.image_id, s.chain_id, s.directory_id, s.name, s.type, s.mode, s.uid, s.gid, s.mtime, s.link_target, s.device,
+    CASE s.type WHEN 'hardlink' THEN o.size ELSE s.size END AS size,
+    CASE s.type WHEN 'hardlink' THEN o.content_crc64 ELSE s.content_crc64 END AS content_crc64, n.side
+  FROM shown AS s
+  LEFT JOIN directories AS d ON s.type = 'hardlink'
+    AND d.path = coalesce(nullif(rtrim(rtrim(s.link_target, replace(s.link_target, '/', '')), '/'), ''), '/')
+  LEFT JOIN entries AS o ON o.listing_id = s.listing_id AND o.directory_id = d.directory_id
+    AND o.name = substr(s.link_target, length(rtrim(s.link_target, replace(s.link_target, '/', ''))) + 1)
+  JOIN (
     SELECT snapshot_id, image_id, 'a' AS side FROM image_names WHERE name = :a
     UNION SELECT snapshot_id, image_id, 'b' FROM image_names WHERE name = :b) AS n USING (snapshot_id, image_id)
 ),
@@ -84,7 +92,7 @@ pairs AS (
   FROM sides GROUP BY snapshot_id, directory_id, name
 ),
 differing AS (
-  SELECT p.*, CASE WHEN type_b IS NULL THEN 'only a' WHEN type_a IS NULL THEN 'only b' WHEN type_a <> type_b THEN 'type'
+  SELECT p.*, CASE WHEN type_b IS NULL THEN 'only a' WHEN type_a IS NULL THEN 'only b' WHEN replace(type_a, 'hardlink', 'file') <> replace(type_b, 'hardlink', 'file') THEN 'type'
     ELSE ltrim(CASE WHEN mode_a IS NOT mode_b THEN ', mode' ELSE '' END || CASE WHEN owner_a IS NOT owner_b THEN ', owner' ELSE '' END
       || CASE WHEN size_a IS NOT size_b THEN ', size' ELSE '' END || CASE WHEN link_a IS NOT link_b THEN ', link' ELSE '' END
       || CASE WHEN crc64_a IS NOT crc64_b THEN ', content' ELSE '' END, ', ') END AS kind

@@ -1,5 +1,5 @@
 -- title = "Files that later layers hide but that still cost space"
--- description = "Regular files of an image's layers that nothing shows any more: overwritten by a later entry of the same path, removed by a whiteout, or below an opaque directory, a removed folder or a file in its place. Whoever has the image can still read them."
+-- description = "Regular files of an image's layers that nothing shows any more: overwritten by a later entry of the same path, removed by a whiteout, or below an opaque directory, a removed folder or a file in its place, and not shown under another name of a hard link. Whoever has the image can still read them."
 -- [params]
 -- image = { type = "image", help = "the image; every listed image when left out" }
 -- [columns]
@@ -51,10 +51,22 @@ floors AS MATERIALIZED (
   GROUP BY snapshot_id, image_id, directory_id
 ),
 ranked AS MATERIALIZED (
-  SELECT s.snapshot_id, s.image_id, s.position, s.chain_id, e.directory_id, e.name, e.type, e.size,
+  SELECT s.snapshot_id, s.image_id, s.position, s.chain_id, e.directory_id, e.name, e.type, e.size, e.link_target,
     lead(s.position) OVER (PARTITION BY s.snapshot_id, s.image_id, e.directory_id, e.name ORDER BY s.position) AS next_position,
     lead(e.type) OVER (PARTITION BY s.snapshot_id, s.image_id, e.directory_id, e.name ORDER BY s.position) AS next_type
   FROM stack AS s CROSS JOIN entries AS e USING (listing_id)
+),
+-- First names of hard links of which another still shows: what they name is not gone.
+kept AS MATERIALIZED (
+  SELECT r.snapshot_id, r.image_id, r.position, d.directory_id,
+    substr(r.link_target, length(rtrim(r.link_target, replace(r.link_target, '/', ''))) + 1) AS name
+  FROM ranked AS r
+  LEFT JOIN floors AS f ON f.snapshot_id = r.snapshot_id AND f.image_id = r.image_id AND f.directory_id = r.directory_id
+  CROSS JOIN directories AS d
+    ON d.path = coalesce(nullif(rtrim(rtrim(r.link_target, replace(r.link_target, '/', '')), '/'), ''), '/')
+  WHERE r.type = 'hardlink' AND r.next_position IS NULL AND r.position >= coalesce(f.floor, 0)
+    AND (r.snapshot_id, r.image_id, r.position, r.directory_id, r.name) NOT IN (
+      SELECT snapshot_id, image_id, position, directory_id, name FROM covered)
 ),
 hidden AS (
   -- above: the lowest layer that hides the folder it lies in.
@@ -69,6 +81,8 @@ hidden AS (
   LEFT JOIN covered AS c ON c.snapshot_id = r.snapshot_id AND c.image_id = r.image_id
     AND c.position = r.position AND c.directory_id = r.directory_id AND c.name = r.name
   WHERE r.type = 'file' AND (r.next_position IS NOT NULL OR r.position < f.floor OR c.hidden_in IS NOT NULL)
+    AND (r.snapshot_id, r.image_id, r.position, r.directory_id, r.name) NOT IN (
+      SELECT snapshot_id, image_id, position, directory_id, name FROM kept)
 )
 SELECT r.path, r.size,
   CASE WHEN r.above <= min(coalesce(r.next_position, r.above), coalesce(r.covered_in, r.above)) THEN 'folder'

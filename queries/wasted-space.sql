@@ -1,5 +1,5 @@
 -- title = "Bytes an image carries that nobody sees"
--- description = "For each path of an image that several layers hold, or that is gone at the end: what its hidden copies cost. The copy that shows is not waste, so N copies waste N-1; a removed file wastes all of its copies."
+-- description = "For each path of an image that several layers hold, or that is gone at the end: what its hidden copies cost. The copy that shows is not waste, so N copies waste N-1; a removed file wastes all of its copies. A copy that still shows under another name of a hard link is not waste."
 -- [params]
 -- image = { type = "image", help = "the image; every listed image when left out" }
 -- [columns]
@@ -7,7 +7,7 @@
 -- copies = "in how many layers it is a regular file"
 -- total_bytes = "bytes of all copies"
 -- wasted_bytes = "bytes of the copies that do not show"
--- shows = "1 when one copy shows, 0 when none does"
+-- shows = "1 when one copy shows, under this path or another name of a hard link, 0 when none does"
 -- image = "tags of the image, or its id"
 -- host = "the host"
 
@@ -49,14 +49,28 @@ floors AS MATERIALIZED (
   GROUP BY snapshot_id, image_id, directory_id
 ),
 ranked AS MATERIALIZED (
-  SELECT s.snapshot_id, s.image_id, s.position, e.directory_id, e.name, e.type, e.size,
+  SELECT s.snapshot_id, s.image_id, s.position, e.directory_id, e.name, e.type, e.size, e.link_target,
     row_number() OVER (PARTITION BY s.snapshot_id, s.image_id, e.directory_id, e.name ORDER BY s.position DESC) AS place
   FROM stack AS s CROSS JOIN entries AS e USING (listing_id)
 ),
-held AS (
-  SELECT r.*, r.place = 1 AND r.position >= coalesce(f.floor, 0)
+-- First names of hard links of which another still shows: what they name is not gone.
+kept AS MATERIALIZED (
+  SELECT r.snapshot_id, r.image_id, r.position, d.directory_id,
+    substr(r.link_target, length(rtrim(r.link_target, replace(r.link_target, '/', ''))) + 1) AS name
+  FROM ranked AS r
+  LEFT JOIN floors AS f ON f.snapshot_id = r.snapshot_id AND f.image_id = r.image_id AND f.directory_id = r.directory_id
+  CROSS JOIN directories AS d
+    ON d.path = coalesce(nullif(rtrim(rtrim(r.link_target, replace(r.link_target, '/', '')), '/'), ''), '/')
+  WHERE r.type = 'hardlink' AND r.place = 1 AND r.position >= coalesce(f.floor, 0)
     AND (r.snapshot_id, r.image_id, r.position, r.directory_id, r.name) NOT IN (
-      SELECT snapshot_id, image_id, position, directory_id, name FROM covered) AS shows
+      SELECT snapshot_id, image_id, position, directory_id, name FROM covered)
+),
+held AS (
+  SELECT r.*, (r.place = 1 AND r.position >= coalesce(f.floor, 0)
+      AND (r.snapshot_id, r.image_id, r.position, r.directory_id, r.name) NOT IN (
+        SELECT snapshot_id, image_id, position, directory_id, name FROM covered))
+    OR (r.snapshot_id, r.image_id, r.position, r.directory_id, r.name) IN (
+      SELECT snapshot_id, image_id, position, directory_id, name FROM kept) AS shows
   FROM ranked AS r
   LEFT JOIN floors AS f ON f.snapshot_id = r.snapshot_id AND f.image_id = r.image_id AND f.directory_id = r.directory_id
   WHERE r.type = 'file'

@@ -124,6 +124,8 @@ KNOWN: list[tuple[str, str, dict[str, str | int], list[Row]]] = [
         ("/srv", "dir", 0, 2), ("/srv/app", "file", 4, 2), ("/srv/old", "file", 4, 2)]),
     ("image-files", "path type link_target", {"image": "app:1", "under": "/lib"}, [("/lib", "symlink", "usr/lib")]),
     ("image-files", "path", {"image": "app:1", "under": "/var"}, []),
+    ("image-files", "type size link_target", {"image": "plain:1", "under": "/link"}, [("hardlink", 0, "/copy1")]),
+    ("image-files", "type size link_target", {"image": "other:1", "under": "/link"}, [("file", 4, None)]),
     ("image-files", "path", {"image": "empty:1"}, []),
     ("deleted-files", "path size how position hidden_in", {"image": "app:1"}, [
         ("/var/cache/b", 9, "folder", 0, 1), ("/var/cache/a", 8, "folder", 0, 1), ("/lib/x", 6, "folder", 0, 1),
@@ -184,14 +186,46 @@ def test_two_hosts(tmp_path: Path) -> None:
         assert 14 == len(ask(connection, "compare-images", "path", a="plain:1", b="other:1"))
 
 
+def test_hard_links_have_the_content_of_what_they_name(tmp_path: Path) -> None:
+    """A link whose file is another one differs, and which of its names comes first is a difference of links only."""
+    root = DataRoot(tmp_path / "docker")
+    trees: dict[str, Files] = {
+        "old": {"a": b"old", "b": hardlink("a"), "c": hardlink("a")},
+        "new": {"a": b"newer", "b": hardlink("a"), "c": hardlink("a")},
+        "turned": {"c": b"old", "a": hardlink("c"), "b": hardlink("c")},
+    }
+    layers = {name: root.layer(files) for name, files in trees.items()}
+    for name, layer in layers.items():
+        root.image(layer, [f"{name}:1"])
+    root.image(root.layer({"a": whiteout()}, parent=layers["old"]), ["cut:1"])
+    file = str(tmp_path / "links.db")
+    scanned(file, root.path)
+
+    with database.reading(file) as connection:
+        differ = "size, content"
+        expected = [(differ, f"/{name}", 3, 5) for name in "abc"]
+        assert expected == ask(connection, "compare-images", "kind path size_a size_b", a="old:1", b="new:1")
+        expected = [("link", f"/{name}", 3, 3) for name in "abc"]
+        assert expected == ask(connection, "compare-images", "kind path size_a size_b", a="old:1", b="turned:1")
+        crc = ask(connection, "image-files", "crc64", image="old:1", under="/a")[0][0]
+        found = ask(connection, "image-files", "path type size link_target crc64", image="cut:1")
+        assert [("/b", "file", 3, None, crc), ("/c", "hardlink", 0, "/b", None)] == [
+            row for row in found if row[0] != "/"
+        ]
+        assert [] == ask(connection, "deleted-files", "path", image="cut:1")
+        assert [] == ask(connection, "wasted-space", "path", image="cut:1")
+
+
 # Random stacks ------------------------------------------------------------------------------------------------------
 
 STACKS = 150
 KINDS = ("file", "whiteout", "dir", "opaque", "implied")
+FOLDERS = ("dir", "opaque", "implied")
+LINK = "hard link to "
 
 
 def random_layer(rng: random.Random) -> dict[str, str]:
-    """Return what a layer says of each path: its kind, or that its tar only implies a folder."""
+    """Return what a layer says of each path: its kind, what it links to, or that its tar only implies the folder."""
     layer: dict[str, str] = {}
 
     def fill(prefix: str, depth: int) -> None:
@@ -208,13 +242,21 @@ def random_layer(rng: random.Random) -> dict[str, str]:
                     layer[path] = "dir"
 
     fill("", 1)
+    files = sorted(path for path, kind in layer.items() if kind == "file")
+    for number, path in enumerate(files[1:], 1):
+        first = rng.choice(files[:number])
+        if layer[first] == "file" and rng.random() < 0.3:
+            layer[path] = f"{LINK}{first}"
     return layer
 
 
 def tar_of(layer: Mapping[str, str], rng: random.Random) -> bytes:
     """Return the tar of such a layer, without the folders that it only implies."""
     make = {"file": lambda: regular(b"x" * rng.randint(1, 9)), "whiteout": whiteout, "opaque": opaque}
-    files: dict[str, Node | bytes | None] = {path: make.get(kind, directory)() for path, kind in layer.items()}
+    files: dict[str, Node | bytes | None] = {
+        path: hardlink(kind.removeprefix(LINK)) if kind.startswith(LINK) else make.get(kind, directory)()
+        for path, kind in layer.items()
+    }
     buffer = io.BytesIO()
     with tarfile.open(fileobj=io.BytesIO(make_tar(files))) as whole, tarfile.open(fileobj=buffer, mode="w") as tar:
         for member in whole:
@@ -224,18 +266,31 @@ def tar_of(layer: Mapping[str, str], rng: random.Random) -> bytes:
 
 
 def merged(stack: list[dict[str, str]]) -> dict[str, tuple[int, str]]:
-    """Return the merged tree of layers as overlayfs shows it: for each path that a tar lists its layer and kind."""
+    """Return the merged tree of layers as overlayfs shows it: for each path that a tar lists its layer and kind.
+
+    Of a hard link's names that show, the first one of the tar is the file, or else the first by path.
+    """
     shown: dict[str, tuple[int, str]] = {}
     for position, layer in enumerate(stack):
         for path, kind in layer.items():
             for old in list(shown):
-                replaced = old == path and (kind in ("file", "whiteout") or shown[old][1] == "file")
-                if replaced or (old.startswith(f"{path}/") and kind in ("file", "whiteout", "opaque")):
+                replaced = old == path and (kind not in FOLDERS or shown[old][1] not in FOLDERS)
+                if replaced or (old.startswith(f"{path}/") and kind not in ("dir", "implied")):
                     del shown[old]
-        for path, kind in layer.items():
-            if kind not in ("whiteout", "implied"):
-                shown[path] = (position, "file" if kind == "file" else "dir")
-    return shown
+        shown |= {path: (position, kind) for path, kind in layer.items() if kind not in ("whiteout", "implied")}
+    tree: dict[str, tuple[int, str]] = {}
+    heirs: dict[tuple[int, str], str] = {}
+    for path, (position, kind) in sorted(shown.items()):
+        first = kind.removeprefix(LINK)
+        if kind in FOLDERS:
+            tree[path] = (position, "dir")
+        elif kind == "file" or (
+            shown.get(first) != (position, "file") and heirs.setdefault((position, first), path) == path
+        ):
+            tree[path] = (position, "file")
+        else:
+            tree[path] = (position, "hardlink")
+    return tree
 
 
 def test_random_stacks(tmp_path: Path) -> None:
@@ -269,8 +324,9 @@ def agree(connection: sqlite3.Connection, tag: str, stack: list[dict[str, str]])
     ]
     files = [(path, position) for path, position in listed if stack[position][path[1:]] == "file"]
     deleted = ask(connection, "deleted-files", "path position size", image=tag)
-    visible = [(path, position) for path, position, kind in shown if kind == "file"]
-    assert sorted(files) == sorted([row[:2] for row in deleted] + visible), stack
+    said = [(path, position, stack[position][path[1:]]) for path, position, kind in shown if kind != "dir"]
+    visible = {(path if kind == "file" else f"/{kind.removeprefix(LINK)}", position) for path, position, kind in said}
+    assert sorted(files) == sorted([*(row[:2] for row in deleted), *visible]), stack
 
     wasted: Counter[str] = Counter()
     for path, _, size in deleted:
