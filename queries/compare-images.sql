@@ -1,5 +1,5 @@
 -- title = "Files that differ between two images"
--- description = "The merged trees of two images side by side: files only in a, only in b, and those that differ in type, mode, owner, size, link or content. Modification times are shown, not compared. Content is compared by size and CRC-64. A hard link has the content of what it names. Where a name stands on several hosts, images of one snapshot are compared."
+-- description = "The merged trees of two images side by side: files only in a, only in b, and those that differ in type, mode, owner, size, link or content. Modification times are shown, not compared. Content is compared by size and CRC-64. A hard link is compared as the file that it names. Where a name stands on several hosts, images of one snapshot are compared."
 -- [params]
 -- a = { type = "image", help = "one image" }
 -- b = { type = "image", help = "the other image" }
@@ -94,7 +94,7 @@ pairs AS (
 differing AS (
   SELECT p.*, CASE WHEN type_b IS NULL THEN 'only a' WHEN type_a IS NULL THEN 'only b' WHEN replace(type_a, 'hardlink', 'file') <> replace(type_b, 'hardlink', 'file') THEN 'type'
     ELSE ltrim(CASE WHEN mode_a IS NOT mode_b THEN ', mode' ELSE '' END || CASE WHEN owner_a IS NOT owner_b THEN ', owner' ELSE '' END
-      || CASE WHEN size_a IS NOT size_b THEN ', size' ELSE '' END || CASE WHEN link_a IS NOT link_b THEN ', link' ELSE '' END
+      || CASE WHEN size_a IS NOT size_b THEN ', size' ELSE '' END || CASE WHEN link_a IS NOT link_b AND type_a <> 'hardlink' AND type_b <> 'hardlink' THEN ', link' ELSE '' END
       || CASE WHEN crc64_a IS NOT crc64_b THEN ', content' ELSE '' END, ', ') END AS kind
   FROM pairs AS p
   WHERE snapshot_id IN (SELECT snapshot_id FROM image_names WHERE name = :a)

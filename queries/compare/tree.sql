@@ -1,5 +1,5 @@
 -- title = "Files of one image or container that differ between two snapshots"
--- description = "The merged tree of an image, or of a container, as each side shows it: files only in a, only in b, and those that differ in type, mode, owner, size, link or content. Modification times are shown, not compared. Content is compared by size and CRC-64; where a file's CRC-64 is not known, as in a container's own layer, and size and time do not tell, content unknown. A hard link has the content of what it names. The layers that both sides have at the bottom are read only where something above them matters."
+-- description = "The merged tree of an image, or of a container, as each side shows it: files only in a, only in b, and those that differ in type, mode, owner, size, link or content. Modification times are shown, not compared. Content is compared by size and CRC-64; where a file's CRC-64 is not known, as in a container's own layer, and size and time do not tell, content unknown. A hard link is compared as the file that it names. The layers that both sides have at the bottom are read only where something above them matters."
 -- [params]
 -- a = { type = "integer", help = "one snapshot" }
 -- b = { type = "integer", help = "the other snapshot" }
@@ -146,7 +146,7 @@ compared AS (
     WHEN replace(a_type, 'hardlink', 'file') <> replace(b_type, 'hardlink', 'file') THEN 'type' ELSE ltrim(
       CASE WHEN a_mode IS NOT b_mode AND a_type <> 'symlink' THEN ', mode' ELSE '' END
       || CASE WHEN a_owner IS NOT b_owner THEN ', owner' ELSE '' END || CASE WHEN a_size IS NOT b_size THEN ', size' ELSE '' END
-      || CASE WHEN a_link IS NOT b_link THEN ', link' ELSE '' END
+      || CASE WHEN a_link IS NOT b_link AND a_type <> 'hardlink' AND b_type <> 'hardlink' THEN ', link' ELSE '' END
       || CASE WHEN a_crc <> b_crc THEN ', content'
         WHEN a_type IN ('file', 'hardlink') AND a_size = b_size AND a_size > 0 AND (a_crc IS NULL OR b_crc IS NULL)
           AND (a_mtime, a_ns) IS NOT (b_mtime, b_ns) THEN ', content unknown' ELSE '' END, ', ') END AS change
