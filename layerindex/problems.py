@@ -60,7 +60,8 @@ KINDS = {
     ),
     "broken-lower": Kind("error", "A directory's lower list names a short name that leads nowhere."),
     "lower-mismatch": Kind(
-        "info", "The nearest lower is not the parent layer's directory; BuildKit does this when it built a layer twice."
+        "info",
+        "A lower list is not the parent's directory and then that one's; BuildKit does so when it built a layer twice.",
     ),
     "dangling-layer": Kind(
         "warning", "No image and no container needs a layer: a pull in progress or an end it never came to."

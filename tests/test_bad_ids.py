@@ -151,6 +151,26 @@ def test_lower_that_names_one_twice(world: World) -> None:
     assert connection.execute(query, (world.base.cache_id, world.top.cache_id)).fetchall() == [("lower",)]
 
 
+@pytest.mark.parametrize("change", ["cut", "longer", "other", "reversed"])
+def test_lower_that_is_not_the_parents(world: World, change: str) -> None:
+    """What follows the parent in a lower list is what the parent's own has, or it is a finding of that list alone."""
+    third = world.root.layer({"a": b"a"}, parent=world.top)
+    fourth = world.root.layer({"b": b"b"}, parent=third)
+    world.root.image(fourth)
+    other = world.other.layers[0]
+    changed = {
+        "cut": [third, world.top],
+        "longer": [third, world.top, world.base, other],
+        "other": [third, world.top, other],
+        "reversed": [third, world.base, world.top],
+    }[change]
+    assert not codes(scanned(world.root))
+    world.root.overlay_file(fourth, "lower").write_text(":".join(f"l/{layer.link}" for layer in changed))
+    connection = scanned(world.root)
+    assert codes(connection) == {"lower-mismatch"}
+    assert problems(connection, "lower-mismatch") == [(f"overlay2/{fourth.cache_id}/lower", third.cache_id)]
+
+
 def test_lower_with_too_many(world: World) -> None:
     """More lowers than any engine mounts are a problem."""
     world.root.overlay_file(world.top, "lower").write_text(":".join([f"l/{world.base.link}"] * 513))

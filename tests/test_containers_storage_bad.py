@@ -58,6 +58,16 @@ def test_world(world: World) -> None:
     assert set(roles(connection).values()) == {"layer", "container"}
 
 
+@pytest.mark.parametrize("lost", ["overlay", "overlay-images", "overlay-layers"])
+def test_folder_that_is_lost(world: World, lost: str) -> None:
+    """A graph root without one of its three folders is still one, and no directory that is needed is an orphan."""
+    before = roles(storage_scanned(world.root.path))
+    shutil.rmtree(world.root.path / lost)
+    connection = storage_scanned(world.root.path)
+    assert (lost, None) in problems(connection, "missing")
+    assert set(roles(connection).values()) <= {*before.values(), "unknown"}
+
+
 # Every file in every way ---------------------------------------------------------------------------------------------
 
 

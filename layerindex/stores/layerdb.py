@@ -63,11 +63,11 @@ def _size(folder: Folder, damages: list[Damage]) -> int | None:
     return None
 
 
-def read_unfinished(parent: Folder, name: str, state: str) -> UnfinishedLayer:
-    """Read `<chain>-<random>-removing` or `write-set-<n>`, where each file may be gone or not yet there."""
+def read_unfinished(parent: Folder, name: str, state: str) -> tuple[UnfinishedLayer, list[Damage]]:
+    """Return `<chain>-<random>-removing` or `write-set-<n>`, whose files may be gone or to come, and its damages."""
     found: list[Damage] = []
     with parent.folder(name) as folder:
-        return UnfinishedLayer(
+        unfinished = UnfinishedLayer(
             name,
             state,
             f"sha256:{match[1]}" if (match := shapes.REMOVING.fullmatch(name)) else None,
@@ -76,6 +76,7 @@ def read_unfinished(parent: Folder, name: str, state: str) -> UnfinishedLayer:
             word(folder, "cache-id", shapes.CACHE_ID, found),
             _size(folder, found),
         )
+    return unfinished, [damage for damage in found if damage.problem.code not in ("missing", "vanished")]
 
 
 def read_mounts(mounts: Folder, name: str, above: str = "") -> Iterator[Mount | Damage]:

@@ -333,5 +333,11 @@ class _View:
         for (item, detail), lower in zip(named, lowers, strict=True):
             if lower is None:
                 yield Damage("broken-lower", where, detail, item)
-        if parent is not None and lowers and lowers[0] not in (None, parent):
+        if parent is None or not lowers:
+            return
+        if lowers[0] not in (None, parent):
             yield Damage("lower-mismatch", where, f"it must be the parent's, {parent}", lowers[0])
+        elif (below := self.directories.get(parent)) is not None and below.lowers is not None:
+            rest = self._lower_ids(below)
+            if len(rest) != len(lowers) - 1 or any(a != b for a, b in zip(rest, lowers[1:], strict=True) if a and b):
+                yield Damage("lower-mismatch", where, f"after {parent} must follow what is in that one's", parent)

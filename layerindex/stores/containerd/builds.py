@@ -23,13 +23,17 @@ def read_builds(root: Folder, driver: str, places: Mapping[str, Place], claims: 
     `places` are the snapshots of containerd by key.
     """
     folder = f"containerd-{driver}"
+    if FOLDER not in root:
+        return
     try:
-        if not root.exists(FOLDER, folder):
-            return
-        with root.folder(FOLDER, folder) as opened:
-            if METADATA in opened:
-                yield from _Builds(root, opened, places, claims).read()
+        with root.folder(FOLDER) as builder:
+            if folder not in builder:
+                return
+            with builder.folder(folder) as opened:
+                if METADATA in opened:
+                    yield from _Builds(root, opened, places, claims).read()
     except Damage as found:
+        claims.doubt(found.problem.path)
         yield found
 
 

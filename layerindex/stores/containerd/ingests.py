@@ -6,6 +6,7 @@ Format: containerd `plugins/content/local/store.go`.
 from __future__ import annotations
 
 import os
+import stat
 from typing import TYPE_CHECKING
 
 from layerindex import shapes
@@ -63,7 +64,7 @@ def _ingest(ingests: Folder, name: str, expected: dict[str, tuple[str, str, str 
             _moment(folder, "startedat", damages),
             _moment(folder, "updatedat", damages),
             _number(folder, "total", damages),
-            _bytes(folder),
+            _bytes(folder, damages),
         )
         yield from damages
 
@@ -97,8 +98,12 @@ def _number(folder: Folder, name: str, damages: list[Damage]) -> int | None:
     return None
 
 
-def _bytes(folder: Folder) -> int | None:
+def _bytes(folder: Folder, damages: list[Damage]) -> int | None:
     try:
-        return os.stat("data", dir_fd=folder.handle, follow_symlinks=False).st_size
+        status = os.stat("data", dir_fd=folder.handle, follow_symlinks=False)
     except OSError:
         return None
+    if stat.S_ISREG(status.st_mode):
+        return status.st_size
+    damages.append(Damage("not-regular", folder.where("data"), "it is not a regular file"))
+    return None

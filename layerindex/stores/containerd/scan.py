@@ -77,7 +77,7 @@ class View:
         self.stored: dict[str, Stored] = {}
         self.metadata: Metadata = meta.Metadata({}, [])
         self._read_stored()
-        self._read_metadata()
+        self._partial = self._read_metadata()
 
     def _read_stored(self) -> None:
         try:
@@ -89,20 +89,21 @@ class View:
             damages = [found]
         self._note(damages, f"{self.folder}/{stored.NAME}")
 
-    def _read_metadata(self) -> None:
+    def _read_metadata(self) -> bool:
+        """Read meta.db, and say whether it may have more than was read."""
         try:
             with self.root.folder(meta.FOLDER) as opened:
                 self.metadata = meta.read_metadata(opened)
         except Damage as found:
-            self._note([found], f"{meta.FOLDER}/{meta.NAME}")
-        else:
-            self._note(self.metadata.damages, f"{meta.FOLDER}/{meta.NAME}")
+            return self._note([found], f"{meta.FOLDER}/{meta.NAME}")
+        return self._note(self.metadata.damages, f"{meta.FOLDER}/{meta.NAME}")
 
-    def _note(self, damages: Iterable[Damage], source: str) -> None:
-        damages = list(damages)
+    def _note(self, damages: Sequence[Damage], source: str) -> bool:
         self.damages += damages
-        if any(found.problem.severity == "error" for found in damages):
+        is_partial = any(found.problem.severity == "error" for found in damages)
+        if is_partial:
             self.doubts.append(self.root.where(source))
+        return is_partial
 
     @property
     def odd(self) -> set[str]:
@@ -110,13 +111,23 @@ class View:
         return {place.row.name for place in self.places()} ^ self.stored.keys()
 
     def places(self) -> list[Place]:
-        """Return the snapshots of the snapshotter that meta.db knows, in the order of their names."""
+        """Return the snapshots of the snapshotter that meta.db knows, in the order of their names.
+
+        Where it could not be read whole, also those that only the snapshotter knows, whose names have the same keys.
+        """
         found = []
         for namespace, snapshotter, key, row in self.metadata.snapshots():
             if snapshotter == self.driver:
                 behind = self.stored.get(row.name)
                 facts = (behind.kind, behind.number, behind.size) if behind else (None, None, None)
                 found.append(Place(namespace, key, row, *facts))
+        if self._partial:
+            known = {place.row.name for place in found}
+            for name, behind in self.stored.items():
+                if name not in known:
+                    parent = stored.parts(behind.parent)[1] if behind.parent else None
+                    row = meta.SnapshotRow(name, parent, behind.created_at, behind.updated_at, behind.labels)
+                    found.append(Place(*stored.parts(name), row, behind.kind, behind.number, behind.size))
         return sorted(found, key=lambda place: (place.namespace, place.key))
 
 
@@ -279,6 +290,8 @@ class Scan:
             for namespace, row in known.get(digest, [("", meta.BlobRow(None, None, None, {}))]):
                 if size is None and not folder.exists(name):
                     yield Damage("missing-blob", folder.where(name), f"namespace {namespace} has it", digest)
+                elif size is None and name in folder:
+                    yield Damage("not-regular", folder.where(name), "it is not a regular file", digest)
                 elif None not in (size, row.size) and size != row.size:
                     yield Damage("blob-size", folder.where(name), f"{size} bytes, {row.size} in {meta.NAME}", digest)
                 label = row.labels.get(UNCOMPRESSED)
@@ -301,9 +314,10 @@ class Scan:
         claims = Claims()
         for source in view.doubts:
             claims.doubt(source)
-        holders = self._holders(view)
+        places = view.places()
+        holders = self._holders(view, places)
         known = set()
-        for place in view.places():
+        for place in places:
             known.add(place.row.name)
             for kind, owner in self._reasons(place, holders):
                 claims.add(place.number, kind, owner)
@@ -313,7 +327,7 @@ class Scan:
                 claims.add(row.number, "removing" if name in self.odd else "writing", name)
         return claims
 
-    def _holders(self, view: View) -> dict[tuple[str, str], str]:
+    def _holders(self, view: View, places: Sequence[Place]) -> dict[tuple[str, str], str]:
         """Return the container of each snapshot that is a container's own, by namespace and key."""
         found = {}
         for namespace, rows in view.metadata.namespaces.items():
@@ -324,7 +338,8 @@ class Scan:
             for lease_id, lease in rows.leases.items():
                 if shapes.HEX.fullmatch(lease_id) and (f"snapshots/{self.driver}", lease_id) in lease.resources:
                     found[namespace, lease_id] = lease_id
-            if self.docker is not None and namespace.startswith("moby"):
+        if self.docker is not None:
+            for namespace in {place.namespace for place in places if place.namespace.startswith("moby")}:
                 found.update({(namespace, container_id): container_id for container_id in self.docker.containers})
         return found
 

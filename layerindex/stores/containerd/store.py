@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from layerindex.records import Record
     from layerindex.stores.containerd.scan import Docker
 
+OWN = (metadata.FOLDER, CONTENT, *(f"{SNAPSHOTTER}{driver}" for driver in READABLE))
+"""Folders by any of which a root is containerd's, whatever is lost of it."""
+
 OWN_TREES = ("overlayfs",)
 """Snapshotters whose directories hold a snapshot's own files, in `fs`; those of native hold what is below too."""
 
@@ -186,7 +189,7 @@ def find_stores(root: str, moved: Mapping[str, str]) -> list[ContainerdStore]:
     `moved` says of snapshotters where else they are.
     """
     with Folder(root) as opened:
-        if not opened.has_folder(metadata.FOLDER):
+        if not any(map(opened.has_folder, OWN)):
             return []
         found = snapshotters(opened, moved)
         return [ContainerdStore(root, driver, found, moved=moved.get(driver)) for driver in found]

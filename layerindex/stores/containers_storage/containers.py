@@ -73,12 +73,14 @@ def _metadata(value: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever JSON hel
 
 def read_logs(containers: Folder, container_id: str) -> Logs:
     """Return the log files in a container's folder; none is opened."""
-    if not containers.exists(container_id, USERDATA):
-        return Logs([], [])
     logs = Logs([], [])
+    if not containers.exists(container_id):
+        return logs
     try:
-        with containers.folder(container_id, USERDATA) as folder:
-            take_logs(logs, folder, container_id, _log_kind)
+        with containers.folder(container_id) as own:
+            if USERDATA in own:
+                with own.folder(USERDATA) as folder:
+                    take_logs(logs, folder, container_id, _log_kind)
     except Damage as found:
         return logs._replace(damages=[*logs.damages, found], whole=False)
     return logs

@@ -8,6 +8,7 @@ and Buildah have neither; without it, no container's state is known.
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layerindex import shapes
@@ -49,17 +50,16 @@ def read_libpod(root: Folder) -> Known:
     """Return what all databases say that are there; where both are, the newer kind counts."""
     known = Known({}, {}, {}, [], found=False)
     for *folders, name in (BOLT, *SQLITE):
-        if not root.exists(*folders, name):
+        if (*folders, name)[0] not in root:
             continue
         try:
-            if folders:
-                with root.folder(*folders) as folder:
+            with root.folder(*folders) if folders else nullcontext(root) as folder:
+                if name in folder:
                     _Database(folder, name, known).read()
-            else:
-                _Database(root, name, known).read()
-            known = known._replace(found=True)
+                    known = known._replace(found=True)
         except Damage as found:
-            known.damages.append(found)
+            if found.problem not in {each.problem for each in known.damages}:  # one folder may hold both kinds
+                known.damages.append(found)
     return known
 
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 KIND_OF_LIST = {"layers": layers.LIST, "images": images.LIST, "containers": containers.LIST}
+MOUNT_PROGRAM = ".has-mount-program"
+"""A file of the driver's folder that says `true` where fuse-overlayfs mounts, which marks deletions by names."""
 ATTEMPTS = 5
 """How often the lists are read anew that were replaced meanwhile: together they must tell of one moment."""
 STAGED = 10_000
@@ -100,6 +102,7 @@ class Scan:
         if self.walkable:
             yield from part(read_overlay(self.root, self.driver, before, self.claims, self._again, lent.value.links))
             yield from self._passing()
+            yield from part(self._mount_program())
             yield from self._missing_directories(lists)
 
     def _folder(self, kind: str) -> Folder:
@@ -311,6 +314,14 @@ class Scan:
                         yield Damage(code, folder.where(name), "its layers still use space", text)
             except Damage as found:
                 yield found
+
+    def _mount_program(self) -> Iterator[Damage]:
+        """Say when it cannot be read whether fuse-overlayfs mounts here, which decides what marks a deletion."""
+        if self.root.has_folder(self.driver):
+            with self.root.folder(self.driver) as folder:
+                if MOUNT_PROGRAM in folder:
+                    folder.text(MOUNT_PROGRAM)
+        yield from ()
 
     # Images --------------------------------------------------------------------------------------------------------
 

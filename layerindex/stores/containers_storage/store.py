@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from layerindex.names import listed, on_disk, printable
 from layerindex.problems import Damage, vanished
 from layerindex.stores.containers_storage.places import Places
-from layerindex.stores.containers_storage.scan import Scan
+from layerindex.stores.containers_storage.scan import MOUNT_PROGRAM, Scan
 from layerindex.stores.files import Folder, open_below
 from layerindex.stores.graphdriver import ADDITIONAL, KEPT_ELSEWHERE, directories
 from layerindex.stores.owners import rules_of
@@ -29,9 +29,6 @@ OVERLAY = "overlay"
 KNOWN = (OVERLAY, "vfs", "btrfs", "zfs", "aufs", "devicemapper", "overlay2")
 """Every driver containers-storage has, or had."""
 
-MOUNT_PROGRAM = ".has-mount-program"
-"""A file of the driver's folder that says `true` where fuse-overlayfs mounts, which marks deletions by names."""
-
 COMPOSEFS = ("composefs-data", "composefs.blob")
 """Where composefs keeps the names of a layer's files; its diff holds contents under names of their own."""
 COMPOSED = "the names of its files are in a composefs image, which is not read; its diff is not listed"
@@ -47,8 +44,7 @@ def find_stores(root: str, additional: Sequence[str] = ()) -> list[ContainersSto
         found = tuple(
             driver
             for driver in KNOWN
-            if all(opened.has_folder(f"{driver}-{kind}") for kind in ("images", "layers"))
-            or (opened.has_folder(f"{driver}-layers") and opened.has_folder(driver))
+            if sum(map(opened.has_folder, (driver, f"{driver}-images", f"{driver}-layers"))) > 1  # one may be lost
         )
     return [ContainersStore(root, driver, found, tuple(additional)) for driver in found]
 

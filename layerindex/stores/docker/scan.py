@@ -195,15 +195,19 @@ class Scan:
     def _folder(self, *names: str) -> Folder:
         return self.root.folder("image", self.driver, *names)
 
+    def _optional(self, *names: str) -> Folder | None:
+        """Open a folder that moby makes when it first needs it; None when it is not there and all above it is."""
+        with self._folder(*names[:-1]) as above:
+            return above.folder(names[-1]) if names[-1] in above else None
+
     def _exists(self, *names: str) -> bool:
         return self.root.exists("image", self.driver, *names)
 
     def _read_layers(self) -> Iterator[Record | Damage]:
-        if self._exists("layerdb") and not self._exists("layerdb", "sha256"):
-            return  # moby makes it with the first layer
-        with self._folder("layerdb", "sha256") as folder:
-            self.tried.update(f"sha256:{name}" for name in folder.entries)
-            yield from self._take_layers(salvage(self._read_layer, folder, LAYER_NAME))
+        if (opened := self._optional("layerdb", "sha256")) is not None:
+            with opened as folder:
+                self.tried.update(f"sha256:{name}" for name in folder.entries)
+                yield from self._take_layers(salvage(self._read_layer, folder, LAYER_NAME))
 
     def _read_layer(self, folder: Folder, name: str) -> Iterator[Record | Damage]:
         return self._read_unfinished(folder, name, "removing") if "-" in name else read_layer(folder, name)
@@ -216,15 +220,16 @@ class Scan:
             yield item
 
     def _read_write_sets(self) -> Iterator[Record | Damage]:
-        if self._exists("layerdb", "tmp"):
-            with self._folder("layerdb", "tmp") as folder:
+        if (opened := self._optional("layerdb", "tmp")) is not None:
+            with opened as folder:
                 yield from salvage(self._read_write_set, folder, WRITE_SET)
 
     def _read_write_set(self, folder: Folder, name: str) -> Iterator[Record | Damage]:
         return self._read_unfinished(folder, name, "writing")
 
     def _read_unfinished(self, folder: Folder, name: str, state: str) -> Iterator[Record | Damage]:
-        unfinished = read_unfinished(folder, name, state)
+        unfinished, damages = read_unfinished(folder, name, state)
+        yield from damages
         self.claims.add(unfinished.cache_id, state, name)
         if state == "writing" and not self._left_over(folder, name):
             # Until a pull ends, its directory is named nowhere: any directory without an owner may be this one's.
@@ -268,11 +273,10 @@ class Scan:
         with ExitStack() as stack:
             content = stack.enter_context(self._folder("imagedb", "content", "sha256"))
             metadata = None
-            if self._exists("imagedb", "metadata", "sha256"):
-                try:
-                    metadata = stack.enter_context(self._folder("imagedb", "metadata", "sha256"))
-                except Damage as found:
-                    yield found
+            try:
+                metadata = stack.enter_context(self._folder("imagedb", "metadata", "sha256"))
+            except Damage as found:
+                yield found
             for item in salvage(lambda folder, name: read_image(folder, metadata, name), content, shapes.HEX):
                 if isinstance(item, Config):
                     yield from self._read_new_layers(item)
@@ -324,8 +328,8 @@ class Scan:
                 yield Damage("missing-parent", where, f"{parent} is not in layerdb", layer.chain_id)
 
     def _read_sources(self) -> Iterator[Record | Damage]:
-        if self._exists("distribution", "v2metadata-by-diffid", "sha256"):
-            with self._folder("distribution", "v2metadata-by-diffid", "sha256") as folder:
+        if (opened := self._optional("distribution", "v2metadata-by-diffid")) is not None:
+            with opened as above, above.folder("sha256") as folder:
                 for item in salvage(read_sources, folder, shapes.HEX):
                     if isinstance(item, LayerBlob):
                         self.blobs.add((item.diff_id, item.digest))
@@ -333,21 +337,20 @@ class Scan:
 
     def _read_blobs(self) -> Iterator[Record | Damage]:
         """Yield blobs that no repository is remembered for."""
-        if self._exists("distribution", "diffid-by-digest", "sha256"):
-            with self._folder("distribution", "diffid-by-digest", "sha256") as folder:
+        if (opened := self._optional("distribution", "diffid-by-digest")) is not None:
+            with opened as above, above.folder("sha256") as folder:
                 for item in salvage(read_blob, folder, shapes.HEX):
                     if not (isinstance(item, LayerBlob) and (item.diff_id, item.digest) in self.blobs):
                         yield item
 
     def _read_mounts(self) -> Iterator[Record | Damage]:
-        if not self._exists("layerdb", "mounts"):
-            return  # moby makes it with the first container
-        with self._folder("layerdb", "mounts") as folder:
-            for item in salvage(read_mounts, folder, ANY):
-                if isinstance(item, Mount):
-                    self.mounts[item.name] = item
-                else:
-                    yield item
+        if (opened := self._optional("layerdb", "mounts")) is not None:
+            with opened as folder:
+                for item in salvage(read_mounts, folder, ANY):
+                    if isinstance(item, Mount):
+                        self.mounts[item.name] = item
+                    else:
+                        yield item
 
     def _read_containers(self) -> Iterator[Record | Damage]:
         with self.root.folder("containers") as folder:

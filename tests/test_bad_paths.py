@@ -1,0 +1,172 @@
+"""Each path of a store of each kind, damaged: its scan ends, says so, and calls nothing an orphan that has an owner."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import time
+from contextlib import ExitStack, contextmanager
+from itertools import product
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from tests.bolt_writer import bolt
+from tests.conftest import build_world, scanned
+from tests.containerd_root import ContainerdRoot
+from tests.test_containerd import app, built, docker_root
+from tests.test_containers_storage_bad import World as GraphRoot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+INSIDE = re.compile(r"(^|/)(diff|fs|_data|work|merged)/")
+"""Files that are no engine's."""
+
+UNREAD = re.compile(
+    r"""(^|/)( (network|plugins|runtimes|swarm|tmp)(/|$)          # Docker's, that say nothing of images or containers
+    | containers/[0-9a-f]{64}/(mounts|checkpoints|host|resolv)    # mounted into a container
+    | (tar-split\.json|\.tar-split)\.gz$ | [^/]*\.tar-split\.gz$  # read for the files
+    | (work|merged|committed|empty)$                              # there or not
+    | _data$ )""",
+    re.VERBOSE,
+)
+"""What a scan without files does not open."""
+
+
+class Store(NamedTuple):
+    """A store, and the databases that its engine holds locked."""
+
+    path: Path
+    locked: list[Path]
+
+
+def docker(folder: Path) -> Store:
+    """Make a data root with everything in it that names a directory."""
+    world = build_world(folder / "docker")
+    root = world.root
+    root.orphan(files={"a": b"1"})
+    root.write_set(1)
+    root.write_set(2, named=True)
+    root.removing(root.layer({"gone": b"1"}))
+    parent = root.build_record(root.buildkit_dir(parent=world.base, files={"x": b"1"}), cache_description="a step")
+    mutable = root.buildkit_dir(files={"y": b"1"})
+    mount = root.build_record(mutable, committed=False, cache_description="a mount")
+    root.build_record(mutable, parent=parent, equal_mutable=mount)
+    root.build_record(world.top)
+    volumes = root.file("volumes/metadata.db")
+    volumes.write_bytes(bolt({"volumes": {}}))
+    return Store(root.path, [volumes, root.file("buildkit/snapshots.db")])
+
+
+def docker_on_containerd(folder: Path) -> Store:
+    """Make a data root whose engine keeps images in its own containerd."""
+    root, own, image, _ = docker_root(folder)
+    built(root, own, image)
+    own.write()
+    return Store(root.path, [own.file("io.containerd.metadata.v1.bolt/meta.db")])
+
+
+def containerd(folder: Path) -> Store:
+    """Make a root of containerd, with a download that goes on."""
+    root = ContainerdRoot(folder / "containerd")
+    app(root)
+    root.ingest("layer-1", b"abc")
+    root.write()
+    return Store(root.path, [root.file("io.containerd.metadata.v1.bolt/meta.db")])
+
+
+def podman(folder: Path) -> Store:
+    """Make a graph root, with both kinds of database."""
+    root = GraphRoot(folder / "storage").root
+    root.orphan()
+    root.volume("kept")
+    root.save()
+    root.save_sqlite()
+    return Store(root.path, [])
+
+
+def swapped(path: Path, *, folder: bool) -> None:
+    """Put a file in the place of a folder, and a folder in the place of anything else."""
+    if folder:
+        path.write_bytes(b"x")
+    else:
+        path.mkdir()
+
+
+def looped(path: Path, **_: bool) -> None:
+    """Put a symlink to itself there."""
+    path.symlink_to(path.name)
+
+
+def fifo(path: Path, **_: bool) -> None:
+    """Put a fifo there, which nobody writes to."""
+    os.mkfifo(path)
+
+
+def emptied(path: Path, *, folder: bool) -> None:
+    """Put an empty one there."""
+    if folder:
+        path.mkdir()
+    else:
+        path.touch()
+
+
+@contextmanager
+def damaged(path: Path, aside: Path, damage: Callable[..., None]) -> Iterator[None]:
+    """Have something else in the place of a path for a while."""
+    path.rename(aside)
+    damage(path, folder=aside.is_dir() and not aside.is_symlink())
+    try:
+        yield
+    finally:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+        aside.rename(path)
+
+
+def engine_paths(store: Path) -> list[Path]:
+    """Return every path of a store that is the engine's."""
+    found = sorted(path.relative_to(store) for path in store.rglob("*"))
+    return [store / path for path in found if not INSIDE.search(f"{path}")]
+
+
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for no engine: none writes."""
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+
+
+@pytest.mark.usefixtures("no_waiting")
+@pytest.mark.parametrize("kind", [docker, docker_on_containerd, containerd, podman])
+def test_what_is_of_another_kind(tmp_path: Path, kind: Callable[[Path], Store]) -> None:
+    """It is a problem wherever it is read, and makes no directory an orphan that has an owner."""
+    store = kind(tmp_path).path
+    query = "SELECT code, path FROM problems"
+    before = set(scanned(store).execute(query))
+    owned = set(scanned(store).execute("SELECT cache_id FROM overlay_dirs WHERE role <> 'orphan'"))
+    damages: dict[str, Callable[..., None]] = {"swapped": swapped, "looped": looped, "fifo": fifo}
+    for path, damage in product(engine_paths(store), damages):
+        with damaged(path, tmp_path / "aside", damages[damage]):
+            connection = scanned(store)
+        name = f"{path.relative_to(store)} {damage}"
+        assert UNREAD.search(f"{path.relative_to(store)}") or set(connection.execute(query)) - before, name
+        assert owned.isdisjoint(connection.execute("SELECT cache_id FROM overlay_dirs WHERE role = 'orphan'")), name
+
+
+@pytest.mark.usefixtures("no_waiting")
+@pytest.mark.parametrize("kind", [docker, docker_on_containerd, containerd, podman])
+def test_what_is_empty(tmp_path: Path, kind: Callable[[Path], Store]) -> None:
+    """It ends no scan, while an engine works."""
+    store, locked = kind(tmp_path)
+    with ExitStack() as stack:
+        for database in locked:
+            fcntl.flock(stack.enter_context(database.open("rb")), fcntl.LOCK_EX)
+        for path in engine_paths(store):
+            with damaged(path, tmp_path / "aside", emptied):
+                assert scanned(store).execute("SELECT count(*) FROM snapshots").fetchone() != (0,), path
