@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from tests.bolt_writer import bolt
-from tests.conftest import build_world, scanned
+from tests.conftest import build_world, nobody_special, scanned
 from tests.containerd_root import ContainerdRoot
 from tests.test_containerd import app, built, docker_root
 from tests.test_containers_storage_bad import World as GraphRoot
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
@@ -34,7 +35,10 @@ UNREAD = re.compile(
     | _data$ )""",
     re.VERBOSE,
 )
-"""What a scan without files does not open."""
+"""What a scan without files does not look at."""
+
+UNOPENED = re.compile(r"\.log$|/(data|diff|fs)$|/blobs/sha256/[0-9a-f]{64}$|^volumes/kept$")
+"""What it does not open, but asks the size or kind of."""
 
 
 class Store(NamedTuple):
@@ -142,21 +146,55 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "sleep", lambda _: None)
 
 
+class Before:
+    """What a scan says of a store where all is well, to compare others with."""
+
+    def __init__(self, store: Path) -> None:
+        self.store = store
+        self.problems = self._problems(scanned(store))
+        self.owned = set(scanned(store).execute("SELECT cache_id FROM overlay_dirs WHERE role <> 'orphan'"))
+
+    @staticmethod
+    def _problems(connection: sqlite3.Connection) -> set[tuple[str, str]]:
+        return set(connection.execute("SELECT code, path FROM problems"))
+
+    def check(self, path: Path, damage: str) -> None:
+        """Scan the store with that damage: it is a problem if it is read, and makes no orphan of what has an owner."""
+        connection = scanned(self.store)
+        orphans = connection.execute("SELECT cache_id FROM overlay_dirs WHERE role = 'orphan'")
+        text = f"{path.relative_to(self.store)}"
+        unread = UNREAD.search(text) or (damage == "denied" and UNOPENED.search(text))
+        assert unread or self._problems(connection) - self.problems, f"{text} {damage}"
+        assert self.owned.isdisjoint(orphans), f"{text} {damage}"
+
+
 @pytest.mark.usefixtures("no_waiting")
 @pytest.mark.parametrize("kind", [docker, docker_on_containerd, containerd, podman])
 def test_what_is_of_another_kind(tmp_path: Path, kind: Callable[[Path], Store]) -> None:
-    """It is a problem wherever it is read, and makes no directory an orphan that has an owner."""
+    """A folder, a file, a symlink or a fifo where something else must be."""
     store = kind(tmp_path).path
-    query = "SELECT code, path FROM problems"
-    before = set(scanned(store).execute(query))
-    owned = set(scanned(store).execute("SELECT cache_id FROM overlay_dirs WHERE role <> 'orphan'"))
+    before = Before(store)
     damages: dict[str, Callable[..., None]] = {"swapped": swapped, "looped": looped, "fifo": fifo}
     for path, damage in product(engine_paths(store), damages):
         with damaged(path, tmp_path / "aside", damages[damage]):
-            connection = scanned(store)
-        name = f"{path.relative_to(store)} {damage}"
-        assert UNREAD.search(f"{path.relative_to(store)}") or set(connection.execute(query)) - before, name
-        assert owned.isdisjoint(connection.execute("SELECT cache_id FROM overlay_dirs WHERE role = 'orphan'")), name
+            before.check(path, damage)
+
+
+@pytest.mark.usefixtures("no_waiting")
+@pytest.mark.parametrize("kind", [docker, docker_on_containerd, containerd, podman])
+def test_what_may_not_be_read(tmp_path: Path, kind: Callable[[Path], Store]) -> None:
+    """A folder or file that denies itself."""
+    store = kind(tmp_path).path
+    before = Before(store)
+    for path in engine_paths(store):
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(0)
+            try:
+                with nobody_special():
+                    before.check(path, "denied")
+            finally:
+                path.chmod(mode)
 
 
 @pytest.mark.usefixtures("no_waiting")
