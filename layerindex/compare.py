@@ -153,10 +153,7 @@ def _trusted(path: str, own: str) -> Iterator[sqlite3.Connection]:
 
             checks.guard(connection)
             checks.same_tables(connection, "main", path)
-        try:
-            yield connection
-        except sqlite3.Error as error:
-            raise database.failure(path, error) from error
+        yield connection
 
 
 def _by_uid(connection: sqlite3.Connection, word: str) -> set[int]:
@@ -243,7 +240,7 @@ def opened(pair: Pair, own: str, files: Files | None = None) -> Iterator[tuple[s
         with database.reading(own) as connection:
             yield connection, {"a": pair.a.snapshot_id, "b": pair.b.snapshot_id}
         return
-    with closing(sqlite3.connect("", isolation_level=None, uri=True)) as connection:
+    with closing(sqlite3.connect("", isolation_level=None, uri=True, factory=database.Connection)) as connection:
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("BEGIN")
         database.create(connection)

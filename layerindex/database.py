@@ -11,7 +11,7 @@ import tempfile
 import time
 from contextlib import closing, contextmanager, suppress
 from importlib import resources
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from layerindex.errors import DatabaseBusyError, DatabaseError, NewerDatabaseError, NoDatabaseError, OlderDatabaseError
 
@@ -36,6 +36,19 @@ REBUILD_ROWS = 100_000
 
 PATIENCE = 60
 """Seconds a scan waits for another that is writing."""
+
+
+class Connection(sqlite3.Connection):
+    """One that fails as SQLite does where SQLite's reason quotes bytes of a damaged schema that are no text."""
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:  # noqa: ANN401 - as sqlite3 has it
+        """Run a statement; raises sqlite3.Error, and no UnicodeDecodeError."""
+        try:
+            return super().execute(sql, parameters)
+        except UnicodeDecodeError as error:
+            failed = sqlite3.DatabaseError(bytes(error.object).decode("ascii", "backslashreplace"))
+            failed.sqlite_errorname = "SQLITE_ERROR"
+            raise failed from error
 
 
 def revision(connection: sqlite3.Connection, path: str) -> str | None:
@@ -90,6 +103,11 @@ def reading(path: str) -> Iterator[sqlite3.Connection]:
             raise DatabaseError(path, "is empty: no scan has been written to it yet; run `layerindex scan`")
         check_revision(path, found)
         yield connection
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorname", "") == "SQLITE_ERROR":  # our own SQL does not fit what is there
+            reason = f"is not as layerindex writes it ({error}); `layerindex db check` says more"
+            raise DatabaseError(path, reason) from error
+        raise failure(path, error) from error
     finally:
         connection.close()
 
@@ -118,7 +136,7 @@ def connect(path: str, mode: str, timeout: float) -> sqlite3.Connection:
     if is_forged(f"{path}-journal"):
         raise DatabaseError(path, f"was not opened: {path}-journal names another file, which no journal of ours does")
     try:
-        return sqlite3.connect(uri(path, mode), uri=True, timeout=timeout, isolation_level=None)
+        return sqlite3.connect(uri(path, mode), uri=True, timeout=timeout, isolation_level=None, factory=Connection)
     except sqlite3.Error as error:
         raise failure(path, error) from error
 

@@ -481,6 +481,19 @@ def refusal(*arguments: str | Path, status: int) -> str:
     return result.stderr.rpartition("Error: ")[2].rstrip("\n")
 
 
+@pytest.mark.parametrize("table", ["hosts", "snapshots"])
+def test_a_database_that_lost_a_table(path: str, tmp_path: Path, table: str) -> None:
+    """It is said of the file, and what to do next."""
+    copy = str(tmp_path / "copy.db")
+    shutil.copyfile(path, copy)
+    with closing(sqlite3.connect(copy)) as connection:
+        connection.execute(f"DROP TABLE {table}")
+
+    said = refusal("one", "two", "--db", copy, status=1)
+
+    assert said == f"{copy}: is not as layerindex writes it (no such table: {table}); `layerindex db check` says more"
+
+
 def without_places(text: str) -> list[Row]:
     """Return JSON without what only tells where the snapshots were found."""
     found: list[Row] = json.loads(text)

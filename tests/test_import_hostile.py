@@ -126,6 +126,10 @@ FILES: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda path: change(path, "INSERT INTO alembic_version VALUES ('0009'), ('0001')"),
         "does not say which schema it has",
     ),
+    "no text": (
+        lambda path: path.write_bytes(path.read_bytes().replace(b"CREATE TABLE hosts", b"CREA\xa5E TABLE hosts")),
+        r"is not as layerindex writes it \(malformed database schema \(hosts\) - near \"CREA\\xa5E\": syntax error",
+    ),
     "no table": (lambda path: change(path, "DROP TABLE drift"), "has no table drift"),
     "utf-16": (
         utf_16,

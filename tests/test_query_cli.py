@@ -626,6 +626,10 @@ FILES: dict[str, tuple[Callable[[Path], object], str]] = {
         "is an SQLite file, but not a layerindex database; name another with --db",
     ),
     "truncated": (lambda path: os.truncate(path, 4096), "database disk image is malformed"),
+    "no text": (
+        lambda path: path.write_bytes(path.read_bytes().replace(b"CREATE TABLE hosts", b"CREA\xa5E TABLE hosts")),
+        'malformed database schema (hosts) - near "CREA\\xa5E": syntax error',
+    ),
     "newer": (
         lambda path: changed(path, "UPDATE alembic_version SET version_num = '9999'"),
         "has schema 9999, written by a newer layerindex; use that version, or another --db",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 import click
 
 from layerindex import database
@@ -44,12 +42,9 @@ def _revision(path: str) -> str:
 def check(path: str) -> None:
     """Check that a database is whole and has exactly this version's schema."""
     with database.reading(path) as connection:
-        try:
-            found = [text for (text,) in connection.execute("PRAGMA integrity_check") if text != "ok"]
-            dangling = connection.execute("PRAGMA foreign_key_check")
-            found += dict.fromkeys(f"a row of {table} points to no {parent}" for table, _, parent, _ in dangling)
-        except sqlite3.Error as error:
-            raise database.failure(path, error) from error
+        found = [text for (text,) in connection.execute("PRAGMA integrity_check") if text != "ok"]
+        dangling = connection.execute("PRAGMA foreign_key_check")
+        found += dict.fromkeys(f"a row of {table} points to no {parent}" for table, _, parent, _ in dangling)
     if not found:
         from layerindex import migrate  # noqa: PLC0415 - SQLAlchemy and Alembic take half a second to import
 
