@@ -103,7 +103,7 @@ def snapshots_of(connection: sqlite3.Connection, reference: str) -> set[int]:
             return numbers
         raise UsageError(f"no snapshot {reference}; `layerindex query snapshots` lists them")
     host, tilde, age = reference.rpartition("~")
-    if tilde and age.isdecimal():
+    if tilde and age.isdecimal() and len(age) < 19:
         return _newest(connection, host, int(age))
     return _newest(connection, reference, 0)
 

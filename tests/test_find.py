@@ -116,6 +116,21 @@ def test_bad_size(db: str, size: str) -> None:
     assert f"not {size!r}" in result.stderr
 
 
+@pytest.mark.parametrize("option", ["--image", "--container"])
+def test_names_that_are_not_utf8(db: str, option: str) -> None:
+    """They are names of nothing, not a traceback."""
+    result = run(db, "tiny", option, "\udcff")
+
+    assert (2, "") == (result.exit_code, result.stdout)
+    assert f"no {option[2:]} " in result.stderr
+
+
+def test_largest_size(db: str) -> None:
+    """A size beyond every file's is one that none has."""
+    assert run(db, "tiny", "--size", "+999999999999999G").exit_code == 1
+    assert run(db, "tiny", "--size", "-999999999999999G").exit_code == 0
+
+
 @pytest.mark.parametrize(("option", "word", "meant"), [("--image", "appp:1", "app:1"), ("--container", "bax", "box")])
 def test_misspelt(db: str, option: str, word: str, meant: str) -> None:
     """A misspelt image or container is not an empty answer."""

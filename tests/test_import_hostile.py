@@ -146,6 +146,16 @@ def test_unfit_file(file: Path, fleet: Path, kind: str) -> None:
     refused(fleet, file, sentence)
 
 
+def test_a_reason_moves_no_cursor(file: Path, tmp_path: Path) -> None:
+    """What SQLite quotes of a hostile schema is escaped."""
+    file.write_bytes(file.read_bytes().replace(b"CREATE TABLE hosts", b"CREATE \x1bABLE hosts"))
+    done = program("import", str(file), "--db", str(tmp_path / "new.db"))
+
+    assert done.returncode == 1
+    assert "\x1b" not in done.stderr
+    assert 'unrecognized token: "\\x1b"' in done.stderr
+
+
 def test_unfit_file_at_the_command_line(file: Path, tmp_path: Path) -> None:
     """It is one sentence on stderr and exit status 1, and no database is made for it."""
     file.write_bytes(b"hello")

@@ -193,6 +193,10 @@ IMGES = f"no query 'imges' (did you mean {MEANT}?); `layerindex query` lists the
         (["images", "--host", "\udcff"], "no host '\\\\xff'; the database has db-1, web-1"),
         (["images", "--snapshot", "9"], "no snapshot 9; `layerindex query snapshots` lists them"),
         (["images", "--snapshot", "9" * 30], f"no host '{'9' * 30}'; the database has db-1, web-1"),
+        (
+            ["images", "--snapshot", "web-1~" + "9" * 30],
+            f"no host 'web-1~{'9' * 30}'; the database has db-1, web-1",
+        ),
         (["images", "--snapshot", "web-1~2"], "host 'web-1' has no snapshot 2 before its newest"),
         (
             ["images", "--snapshot", "web-1~x"],
@@ -211,6 +215,11 @@ IMGES = f"no query 'imges' (did you mean {MEANT}?); `layerindex query` lists the
 def test_what_cannot_be_asked(store: Exhibits, arguments: list[str], sentence: str) -> None:
     """A question that cannot be is refused with a sentence, near words where there are some, and exit status 2."""
     assert sentence == refusal(store.path, *arguments, status=2)
+
+
+def test_a_reason_moves_no_cursor(store: Exhibits) -> None:
+    """What SQLite quotes of the SQL or of a schema is escaped."""
+    assert 'SQLite says: unrecognized token: "\\x1b"' == refusal(store.path, "--sql", "SELECT \x1b[2J", status=1)
 
 
 @pytest.mark.parametrize("word", ["x", "", "1.5", "--5", "1_000", "٣", "9" * 19, "0x10"])

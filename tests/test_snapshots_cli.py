@@ -77,6 +77,7 @@ def test_list(tmp_path: Path) -> None:
         (["prune", "--keep", "1"], [4, 6]),
         (["prune", "--keep", "0"], []),
         (["prune", "--keep", "9"], [1, 2, 3, 4, 5, 6]),
+        (["prune", "--keep", "1000000000"], [1, 2, 3, 4, 5, 6]),
         (["prune", "--older-than", "35d"], [3, 4, 6]),
         (["prune", "--older-than", "5d"], [4, 6]),
         (["prune", "--older-than", "1m"], [4, 6]),

@@ -11,6 +11,7 @@ import click
 
 from layerindex import __version__
 from layerindex.errors import LayerindexError
+from layerindex.names import printable
 
 COMMANDS = {
     "scan": "Index a container host's layer store into a database.",
@@ -32,7 +33,7 @@ class _Failure(click.ClickException):
     """One of our errors, as click prints it."""
 
     def __init__(self, error: LayerindexError) -> None:
-        super().__init__(str(error))
+        super().__init__(printable(str(error)))  # it may quote what a hostile file holds
         self.exit_code = error.exit_status  # type: ignore[misc]  # click declares it for the class, reads it from self
 
 

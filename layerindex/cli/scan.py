@@ -15,7 +15,7 @@ import click
 from layerindex import database, progress, query, render, scan, stores
 from layerindex.cli import options
 from layerindex.errors import NotAStoreError, OlderDatabaseError, UsageError
-from layerindex.names import listed
+from layerindex.names import listed, printable
 
 if TYPE_CHECKING:
     import sqlite3
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 def note(text: str) -> None:
-    """Say something to the person; data never goes this way."""
-    click.echo(text, err=True)
+    """Say something to the person, whose terminal it cannot move or colour; data never goes this way."""
+    click.echo("\n".join(map(printable, text.split("\n"))), err=True)
 
 
 def filing(command: options.Command) -> options.Command:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Sequence
 
+MOST = 10**9
+"""Most snapshots that --keep keeps."""
 UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 
@@ -68,7 +70,9 @@ def rm(references: tuple[str, ...], path: str, dry_run: bool) -> None:
 
 @command.command()
 @options.database
-@click.option("--keep", type=click.IntRange(min=0), metavar="N", help="Keep the N newest of each host, store and root.")
+@click.option(
+    "--keep", type=click.IntRange(0, MOST), metavar="N", help="Keep the N newest of each host, store and root."
+)
 @click.option("--older-than", "age", metavar="AGE", help="Remove only what is older: 90m, 12h, 30d or 8w.")
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 def prune(path: str, keep: int | None, age: str | None, dry_run: bool) -> None:
