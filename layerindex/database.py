@@ -31,6 +31,9 @@ TUNING = ("PRAGMA page_size = 8192", "PRAGMA cache_size = -65536")
 """Larger pages of a new file are fewer to split and to write; a larger cache keeps a usual snapshot in memory until the
 commit, so that readers are not locked out before it."""
 
+LARGEST = 2**63 - 1
+"""SQLite has no larger number."""
+
 REBUILD_ROWS = 100_000
 """Where so many entries come at once, the index on their names is cheaper to build anew, 0.4 s per million."""
 

@@ -131,6 +131,11 @@ class Damage(Exception):  # noqa: N818 - it is a finding about the store, not an
         self.problem = Problem(KINDS[code].severity, code, path, subject, detail)
 
 
+def not_regular(path: str, subject: str | None = None) -> Damage:
+    """Return the finding that something else is where a file must be."""
+    return Damage("not-regular", path, "it is not a regular file", subject)
+
+
 def vanished(path: str, subject: str | None = None) -> Damage:
     """Return the finding that something went away while it was read, as is usual while an engine runs."""
     return Damage("vanished", path, "it was listed and then gone", subject)

@@ -96,16 +96,21 @@ def shadow(connection: sqlite3.Connection, numbers: Collection[int]) -> None:
 
 def snapshots_of(connection: sqlite3.Connection, reference: str) -> set[int]:
     """Return the snapshots that a reference means: one, or one of each store of a host; raises UsageError."""
-    if reference.isdecimal() and len(reference) < 19:
-        found = connection.execute("SELECT snapshot_id FROM snapshots WHERE snapshot_id = ?", (int(reference),))
+    number = _number(reference)
+    if number is not None:
+        found = connection.execute("SELECT snapshot_id FROM snapshots WHERE snapshot_id = ?", (number,))
         numbers = {number for (number,) in found}
         if numbers:
             return numbers
         raise UsageError(f"no snapshot {reference}; `layerindex query snapshots` lists them")
     host, tilde, age = reference.rpartition("~")
-    if tilde and age.isdecimal() and len(age) < 19:
-        return _newest(connection, host, int(age))
-    return _newest(connection, reference, 0)
+    back = _number(age) if tilde else None
+    return _newest(connection, reference, 0) if back is None else _newest(connection, host, back)
+
+
+def _number(word: str) -> int | None:
+    """Return the number that a word is, None when it is none that SQLite holds."""
+    return int(word) if word.isdecimal() and len(word) < 19 else None
 
 
 def _newest(connection: sqlite3.Connection, host: str, age: int) -> set[int]:

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 TYPES = ("file", "dir", "symlink", "hardlink", "char", "block", "fifo", "socket", "whiteout")
 UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 """Factors of --size: decimal, as all sizes here are shown."""
-LARGEST = 2**63 - 1
-"""No file is larger, and SQLite has no larger number."""
 
 
 @click.command(name="find")
@@ -81,7 +79,7 @@ def _size(text: str | None) -> tuple[int | None, int | None]:
     match = re.fullmatch(r"([+-]?)(\d{1,15})([kMG]?)", text)
     if match is None:
         raise UsageError(f"--size takes a number of bytes such as 100, +10M or -1k, not {text!r}")
-    number = min(int(match[2]) * UNITS[match[3]], LARGEST)
+    number = min(int(match[2]) * UNITS[match[3]], database.LARGEST)
     return {"+": (number, None), "-": (None, number), "": (number, number)}[match[1]]
 
 

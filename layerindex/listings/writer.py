@@ -8,7 +8,7 @@ from functools import cache
 from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from layerindex.database import NameIndex
+from layerindex.database import LARGEST, NameIndex
 from layerindex.listings.batches import SHAPES, TYPES, Batch, Columns, Entry, Problem, Source, Totals, merge_problems
 from layerindex.listings.fingerprint import Fingerprint, Side, of_files, of_firsts, of_listing
 
@@ -23,8 +23,6 @@ TOGETHER = 32
 WALKED = "temp.walked"
 
 COLUMNS = Entry._fields[2:]
-
-LARGEST = 2**63 - 1
 
 
 class Listing(NamedTuple):

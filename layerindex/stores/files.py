@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from layerindex.names import listed, printable
-from layerindex.problems import Damage, vanished
+from layerindex.problems import Damage, not_regular, vanished
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -72,7 +72,7 @@ def open_below(root: str, *names: str, folder: bool = False) -> int:
         raise damage(error, where) from error
     os.close(handle)
     if opened is None:
-        raise Damage("not-regular", where, "it is not a regular file")
+        raise not_regular(where)
     return opened
 
 
@@ -155,6 +155,13 @@ class Folder:
         with folder:
             return folder.folder(*names[1:])
 
+    def optional(self, *names: str) -> Folder | None:
+        """Open a folder below this one that need not be there: None when all above it is and it is not."""
+        if len(names) > 1:
+            with self.folder(*names[:-1]) as above:
+                return above.optional(names[-1])
+        return self.folder(names[0]) if names[0] in self else None
+
     def where(self, name: str) -> str:
         """Return the printable path of an entry."""
         shown = printable(listed(name))
@@ -205,20 +212,19 @@ class Folder:
             raise Damage("missing", self.where(name), "it is not there")
         try:
             if not entry.is_file(follow_symlinks=False):
-                raise Damage("not-regular", self.where(name), "it is not a regular file")
+                raise not_regular(self.where(name))
             handle = _open(name, _FILE, self.handle)
             try:
                 if not stat.S_ISREG(os.fstat(handle).st_mode):
-                    raise Damage("not-regular", self.where(name), "it is not a regular file")
+                    raise not_regular(self.where(name))
                 yield handle
             finally:
                 os.close(handle)
         except FileNotFoundError as error:
             raise vanished(self.where(name)) from error
         except OSError as error:
-            code = "not-regular" if error.errno in (errno.ELOOP, errno.ENXIO) else None
-            found = damage(error, self.where(name))
-            raise Damage(code, self.where(name), "it is not a regular file") if code else found from error
+            where, is_other = self.where(name), error.errno in (errno.ELOOP, errno.ENXIO)
+            raise not_regular(where) if is_other else damage(error, where) from error
 
     def content(self, name: str, handle: int, limit: int) -> bytes:
         """Return the bytes of an open file of at most `limit` bytes; raises Damage."""

@@ -26,10 +26,8 @@ def read_builds(root: Folder, driver: str, places: Mapping[str, Place], claims: 
     if FOLDER not in root:
         return
     try:
-        with root.folder(FOLDER) as builder:
-            if folder not in builder:
-                return
-            with builder.folder(folder) as opened:
+        if (kept := root.optional(FOLDER, folder)) is not None:
+            with kept as opened:
                 if METADATA in opened:
                     yield from _Builds(root, opened, places, claims).read()
     except Damage as found:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from layerindex import shapes
 from layerindex.names import printable
-from layerindex.problems import Damage
+from layerindex.problems import Damage, not_regular
 from layerindex.records import Ingest
 from layerindex.stores import ids
 from layerindex.stores.containerd.content import FOLDER
@@ -105,5 +105,5 @@ def _bytes(folder: Folder, damages: list[Damage]) -> int | None:
         return None
     if stat.S_ISREG(status.st_mode):
         return status.st_size
-    damages.append(Damage("not-regular", folder.where("data"), "it is not a regular file"))
+    damages.append(not_regular(folder.where("data")))
     return None

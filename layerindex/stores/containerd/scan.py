@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex import shapes
-from layerindex.problems import Damage
+from layerindex.problems import Damage, not_regular
 from layerindex.records import Blob, ContainerdSnapshot, Layer, Lease, LeaseResource, Record
 from layerindex.stores import ids
 from layerindex.stores.containerd import metadata as meta
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 READABLE = ("overlayfs", "native")
 """Snapshotters whose directories are snapshots/<n>."""
 
+METADATA = f"{meta.FOLDER}/{meta.NAME}"
 LOCKED = ((meta.FOLDER, meta.NAME),)
 """The database that containerd holds open for as long as it runs."""
 
@@ -77,7 +79,7 @@ class View:
         self.stored: dict[str, Stored] = {}
         self.metadata: Metadata = meta.Metadata({}, [])
         self._read_stored()
-        self._partial = self._read_metadata()
+        self._read_metadata()
 
     def _read_stored(self) -> None:
         try:
@@ -89,29 +91,28 @@ class View:
             damages = [found]
         self._note(damages, f"{self.folder}/{stored.NAME}")
 
-    def _read_metadata(self) -> bool:
-        """Read meta.db, and say whether it may have more than was read."""
+    def _read_metadata(self) -> None:
         try:
             with self.root.folder(meta.FOLDER) as opened:
                 self.metadata = meta.read_metadata(opened)
         except Damage as found:
-            return self._note([found], f"{meta.FOLDER}/{meta.NAME}")
-        return self._note(self.metadata.damages, f"{meta.FOLDER}/{meta.NAME}")
+            self._note([found], METADATA)
+        else:
+            self._note(self.metadata.damages, METADATA)
 
-    def _note(self, damages: Sequence[Damage], source: str) -> bool:
+    def _note(self, damages: Sequence[Damage], source: str) -> None:
         self.damages += damages
-        is_partial = any(found.problem.severity == "error" for found in damages)
-        if is_partial:
+        if any(found.problem.severity == "error" for found in damages):
             self.doubts.append(self.root.where(source))
-        return is_partial
 
     @property
     def odd(self) -> set[str]:
         """The snapshots, by the snapshotter's names, that only one of the databases knows."""
-        return {place.row.name for place in self.places()} ^ self.stored.keys()
+        return {place.row.name for place in self.places} ^ self.stored.keys()
 
+    @cached_property
     def places(self) -> list[Place]:
-        """Return the snapshots of the snapshotter that meta.db knows, in the order of their names.
+        """The snapshots of the snapshotter that meta.db knows, in the order of their names.
 
         Where it could not be read whole, also those that only the snapshotter knows, whose names have the same keys.
         """
@@ -121,7 +122,7 @@ class View:
                 behind = self.stored.get(row.name)
                 facts = (behind.kind, behind.number, behind.size) if behind else (None, None, None)
                 found.append(Place(namespace, key, row, *facts))
-        if self._partial:
+        if self.root.where(METADATA) in self.doubts:
             known = {place.row.name for place in found}
             for name, behind in self.stored.items():
                 if name not in known:
@@ -185,7 +186,7 @@ class Scan:
             time.sleep(PAUSE)
             self.view = View(self.root, self.driver, self.folder)
         self.odd = odd & self.view.odd
-        self.places = self.view.places()
+        self.places = self.view.places
         yield from self.view.damages
         where = f"{self.folder}/{stored.NAME}"
         for place in self.places:
@@ -291,7 +292,7 @@ class Scan:
                 if size is None and not folder.exists(name):
                     yield Damage("missing-blob", folder.where(name), f"namespace {namespace} has it", digest)
                 elif size is None and name in folder:
-                    yield Damage("not-regular", folder.where(name), "it is not a regular file", digest)
+                    yield not_regular(folder.where(name), digest)
                 elif None not in (size, row.size) and size != row.size:
                     yield Damage("blob-size", folder.where(name), f"{size} bytes, {row.size} in {meta.NAME}", digest)
                 label = row.labels.get(UNCOMPRESSED)
@@ -314,10 +315,9 @@ class Scan:
         claims = Claims()
         for source in view.doubts:
             claims.doubt(source)
-        places = view.places()
-        holders = self._holders(view, places)
+        holders = self._holders(view)
         known = set()
-        for place in places:
+        for place in view.places:
             known.add(place.row.name)
             for kind, owner in self._reasons(place, holders):
                 claims.add(place.number, kind, owner)
@@ -327,7 +327,7 @@ class Scan:
                 claims.add(row.number, "removing" if name in self.odd else "writing", name)
         return claims
 
-    def _holders(self, view: View, places: Sequence[Place]) -> dict[tuple[str, str], str]:
+    def _holders(self, view: View) -> dict[tuple[str, str], str]:
         """Return the container of each snapshot that is a container's own, by namespace and key."""
         found = {}
         for namespace, rows in view.metadata.namespaces.items():
@@ -339,7 +339,7 @@ class Scan:
                 if shapes.HEX.fullmatch(lease_id) and (f"snapshots/{self.driver}", lease_id) in lease.resources:
                     found[namespace, lease_id] = lease_id
         if self.docker is not None:
-            for namespace in {place.namespace for place in places if place.namespace.startswith("moby")}:
+            for namespace in {place.namespace for place in view.places if place.namespace.startswith("moby")}:
                 found.update({(namespace, container_id): container_id for container_id in self.docker.containers})
         return found
 

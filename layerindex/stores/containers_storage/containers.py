@@ -77,10 +77,9 @@ def read_logs(containers: Folder, container_id: str) -> Logs:
     if not containers.exists(container_id):
         return logs
     try:
-        with containers.folder(container_id) as own:
-            if USERDATA in own:
-                with own.folder(USERDATA) as folder:
-                    take_logs(logs, folder, container_id, _log_kind)
+        if (opened := containers.optional(container_id, USERDATA)) is not None:
+            with opened as folder:
+                take_logs(logs, folder, container_id, _log_kind)
     except Damage as found:
         return logs._replace(damages=[*logs.damages, found], whole=False)
     return logs

@@ -49,8 +49,9 @@ class Known(NamedTuple):
 def read_libpod(root: Folder) -> Known:
     """Return what all databases say that are there; where both are, the newer kind counts."""
     known = Known({}, {}, {}, [], found=False)
-    for *folders, name in (BOLT, *SQLITE):
-        if (*folders, name)[0] not in root:
+    for path in (BOLT, *SQLITE):
+        *folders, name = path
+        if path[0] not in root:
             continue
         try:
             with root.folder(*folders) if folders else nullcontext(root) as folder:

@@ -33,12 +33,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 KIND_OF_LIST = {"layers": layers.LIST, "images": images.LIST, "containers": containers.LIST}
-MOUNT_PROGRAM = ".has-mount-program"
-"""A file of the driver's folder that says `true` where fuse-overlayfs mounts, which marks deletions by names."""
 ATTEMPTS = 5
 """How often the lists are read anew that were replaced meanwhile: together they must tell of one moment."""
 STAGED = 10_000
 """Most directories that are told of in a folder of what is being pulled or removed."""
+
+
+def has_mount_program(folder: Folder) -> bool:
+    """Say whether fuse-overlayfs mounts what is in a driver's folder, which marks deletions by names; raises Damage."""
+    return ".has-mount-program" in folder and folder.text(".has-mount-program") == "true"
 
 
 class Lists(NamedTuple):
@@ -316,11 +319,10 @@ class Scan:
                 yield found
 
     def _mount_program(self) -> Iterator[Damage]:
-        """Say when it cannot be read whether fuse-overlayfs mounts here, which decides what marks a deletion."""
+        """Say when it cannot be read what decides how deletions are marked here."""
         if self.root.has_folder(self.driver):
             with self.root.folder(self.driver) as folder:
-                if MOUNT_PROGRAM in folder:
-                    folder.text(MOUNT_PROGRAM)
+                has_mount_program(folder)
         yield from ()
 
     # Images --------------------------------------------------------------------------------------------------------

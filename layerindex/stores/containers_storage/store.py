@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from layerindex.names import listed, on_disk, printable
 from layerindex.problems import Damage, vanished
 from layerindex.stores.containers_storage.places import Places
-from layerindex.stores.containers_storage.scan import MOUNT_PROGRAM, Scan
+from layerindex.stores.containers_storage.scan import Scan, has_mount_program
 from layerindex.stores.files import Folder, open_below
 from layerindex.stores.graphdriver import ADDITIONAL, KEPT_ELSEWHERE, directories
 from layerindex.stores.owners import rules_of
@@ -103,7 +103,7 @@ class ContainersStore(NamedTuple):
             with Folder(self.root) as root, root.folder(self.driver) as folder:
                 status = os.fstat(folder.handle)
                 rules = rules_of(self.driver, status)
-                if MOUNT_PROGRAM in folder and folder.text(MOUNT_PROGRAM) == "true":
+                if has_mount_program(folder):
                     rules = rules_of("fuse-overlayfs", status)
         except Damage:
             pass  # said when it was to be read

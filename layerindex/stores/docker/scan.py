@@ -196,9 +196,8 @@ class Scan:
         return self.root.folder("image", self.driver, *names)
 
     def _optional(self, *names: str) -> Folder | None:
-        """Open a folder that moby makes when it first needs it; None when it is not there and all above it is."""
-        with self._folder(*names[:-1]) as above:
-            return above.folder(names[-1]) if names[-1] in above else None
+        """Open a folder that moby makes when it first needs it."""
+        return self.root.optional("image", self.driver, *names)
 
     def _exists(self, *names: str) -> bool:
         return self.root.exists("image", self.driver, *names)
