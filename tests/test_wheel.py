@@ -26,6 +26,9 @@ PROJECT = ("layerindex", "migrations", "queries", "pyproject.toml", "README.md",
 """What a wheel is made of."""
 
 
+PIP = (sys.executable, "-m", "pip")
+
+
 def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run a command to its good end, without anything of this environment that Python would look at."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "LAYERINDEX"))}
@@ -47,17 +50,20 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, copy)
-    run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", folder, copy, cwd=folder)
+    run(*PIP, "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder, copy, cwd=folder)
     (made,) = folder.glob("*.whl")
     return made
 
 
 @pytest.fixture(scope="session")
 def environment(wheel: Path) -> Path:
-    """Give a fresh virtual environment with the wheel installed."""
+    """Give a fresh virtual environment with the wheel and what run.lock says that it needs, and nothing else."""
     made = wheel.parent / "environment"
     venv.create(made, with_pip=True)
-    run(made / "bin" / "pip", "install", "-q", wheel, cwd=wheel.parent)
+    pip = (made / "bin" / "python", "-m", "pip")
+    run(*pip, "install", "-q", "--require-hashes", "-r", CHECKOUT / "requirements" / "run.lock", cwd=wheel.parent)
+    run(*pip, "install", "-q", "--no-deps", wheel, cwd=wheel.parent)
+    run(*pip, "check", cwd=wheel.parent)
     return made
 
 
