@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from alembic import command as alembic
+from sqlalchemy import StaticPool, create_engine
 
 from layerindex import migrate
 from tests.dataroot import DataRoot
@@ -206,8 +207,10 @@ class Stage:
             words = ("scan", "{store}", "--db", "{db}", "--host", host)
             assert run(words, Play(some, self.folder), self.store).status == 0
         shutil.copytree(some, old)
-        with migrate.engine(str(old / "db"), "rw").begin() as connection:
-            alembic.downgrade(migrate.config(connection), "-1")
+        with closing(sqlite3.connect(old / "db", isolation_level=None)) as opened:
+            engine = create_engine("sqlite://", creator=lambda: opened, poolclass=StaticPool)
+            with engine.begin() as connection:
+                alembic.downgrade(migrate.config(connection), "-1")
 
     def _command(self, name: str, words: tuple[str, ...], template: str) -> Command:
         """Learn what a command does when nothing happens to it."""
