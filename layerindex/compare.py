@@ -14,7 +14,8 @@ from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layerindex import database, query, shipped
-from layerindex.errors import DatabaseError, NoDatabaseError, UsageError
+from layerindex.errors import DatabaseError, NoDatabaseError, UsageError, failure
+from layerindex.held import held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -138,7 +139,7 @@ def _place(word: str, own: str) -> tuple[str, str | None]:
 
 
 def _knows(own: str, word: str) -> bool:
-    if not os.path.exists(own):
+    if not os.path.lexists(own):
         return False
     with database.reading(own) as connection:
         return connection.execute("SELECT 1 FROM hosts WHERE name = ?", (word,)).fetchone() is not None
@@ -229,6 +230,9 @@ JOIN src.overlay_dirs AS below ON below.snapshot_id = :snapshot AND below.cache_
 WHERE c.snapshot_id = :snapshot AND :container IN (c.name, c.container_id)"""  # noqa: S608 - our own text
 """The listings of a snapshot that a comparison reads: of containers, and of the layers whose files it compares."""
 
+OTHERS = f"""
+DELETE FROM temp.fresh_listings WHERE old NOT IN (SELECT * FROM ({LISTINGS}) WHERE listing_id IS NOT NULL)"""  # noqa: S608 - our own text
+
 
 @contextmanager
 def opened(pair: Pair, own: str, files: Files | None = None) -> Iterator[tuple[sqlite3.Connection, Numbers]]:
@@ -251,7 +255,7 @@ def opened(pair: Pair, own: str, files: Files | None = None) -> Iterator[tuple[s
             except (sqlite3.IntegrityError, sqlite3.DataError) as error:
                 raise DatabaseError(snapshot.path, f"holds rows that no scan writes ({error})") from error
             except sqlite3.Error as error:
-                raise database.failure(snapshot.path, error) from error
+                raise failure(snapshot.path, error) from error
         database.analyze(connection)
         sql = "SELECT snapshot_id FROM snapshots WHERE uid = ?"
         numbers = [connection.execute(sql, (snapshot.uid,)).fetchone()[0] for snapshot in pair]
@@ -263,21 +267,19 @@ def _bring(connection: sqlite3.Connection, snapshot: Snapshot, files: Files) -> 
     from layerindex.exchange import checks, merge  # noqa: PLC0415 - most comparisons are within one file
 
     checks.guard(connection)
-    connection.execute("ATTACH ? AS src", (database.uri(snapshot.path, "ro"),))
-    connection.execute("BEGIN")
-    checks.same_tables(connection, "src", snapshot.path)
-    merge.plan(connection, [snapshot.snapshot_id])
-    values = {"snapshot": snapshot.snapshot_id, **files._asdict()}
-    connection.execute(
-        f"DELETE FROM temp.fresh_listings WHERE old NOT IN (SELECT * FROM ({LISTINGS}) WHERE listing_id IS NOT NULL)",  # noqa: S608
-        values,
-    )
-    merge.copy(connection)
-    if wrong := merge.dangling(connection):
-        raise DatabaseError(snapshot.path, f"is not as layerindex writes it: a row of {wrong} points to nothing")
-    merge.forget(connection)
-    connection.execute("COMMIT")
-    connection.execute("DETACH src")
+    with held(snapshot.path) as file:
+        connection.execute("ATTACH ? AS src", (file.uri,))
+        file.opened()
+        connection.execute("BEGIN")
+        checks.same_tables(connection, "src", snapshot.path)
+        merge.plan(connection, [snapshot.snapshot_id])
+        connection.execute(OTHERS, {"snapshot": snapshot.snapshot_id, **files._asdict()})
+        merge.copy(connection)
+        if wrong := merge.dangling(connection):
+            raise DatabaseError(snapshot.path, f"is not as layerindex writes it: a row of {wrong} points to nothing")
+        merge.forget(connection)
+        connection.execute("COMMIT")
+        connection.execute("DETACH src")
 
 
 def _is_own(path: str, own: str) -> bool:

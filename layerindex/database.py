@@ -9,11 +9,21 @@ import os
 import sqlite3
 import tempfile
 import time
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from importlib import resources
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from layerindex.errors import DatabaseBusyError, DatabaseError, NewerDatabaseError, NoDatabaseError, OlderDatabaseError
+from layerindex import place
+from layerindex.claim import PATIENCE, Claim, claimed
+from layerindex.errors import (
+    DatabaseBusyError,
+    DatabaseError,
+    EmptyDatabaseError,
+    NewerDatabaseError,
+    OlderDatabaseError,
+    failure,
+)
+from layerindex.held import Held, held
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,10 +34,7 @@ APPLICATION_ID = 0x4C494458
 REVISION = "0003"
 """The newest revision in `migrations/`; a test holds it to Alembic's head."""
 
-SUPER = bytes.fromhex("d9d505f920a163d7")
-"""How a journal ends that names a super-journal (sqlite.org/fileformat2.html 3); transactions of ours have none."""
-
-TUNING = ("PRAGMA page_size = 8192", "PRAGMA cache_size = -65536")
+PAGES, CACHE = "PRAGMA page_size = 8192", "PRAGMA cache_size = -65536"
 """Larger pages of a new file are fewer to split and to write; a larger cache keeps a usual snapshot in memory until the
 commit, so that readers are not locked out before it."""
 
@@ -36,9 +43,6 @@ LARGEST = 2**63 - 1
 
 REBUILD_ROWS = 100_000
 """Where so many entries come at once, the index on their names is cheaper to build anew, 0.4 s per million."""
-
-PATIENCE = 60
-"""Seconds a scan waits for another that is writing."""
 
 
 class Connection(sqlite3.Connection):
@@ -74,56 +78,28 @@ def revision(connection: sqlite3.Connection, path: str) -> str | None:
     return str(row[0])
 
 
-def failure(path: str, error: sqlite3.Error) -> DatabaseError:
-    """Turn what SQLite raised about our own file into a sentence."""
-    name = getattr(error, "sqlite_errorname", "")
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return DatabaseBusyError(path)
-    if name.startswith("SQLITE_NOTADB"):
-        return DatabaseError(path, "is not an SQLite database; name another file with --db")
-    if name.startswith("SQLITE_FULL"):
-        return DatabaseError(path, "the disk is full; the database is as it was")
-    if name.startswith("SQLITE_READONLY_ROLLBACK"):
-        return DatabaseError(path, "an interrupted scan left it half written; open it once as a user who may write it")
-    return DatabaseError(path, f"{error}")
-
-
 @contextmanager
 def reading(path: str) -> Iterator[sqlite3.Connection]:
     """Open a database so that nothing can be written, attached or vacuumed into, whatever the SQL says.
 
     `mode=ro` alone would still let a user's SQL ATTACH another file and write that one, or VACUUM INTO a new one.
     """
-    if not os.path.exists(path):
-        raise NoDatabaseError(path)
-    recover(path)
-    connection = connect(path, "ro", timeout=5)
-    try:
-        connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
-        connection.execute("PRAGMA trusted_schema = OFF")
-        found = revision(connection, path)
-        if found is None:
-            raise DatabaseError(path, "is empty: no scan has been written to it yet; run `layerindex scan`")
-        check_revision(path, found)
-        yield connection
-    except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorname", "") == "SQLITE_ERROR":  # our own SQL does not fit what is there
-            reason = f"is not as layerindex writes it ({error}); `layerindex db check` says more"
-            raise DatabaseError(path, reason) from error
-        raise failure(path, error) from error
-    finally:
-        connection.close()
-
-
-def recover(path: str) -> None:
-    """Let SQLite roll back what a killed scan left: a read-only connection cannot, and would refuse the file."""
-    if os.path.exists(f"{path}-journal"):
-        with suppress(DatabaseError, sqlite3.Error):
-            connection = connect(path, "rw", timeout=0)
-            try:
-                connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")
-            finally:
-                connection.close()
+    with held(path) as file:
+        try:
+            with closing(opened(file)) as connection:
+                file.opened()
+                connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+                connection.execute("PRAGMA trusted_schema = OFF")
+                found = revision(connection, path)
+                if found is None:
+                    raise EmptyDatabaseError(path)
+                check_revision(path, found)
+                yield connection
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorname", "") == "SQLITE_ERROR":  # our own SQL does not fit what is there
+                reason = f"is not as layerindex writes it ({error}); `layerindex db check` says more"
+                raise DatabaseError(path, reason) from error
+            raise failure(path, error) from error
 
 
 def check_revision(path: str, found: str) -> None:
@@ -134,27 +110,24 @@ def check_revision(path: str, found: str) -> None:
         raise OlderDatabaseError(path, found)
 
 
-def connect(path: str, mode: str, timeout: float) -> sqlite3.Connection:
-    """Open an SQLite file in `mode` (ro, rw, rwc) with no transaction begun behind our back."""
-    if is_forged(f"{path}-journal"):
-        raise DatabaseError(path, f"was not opened: {path}-journal names another file, which no journal of ours does")
+def connect(path: str, mode: str) -> sqlite3.Connection:
+    """Open a private SQLite file in `mode` (ro, rw) with no transaction begun behind our back.
+
+    A file that another could have touched is `held` or `claimed` before SQLite may have it.
+    """
+    return _connect(place.uri(path, f"mode={mode}"), path)
+
+
+def opened(file: Held) -> sqlite3.Connection:
+    """Open a file that is held, so that SQLite can only read it."""
+    return _connect(file.uri, file.said)
+
+
+def _connect(uri: str, path: str) -> sqlite3.Connection:
     try:
-        return sqlite3.connect(uri(path, mode), uri=True, timeout=timeout, isolation_level=None, factory=Connection)
+        return sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None, factory=Connection)
     except sqlite3.Error as error:
         raise failure(path, error) from error
-
-
-def is_forged(journal: str) -> bool:
-    """Say whether a journal names a super-journal: rolling it back, SQLite deletes the file of that name, any file."""
-    with suppress(OSError), open(journal, "rb") as file:
-        file.seek(-min(len(SUPER), os.fstat(file.fileno()).st_size), os.SEEK_END)
-        return file.read() == SUPER
-    return False
-
-
-def uri(path: str, mode: str) -> str:
-    """Return the name by which SQLite opens a file in `mode`, whatever characters its path has."""
-    return "file:" + path.replace("%", "%25").replace("?", "%3f").replace("#", "%23") + f"?mode={mode}"
 
 
 @contextmanager
@@ -164,28 +137,33 @@ def writing(path: str, wait: Callable[[str], None]) -> Iterator[sqlite3.Connecti
     A new file gets its schema in the same transaction, and is removed again if that fails. `wait` is told when another
     process holds the file and we wait for it.
     """
-    new = not os.path.exists(path)
-    connection = connect(path, "rwc", timeout=0)
-    try:
+    with alone(path, wait, make=True) as (connection, claim):
+        if revision(connection, path) is None:
+            create(connection)
+        yield connection
+        claim.check("nothing was written")
+        patiently(connection, "COMMIT", path, wait)
+        claim.check("what was written went with it")
+
+
+@contextmanager
+def alone(path: str, wait: Callable[[str], None], *, make: bool = False) -> Iterator[tuple[sqlite3.Connection, Claim]]:
+    """Open a database to write it, in a transaction, and keep other writers out until the end, whatever is committed.
+
+    SQLite looks for a journal to roll back in the one moment when it takes the lock, and the name is ours by then.
+    """
+    with claimed(path, wait, make=make) as claim:
         try:
-            _begin(connection, path, wait)
-            if revision(connection, path) is None:
-                create(connection)
-            yield connection
-            patiently(connection, "COMMIT", path, wait)
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-        finally:
-            connection.close()
-    except BaseException as error:
-        if new:
-            with suppress(OSError):
-                os.unlink(path)
-        if isinstance(error, sqlite3.Error):
+            with closing(connect(claim.real, "rw")) as connection:
+                _begin(connection, claim, wait)
+                try:
+                    yield connection, claim
+                finally:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                    claim.release_journal()
+        except sqlite3.Error as error:
             raise failure(path, error) from error
-        raise
 
 
 @contextmanager
@@ -201,13 +179,13 @@ def passing() -> Iterator[tuple[sqlite3.Connection, BinaryIO]]:
         raise DatabaseError(tempfile.gettempdir(), f"no temporary file can be made: {error.strerror}") from error
     with file:
         try:
-            connection = connect(file.name, "rw", timeout=0)
+            connection = connect(file.name, "rw")
             connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")  # which opens the file
         finally:
             os.unlink(file.name)
         with closing(connection):
             # A journal beside it could not be found again; of a new file there is next to nothing to put in one.
-            for statement in ("PRAGMA journal_mode = MEMORY", *TUNING):
+            for statement in ("PRAGMA journal_mode = MEMORY", PAGES, CACHE):
                 connection.execute(statement)
             with transaction(connection, file.name):
                 create(connection)
@@ -238,18 +216,31 @@ def analyze(connection: sqlite3.Connection) -> None:
     connection.execute("ANALYZE main")
 
 
-def _begin(connection: sqlite3.Connection, path: str, wait: Callable[[str], None]) -> None:
-    # The first of them reads the file already, and may find it locked.
-    for statement in (*TUNING, "BEGIN IMMEDIATE"):
-        patiently(connection, statement, path, wait)
-    if not os.path.exists(path):
-        raise DatabaseError(path, "was removed while this scan waited for it; nothing was written, scan again")
+def _begin(connection: sqlite3.Connection, claim: Claim, wait: Callable[[str], None]) -> None:
+    # Other statements than these would have SQLite read the file, and let go of it again, before it is locked.
+    if claim.empty:
+        patiently(connection, PAGES, claim.path, wait, claim.hold_journal)
+    patiently(connection, "BEGIN IMMEDIATE", claim.path, wait, claim.hold_journal)
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    claim.hold_journal()  # once more: rolling back, SQLite has removed it
+    claim.check("nothing was written")
+    connection.execute(CACHE)
 
 
-def patiently(connection: sqlite3.Connection, statement: str, path: str, wait: Callable[[str], None]) -> None:
-    """Run what a writer holds up, or COMMIT, which readers do; `wait` is told before we wait for them."""
+def patiently(
+    connection: sqlite3.Connection,
+    statement: str,
+    path: str,
+    wait: Callable[[str], None],
+    before: Callable[[], None] = lambda: None,
+) -> None:
+    """Run what a writer holds up, or COMMIT, which readers do; `wait` is told before we wait for them.
+
+    `before` is called before each attempt.
+    """
     deadline = None
     while True:
+        before()
         try:
             connection.execute(statement)
         except sqlite3.OperationalError as error:

@@ -5,7 +5,10 @@ Trouble in a store is never here: it is a row in `problems` (`layerindex.problem
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    import sqlite3
 
 
 class LayerindexError(Exception):
@@ -31,6 +34,7 @@ class DatabaseError(LayerindexError):
     """The database cannot be opened, read or written."""
 
     def __init__(self, path: str, reason: str) -> None:
+        self.reason = reason
         super().__init__(f"{path}: {reason}")
 
 
@@ -39,6 +43,13 @@ class NoDatabaseError(DatabaseError):
 
     def __init__(self, path: str) -> None:
         super().__init__(path, "no such database; make it with `layerindex scan`, or name another with --db")
+
+
+class EmptyDatabaseError(DatabaseError):
+    """There is a file for the database, and nothing in it."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, "is empty: no scan has been written to it yet; run `layerindex scan`")
 
 
 class NewerDatabaseError(DatabaseError):
@@ -74,3 +85,15 @@ class DatabaseBusyError(DatabaseError):
 
 class QueryError(LayerindexError):
     """A query that SQLite refused or that took too long."""
+
+
+def failure(path: str, error: sqlite3.Error) -> DatabaseError:
+    """Turn what SQLite raised about our own file into a sentence."""
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return DatabaseBusyError(path)
+    if name.startswith("SQLITE_NOTADB"):
+        return DatabaseError(path, "is not an SQLite database; name another file with --db")
+    if name.startswith("SQLITE_FULL"):
+        return DatabaseError(path, "the disk is full; the database is as it was")
+    return DatabaseError(path, f"{error}")

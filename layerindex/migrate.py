@@ -13,13 +13,14 @@ from alembic.migration import MigrationContext
 from alembic.util import CommandError
 from sqlalchemy import create_engine, event
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import StaticPool
 
 from layerindex import database, shipped
-from layerindex.errors import DatabaseError
+from layerindex.errors import DatabaseError, failure
 from layerindex.schema import VIEWS, metadata
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from sqlalchemy.engine import Connection, Engine
@@ -33,36 +34,41 @@ def config(connection: Connection) -> Config:
     return settings
 
 
-def engine(path: str, mode: str) -> Engine:
-    """Return an engine whose transactions are SQLite's own, so that changes of the schema are part of them."""
-    made = create_engine(
-        "sqlite://", creator=lambda: database.connect(path, mode, database.PATIENCE), poolclass=NullPool
-    )
-    begin = "BEGIN" if mode == "ro" else "BEGIN IMMEDIATE"
+def engine(connection: sqlite3.Connection, begin: str) -> Engine:
+    """Return an engine over one open connection, whose transactions are SQLite's own: changes of the schema are part.
+
+    `begin` is the statement that begins one.
+    """
+    made = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
     event.listen(made, "begin", lambda connection: connection.exec_driver_sql(begin))
     return made
 
 
-def upgrade(path: str, revision: str = "head") -> None:
-    """Bring a database to a revision in one transaction; raises DatabaseError and leaves it as it was."""
+def upgrade(path: str, revision: str = "head", wait: Callable[[str], None] = lambda _: None) -> None:
+    """Bring a database to a revision in one transaction; raises DatabaseError and leaves it as it was.
+
+    `wait` is told when another process holds the file and we wait for it.
+    """
     try:
-        with engine(path, "rw").begin() as connection:
-            command.upgrade(config(connection), revision)
-            # SQLite takes no parameters in a PRAGMA; the number is the revision's own.
-            (number,) = connection.exec_driver_sql("SELECT version_num FROM alembic_version").one()
-            connection.exec_driver_sql(f"PRAGMA user_version = {int(number)}")
-            connection.exec_driver_sql(f"PRAGMA application_id = {database.APPLICATION_ID}")
+        with database.alone(path, wait) as (driver, _):
+            driver.execute("ROLLBACK")  # Alembic begins its own; no other writer comes in between
+            with engine(driver, "BEGIN IMMEDIATE").begin() as connection:
+                command.upgrade(config(connection), revision)
+                # SQLite takes no parameters in a PRAGMA; the number is the revision's own.
+                (number,) = connection.exec_driver_sql("SELECT version_num FROM alembic_version").one()
+                connection.exec_driver_sql(f"PRAGMA user_version = {int(number)}")
+                connection.exec_driver_sql(f"PRAGMA application_id = {database.APPLICATION_ID}")
     except DBAPIError as error:
         if isinstance(error.orig, sqlite3.Error):
-            raise database.failure(path, error.orig) from error
+            raise failure(path, error.orig) from error
         raise DatabaseError(path, f"the upgrade failed and changed nothing: {error}") from error
     except CommandError as error:
         raise DatabaseError(path, f"the upgrade failed and changed nothing: {error}") from error
 
 
-def differences(path: str) -> list[str]:
-    """Return what in a database's schema is not as this version makes it, one line each."""
-    with engine(path, "ro").connect() as connection:
+def differences(driver: sqlite3.Connection) -> list[str]:
+    """Return what in the schema of an open database is not as this version makes it, one line each."""
+    with engine(driver, "BEGIN").connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         found = [str(difference) for difference in compare_metadata(context, metadata)]
         sql = "SELECT name, sql FROM sqlite_schema WHERE type = 'view'"

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex import database
-from layerindex.errors import DatabaseError
+from layerindex.errors import DatabaseError, failure
 from layerindex.exchange import merge
 
 if TYPE_CHECKING:
@@ -97,19 +97,19 @@ def shrink(path: str, wait: Callable[[str], None]) -> None:
     SQLite writes the database anew, in a temporary file and back: that takes up to twice its new size beside it and in
     the temporary folder, for as long as it runs. Where that cannot be, the free pages stay for the next snapshots.
     """
-    connection = database.connect(path, "rw", timeout=0)
-    try:
-        if _free(connection):
+    with database.alone(path, wait) as (connection, _):
+        connection.execute("ROLLBACK")  # VACUUM cannot be part of a transaction; no other writer comes in between
+        if not _free(connection):
+            return
+        try:
             database.patiently(connection, "VACUUM", path, wait)
-    except sqlite3.Error as error:
-        reason = "there is no room to write it anew" if _no_room(error) else str(database.failure(path, error))
-        raise DatabaseError(
-            path,
-            f"what was removed is gone, but the file keeps its {size(path)} bytes: {reason}; "
-            "`layerindex snapshots prune` or VACUUM in sqlite3 shrinks it later",
-        ) from error
-    finally:
-        connection.close()
+        except sqlite3.Error as error:
+            reason = "there is no room to write it anew" if _no_room(error) else str(failure(path, error))
+            raise DatabaseError(
+                path,
+                f"what was removed is gone, but the file keeps its {size(path)} bytes: {reason}; "
+                "`layerindex snapshots prune` or VACUUM in sqlite3 shrinks it later",
+            ) from error
 
 
 def _no_room(error: sqlite3.Error) -> bool:

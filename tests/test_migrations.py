@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,13 +27,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from click.testing import Result
+    from sqlalchemy.engine import Connection
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 
 def revisions() -> list[str]:
     """Return all revisions, the oldest first."""
-    with migrate.engine(":memory:", "rw").connect() as connection:
+    with closing(sqlite3.connect(":memory:")) as memory, migrate.engine(memory, "BEGIN").connect() as connection:
         scripts = ScriptDirectory.from_config(migrate.config(connection))
         return [script.revision for script in scripts.walk_revisions()][::-1]
 
@@ -53,10 +54,20 @@ def made(path: Path) -> Path:
     return path
 
 
+@contextmanager
+def altering(path: Path) -> Iterator[Connection]:
+    """Change the schema of a database in one transaction."""
+    with (
+        closing(database.connect(str(path), "rw")) as driver,
+        migrate.engine(driver, "BEGIN IMMEDIATE").begin() as connection,
+    ):
+        yield connection
+
+
 def migrated(path: Path, revision: str) -> Path:
     """Make an empty database by the revisions up to one."""
     path.touch()
-    with migrate.engine(str(path), "rw").begin() as connection:
+    with altering(path) as connection:
         command.upgrade(migrate.config(connection), revision)
     return path
 
@@ -106,14 +117,15 @@ def test_tables_are_as_made_new(tmp_path: Path) -> None:
     new = made(tmp_path / "new.db")
     metadata = tmp_path / "metadata.db"
     metadata.touch()
-    with migrate.engine(str(metadata), "rw").begin() as connection:
+    with altering(metadata) as connection:
         schema.metadata.create_all(connection)
     views = {view.name: view.ddl for view in schema.VIEWS}
     found = objects(new)
     del found["alembic_version"]
 
     assert objects(metadata) | views == found
-    assert [] == migrate.differences(str(new))
+    with database.reading(str(new)) as connection:
+        assert [] == migrate.differences(connection)
 
 
 def test_every_table_is_strict() -> None:
@@ -189,7 +201,7 @@ def test_up_down_up(tmp_path: Path, revision: str) -> None:
     before = objects(migrated(tmp_path / "below.db", below[-1])) if below else None
     path = migrated(tmp_path / "up.db", revision)
     up = objects(path)
-    with migrate.engine(str(path), "rw").begin() as connection:
+    with altering(path) as connection:
         command.downgrade(migrate.config(connection), "-1")
     down = objects(path)
 
@@ -234,7 +246,7 @@ def test_up_with_rows(tmp_path: Path) -> None:
 
 def test_down_with_rows(full: Path) -> None:
     """The first revision can be taken back when the tables are full."""
-    with migrate.engine(str(full), "rw").begin() as connection:
+    with altering(full) as connection:
         command.downgrade(migrate.config(connection), "base")
 
     assert ["alembic_version"] == list(objects(full))

@@ -123,7 +123,7 @@ def test_build_cache(store: Exhibits, tmp_path: Path) -> None:
         "INSERT INTO build_cache (snapshot_id, record_id, cache_id, description, deleting)"
         f" VALUES (2, 'r1', '{kit}', 'mount / from exec make', 0), (2, 'r2', '{kit}', NULL, 0)"
     )
-    with database.connect(str(path), "rw", 1) as connection:
+    with database.connect(str(path), "rw") as connection:
         connection.execute(insert)
         rows = ask(connection, store, kit)
     connection.close()

@@ -534,7 +534,7 @@ ATTEMPTS = {
     "VACUUM INTO 'other.db'": REFUSED,
     "REINDEX": REFUSED,
     "ANALYZE": REFUSED,
-    "PRAGMA journal_mode = WAL": REFUSED,
+    "PRAGMA journal_mode = WAL": None,
     "PRAGMA journal_mode = DELETE": None,
     "PRAGMA journal_mode = OFF": None,
     "PRAGMA query_only = OFF": None,
@@ -719,23 +719,22 @@ def torn(copy: Path) -> Path:
 
 
 def test_a_killed_writer_does_no_harm(store: Exhibits, torn: Path) -> None:
-    """What a killed writer left is rolled back before the answer, which is as it was before."""
+    """What a killed writer left is rolled back on a copy: the answer is as before, and so are the files."""
+    before = torn.read_bytes()
     assert answer(store.path, "images") == answer(torn, "images")
-    assert ["copy.db"] == os.listdir(torn.parent)
-    assert Path(store.path).read_bytes() == torn.read_bytes()
+    assert ["copy.db", "copy.db-journal"] == sorted(os.listdir(torn.parent))
+    assert before == torn.read_bytes()
 
 
-def test_a_killed_writer_and_a_reader_who_may_not_write(torn: Path) -> None:
-    """Who may not write the file cannot roll back, and is told who can."""
+def test_a_killed_writer_and_a_reader_who_may_not_write(store: Exhibits, torn: Path) -> None:
+    """Who may not write the file gets the answer too."""
     torn.chmod(0o444)
     torn.parent.chmod(0o555)
     try:
         with nobody_special():
-            sentence = refusal(torn, "images", status=1)
+            assert answer(store.path, "images") == answer(torn, "images")
     finally:
         torn.parent.chmod(0o755)
-
-    assert f"{torn}: an interrupted scan left it half written; open it once as a user who may write it" == sentence
 
 
 @pytest.fixture

@@ -342,4 +342,4 @@ def test_folder_that_may_not_be_written(world: World, tmp_path: Path) -> None:
     command = [*without_capabilities(), sys.executable, "-m", "layerindex", "scan", str(world.root.path)]
     done = subprocess.run([*command, "--db", str(folder / "db")], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert done.stderr.startswith(f"Error: {folder}/db: unable to open database file")
+    assert done.stderr.startswith(f"Error: {folder}/db: cannot be made: Permission denied")

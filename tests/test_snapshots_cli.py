@@ -189,7 +189,7 @@ def test_a_database_that_may_not_be_written(db: Path) -> None:
     try:
         with (
             nobody_special(),
-            pytest.raises(DatabaseError, match="readonly"),
+            pytest.raises(DatabaseError, match="cannot be opened: Permission denied"),
             database.writing(str(db), silent) as connection,
         ):
             snapshots.remove(connection, [1])

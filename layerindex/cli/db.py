@@ -6,6 +6,7 @@ import click
 
 from layerindex import database
 from layerindex.cli import options
+from layerindex.cli.scan import note
 from layerindex.errors import DatabaseError, OlderDatabaseError
 
 
@@ -24,7 +25,7 @@ def upgrade(path: str) -> None:
         return
     from layerindex import migrate  # noqa: PLC0415 - SQLAlchemy and Alembic take half a second to import
 
-    migrate.upgrade(path)
+    migrate.upgrade(path, wait=note)
     click.echo(f"{path}: upgraded from schema {found} to {database.REVISION}", err=True)
 
 
@@ -45,10 +46,10 @@ def check(path: str) -> None:
         found = [text for (text,) in connection.execute("PRAGMA integrity_check") if text != "ok"]
         dangling = connection.execute("PRAGMA foreign_key_check")
         found += dict.fromkeys(f"a row of {table} points to no {parent}" for table, _, parent, _ in dangling)
-    if not found:
-        from layerindex import migrate  # noqa: PLC0415 - SQLAlchemy and Alembic take half a second to import
+        if not found:
+            from layerindex import migrate  # noqa: PLC0415 - SQLAlchemy and Alembic take half a second to import
 
-        found = migrate.differences(path)
+            found = migrate.differences(connection)
     if found:
         raise DatabaseError(path, "is not as it should be: " + "; ".join(found[:10]))
     click.echo(f"{path}: whole, schema {database.REVISION}", err=True)

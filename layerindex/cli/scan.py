@@ -14,7 +14,7 @@ import click
 
 from layerindex import database, progress, query, render, scan, stores
 from layerindex.cli import options
-from layerindex.errors import NotAStoreError, OlderDatabaseError, UsageError
+from layerindex.errors import EmptyDatabaseError, NoDatabaseError, NotAStoreError, OlderDatabaseError, UsageError
 from layerindex.names import listed, printable
 
 if TYPE_CHECKING:
@@ -168,20 +168,16 @@ def _interrupted(*_: object) -> NoReturn:
 
 def prepare(path: str) -> None:
     """Upgrade an older database, after saying so; refuse what is not ours before the scan begins."""
-    if not os.path.exists(path):
-        return
-    # What a killed first scan left is empty once it is rolled back, and as good as none.
-    database.recover(path)
-    if os.path.getsize(path) == 0:
-        return
     try:
         with database.reading(path):
             pass
+    except (NoDatabaseError, EmptyDatabaseError):
+        return
     except OlderDatabaseError:
         from layerindex import migrate  # noqa: PLC0415 - SQLAlchemy and Alembic take longer than a scan
 
         note(f"{path}: has an older schema; upgrading it to {database.REVISION}")
-        migrate.upgrade(path)
+        migrate.upgrade(path, wait=note)
 
 
 def describe(store: stores.Store, summary: scan.Summary, path: str) -> str:

@@ -1,7 +1,7 @@
 """What arrives: of a file or a stream that may be anything a plain SQLite file of this schema, and then its snapshots.
 
 The file itself is only read. Compressed or streamed, in WAL mode, with a journal to roll back, or of an older schema,
-it is worked on as a copy in a folder beside the database, which is gone before the merge begins.
+it is worked on as a copy in a private folder beside the database, which is gone before the merge begins.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import shutil
 import sqlite3
 import stat
 import sys
-import tempfile
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from layerindex import database
+from layerindex import database, place
 from layerindex.errors import DatabaseBusyError, DatabaseError, RefusedFileError
 from layerindex.exchange import checks, compression, merge
+from layerindex.held import Held, held, scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -112,25 +112,25 @@ def _blamed(name: str) -> Iterator[None]:
         raise
 
 
-def _attach(connection: sqlite3.Connection, plain: str, name: str) -> None:
+def _attach(connection: sqlite3.Connection, plain: Held, name: str) -> None:
     checks.guard(connection)
-    connection.execute("PRAGMA busy_timeout = 5000")
-    connection.execute("ATTACH ? AS src", (database.uri(plain, "ro"),))
+    connection.execute("ATTACH ? AS src", (plain.uri,))
     pages, size = (connection.execute(f"PRAGMA src.{name}").fetchone()[0] for name in ("page_count", "page_size"))
-    if os.path.getsize(plain) < pages * size:
+    if os.path.getsize(plain.path) < pages * size:
         raise RefusedFileError(name, "is damaged or cut short")
+    with _refused(name):
+        plain.opened()
     # Again, in the transaction that reads it: nobody can have changed it in between.
     if checks.revision(connection, "src", name) != database.REVISION:
         raise RefusedFileError(name, "was changed while it was read")
     checks.same_tables(connection, "src", name)
-    connection.execute("PRAGMA busy_timeout = 0")
     # Python looks for Ctrl-C when it is called; a merge is few statements, and long ones.
     connection.set_progress_handler(lambda: 0, STEPS)
 
 
 @contextmanager
-def _plain(source: str, name: str, folder: str, limit: int | None) -> Iterator[str]:
-    """Give the path of an SQLite file of this schema with what a source holds."""
+def _plain(source: str, name: str, folder: str, limit: int | None) -> Iterator[Held]:
+    """Give an SQLite file of this schema with what a source holds."""
     with ExitStack() as stack:
         try:
             file = sys.stdin.buffer if source == STDIN else stack.enter_context(open(source, "rb"))
@@ -140,31 +140,37 @@ def _plain(source: str, name: str, folder: str, limit: int | None) -> Iterator[s
             raise RefusedFileError(name, f"cannot be read: {error.strerror}") from error
         if not head:
             raise RefusedFileError(name, "is empty")
-        if not (regular and head == MAGIC):
-            path = os.path.join(stack.enter_context(_scratch(folder)), "incoming.db")
-            with _copying(name), open(path, "xb") as target:
-                compression.spool(compression.Arriving(file, head), target, name, limit)
-            _settle(path, name)
-        elif _readable(source):
-            path = source
+        if regular and head == MAGIC:
+            plain = stack.enter_context(_held(source, name, folder))
         else:
-            path = _copied(source, stack.enter_context(_scratch(folder)), name)
-            _settle(path, name)
-        older = _revision(path, name)
+            path = os.path.join(stack.enter_context(scratch_folder(folder)), "incoming.db")
+            with _copying(name), open(path, "xb", opener=place.open_file) as target:
+                compression.spool(compression.Arriving(file, head), target, name, limit)
+            plain = stack.enter_context(_held(path, name, folder))
+        older = _revision(plain, name)
         if older != database.REVISION:
-            path = _upgraded(path, stack.enter_context(_scratch(folder)), older, name)
-        yield path
+            path = _upgraded(plain, stack.enter_context(scratch_folder(folder)), older, name)
+            plain = stack.enter_context(held(path))
+        yield plain
 
 
 @contextmanager
-def _scratch(folder: str) -> Iterator[str]:
-    """Give a folder for copies beside the database, where there must be room for what they bring anyway."""
+def _refused(name: str) -> Iterator[None]:
+    """Say of a file to import what is said of one that is to be read."""
     try:
-        scratch = tempfile.TemporaryDirectory(prefix=".layerindex-", dir=folder)
-    except OSError as error:
-        raise DatabaseError(folder, f"no folder can be made in it: {error.strerror}") from error
-    with scratch:
-        yield scratch.name
+        yield
+    except DatabaseBusyError as error:
+        raise RefusedFileError(name, "another process is writing to it") from error
+    except DatabaseError as error:
+        raise RefusedFileError(name, error.reason) from error
+
+
+@contextmanager
+def _held(path: str, name: str, folder: str) -> Iterator[Held]:
+    with ExitStack() as stack:
+        with _refused(name):
+            file = stack.enter_context(held(path, folder))
+        yield file
 
 
 @contextmanager
@@ -175,52 +181,13 @@ def _copying(name: str) -> Iterator[None]:
         raise RefusedFileError(name, f"cannot be copied: {error.strerror or error}") from error
 
 
-def _readable(path: str) -> bool:
-    """Whether SQLite can read a file where it is: no journal waits to be rolled back, and it has no WAL to make."""
-    with open(path, "rb") as file:
-        header = file.read(20)
-    if header[18:20] != b"\1\1" or database.is_forged(f"{path}-journal"):
-        return False
-    try:
-        with closing(database.connect(path, "ro", timeout=5)) as connection:
-            connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")
-    except sqlite3.OperationalError as error:
-        if isinstance(database.failure(path, error), DatabaseBusyError):
-            raise RefusedFileError(path, "another process is writing to it") from error
-        return getattr(error, "sqlite_errorname", "") not in ("SQLITE_READONLY_ROLLBACK", "SQLITE_CANTOPEN")
-    except sqlite3.Error:
-        pass  # what is wrong with it is said where it is read
-    return True
-
-
-def _copied(source: str, scratch: str, name: str) -> str:
-    """Return a copy of a file, with the journal beside it."""
-    path = os.path.join(scratch, "incoming.db")
-    with _copying(name):
-        shutil.copyfile(source, path)
-        for beside in ("-journal", "-wal"):
-            with suppress(FileNotFoundError):
-                shutil.copyfile(source + beside, path + beside)
-    if database.is_forged(f"{path}-journal"):
-        raise RefusedFileError(name, "the journal beside it names another file, which no journal of ours does")
-    return path
-
-
-def _settle(path: str, name: str) -> None:
-    """Let SQLite roll back or check in what is beside a copy."""
-    with _blamed(name), closing(database.connect(path, "rw", timeout=0)) as connection:
-        checks.guard(connection)
-        connection.execute("PRAGMA journal_mode = DELETE")
-        connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")
-
-
-def _revision(path: str, name: str) -> str:
-    with _blamed(name), closing(database.connect(path, "ro", timeout=5)) as connection:
+def _revision(plain: Held, name: str) -> str:
+    with _blamed(name), closing(database.opened(plain)) as connection:
         checks.guard(connection)
         return checks.revision(connection, "main", name)
 
 
-def _upgraded(path: str, scratch: str, found: str, name: str) -> str:
+def _upgraded(plain: Held, scratch: str, found: str, name: str) -> str:
     """Return a copy of an older file brought to this schema, if the file is to the letter what that version made.
 
     The upgrade runs SQL over all that the file holds: a trigger or a view of someone else's would run with it.
@@ -229,15 +196,16 @@ def _upgraded(path: str, scratch: str, found: str, name: str) -> str:
 
     copy, made = os.path.join(scratch, "older.db"), os.path.join(scratch, "made.db")
     with _copying(name):
-        shutil.copyfile(path, copy)
-        open(made, "xb").close()
+        for source, target in ((plain.path, copy), (os.devnull, made)):
+            with open(source, "rb") as reader, open(target, "xb", opener=place.open_file) as writer:
+                shutil.copyfileobj(reader, writer, compression.BLOCK)
     try:
         migrate.upgrade(made, found)
     except DatabaseError as error:
         raise RefusedFileError(name, f"has schema {found}, which no layerindex ever had") from error
-    with closing(database.connect(made, "ro", timeout=0)) as connection:
+    with closing(database.connect(made, "ro")) as connection:
         expected = set(checks.everything(connection))
-    with _blamed(name), closing(database.connect(copy, "ro", timeout=0)) as connection:
+    with _blamed(name), closing(database.connect(copy, "ro")) as connection:
         checks.guard(connection)
         if sorted(checks.everything(connection)) != sorted(expected):
             reason = f"has the older schema {found} and more, or less, than that has; try `layerindex db upgrade` on it"

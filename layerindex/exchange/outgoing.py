@@ -9,8 +9,9 @@ from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
 from layerindex import database
-from layerindex.errors import DatabaseError
+from layerindex.errors import DatabaseError, failure
 from layerindex.exchange import compression, merge
+from layerindex.held import held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,14 +21,16 @@ def export(path: str, snapshots: Sequence[int], target: IO[bytes], name: str, *,
     """Write chosen snapshots of a database as a database, compressed as the end of `name` says."""
     with database.passing() as (connection, file):
         try:
-            connection.execute("PRAGMA busy_timeout = 5000")
-            connection.execute("ATTACH ? AS src", (database.uri(path, "ro"),))
-            with database.transaction(connection, path):
-                plan = _fill(connection, path, snapshots, files=files)
+            with held(path) as source:
+                connection.execute("ATTACH ? AS src", (source.uri,))
+                source.opened()
+                with database.transaction(connection, path):
+                    plan = _fill(connection, path, snapshots, files=files)
+                connection.execute("DETACH src")
             # A table that grew at its end has pages a sixth empty; anew they are full, and pack better.
             connection.execute("VACUUM main")
         except sqlite3.Error as error:
-            raise database.failure(path, error) from error
+            raise failure(path, error) from error
         compression.send(file, target, name)
     return plan
 
