@@ -5,9 +5,18 @@ Trouble in the evidence is a row; only trouble with our own output is an excepti
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex.records import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+PER_FILE = 100
+"""Most findings about one file that are told each on its own, whatever else is wrong: as many as about a listing."""
+MORE = 10_000
+"""How many more of a store are told, of files with more of them: a list of all images may have thousands."""
 
 
 class Kind(NamedTuple):
@@ -116,7 +125,7 @@ KINDS = {
     "too-deep": Kind("warning", "A folder whose path is longer than is read; it is listed, not entered."),
     "no-xattrs": Kind("info", "The filesystem has no extended attributes, so opaque folders cannot be told."),
     "opaque-unknown": Kind("warning", "Opaque marks can be read by root only: walked folders have opaque NULL."),
-    "more-problems": Kind("error", "One source of files had more problems than are kept."),
+    "more-problems": Kind("error", "A file, or one source of files, had more problems than are kept."),
     "other-driver": Kind("warning", "Layers of a storage driver or snapshotter whose directories are not read."),
     "other-store": Kind("warning", "The images and layers of these containers are in a store elsewhere."),
 }
@@ -129,6 +138,62 @@ class Damage(Exception):  # noqa: N818 - it is a finding about the store, not an
     def __init__(self, code: str, path: str, detail: str, subject: str | None = None) -> None:
         super().__init__(code, path, detail)
         self.problem = Problem(KINDS[code].severity, code, path, subject, detail)
+        self.more = 0
+        """How many findings about the same file it stands for, beside itself where it is none of them."""
+
+
+class Damages(list[Damage]):
+    """Findings that wait to be told: of more than are told, how many there are of each file."""
+
+    def __init__(self, found: Iterable[Damage] = ()) -> None:
+        super().__init__()
+        self._beyond: dict[str, Damage] = {}
+        self.extend(found)
+
+    def append(self, found: Damage) -> None:
+        """Take one."""
+        path = found.problem.path
+        if len(self) - len(self._beyond) < MORE:
+            super().append(found)
+        elif path in self._beyond:
+            self._beyond[path].more += found.more or 1
+        else:
+            more = self._beyond[path] = Damage("more-problems", path, "")
+            more.more = found.more or 1
+            super().append(more)
+
+    def extend(self, found: Iterable[Damage]) -> None:
+        """Take some."""
+        for each in found:
+            self.append(each)
+
+
+class Told:
+    """Which findings about a store are told each on its own; of the others, how many there are of each file."""
+
+    def __init__(self) -> None:
+        self._seen: Counter[str] = Counter()
+        self._beyond: Counter[str] = Counter()
+        self._left = MORE
+
+    def take(self, found: Damage) -> Iterator[Problem]:
+        """Yield the row of a finding, if it is told."""
+        path = found.problem.path
+        if found.more:
+            self._beyond[path] += found.more
+            return
+        self._seen[path] += 1
+        if self._seen[path] > PER_FILE:
+            if not self._left:
+                self._beyond[path] += 1
+                return
+            self._left -= 1
+        yield found.problem
+
+    def rest(self) -> Iterator[Problem]:
+        """Yield for each file how many more findings there were."""
+        for path, count in self._beyond.items():
+            yield Damage("more-problems", path, f"{count} more like these").problem
 
 
 def not_regular(path: str, subject: str | None = None) -> Damage:

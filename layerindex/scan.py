@@ -14,6 +14,7 @@ from layerindex.listings.snapshot import index_files
 from layerindex.listings.usage import disk_usage
 from layerindex.names import listed
 from layerindex.records import TABLES, Image, Problem, Record
+from layerindex.stores.imagedb import LAYERS
 
 if TYPE_CHECKING:
     import sqlite3
@@ -31,23 +32,24 @@ LARGE = 100_000
 
 
 USERS = """
-WITH RECURSIVE below (kind, owner, chain_id) AS (
-  SELECT iif(container_id IS NULL, 'mount-base', 'container-base'), name, parent_chain_id
+WITH RECURSIVE below (kind, owner, chain_id, depth) AS (
+  SELECT iif(container_id IS NULL, 'mount-base', 'container-base'), name, parent_chain_id, 1
   FROM mounts WHERE snapshot_id = :snapshot
   UNION
-  SELECT b.kind, b.owner, y.parent_chain_id
+  SELECT b.kind, b.owner, y.parent_chain_id, b.depth + 1
   FROM below AS b CROSS JOIN layers AS y ON y.snapshot_id = :snapshot AND y.chain_id = b.chain_id
-  WHERE y.parent_chain_id IS NOT NULL
+  WHERE y.parent_chain_id IS NOT NULL AND b.depth < :layers
 ),
 users AS (
   SELECT 'image' AS kind, image_id AS owner, chain_id FROM image_layers WHERE snapshot_id = :snapshot
-  UNION ALL SELECT * FROM below
+  UNION ALL SELECT kind, owner, chain_id FROM below
 )
 INSERT OR IGNORE INTO overlay_dir_owners (snapshot_id, cache_id, kind, owner)
 SELECT :snapshot, d.cache_id, u.kind, u.owner
 FROM users AS u CROSS JOIN layers AS y ON y.snapshot_id = :snapshot AND y.chain_id = u.chain_id
 CROSS JOIN overlay_dirs AS d ON d.snapshot_id = :snapshot AND d.cache_id = y.cache_id"""
-"""Who needs a layer's directory beside the layer itself: images, and containers and mounts that stand on it."""
+"""Who needs a layer's directory beside the layer itself: images, and containers and mounts that stand on it, as many
+layers below as an image can have. What is cut off has its layer for an owner all the same."""
 
 
 class Host(NamedTuple):
@@ -97,7 +99,7 @@ def scan(
     snapshot_id = _begin(connection, store, filed, options.scope)
     summary = Summary(snapshot_id, Counter(), Counter(), Counter())
     _write(connection, store.records(), summary)
-    connection.execute(USERS, {"snapshot": snapshot_id})
+    connection.execute(USERS, {"snapshot": snapshot_id, "layers": LAYERS})
     walked: dict[str, Listing] = {}
     if options.files:
         _write(connection, index_files(connection, snapshot_id, store, options, progress, walked), summary)

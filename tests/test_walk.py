@@ -196,7 +196,8 @@ def deep(tree: Path, depth: int, name: str, *, file: bool = False) -> None:
     os.close(handle)
 
 
-def test_five_thousand_deep(tree: Path) -> None:
+def test_five_thousand_deep(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATH_LENGTH", 32_768)
     deep(tree, 5000, "d", file=True)
     walked = Walked(tree)
     assert walked.totals.entry_count == 1 + 2 * 5000 + 1
@@ -206,7 +207,8 @@ def test_five_thousand_deep(tree: Path) -> None:
     assert walked.totals.disk_bytes == du(tree)
 
 
-def test_a_path_beyond_path_max(tree: Path) -> None:
+def test_a_path_beyond_path_max(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATH_LENGTH", 32_768)
     deep(tree, 30, "n" * 255)
     walked = Walked(tree)
     assert "".join(["/" + "n" * 255] * 30) + "/bottom" in walked.paths
@@ -223,8 +225,8 @@ def test_a_path_beyond_our_bound_is_listed_but_not_entered(tree: Path) -> None:
     deep(tree, 200, "n" * 255)
     walked = Walked(tree)
     [(code, path)] = walked.codes
-    assert (code, len(path or ""), walked.totals.complete) == ("too-deep", 129 * 256, False)
-    assert walked.totals.entry_count == 1 + 129
+    assert (code, len(path or ""), walked.totals.complete) == ("too-deep", 17 * 256, False)
+    assert walked.totals.entry_count == 1 + 17
 
 
 @pytest.mark.parametrize("handles", [1, 2, 3, 7])

@@ -9,6 +9,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 BATCH_ROWS = 4096
+BATCH_BYTES = 8 << 20
+"""Text of a batch beyond which it is not filled up to its rows."""
+ROW_BYTES = 64
+"""What a row of `entries` takes in the database beside its texts, about."""
+ROOM_RATIO = 64
+"""Most bytes of the database for each byte of the file that lists a layer: real tar-splits and blobs take 1 to 5, a
+packed tar of nothing but empty files of like names 20."""
+ROOM_FLOOR = 256 << 10
+"""What any listing may take, in bytes: where a file is of few bytes, the ratio of one is chance."""
 PROBLEMS_KEPT = 100
 FALSE = {"blob-format", "blob-packing", "blob-truncated", "blob-bomb", "blob-read", "blob-digest", "blob-diff-id"}
 """Findings after which what was listed is not the layer, or not all of it: its directory, if there, tells better."""
@@ -125,14 +134,35 @@ class Source(NamedTuple):
 
 
 class Builder:
-    """Gathers entries and problems, and gives a batch of them."""
+    """Gathers entries and problems, and gives a batch of them.
 
-    def __init__(self) -> None:
+    `room`: bytes of the database that the listing may take; None for no bound but the source's own size.
+    """
+
+    def __init__(self, room: int | None = None) -> None:
+        self.room, self.taken = room, 0
         self.problem_count = 0
         self.complete = True
         self._start()
 
+    @classmethod
+    def of_packed(cls, size: int) -> Builder:
+        """Return one for a file of so many bytes whose packing may make much of little."""
+        return cls(max(ROOM_FLOOR, size * ROOM_RATIO))
+
+    @property
+    def full(self) -> bool:
+        """Whether it is time for a batch."""
+        return len(self.rows) >= BATCH_ROWS or self.text_bytes >= BATCH_BYTES
+
+    @property
+    def overfull(self) -> bool:
+        """Whether the batches up to now take more room than there is."""
+        return self.room is not None and self.taken > self.room
+
     def _start(self) -> None:
+        self.text_bytes = 0
+        """Length of the texts of `rows`."""
         self.numbers: dict[str, int] = {}
         self.directories: list[tuple[str, bytes | None]] = []
         self.columns: dict[str, Columns] = {}
@@ -149,6 +179,8 @@ class Builder:
     def add(self, entry: Entry) -> None:
         """Take one entry."""
         self.rows.append((self.number(entry.directory, entry.directory_raw), *entry[2:]))
+        texts = (entry.name_raw, entry.link_target, entry.link_target_raw, entry.xattrs, entry.capability)
+        self.text_bytes += len(entry.name) + sum(map(len, filter(None, texts)))
 
     def problem(self, code: str, path: str | None, detail: str) -> None:
         """Count a problem, and keep it while there are not too many, or where it ended the reading."""
@@ -158,11 +190,20 @@ class Builder:
 
     def batch(self, bytes_read: int = 0) -> Batch:
         """Return what was gathered since the last batch."""
+        self.taken += self._size()
         batch = Batch(
             self.directories, self.columns, self.rows, self.problems, self.problem_count, self.complete, bytes_read
         )
         self._start()
         return batch
+
+    def _size(self) -> int:
+        """Return about how many bytes of the database the entries and directories take that were gathered."""
+        columns = self.columns.values()
+        names = sum(len(each.names) + len(each.targets or "") for each in columns)
+        paths = sum(len(path) + len(raw or b"") for path, raw in self.directories)
+        count = len(self.rows) + len(self.directories) + sum(len(each.directories) // 8 for each in columns)
+        return self.text_bytes + names + 2 * paths + ROW_BYTES * count  # a path stands in an index too
 
 
 def merge_problems(kept: list[Problem], new: Sequence[Problem]) -> None:

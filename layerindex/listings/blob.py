@@ -16,7 +16,7 @@ from fastcrc.crc64 import go_iso
 from isal import igzip_lib
 
 from layerindex.listings import tarheader
-from layerindex.listings.batches import BATCH_ROWS, Batch, Builder
+from layerindex.listings.batches import Batch, Builder
 from layerindex.listings.gunzip import BLOCK_BYTES, inflated
 from layerindex.listings.sparse import Holes
 from layerindex.listings.tarheader import BLOCK, HeaderError
@@ -43,6 +43,9 @@ RATIO = 256
 """Real layers unpack to 2 to 20 times their size, deflate can reach 1032, zstd any; beyond this and the floor a blob is
 a bomb, or of zeros, which its directory tells as well."""
 FLOOR_BYTES = 1 << 30
+
+HEADER_FLOOR = 8 << 20
+"""The same floor for headers and their extensions, which cost more than content does."""
 
 EXTENSION_BYTES = 8 << 20
 """Most bytes of extension headers before one member; archive/tar takes 1 MiB of each kind."""
@@ -77,7 +80,8 @@ def blob_batches(fd: int, digest: str | None, diff_id: str) -> Iterator[Batch]:
     Where the blob has not this digest, or the tar in it not this diff_id, the last batch says so: then what was listed
     is not the layer.
     """
-    builder, source, tar_hash = Builder(), _Source(fd), hashlib.sha256()
+    size = os.fstat(fd).st_size
+    builder, source, tar_hash = Builder.of_packed(size), _Source(fd), hashlib.sha256()
     damaged = False
 
     def report(code: str, detail: str) -> None:
@@ -85,15 +89,17 @@ def blob_batches(fd: int, digest: str | None, diff_id: str) -> Iterator[Batch]:
         damaged, builder.complete = True, False
         builder.problem(code, None, detail)
 
-    members = Members(builder)
+    members = Members(builder, size)
     read = 0
     try:
-        for block in _unpacked(source, os.fstat(fd).st_size, report):
+        for block in _unpacked(source, size, report):
             if source.packed:
                 tar_hash.update(block)
             for _ in members.feed(block):
                 yield builder.batch(source.size - read)
                 read = source.size
+                if builder.overfull:
+                    members.give_up("blob-bomb", f"its listing would take more than {builder.room} bytes")
         source.exhaust()
         tar_hash = tar_hash if source.packed else source.hash
         if digest is not None and f"sha256:{source.hash.hexdigest()}" != digest:
@@ -175,9 +181,12 @@ def _zstd(source: _Source, start: bytes, report: Report) -> Iterator[bytes]:
 class Members:
     """Steps through the members of a tar that comes in blocks, and hands them to a `Reader`, which makes rows."""
 
-    def __init__(self, builder: Builder) -> None:
+    def __init__(self, builder: Builder, size: int) -> None:
+        """`size`: bytes of the blob, which bound what its headers may come to."""
         self.builder = builder
         self.reader = Reader(builder)
+        self.room = max(HEADER_FLOOR, size * RATIO)
+        """Bytes of headers and extensions that may still come."""
         self.raw = bytearray()
         """Headers of the next member, as far as they have come."""
         self.want = BLOCK
@@ -189,7 +198,7 @@ class Members:
         self.member: tuple[Header, bytes, int] | None = None
         self.crc: int | None = 0
         self.holes: Holes | None = None
-        self.budget = Holes.BUDGET
+        self.budget = min(Holes.BUDGET, max(HEADER_FLOOR, size * RATIO))
         self.zeros = 0
         self.ended = False
 
@@ -209,21 +218,25 @@ class Members:
             else:
                 step = min(self.want - len(self.raw), size - place)
                 self.raw += view[place : place + step]
-                if len(self.raw) == self.want:
+                self.room -= step
+                if self.room < 0:
+                    self.give_up("blob-bomb", "it has more bytes of headers than it can honestly hold")
+                elif len(self.raw) == self.want:
                     try:
                         self._next()
                     except HeaderError as error:
-                        self._give_up(error.code, str(error))
+                        self.give_up(error.code, str(error))
             place += step
-            if len(self.builder.rows) >= BATCH_ROWS:
+            if self.builder.full:
                 yield
 
     def end(self) -> None:
         """Take the end of the stream; that of a tar may be missing, but not that of a member."""
         if not self.ended and (self.raw or self.content or self.skip):
-            self._give_up("blob-truncated", "the tar ends in the middle of a member")
+            self.give_up("blob-truncated", "the tar ends in the middle of a member")
 
-    def _give_up(self, code: str, detail: str) -> None:
+    def give_up(self, code: str, detail: str) -> None:
+        """Take nothing any more."""
         self.builder.complete = False
         self.builder.problem(code, None, detail)
         self.ended = True
@@ -241,6 +254,8 @@ class Members:
             raise HeaderError("tar-header-checksum", "something follows a block of zeros")
         if self.holes is not None:  # the block is more of the map of a sparse file
             if self.holes.more(block):
+                if self.want > EXTENSION_BYTES:
+                    raise HeaderError("tar-header-size", f"a map of holes of {self.want} bytes")
                 self.want += BLOCK
                 return
             self._begin()

@@ -33,6 +33,7 @@ MAIN_CHARS, MAIN_BYTES = 688, 516  # base64 that covers the last 512 bytes of a 
 EXT_CHARS, EXT_BYTES = 1408, 1056  # and the 1024 before them: a PAX header and its records, and what a word reads on
 FLAGS = {"file": 0x30, "dir": 0x35, "symlink": 0x32}
 PAX_RECORDS = 6
+NAME_MAX = 255
 LAST_SECOND = ((1 << 63) - 1) // 10**9
 
 
@@ -133,6 +134,7 @@ def _files(text: _Text, start: Array, tail: Array) -> _Files:
     good &= ~sized | ((width > 0) & (text.bytes[before] != 0x30) & (text.word(before - 8) == _word(b',"size":')))
     name_end = np.where(sized, before - 9, key - 2)
     good &= (text.bytes[name_end] == 0x22) & (name_end > start + 18)
+    good &= name_end - start - 18 <= NAME_MAX  # longer ones may have longer parts than a name can be
     return _Files(start + 18, name_end, np.where(sized, size, 0), np.where(empty, 0, key + 11), good)
 
 

@@ -16,7 +16,7 @@ LINE_BYTES = 16 << 20
 # Real tar-split files unpack to 15-40 times their size, deflate can reach 1032. Zero padding may push a small layer
 # up, so there is a floor; beyond both a file is a bomb.
 RATIO = 256
-FLOOR_BYTES = 256 << 20
+FLOOR_BYTES = 32 << 20
 CEILING_BYTES = 64 << 30
 
 Report = Callable[[str, str], None]

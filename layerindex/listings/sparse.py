@@ -19,13 +19,15 @@ class Holes:
     """Where the parts of one file belong; the CRC is None when that cannot be told, or costs too much."""
 
     BUDGET = 4 << 30
-    """Bytes of holes that are summed up in one layer: each costs no more than a header."""
+    """Most bytes of holes that are summed up in one layer: each costs no more than a header."""
 
     def __init__(self, size: int, parts: list[tuple[int, int]] | None, *, extended: bool = False) -> None:
         self.size, self.extended = size, extended
         self.parts = parts
         """Offset and length of each part; None until the map has been read from the content."""
         self.map = bytearray()
+        self.lines = self.due = 0
+        """Lines of the map that have come, and how many there must be after the first, once that has been read."""
         self.at = self.part = self.done = 0
         self.known = True
         self.budget = self.BUDGET
@@ -108,22 +110,27 @@ class Holes:
 
     def _read_map(self, data: memoryview) -> memoryview:
         """Take the map at the beginning of the content: lines of numbers, filled up to a whole block."""
+        if not self.known:
+            return data[len(data) :]
         taken = len(self.map)
-        self.map += data
-        lines = bytes(self.map[:MAP_BYTES]).split(b"\n")
-        count = lines[0]
-        if len(lines) > 1 and (not count.isdigit() or len(count) > 6):
-            self.known = False
-        elif len(lines) > 1 and len(lines) > 2 * int(count) + 1:
-            numbers = lines[1 : 2 * int(count) + 1]
-            if all(number.isdigit() and len(number) < 19 for number in numbers):
-                values = [int(number) for number in numbers]
-                self.parts = list(zip(values[::2], values[1::2], strict=True))
-                used = sum(len(line) + 1 for line in lines[: 2 * int(count) + 1])
-                return data[min(len(data), -(-used // BLOCK) * BLOCK - taken) :]
-            self.known = False
-        elif len(self.map) > MAP_BYTES:
-            self.known = False
+        self.map += data[: max(0, MAP_BYTES + BLOCK - taken)]
+        self.lines += self.map.count(b"\n", taken)
+        if self.lines <= self.due:  # blocks may be of few bytes: no line is looked at in vain
+            self.known = len(self.map) <= MAP_BYTES
+            return data[len(data) :]
+        if not self.due:
+            count = bytes(self.map.partition(b"\n")[0])
+            self.known = count.isdigit() and len(count) <= 6
+            self.due = 2 * int(count) if self.known else 0
+            if not self.known or self.lines <= self.due:
+                return data[len(data) :]
+        lines = bytes(self.map).split(b"\n", self.due + 1)[: self.due + 1]
+        used = sum(len(line) + 1 for line in lines)
+        if used <= MAP_BYTES and all(number.isdigit() and len(number) < 19 for number in lines):
+            values = [int(number) for number in lines[1:]]
+            self.parts = list(zip(values[::2], values[1::2], strict=True))
+            return data[min(len(data), -(-used // BLOCK) * BLOCK - taken) :]
+        self.known = False
         return data[len(data) :]
 
 

@@ -12,6 +12,7 @@ BLOCK = 512
 EXTENSIONS = b"xgLK"
 _PAX_TIME = re.compile(rb"(-?)([0-9]{1,18})(?:\.([0-9]*))?")
 _DECIMAL = re.compile(rb"[0-9]{1,18}")
+_LENGTH = re.compile(rb"([0-9]{1,18}) ")
 
 
 class HeaderError(ValueError):
@@ -59,15 +60,17 @@ def check(block: bytes) -> None:
 def pax_records(data: bytes) -> dict[bytes, bytes]:
     """Return the records of an extended header. ``archive/tar/strconv.go`` parsePAXRecord."""
     records: dict[bytes, bytes] = {}
-    while data:
-        length, space, _ = data[:20].partition(b" ")
-        if not space or not _DECIMAL.fullmatch(length):
-            raise HeaderError("pax-record", f"no length: {data[:40]!r}")
-        record, data = data[len(length) + 1 : int(length)], data[int(length) :]
-        key, equals, value = record.partition(b"=")
-        if not equals or not key or value[-1:] != b"\n" or len(length) + 1 + len(record) != int(length):
-            raise HeaderError("pax-record", f"malformed: {record[:40]!r}")
-        records[key] = value[:-1]
+    place = 0
+    while place < len(data):
+        length = _LENGTH.match(data, place)
+        if length is None:
+            raise HeaderError("pax-record", f"no length: {data[place : place + 40]!r}")
+        start, end = length.end(), place + int(length[1])
+        equals = data.find(b"=", start, end)
+        if equals <= start or end > len(data) or data[end - 1 : end] != b"\n":
+            raise HeaderError("pax-record", f"malformed: {data[start : min(end, start + 40)]!r}")
+        records[data[start:equals]] = data[equals + 1 : end - 1]
+        place = end
     return records
 
 

@@ -18,7 +18,7 @@ import orjson
 import pybase64
 
 from layerindex.listings import tarheader
-from layerindex.listings.batches import BATCH_ROWS, Batch, Builder, Entry
+from layerindex.listings.batches import Batch, Builder, Entry
 from layerindex.listings.gunzip import line_blocks
 from layerindex.listings.tarheader import Header, HeaderError
 from layerindex.names import clean, escape, escape_path
@@ -39,6 +39,15 @@ PENDING_BYTES = 8 << 20
 LAST_NANOSECOND = (1 << 63) - 1
 XATTR = b"SCHILY.xattr."
 IDS_END = 1 << 32
+NAME_MAX = 255
+PATH_MAX = 4096
+"""Most bytes of a name and of a path or a symlink's target that Linux takes (`include/uapi/linux/limits.h`)."""
+XATTRS_MAX = 65536
+"""Most bytes of the names of a file's attributes, and of the value of one."""
+
+
+class TooMuch(Exception):  # noqa: N818 - as below
+    """The listing takes more room than its source can honestly need."""
 
 
 class TooManyBadLines(Exception):  # noqa: N818 - it is a finding about the store, not an error of ours
@@ -59,6 +68,11 @@ class Reader:
         """Count a problem after which the listing is not whole."""
         self.builder.complete = False
         self.builder.problem(code, None, detail)
+
+    def check_room(self) -> None:
+        """Raise TooMuch where what was listed takes more room than there is."""
+        if self.builder.overfull:
+            raise TooMuch
 
     def line(self, line: bytes) -> None:
         """Take one line."""
@@ -127,6 +141,9 @@ class Reader:
         if parts is None or b"\0" in name:
             self._lost("tar-name", path, "climbs out of the layer" if parts is None else "holds a NUL")
             return
+        if len(name) > PATH_MAX or max(map(len, parts), default=0) > NAME_MAX:
+            self._lost("tar-name", path[:PATH_MAX], f"of {len(name)} bytes, longer than Linux takes names or paths")
+            return
         if header.flag not in TYPES:
             self._lost("tar-type", path, f"unknown type {header.flag!r}")
             return
@@ -167,7 +184,7 @@ class Reader:
         mtime, mtime_ns = fields.mtime()
         mode = fields.number("mode", slice(100, 108), 1 << 63)
         target, target_raw = fields.link(kind)
-        xattrs = sorted(key.removeprefix(XATTR) for key in header.pax if key.startswith(XATTR))
+        xattrs, capability = fields.attributes()
         content = size if kind == "file" else len(target_raw or (target or "").encode()) if kind == "symlink" else 0
         if kind == "file" and size is not None:
             fields.check_size(size)
@@ -185,8 +202,8 @@ class Reader:
                 device=fields.device() if kind in ("char", "block") else None,
                 content_crc64=crc if kind == "file" else None,
                 opaque=0 if kind == "dir" else None,
-                xattrs=json.dumps([escape(key)[0] for key in xattrs], ensure_ascii=False) if xattrs else None,
-                capability=header.pax.get(XATTR + b"security.capability"),
+                xattrs=xattrs,
+                capability=capability,
                 sparse=1 if fields.sparse else None,
             )
         )
@@ -235,6 +252,9 @@ class _Fields:
         if b"\0" in target or not target:
             self.builder.problem("tar-link", self.path, "a link target that is empty or holds a NUL")
             target = target.partition(b"\0")[0]
+        if len(target) > PATH_MAX:
+            self.builder.problem("tar-link", self.path, f"a link target of {len(target)} bytes")
+            return None, None
         if kind == "hardlink":
             parts = clean(target)
             if parts is None:
@@ -242,6 +262,15 @@ class _Fields:
             else:
                 target = b"/" + b"/".join(parts)
         return escape_path(target)
+
+    def attributes(self) -> tuple[str | None, bytes | None]:
+        """Return the names of the extended attributes as a JSON list, and the capability."""
+        names = sorted(key.removeprefix(XATTR) for key in self.header.pax if key.startswith(XATTR))
+        capability = self.header.pax.get(XATTR + b"security.capability")
+        if sum(map(len, names)) > XATTRS_MAX or len(capability or b"") > XATTRS_MAX:
+            self.builder.problem("pax-value", self.path, "more bytes of extended attributes than Linux takes")
+            return None, None
+        return json.dumps([escape(name)[0] for name in names], ensure_ascii=False) if names else None, capability
 
     def device(self) -> str | None:
         """Return ``major:minor``."""
@@ -279,24 +308,15 @@ def _crc(payload: str | None) -> int:
 
 def tar_split_batches(fd: int, fast: bool = True) -> Iterator[Batch]:
     """Yield the listing in an open ``tar-split.json.gz``, which is closed at the end."""
-    builder = Builder()
+    builder = Builder.of_packed(os.fstat(fd).st_size)
     reader = Reader(builder)
     try:
-        blocks = line_blocks(fd, reader.report)
-        if fast:
-            # numpy: not worth its import for a small store
-            from layerindex.listings.blocks import read_block  # noqa: PLC0415
-
-            for block in blocks:
-                read_block(reader, block)
-                yield builder.batch(len(block))
-        else:
-            for block in blocks:
-                for line in block[:-1].split(b"\n"):
-                    reader.line(line)
-                    if len(builder.rows) >= BATCH_ROWS:
-                        yield builder.batch(0)
-                yield builder.batch(len(block))
+        for block in line_blocks(fd, reader.report):
+            for read in _read_block(reader, block, fast=fast):
+                yield builder.batch(read)
+                reader.check_room()
+    except TooMuch:
+        reader.report("tar-split-bomb", f"its listing would take more than {builder.room} bytes")
     except TooManyBadLines:
         reader.report("tar-split-noise", f"given up after {BAD_LINES} lines that make no sense")
     except OSError as error:
@@ -304,3 +324,18 @@ def tar_split_batches(fd: int, fast: bool = True) -> Iterator[Batch]:
     finally:
         os.close(fd)
     yield builder.batch(0)
+
+
+def _read_block(reader: Reader, block: bytes, *, fast: bool) -> Iterator[int]:
+    """Read a block of whole lines; yields how many bytes were read whenever the builder's batch is due."""
+    if fast:
+        # numpy: not worth its import for a small store
+        from layerindex.listings.blocks import read_block  # noqa: PLC0415
+
+        read_block(reader, block)
+    else:
+        for line in block[:-1].split(b"\n"):
+            reader.line(line)
+            if reader.builder.full:
+                yield 0
+    yield len(block)

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 
 HANDLES = 256
 """Most directories of the path to the current one that are held open; 1024 files is the usual limit of a process."""
-PATH_LENGTH = 32_768
+PATH_LENGTH = 4096
 """Longest path that is entered: each level's whole path is a row, so that unbounded depth costs its square. Engines
-extract to PATH_MAX, 4096; beyond it come only containers that descend with chdir."""
+extract to PATH_MAX, as long; beyond it come only containers that descend with chdir."""
 CHUNK = 1024
 
 _NANOSECONDS = 1_000_000_000

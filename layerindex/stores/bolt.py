@@ -14,7 +14,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex.names import as_text, printable
-from layerindex.problems import Damage
+from layerindex.problems import Damage, Damages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,7 +141,7 @@ class Bolt:
     def __init__(self, content: bytes, where: str) -> None:
         """Raises Damage when it is no bolt database, or has no valid header."""
         self.content, self.where = content, where
-        self.damages: list[Damage] = []
+        self.damages: list[Damage] = Damages()
         if not content:
             raise Damage("empty", where, "the file has no content")
         meta = newest_meta(content)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 from layerindex import shapes
-from layerindex.problems import Damage
+from layerindex.problems import Damage, Damages
 from layerindex.records import BuildCache, BuildCacheParent
 from layerindex.stores import ids
 from layerindex.stores.bolt import Bucket, key_text, read_bolt
@@ -125,7 +125,7 @@ class Cache:
         """Return the records by id; the file names no directory that snapshots.db does not, so leaves no doubt."""
         name = OLD_METADATA if self.old else METADATA
         entries: dict[str, Entry] = {}
-        damages: list[Damage] = []
+        damages: list[Damage] = Damages()
         try:
             bolt = read_bolt(self.folder, name)
         except Damage as found:
@@ -145,7 +145,7 @@ class Cache:
 
     def _read_snapshots(self) -> Iterator[Damage]:
         """Read what each key leads to; whatever is wrong here may hide that a directory is in use."""
-        damages: list[Damage] = []
+        damages: list[Damage] = Damages()
         try:
             bolt = read_bolt(self.folder, SNAPSHOTS)
             for key, bucket in bolt.root.items():

@@ -30,6 +30,10 @@ JSON = 16 * 1024 * 1024
 """Most bytes of a config: registries refuse manifests over 4 MiB, and no config comes near."""
 REPOSITORIES = 64 * 1024 * 1024
 """Most bytes of repositories.json: some 300,000 references."""
+VALUES = 1_000_000
+"""Most values of a JSON file without VALUE_BYTES for each: `[[],[],…` takes forty times its bytes of memory."""
+VALUE_BYTES = 8
+"""Fewest bytes of a value in a large file: what engines write has 15 and more."""
 ENTRIES = 2_000_000
 """Most names in one folder of metadata."""
 
@@ -265,6 +269,11 @@ class Folder:
         """Return the JSON value that a file's content is; raises Damage."""
         if not content.strip():
             raise Damage("empty", self.where(name), "the file has no content")
+        values = sum(map(content.count, (b",", b"[", b"{")))
+        if values > max(VALUES, len(content) // VALUE_BYTES):
+            raise Damage(
+                "too-large", self.where(name), f"{values} values in {len(content)} bytes, which no engine writes"
+            )
         try:
             return orjson.loads(content)
         except orjson.JSONDecodeError as error:

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from layerindex.stores.files import Folder
 
 
+LAYERS = 1000
+"""Most layers of an image that is read: moby stops at 127, the kernel mounts at most 500."""
+HISTORY = 1000
+"""Most build steps of an image that are told; the longest of real images have some hundreds."""
+
+
 class Config(NamedTuple):
     """An image config: its row, its layers and its build steps."""
 
@@ -109,6 +115,8 @@ def _layers(image_id: str, config: dict[str, Any], where: str) -> list[ImageLaye
         raise Damage("bad-value", where, "rootfs is missing; moby rejects such an image", image_id)
     try:
         diff_ids = ids.listed(ids.mapping(config["rootfs"]).get("diff_ids"))
+        if len(diff_ids) > LAYERS:
+            raise ValueError(f"{len(diff_ids)} layers, at most {LAYERS} are possible")  # noqa: TRY301 - said as below
         diff_ids = [ids.shaped(shapes.DIGEST, ids.text(diff_id) or "") for diff_id in diff_ids]
     except ValueError as error:
         raise Damage("bad-value", where, f"rootfs: {error}", image_id) from error
@@ -119,7 +127,11 @@ def _layers(image_id: str, config: dict[str, Any], where: str) -> list[ImageLaye
 def _history(image_id: str, config: Fields, layer_count: int) -> list[ImageHistory]:
     """Return the build steps; the i-th step that is not empty made the i-th layer, as far as both go."""
     history, made = [], 0
-    for position, value in enumerate(config.get("history", ids.listed) or []):
+    steps = config.get("history", ids.listed) or []
+    if len(steps) > HISTORY:
+        detail = f"history: {len(steps)} steps, at most {HISTORY} are told"
+        config.damages.append(Damage("bad-value", config.where, detail, image_id))
+    for position, value in enumerate(steps[:HISTORY]):
         try:
             values = ids.mapping(value)
         except ValueError as error:

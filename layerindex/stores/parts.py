@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layerindex.problems import Damage
+from layerindex.problems import Damage, Told
 from layerindex.stores.files import Folder
 
 if TYPE_CHECKING:
@@ -25,13 +25,21 @@ def part(items: Iterable[Record | Damage]) -> Iterator[Record | Damage]:
 
 
 def told(root: str, items: Callable[[Folder], Iterable[Record | Damage]]) -> Iterator[Record]:
-    """Open a root and yield what a pass over it finds, with a Problem in place of each Damage."""
+    """Open a root and yield what a pass over it finds, with a Problem in place of each Damage.
+
+    Of more about one file than is told, one Problem says how many there are.
+    """
+    problems = Told()
     try:
         with Folder(root) as opened:
             for item in items(opened):
-                yield item.problem if isinstance(item, Damage) else item
+                if isinstance(item, Damage):
+                    yield from problems.take(item)
+                else:
+                    yield item
     except Damage as found:
-        yield found.problem
+        yield from problems.take(found)
+    yield from problems.rest()
 
 
 def leftover(folder: Folder, name: str) -> Damage:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from layerindex.problems import Damage
+from layerindex.problems import Damage, Damages
 from layerindex.stores import ids
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Fields:
 
     def __init__(self, values: dict[str, Any], where: str, subject: str, damages: list[Damage] | None = None) -> None:
         self.values, self.where, self.subject = values, where, subject
-        self.damages: list[Damage] = [] if damages is None else damages
+        self.damages: list[Damage] = Damages() if damages is None else damages
 
     def get(self, key: str, check: Callable[[Any], T | None]) -> T | None:
         """Return the value of `key` as `check` returns it, None when it raises ValueError."""

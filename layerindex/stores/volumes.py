@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 from layerindex.names import listed
-from layerindex.problems import Damage
+from layerindex.problems import Damage, Damages
 from layerindex.records import Volume
 from layerindex.stores import ids
 from layerindex.stores.files import JSON
@@ -42,7 +42,7 @@ class Known(NamedTuple):
 def read_known(volumes: Folder) -> tuple[dict[str, Known], list[Damage]]:
     """Return the volumes that metadata.db names, and what is wrong with it; raises Damage when it cannot be read."""
     known: dict[str, Known] = {}
-    damages: list[Damage] = []
+    damages: list[Damage] = Damages()
     if METADATA not in volumes:
         return known, damages
     from layerindex.stores.bolt import read_bolt  # noqa: PLC0415 - not for a store without volumes

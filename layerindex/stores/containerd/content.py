@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layerindex import shapes
 from layerindex.names import printable
-from layerindex.problems import Damage
+from layerindex.problems import Damage, Damages
 from layerindex.stores import ids
 from layerindex.stores.values import Fields
 
@@ -82,7 +82,7 @@ class Content:
         """`folder` is blobs/sha256, which the caller holds open."""
         self.folder = folder
         self.manifests: dict[str, Manifest | None] = {}
-        self.damages: list[Damage] = []
+        self.damages: list[Damage] = Damages()
         """What was wrong with those that were read."""
         self._said: set[str] = set()
 
@@ -97,24 +97,24 @@ class Content:
             if len(self.manifests) == KEPT:
                 self.manifests.clear()
             self.manifests[digest] = None
-            before = len(self.damages)
+            found = Damages()
             try:
-                self.manifests[digest] = self._read(digest)
-            except Damage as found:
-                if found.problem.code != "vanished" and self.has(digest):
-                    self.damages.append(found)
-            if digest in self._said:
-                del self.damages[before:]  # it was read before, and all of this said
+                self.manifests[digest] = self._read(digest, found)
+            except Damage as damage:
+                if damage.problem.code != "vanished" and self.has(digest):
+                    found.append(damage)
+            if digest not in self._said:  # else it was read before, and all of this said
+                self.damages.extend(found)
             self._said.add(digest)
         return self.manifests[digest]
 
-    def _read(self, digest: str) -> Manifest:
+    def _read(self, digest: str, damages: list[Damage]) -> Manifest:
         name = digest.removeprefix("sha256:")
         raw = self.folder.read(name, MANIFEST)
         where = self.folder.where(name)
         if ids.sha256(raw) != digest:
             raise Damage("blob-digest", where, f"its bytes have the digest {ids.sha256(raw)}", digest)
-        field = Fields(self.folder.parsed(name, raw), where, digest, self.damages)
+        field = Fields(self.folder.parsed(name, raw), where, digest, damages)
         media_type = field.get("mediaType", ids.text)
         known = INDEXES | MANIFESTS | {None}
         if media_type not in known or not {"manifests", "config"} & field.values.keys():
@@ -132,7 +132,7 @@ class Content:
     def _descriptors(self, field: Fields, key: str) -> Iterator[Descriptor]:
         values = field.get(key, ids.listed) or []
         if len(values) > LISTED:
-            self.damages.append(
+            field.damages.append(
                 Damage("bad-value", field.where, f"{key}: {len(values)}, at most {LISTED} are read", field.subject)
             )
         return self._described(values[:LISTED], field)
@@ -142,7 +142,7 @@ class Content:
             try:
                 yield _descriptor(ids.mapping(value))
             except ValueError as error:
-                self.damages.append(Damage("bad-value", field.where, f"descriptor: {error}", field.subject))
+                field.damages.append(Damage("bad-value", field.where, f"descriptor: {error}", field.subject))
 
 
 def _descriptor(value: dict[str, Any]) -> Descriptor:

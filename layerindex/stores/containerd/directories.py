@@ -30,7 +30,7 @@ NUMBER = re.compile(r"[0-9]{1,20}")
 TEMPORARY = re.compile(r"new-.*|rm-.*", re.DOTALL)
 """Directories that are being made, or removed."""
 
-LOWERS = 4096
+LOWERS = 512
 """Deepest chain of snapshots that is followed; the kernel mounts at most 500."""
 
 

@@ -96,7 +96,9 @@ class Images:
         if manifest is None:
             return
         self._name_types(*([manifest.config] if manifest.config else ()), *manifest.layers)
-        if kind == "index":
+        if kind == "index" and digest in self.targets:
+            found.update(dict.fromkeys(self.targets[digest]))  # another index, or name, led here before
+        elif kind == "index":
             below: dict[Platform, None] = {}
             for each in manifest.manifests:
                 yield from self._manifest(each.digest, each, digest, below, depth + 1)

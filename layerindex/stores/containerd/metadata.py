@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 from layerindex import shapes
-from layerindex.problems import Damage
+from layerindex.problems import Damage, Damages
 from layerindex.stores import ids
 from layerindex.stores.bolt import Bucket, key_text, read_bolt
 from layerindex.stores.containerd.encoding import digest, moment, rows, size
@@ -117,7 +117,7 @@ class Metadata(NamedTuple):
 def read_metadata(folder: Folder) -> Metadata:
     """Read the database; raises Damage when nothing of it can be read."""
     bolt = read_bolt(folder, NAME)
-    damages: list[Damage] = []
+    damages: list[Damage] = Damages()
     reader = _Reader(bolt.where, damages)
     found = rows(bolt.root.bucket(b"v1"), bolt.where, damages, skip=b"version")
     namespaces = {name: reader.namespace(row) for name, row in found}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from layerindex.problems import Damage
+from layerindex.problems import Damage, Damages
 from layerindex.stores import ids
 from layerindex.stores.bolt import read_bolt
 from layerindex.stores.containerd.encoding import moment, rows, signed, size, unsigned
@@ -32,7 +32,7 @@ class Stored(NamedTuple):
 def read_snapshots(folder: Folder) -> tuple[dict[str, Stored], list[Damage]]:
     """Return all snapshots by the names the snapshotter gives them; raises Damage when nothing can be read."""
     bolt = read_bolt(folder, NAME)
-    damages: list[Damage] = []
+    damages: list[Damage] = Damages()
     version = bolt.root.bucket(b"v1")
     found: dict[str, Stored] = {}
     for name, row in rows(version.bucket(b"snapshots") if version is not None else None, bolt.where, damages):

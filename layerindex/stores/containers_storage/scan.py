@@ -16,6 +16,7 @@ from layerindex.stores.containers_storage import containers, images, layers, vol
 from layerindex.stores.containers_storage.libpod import Known, read_libpod
 from layerindex.stores.containers_storage.lists import KEPT, VOLATILE, read_list
 from layerindex.stores.files import Folder
+from layerindex.stores.imagedb import LAYERS
 from layerindex.stores.overlay import PAUSE, Claims, directory_names, read_overlay
 from layerindex.stores.parts import TEMPORARY, leftover, part
 
@@ -545,11 +546,11 @@ def _hides(found: Damage) -> bool:
 
 
 def _way(top: str, known: dict[str, StoredLayer]) -> list[StoredLayer]:
-    """Return a layer with all below it."""
+    """Return a layer with all below it, as far as an image can go."""
     way: list[StoredLayer] = []
     seen: set[str] = set()
     at: str | None = top
-    while at is not None and at in known and at not in seen:
+    while at is not None and at in known and at not in seen and len(way) <= LAYERS:
         seen.add(at)
         way.append(known[at])
         at = known[at].parent
