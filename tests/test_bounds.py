@@ -28,6 +28,7 @@ from layerindex.stores.containerd.content import Descriptor, Manifest
 from layerindex.stores.containerd.images import Images
 from layerindex.stores.containerd.metadata import Metadata, Namespace, Target
 from layerindex.stores.imagedb import HISTORY, LAYERS
+from layerindex.stores.overlay import SAID
 from tests.containerd_root import ContainerdRoot, Layer, digest
 from tests.dataroot import DataRoot
 from tests.packing import batches_of, member, pack, tar_split, widen
@@ -227,7 +228,10 @@ def test_nested_folders_cost_no_square(tmp_path: Path) -> None:
         os.close(handle)
         handle = below
     os.close(handle)
-    found = scanned(root.path)
+    try:
+        found = scanned(root.path)
+    finally:
+        subprocess.run(["rm", "-rf", root.path], check=True)  # deeper than what pytest can remove
     assert ("too-deep",) in found.rows("SELECT code FROM problems")
     assert found.database.stat().st_size < 20 << 20
 
@@ -286,3 +290,27 @@ def test_the_page_says_what_the_code_has() -> None:
         names = re.findall(r"`([a-z_.]+)\.([A-Z_]+)`", constants)
         values = [getattr(importlib.import_module(f"layerindex.{module}"), name) for module, name in names]
         assert [int(number) for number in re.findall(r"\d+", bound)] == values
+
+
+def test_a_long_repository_is_not_stored_for_each_of_its_references(tmp_path: Path) -> None:
+    root = DataRoot(tmp_path / "docker")
+    image = root.image(root.layer({"a": b"b"}), ["a:1"])
+    names = {f"a:{n}": image.image_id for n in range(200)}
+    repositories = {"Repositories": {"r" * 1_000_000: names}}
+    (root.path / "image/overlay2/repositories.json").write_text(json.dumps(repositories))
+    found = scanned(root.path)
+    assert found.rows("SELECT count(*) FROM image_refs") == [(0,)]
+    assert found.database.stat().st_size < 3 << 20
+
+
+def test_many_doubts_are_not_all_said_of_each_directory(tmp_path: Path) -> None:
+    """Each layer that cannot be read may own any directory that nothing owns."""
+    root = DataRoot(tmp_path / "docker")
+    root.image(root.layer({"a": b"b"}), ["a:1"])
+    for number in range(300):
+        (root.path / "image/overlay2/layerdb/sha256" / f"{number:064x}").mkdir()
+        (root.path / "overlay2" / f"{number:064x}" / "diff").mkdir(parents=True)
+    found = scanned(root.path)
+    assert found.rows("SELECT role, count(*) FROM overlay_dirs GROUP BY role") == [("layer", 1), ("unknown", 300)]
+    [(longest,)] = found.rows("SELECT max(length(unknown_because)) FROM overlay_dirs")
+    assert longest < (SAID + 1) * 200

@@ -28,6 +28,10 @@ HISTORY = 1000
 """Most build steps of an image that are told; the longest of real images have some hundreds."""
 
 
+REFERENCE = 1024
+"""Most characters of a reference or repository: a name has at most 255, a tag 128."""
+
+
 class Config(NamedTuple):
     """An image config: its row, its layers and its build steps."""
 
@@ -45,7 +49,7 @@ def read_references(folder: Folder, name: str = "repositories.json") -> Iterator
             try:
                 found = _reference(reference, repository, image_id)
             except ValueError as error:
-                yield Damage("bad-value", where, f"{ids.shorten(reference)}: {error}", reference)
+                yield Damage("bad-value", where, f"{ids.shorten(reference)}: {error}", reference[:REFERENCE])
                 continue
             if reference in seen:
                 detail = f"{ids.shorten(reference)}: it stands under two repositories"
@@ -63,6 +67,8 @@ def _items(value: Any, where: str) -> Iterable[tuple[str, Any]]:  # noqa: ANN401
 
 
 def _reference(reference: str, repository: str, image_id: Any) -> ImageRef:  # noqa: ANN401 - whatever JSON held
+    if max(len(reference), len(repository)) > REFERENCE:
+        raise ValueError(f"a name of more than {REFERENCE} characters")
     image_id = ids.shaped(shapes.DIGEST, ids.text(image_id) or "")
     name, tag, digest = split(reference)
     return ImageRef(reference, repository or name, tag, digest, image_id, "", normalized(reference))

@@ -15,12 +15,15 @@ from layerindex.records import Link, OverlayDir, OverlayDirOwner, OverlayLower, 
 from layerindex.stores.graphdriver import NOT_LAYERS, Directory, identity, read_directory, read_link
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from layerindex.stores.files import Folder
 
 PAUSE = 0.1
 """Seconds to wait for an engine that has made a folder and not yet the files in it; it needs a few milliseconds."""
+
+SAID = 10
+"""Most reasons that are said why one directory's role is unknown."""
 
 SETTLED = 2.0
 """Seconds after which a directory that an engine made has its metadata, or never gets it."""
@@ -53,12 +56,11 @@ class Claims:
         self.owners: dict[str, list[tuple[str, str]]] = defaultdict(list)
         self.parents: dict[str, str] = {}
         """The directory that the nearest lower of a layer's or container's directory must be."""
-        self.doubts: list[str] = []
+        self.doubts: dict[str, None] = {}
 
     def doubt(self, source: str) -> None:
         """Note a source that could not be read whole, or is in motion: what has no owner may be owned by it."""
-        if source not in self.doubts:
-            self.doubts.append(source)
+        self.doubts[source] = None
 
     def add(self, cache_id: str | None, kind: str, owner: str) -> None:
         """Note one reason for a directory."""
@@ -89,6 +91,12 @@ class Claims:
         if not was_there:
             return "in-flight"
         return "unknown" if named or self.doubts else "orphan"
+
+
+def some(reasons: Sequence[str]) -> str:
+    """Say the first of some reasons, and how many more there are: each directory may have all of them."""
+    more = [f"{len(reasons) - SAID} more"] if len(reasons) > SAID else []
+    return "; ".join([*reasons[:SAID], *more])
 
 
 def directory_names(root: Folder, driver: str) -> set[str]:
@@ -298,7 +306,7 @@ class _View:
     def _doubts(self, name: str) -> str:
         """Say why it cannot be called an orphan."""
         named = [f"in the lower of {listed(owner)}" for owner in self.named.get(name, ())]
-        return "; ".join(named or self.claims.doubts)
+        return some(named or list(self.claims.doubts))
 
     def problems(self) -> Iterator[tuple[str, Damage]]:
         """Yield what is odd about the directories that were there all the time, each with the directory's name."""

@@ -63,10 +63,9 @@ def read_containers(  # noqa: PLR0913, PLR0917 - called in one place
                 name = container_id if container_id not in mounts else f"{namespace}/{container_id}"
                 mounts.add(name)
                 yield Mount(name, stand.number, stand.init, stand.chain_id, container_id)
+    moby = {key: name for name, key in sorted(snapshots, reverse=True) if name.startswith("moby")}
     for container_id, container in sorted(docker_containers.items()):
-        namespace = next(
-            (name for name, key in sorted(snapshots) if key == container_id and name.startswith("moby")), "moby"
-        )
+        namespace = moby.get(container_id, "moby")
         stand = reader.stand(namespace, container_id)
         if stand.number is None and docker is not None and docker.elsewhere:
             continue

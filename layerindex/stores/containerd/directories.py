@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from layerindex.names import listed
 from layerindex.problems import Damage
 from layerindex.records import OverlayDir, OverlayDirOwner, OverlayLower
-from layerindex.stores.overlay import NEED_DIRECTORY, PAUSE, look_again
+from layerindex.stores.overlay import NEED_DIRECTORY, PAUSE, look_again, some
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -124,7 +124,7 @@ class _Directories:
         elif not NUMBER.fullmatch(name):
             yield Damage("unexpected-entry", self.folder.where(name), "a name that does not belong here", text)
         committed = int(role in ("layer", "snapshot"))
-        doubts = "; ".join(self.claims.doubts) if role == "unknown" else None
+        doubts = some(list(self.claims.doubts)) if role == "unknown" else None
         count = None if lowers is None else len(lowers)
         yield OverlayDir(text, role, None, count, has["fs"], has["work"], 0, committed, unknown_because=doubts)
         for kind, owner in owners:
@@ -139,6 +139,7 @@ class _Directories:
             return
         now = again(PAUSE).owners
         for number in sorted(lost, key=int):
+            still = set(now.get(number, ()))
             for kind, owner in dict.fromkeys(self.claims.owners[number]):
-                if kind in NEED_DIRECTORY and (kind, owner) in now.get(number, ()):
+                if kind in NEED_DIRECTORY and (kind, owner) in still:
                     yield Damage("missing-directory", self.folder.where(number), "it is not there", owner)

@@ -23,6 +23,10 @@ YEAR_ONE = datetime(1, 1, 1, tzinfo=UTC)
 LABEL = 4096
 """Most bytes of a label's name and value together that containerd takes (`core/metadata/labels/validate.go`)."""
 
+LONGEST = 1024
+"""Most bytes of the name of a namespace, image, snapshot or lease, which stands in many rows; containerd's own are
+shorter (`pkg/identifiers/validate.go`: 76)."""
+
 
 def unsigned(value: bytes) -> int:
     """Return a number of Go's PutUvarint; raises ValueError."""
@@ -88,7 +92,7 @@ class Row:
 
     def text(self, key: str) -> str | None:
         """Return a text."""
-        return self.get(key, key_text)
+        return self.get(key, lambda value: key_text(value[:LABEL]))
 
     def shaped(self, key: str, shape: re.Pattern[str]) -> str | None:
         """Return an id that has its shape."""
@@ -115,8 +119,10 @@ def rows(
 ) -> Iterator[tuple[str, Row]]:
     """Yield each bucket below one with its key as text; `skip` is a key that is none."""
     for key, value in bucket.items() if bucket is not None else ():
-        name = key_text(key)
-        if isinstance(value, Bucket):
+        name = key_text(key[:LONGEST])
+        if len(key) > LONGEST:
+            damages.append(Damage("bad-id", where, f"{ids.shorten(name)}: a name of {len(key)} bytes; not read"))
+        elif isinstance(value, Bucket):
             yield name, Row(value, where, name, damages)
         elif key != skip:
             damages.append(Damage("bad-value", where, f"{ids.shorten(name)} must be a bucket", name))

@@ -10,7 +10,7 @@ from layerindex import shapes
 from layerindex.problems import Damage, Damages
 from layerindex.stores import ids
 from layerindex.stores.bolt import Bucket, key_text, read_bolt
-from layerindex.stores.containerd.encoding import digest, moment, rows, size
+from layerindex.stores.containerd.encoding import LONGEST, digest, moment, rows, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -147,7 +147,7 @@ class _Reader:
 
     def _buckets(self, bucket: Bucket | None) -> Iterator[tuple[str, Bucket]]:
         for key, value in bucket.items() if bucket is not None else ():
-            if isinstance(value, Bucket):
+            if isinstance(value, Bucket) and len(key) <= LONGEST:
                 yield key_text(key), value
 
     def _images(self, bucket: Bucket | None) -> Iterator[tuple[str, Target]]:

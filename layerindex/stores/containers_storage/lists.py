@@ -32,6 +32,9 @@ OBJECTS = 500_000
 KEPT = 1000
 """Most findings about a list, or about the values in a database, that are told each on its own."""
 
+SHORT = 1024
+"""Most characters of a text that several rows may have, such as a volume's folder: the rest is cut off."""
+
 KEY = re.compile(r"(?s)[0-9a-z.]*.?")
 """Keys of big data that are file names as they are; the last character is not looked at (`makeBigDataBaseName`)."""
 
@@ -140,4 +143,4 @@ def file_name(key: str) -> str:
 
 def said(text: str | None) -> str | None:
     """Return hostile text fit for the database's short columns."""
-    return None if text is None else printable(text.encode("utf-8", "replace").decode())
+    return None if text is None else printable(text[:SHORT].encode("utf-8", "replace").decode())

@@ -441,7 +441,7 @@ class Scan:
                 missing += [(cache_id, kind, owner) for kind, owner in dict.fromkeys(owners) if kind in NEED_DIRECTORY]
         if missing:
             # A directory is removed just before what names it.
-            now = self._again(PAUSE).owners
+            now = {cache_id: set(owners) for cache_id, owners in self._again(PAUSE).owners.items()}
             for cache_id, kind, owner in missing:
                 if (kind, owner) in now.get(cache_id, ()):
                     detail = f"{self.driver}/{cache_id} is not there"
