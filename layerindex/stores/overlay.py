@@ -56,11 +56,16 @@ class Claims:
         self.owners: dict[str, list[tuple[str, str]]] = defaultdict(list)
         self.parents: dict[str, str] = {}
         """The directory that the nearest lower of a layer's or container's directory must be."""
-        self.doubts: dict[str, None] = {}
+        self._doubts: dict[str, None] = {}
+
+    @property
+    def doubts(self) -> list[str]:
+        """The sources that may name more and do not tell, in the order in which that showed."""
+        return list(self._doubts)
 
     def doubt(self, source: str) -> None:
         """Note a source that could not be read whole, or is in motion: what has no owner may be owned by it."""
-        self.doubts[source] = None
+        self._doubts[source] = None
 
     def add(self, cache_id: str | None, kind: str, owner: str) -> None:
         """Note one reason for a directory."""
@@ -90,7 +95,7 @@ class Claims:
                 return role
         if not was_there:
             return "in-flight"
-        return "unknown" if named or self.doubts else "orphan"
+        return "unknown" if named or self._doubts else "orphan"
 
 
 def some(reasons: Sequence[str]) -> str:
@@ -306,7 +311,7 @@ class _View:
     def _doubts(self, name: str) -> str:
         """Say why it cannot be called an orphan."""
         named = [f"in the lower of {listed(owner)}" for owner in self.named.get(name, ())]
-        return some(named or list(self.claims.doubts))
+        return some(named or self.claims.doubts)
 
     def problems(self) -> Iterator[tuple[str, Damage]]:
         """Yield what is odd about the directories that were there all the time, each with the directory's name."""

@@ -124,7 +124,7 @@ class _Directories:
         elif not NUMBER.fullmatch(name):
             yield Damage("unexpected-entry", self.folder.where(name), "a name that does not belong here", text)
         committed = int(role in ("layer", "snapshot"))
-        doubts = some(list(self.claims.doubts)) if role == "unknown" else None
+        doubts = some(self.claims.doubts) if role == "unknown" else None
         count = None if lowers is None else len(lowers)
         yield OverlayDir(text, role, None, count, has["fs"], has["work"], 0, committed, unknown_because=doubts)
         for kind, owner in owners:
