@@ -26,10 +26,13 @@ if TYPE_CHECKING:
 Outcome = Counter[tuple[str, str]]
 """The snapshots of a database: host, and digest of all that is said of it."""
 
-VOLATILE: Final = {"snapshot_id", "listing_id", "host_id", "host", "uid", "started_at", "finished_at"}
+VOLATILE: Final = {"snapshot_id", "listing_id", "host_id", "host"}
 """Columns that differ between two scans of the same store, on two hosts."""
 
-ELSEWHERE: Final = ("current_", "selected_", "snapshot_hosts")
+OF_THE_SCAN: Final = VOLATILE | {"label", "uid", "started_at", "finished_at", "ordered_at"}
+"""Such columns of a snapshot itself."""
+
+ELSEWHERE: Final = ("current_", "selected_", "snapshot_ages", "snapshot_hosts")
 """Views in which a snapshot stands only while it is the newest, or by its host's name."""
 
 FILES: Final = """
@@ -127,7 +130,8 @@ def _digest(connection: sqlite3.Connection, number: int) -> str:
     digest = hashlib.sha256()
     for (table,) in connection.execute(known).fetchall():
         columns = [name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")]
-        chosen = ", ".join(name for name in columns if name not in VOLATILE)
+        volatile = OF_THE_SCAN if table == "snapshots" else VOLATILE
+        chosen = ", ".join(name for name in columns if name not in volatile)
         if "snapshot_id" in columns and chosen and not table.startswith(ELSEWHERE):
             rows = connection.execute(f"SELECT {chosen} FROM {table} WHERE snapshot_id = ?", (number,))
             digest.update(repr((table, sorted(map(repr, rows)))).encode())
