@@ -314,6 +314,25 @@ def test_lines_that_lie(old: str, new: str, code: str, fast: bool) -> None:
 
 
 @BOTH
+def test_a_bad_line_takes_nothing_from_its_neighbours(fast: bool) -> None:
+    """The header before a line that cannot be read is not the next file's, whose number is the one that is due."""
+    lines = one(header(mode=b"0004711\0")).replace('{"type":1,"name":"f"', '{"type":1("name":"f"', 1)
+    entries, problems, _ = read(lines, fast)
+    assert {entry.name: entry.mode for entry in entries} == {"before": 0o644, "after": 0o644}
+    assert [problem.code for problem in problems] == ["tar-split-line"]
+
+
+@pytest.mark.parametrize("junk", [b'"', b"\\", b"\x01", b"\xff", b"!"])
+def test_padding_that_is_no_text(junk: bytes) -> None:
+    """What stands before a header and is not decoded may still be no JSON: both readers say so."""
+    lines = one(header(), pad=400).encode()
+    place = lines.index(b'"payload":"AAAA') + 20
+    assert lines[place : place + 1] == b"A"
+    damaged = lines[:place] + junk + lines[place + 1 :]
+    assert read(damaged, fast=True) == read(damaged, fast=False)
+
+
+@BOTH
 def test_files_that_are_no_tar_split(fast: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """What can be read is kept; the listing is marked as not complete."""
     text = one(header()).encode()
@@ -327,6 +346,7 @@ def test_files_that_are_no_tar_split(fast: bool, monkeypatch: pytest.MonkeyPatch
         gzip.compress(text)[:-8] + b"xxxxxxxx": "tar-split-gzip",
         gzip.compress(text[:-5]): "tar-split-truncated",
         gzip.compress(text) + b"this is no gzip member": "tar-split-gzip",
+        gzip.compress(b"\n"): "tar-split-line",
         gzip.compress(bytes(1 << 29)): "tar-split-bomb",
         gzip.compress(b"\n" * 1000): "tar-split-noise",
         gzip.compress(text + b'{"type":2,"payload":"' + b"A" * (20 << 20) + b'"}\n'): "tar-split-line",

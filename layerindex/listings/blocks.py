@@ -31,6 +31,9 @@ U64 = np.uint64
 ZEROS = U64(0x3030303030303030)
 MAIN_CHARS, MAIN_BYTES = 688, 516  # base64 that covers the last 512 bytes of a Segment, whatever its phase
 EXT_CHARS, EXT_BYTES = 1408, 1056  # and the 1024 before them: a PAX header and its records, and what a word reads on
+BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+SHORT = 64
+"""Bytes of a block that cannot hold a member, and may be too few for a word."""
 FLAGS = {"file": 0x30, "dir": 0x35, "symlink": 0x32}
 PAX_RECORDS = 6
 NAME_MAX = 255
@@ -96,9 +99,9 @@ class _Lines(NamedTuple):
 
 def _lines(text: _Text, position: int) -> _Lines | None:
     """Return the lines of a block, or None where one is not a Segment or FileType with the position due."""
-    end = np.flatnonzero(text.bytes == 0x0A)
+    end = np.flatnonzero(text.bytes < 0x20)  # JSON has no others
     start = np.concatenate(([0], end[:-1] + 1))
-    if (end - start).min() < 36:
+    if (end - start).min() < 36 or (text.bytes[end] != 0x0A).any():
         return None
     kind = text.bytes[start + 8]
     number, width = _decimal(text.word(end - 9))
@@ -293,12 +296,13 @@ def _members(text: _Text, lines: _Lines, file: Array) -> _Members | None:
         return None
     file, close, pad, size, blocks = file[keep], close[keep], pad[keep], size[keep], blocks[keep]
     files = _Files(*(column[keep] for column in files))
+    fine = _base64_begins(text, open_[keep], close)
     chars = text.chunks(close - MAIN_CHARS, MAIN_CHARS)
     chars[pad > 0, -1] = chars[pad > 1, -2] = 0x41
     chars[size < 514, :4] = 0x41  # what stands before the payload
     main = _decode(chars, MAIN_BYTES, 4 - pad)
     headers = _headers(main)
-    good = headers.good & (headers.size == files.size)
+    good = fine & headers.good & (headers.size == files.size)
     mtime, mtime_ns = headers.mtime, np.zeros(len(file), np.int64)
     extended = np.flatnonzero(blocks == 3)
     if len(extended):
@@ -310,6 +314,16 @@ def _members(text: _Text, lines: _Lines, file: Array) -> _Members | None:
     flag = headers.flag
     good &= (flag == 0x30) | (((flag == 0x35) | (flag == 0x32)) & (files.size == 0))
     return _Members(file, files, headers, mtime, mtime_ns, text, main, good)
+
+
+def _base64_begins(text: _Text, start: Array, end: Array) -> Array:
+    """Return whether payloads begin with base64: of padding, which is not decoded, the line may yet be no JSON."""
+    good = np.ones(len(start), bool)
+    rows = np.flatnonzero(end - start > MAIN_CHARS)
+    chars = text.chunks(start[rows], MAIN_CHARS)
+    if chars.tobytes().translate(None, BASE64):
+        good[rows] = np.isin(chars, np.frombuffer(BASE64, np.uint8)).all(axis=1)
+    return good
 
 
 def _crcs(text: _Text, at: Array) -> Array:
@@ -428,9 +442,9 @@ def _targets(members: _Members, good: Array) -> dict[int, str]:
 
 def read_block(reader: Reader, block: bytes) -> None:
     """Read a block of whole lines."""
-    text = _Text(block)
-    lines = _lines(text, reader.position) if len(block) > 64 else None
-    if lines is None:
+    text = _Text(block) if len(block) > SHORT else None
+    lines = _lines(text, reader.position) if text is not None else None
+    if text is None or lines is None:
         for line in block[:-1].split(b"\n"):
             reader.line(line)
         return

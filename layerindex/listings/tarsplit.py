@@ -75,14 +75,15 @@ class Reader:
             raise TooMuch
 
     def line(self, line: bytes) -> None:
-        """Take one line."""
+        """Take one line; one that cannot be read has a number all the same."""
+        due, self.position = self.position, self.position + 1
         try:
             record = orjson.loads(line)
             kind, position = record["type"], record["position"]
             if type(position) is not int or type(kind) is not int:
                 raise TypeError("type and position must be numbers")  # noqa: TRY301 - one place says what any bad line is
-            if position != self.position:
-                self.report("tar-split-position", f"position {position} where {self.position} is due")
+            if position != due:
+                self.report("tar-split-position", f"position {position} where {due} is due")
             self.position = position + 1
             if kind == 2:
                 self._segment(record.get("payload"))
@@ -92,6 +93,7 @@ class Reader:
                 raise ValueError(f"unknown type {kind}")  # noqa: TRY301 - as above
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             self.report("tar-split-line", f"{type(error).__name__}: {error} in {line[:120]!r}")
+            self.pending, self.pending_bytes = [], 0  # perhaps of the file that it was: never the next one's header
             self.bad_lines += 1
             if self.bad_lines > BAD_LINES:
                 raise TooManyBadLines from error
