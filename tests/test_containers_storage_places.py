@@ -99,12 +99,21 @@ def test_settings_of_a_user(host: Path) -> None:
         b"[storage]\ngraphroot = 7",
         b'[storage]\ngraphroot = ""',
         b"[[storage]]",
+        b"[storage]\na = " + b"9" * 6000,
     ],
 )
 def test_settings_that_say_nothing(host: Path, content: bytes) -> None:
     """Settings that cannot be understood leave the usual places."""
     (host / "etc/containers/storage.conf").write_bytes(content)
     assert roots(host) == USUAL
+
+
+def test_account_that_no_call_takes(host: Path) -> None:
+    """A line with a NUL is no account."""
+    with (host / "etc/passwd").open("ab") as passwd:
+        passwd.write(b"\0name:x:1005:1005::/home/three:/bin/sh\nname:x:1006:1006::/home/\0:/bin/sh\n")
+    (host / "etc/containers/storage.conf").write_text('[storage]\nrootless_storage_path = "/s/$USER"')
+    assert not any("\0" in root for root in roots(host))
 
 
 def test_settings_that_are_no_file(host: Path) -> None:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
         ("root = 7", "/var/lib/containerd"),
         ("no toml", "/var/lib/containerd"),
         ("a = " + "[" * 100_000, "/var/lib/containerd"),
+        ("a = " + "9" * 6000, "/var/lib/containerd"),
+        ('root = "/r\\u0000"', "/var/lib/containerd"),
         ("", "/var/lib/containerd"),
     ],
 )
@@ -47,6 +49,7 @@ def test_root_of_containerd(tmp_path: Path, text: str, root: str) -> None:
         ),
         ('[plugins.overlayfs]\nroot_path = "/fast"\n[plugins.cri]\nsandbox_image = "x"', {"overlayfs": "/fast"}),
         ('[plugins.overlayfs]\nroot_path = "fast"\n[plugins.native]\nroot_path = ""', {}),
+        ('[plugins.overlayfs]\nroot_path = "/r\\u0000"', {}),
         ("plugins = 7", {}),
         ("[plugins]\noverlayfs = 7", {}),
         ("", {}),
@@ -61,11 +64,21 @@ def test_roots_of_snapshotters(tmp_path: Path, text: str, moved: dict[str, str])
 def test_homes(tmp_path: Path) -> None:
     """The home of every user is a place for rootless stores, each once, whatever stands in the file."""
     lines = (
-        "root:x:0:0::/root:/bin/sh\na:x:1:1::/home/a/:/bin/sh\nb:x:2:2::/home/a:\nbad\nc:x:3:3::home:\nd:x:4:4::/:\n"
+        "root:x:0:0::/root:/bin/sh\na:x:1:1::/home/a/:/bin/sh\nb:x:2:2::/home/a:\nbad\nc:x:3:3::home:\n"
+        "n:x:5:5::/n\0:\nd:x:4:4::/:\n"
     )
     (tmp_path / "passwd").write_text(lines)
     assert places.homes(str(tmp_path / "passwd")) == ["/root", "/home/a"]
     assert places.homes(str(tmp_path / "none")) == []
+
+
+def test_data_root_that_no_call_takes(tmp_path: Path) -> None:
+    """A path with a NUL in daemon.json is none, and the next key counts."""
+    settings = tmp_path / "docker" / "daemon.json"
+    settings.parent.mkdir()
+    environment = {"HOME": "/home/u", "XDG_CONFIG_HOME": str(tmp_path)}
+    settings.write_text('{"data-root": "/a\\u0000b", "graph": "/g"}')
+    assert places.default_root(environment, root=False) == "/g"
 
 
 def test_settings_that_are_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

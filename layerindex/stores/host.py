@@ -31,10 +31,16 @@ def toml(path: str) -> dict[str, Any]:
     """Return the settings in a file; none for what cannot be read."""
     try:
         return tomllib.loads(read(path).decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # what is no text or no TOML, or has a number of thousands of digits
         return {}
 
 
+def path(setting: Any) -> str | None:  # noqa: ANN401 - whatever the settings held
+    """Return the absolute path that a setting is; None for anything else, and for one with a NUL."""
+    return setting if isinstance(setting, str) and os.path.isabs(setting) and "\0" not in setting else None
+
+
 def accounts(passwd: str = "/etc/passwd") -> list[list[str]]:  # noqa: S107 - a file of accounts, without passwords
-    """Return the fields of each account; none when they cannot be read."""
-    return [line.split(":") for line in read(passwd).decode(errors="surrogateescape").splitlines()]
+    """Return the fields of each account; none when they cannot be read. A line with a NUL is no account."""
+    lines = read(passwd).decode(errors="surrogateescape").splitlines()
+    return [line.split(":") for line in lines if "\0" not in line]

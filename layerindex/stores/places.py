@@ -58,8 +58,7 @@ def usual_roots(environment: Mapping[str, str], *, root: bool) -> Iterator[str]:
 def containerd_root(config: str = "/etc/containerd/config.toml") -> str:
     """Return the root that containerd's settings name, else its default."""
     settings = host.toml(config)
-    found = settings.get("root")
-    return found if isinstance(found, str) and os.path.isabs(found) else "/var/lib/containerd"
+    return host.path(settings.get("root")) or "/var/lib/containerd"
 
 
 def snapshotter_roots(config: str = "/etc/containerd/config.toml") -> dict[str, str]:
@@ -70,8 +69,8 @@ def snapshotter_roots(config: str = "/etc/containerd/config.toml") -> dict[str, 
     plugins = host.toml(config).get("plugins")
     found = {}
     for name, settings in plugins.items() if isinstance(plugins, dict) else ():
-        path = settings.get("root_path") if isinstance(settings, dict) else None
-        if isinstance(path, str) and os.path.isabs(path):
+        path = host.path(settings.get("root_path")) if isinstance(settings, dict) else None
+        if path is not None:
             found[name.removeprefix(SNAPSHOTTER)] = os.path.realpath(path)
     return found
 
@@ -93,7 +92,5 @@ def _docker_root(path: str) -> str | None:
         settings = orjson.loads(host.read(path))
     except orjson.JSONDecodeError:
         return None
-    for key in ("data-root", "graph"):
-        if isinstance(settings, dict) and isinstance(settings.get(key), str) and os.path.isabs(settings[key]):
-            return str(settings[key])
-    return None
+    found = (host.path(settings.get(key)) for key in ("data-root", "graph") if isinstance(settings, dict))
+    return next((each for each in found if each is not None), None)
