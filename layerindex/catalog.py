@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from layerindex import shipped
-from layerindex.errors import UsageError
+from layerindex.errors import CatalogError, UsageError
 
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 
@@ -48,15 +48,26 @@ def load(name: str) -> Query:
     """Return one canned query; raises UsageError with the near names when there is none."""
     if name not in names():
         raise UsageError(f"no query {name!r}{near(name, names())}; `layerindex query` lists them all")
-    text = shipped.query(name)
+    return parsed(name, shipped.query(name))
+
+
+def parsed(name: str, text: str) -> Query:
+    """Return the query that the text of a file is; raises CatalogError where its header does not say what it must."""
     header = []
     for line in text.splitlines():
         if not line.startswith("--"):
             break
         header.append(line.removeprefix("--").removeprefix(" "))
-    meta = tomllib.loads("\n".join(header))
-    params = {key: Param(**value) for key, value in meta.get("params", {}).items()}
-    return Query(name, meta["title"], meta["description"], params, meta["columns"], text)
+    try:
+        meta = tomllib.loads("\n".join(header))
+        params = {key: Param(**value) for key, value in meta.get("params", {}).items()}
+        found = Query(name, meta["title"], meta["description"], params, meta["columns"], text)
+        texts = [found.title, found.description, *found.columns.values(), *(param.help for param in params.values())]
+        if not all(isinstance(each, str) for each in texts):
+            raise TypeError("a title, description or explanation that is no text")  # noqa: TRY301 - said as the others
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise CatalogError(name, f"{type(error).__name__}: {error}") from error
+    return found
 
 
 def near(word: str, words: list[str]) -> str:

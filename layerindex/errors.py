@@ -83,6 +83,13 @@ class DatabaseBusyError(DatabaseError):
         super().__init__(path, "another process is writing to it; nothing was changed, try again when it is done")
 
 
+class CatalogError(LayerindexError):
+    """The header of a canned query does not say what it must, as after an edit of the file."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"the header of the query {name}.sql cannot be read ({reason}); install layerindex again")
+
+
 class QueryError(LayerindexError):
     """A query that SQLite refused or that took too long."""
 

@@ -19,6 +19,7 @@ from click.testing import CliRunner
 
 from layerindex import catalog, database, query, render, schema
 from layerindex.cli import group
+from layerindex.errors import CatalogError
 from tests import exhibits, fleet, test_file_queries
 from tests.dataroot import DataRoot
 
@@ -131,6 +132,22 @@ class Asked(dict[str, None]):
 
 
 # The header ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT 1",
+        "-- no toml\nSELECT 1",
+        '-- title = "T"\n-- description = "D"\n-- columns = 7\n',
+        '-- title = 7\n-- description = "D"\n-- [columns]\n',
+        '-- title = "T"\n-- description = "D"\n-- [columns]\n-- [params]\n-- p = { hlep = "h" }\n',
+    ],
+)
+def test_a_header_that_does_not_say_what_it_must(text: str) -> None:
+    """A file that was edited badly is told by its name."""
+    with pytest.raises(CatalogError, match=r"the header of the query spoilt\.sql cannot be read"):
+        catalog.parsed("spoilt", text)
 
 
 def test_the_catalog_is_the_folder() -> None:
