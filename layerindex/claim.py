@@ -118,11 +118,7 @@ def _make(real: str, path: str) -> int:
         raise
     except OSError as error:
         raise DatabaseError(path, f"cannot be made: {error.strerror}") from error
-    owner = os.lstat(os.path.dirname(real)).st_uid
-    if (sudo := trust.invoker()) and sudo[0] == owner:
-        # In the folder of who ran sudo it is theirs, to query without sudo.
-        with suppress(OSError):
-            os.fchown(handle, *sudo)
+    trust.give_to_invoker(handle, os.path.dirname(real))
     return handle
 
 

@@ -102,6 +102,14 @@ def reading(path: str) -> Iterator[sqlite3.Connection]:
             raise failure(path, error) from error
 
 
+def is_open_to_others(path: str) -> bool:
+    """Say whether users beside its owner can read a database; one that is made here they cannot."""
+    try:
+        return bool(os.stat(path).st_mode & 0o044)
+    except OSError:
+        return False
+
+
 def check_revision(path: str, found: str) -> None:
     """Raise unless the database has exactly the schema this program knows."""
     if int(found) > int(REVISION):

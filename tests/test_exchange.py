@@ -653,7 +653,7 @@ def test_export_to_a_file(world_db: Path, tmp_path: Path, name: str, magic: byte
     done = program("export", str(target), "--db", str(world_db))
     assert (0, "") == (done.returncode, done.stdout)
     assert target.read_bytes().startswith(magic)
-    assert 0o666 & ~_umask() == target.stat().st_mode & 0o777
+    assert 0o600 == target.stat().st_mode & 0o777
 
     target.write_bytes(b"precious")
     done = program("export", str(target), "--db", str(world_db))
@@ -662,12 +662,6 @@ def test_export_to_a_file(world_db: Path, tmp_path: Path, name: str, magic: byte
     assert 0 == program("export", str(target), "--force", "-q", "--db", str(world_db)).returncode
     assert target.read_bytes().startswith(magic)
     assert [name] == os.listdir(tmp_path)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def test_export_is_compact(world_db: Path, tmp_path: Path) -> None:

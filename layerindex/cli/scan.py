@@ -96,6 +96,8 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
         options.refuse_terminal()
     else:
         prepare(path)
+        if not quiet and database.is_open_to_others(path):
+            note(f"{path}: others can read it, and what environment variables images and containers have; chmod 600")
     stoppable()
     errors = 0
     try:

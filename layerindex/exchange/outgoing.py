@@ -8,7 +8,7 @@ import tempfile
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
-from layerindex import database
+from layerindex import database, trust
 from layerindex.errors import DatabaseError, failure
 from layerindex.exchange import compression, merge
 from layerindex.held import held
@@ -46,7 +46,10 @@ def _fill(connection: sqlite3.Connection, path: str, snapshots: Sequence[int], *
 
 @contextmanager
 def new_file(path: str, *, force: bool) -> Iterator[IO[bytes]]:
-    """Give a file to write that gets its name when it is whole, and is gone if it never is."""
+    """Give a file to write that gets its name when it is whole, and is gone if it never is.
+
+    Only its owner can read it: images' configs hold what nobody else shall see.
+    """
     if os.path.lexists(path) and not force:
         raise DatabaseError(path, "is there already; --force replaces it")
     path = os.path.realpath(path)
@@ -58,12 +61,10 @@ def new_file(path: str, *, force: bool) -> Iterator[IO[bytes]]:
         handle, temporary = tempfile.mkstemp(prefix=f".{name[:100]}-", dir=folder)
         try:
             with open(handle, "wb") as file:
+                trust.give_to_invoker(handle, folder)
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(temporary, 0o666 & ~umask)
             os.replace(temporary, path)
         except BaseException:
             with suppress(OSError):
