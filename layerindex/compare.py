@@ -318,38 +318,71 @@ def tree(connection: sqlite3.Connection, numbers: Numbers, files: Files) -> quer
     return query.run(connection, _sql("tree"), {**numbers, **files._asdict()})
 
 
-def files_of(pair: Pair, own: str, word: str) -> Files:
-    """Return what `--files` names on both sides: an image where both have one, else a container.
+class Match(NamedTuple):
+    """What a word names: its name there, whether it is called just so, and its id."""
 
-    Raises UsageError where they have neither, and where the files of a layer were not indexed.
+    name: str
+    exact: bool
+    id: str
+
+
+IDS = {
+    "image": "SELECT image_id FROM image_names WHERE snapshot_id IN selected_snapshots AND name = ? ORDER BY 1 LIMIT 1",
+    "container": "SELECT container_id FROM containers WHERE snapshot_id IN selected_snapshots "
+    "AND ? IN (name, container_id) ORDER BY 1 LIMIT 1",
+}
+"""What `--files` may name, and how its id is found."""
+
+
+def files_of(pair: Pair, own: str, word: str) -> Files:
+    """Return what `--files` names on both sides: what is called just so, else what has an id that begins so.
+
+    Raises UsageError where that is nothing, or both an image and a container, and where a layer's files were not
+    indexed.
     """
     found = [_named(snapshot, own, word) for snapshot in pair]
-    for kind in ("image", "container"):
-        names = {found_here.get(kind) for found_here in found}
-        name = next(iter(names))
-        if len(names) == 1 and name is not None:
-            files = Files(name, None) if kind == "image" else Files(None, name)
-            for snapshot in pair:
-                _check_listed(snapshot, own, files, word)
-            return files
-    lacking = next((each for each, here in zip(pair, found, strict=True) if not here), None)
-    raise UsageError(
-        f"{word!r} is not the same image or container on both sides"
-        if lacking is None
-        else f"no image or container {word!r} in {lacking.name}"
-    )
+    names = {
+        kind: found[0][kind].name
+        for kind in IDS
+        if all(kind in here for here in found) and len({here[kind].name for here in found}) == 1
+    }
+    exact = [kind for kind in names if all(here[kind].exact for here in found)]
+    kinds = exact or list(names)
+    if len(kinds) > 1:
+        raise UsageError(_either(word, found[0]))
+    if not kinds:
+        lacking = next((each for each, here in zip(pair, found, strict=True) if not here), None)
+        raise UsageError(
+            f"{word!r} is not the same image or container on both sides"
+            if lacking is None
+            else f"no image or container {word!r} in {lacking.name}"
+        )
+    (kind,) = kinds
+    files = Files(names[kind], None) if kind == "image" else Files(None, names[kind])
+    for snapshot in pair:
+        _check_listed(snapshot, own, files, word)
+    return files
 
 
-def _named(snapshot: Snapshot, own: str, word: str) -> dict[str, str]:
-    """Return what a word names in a snapshot, by kind: the word itself, or the id of which it is the beginning."""
+def _either(word: str, found: dict[str, Match]) -> str:
+    image, container = found["image"], found["container"]
+    said = f"it may be the image {image.id} or the container {container.id}"
+    return f"{word!r} is ambiguous; {said}; name it by its id, an image's with sha256:, or an image with its tag"
+
+
+def _named(snapshot: Snapshot, own: str, word: str) -> dict[str, Match]:
+    """Return what a word names in a snapshot, by kind."""
     found = {}
     with _trusted(snapshot.path, own) as connection:
         query.shadow(connection, [snapshot.snapshot_id])
-        for kind in ("image", "container"):
+        for kind, ids in IDS.items():
             with suppress(UsageError):
                 whole = query.resolve(connection, kind, word)
+                exact = query.named(connection, kind, word) is not None
+                (identity,) = connection.execute(ids, (whole,)).fetchone()
                 # A side may spell a reference in its own way; the same word is to be found on both.
-                found[kind] = word if kind == "image" and not whole.startswith("sha256:") else whole
+                name = word if kind == "image" and not whole.startswith("sha256:") else whole
+                found[kind] = Match(name, exact, identity)
     return found
 
 

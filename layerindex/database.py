@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 APPLICATION_ID = 0x4C494458
 """`LIDX` in the file's header: `file` and SQLite know the database as ours."""
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest revision in `migrations/`; a test holds it to Alembic's head."""
 
 PAGES, CACHE = "PRAGMA page_size = 8192", "PRAGMA cache_size = -65536"

@@ -100,6 +100,8 @@ def snapshots_of(connection: sqlite3.Connection, reference: str) -> set[int]:
     if number is not None:
         found = connection.execute("SELECT snapshot_id FROM snapshots WHERE snapshot_id = ?", (number,))
         numbers = {number for (number,) in found}
+        if numbers and connection.execute("SELECT 1 FROM hosts WHERE name = ?", (reference,)).fetchone():
+            raise UsageError(f"{reference!r} is a snapshot and a host; for the host's newest say {reference}~0")
         if numbers:
             return numbers
         raise UsageError(f"no snapshot {reference}; `layerindex query snapshots` lists them")
@@ -166,19 +168,29 @@ def resolve(connection: sqlite3.Connection, kind: str, word: str) -> str:
     diff_id or cache-id; ids by any unambiguous prefix, with or without `sha256:`.
     """
     table, column, names_sql = KINDS[kind]
-    names = [name for (name,) in connection.execute(names_sql) if name] if names_sql else []
-    for name in (word, f"{word}:latest"):
-        if name in names:
-            return name
     if kind == "layer":
         return _layer(connection, word)
-    if kind == "image" and connection.execute(NAMED, (word,)).fetchone():
-        return word
+    exact = named(connection, kind, word)
+    if exact is not None:
+        return exact
     if _HEX.fullmatch(word):
         found = _prefixed(connection, table, column, word)
         if found:
             return _only(word, kind, found)
+    names = [name for (name,) in connection.execute(names_sql or "") if name]
     raise UsageError(f"no {kind} {word!r} in the selected snapshots{near(word, names)}")
+
+
+def named(connection: sqlite3.Connection, kind: str, word: str) -> str | None:
+    """Return the name of an image or container that is called just so; None where none is."""
+    _, _, names_sql = KINDS[kind]
+    names = {name for (name,) in connection.execute(names_sql or "")}
+    for name in (word, f"{word}:latest"):
+        if name in names:
+            return name
+    if kind == "image" and connection.execute(NAMED, (word,)).fetchone():
+        return word
+    return None
 
 
 def _prefixed(connection: sqlite3.Connection, table: str, column: str, word: str) -> list[str]:

@@ -730,6 +730,18 @@ SELECT e.listing_id, CASE d.path WHEN '/' THEN '/' || e.name ELSE d.path || '/' 
   e.directory_id
 FROM entries AS e JOIN directories AS d ON d.directory_id = e.directory_id""",
     ),
+    View(
+        "hard_links",
+        "Each further name of a hard link, with what the file is that it names: its first name, type, size, content.",
+        """
+SELECT e.listing_id, e.directory_id, e.name, t.directory_id AS first_directory, t.name AS first_name, t.type, t.size,
+  t.link_target, t.device, t.content_crc64
+FROM entries AS e CROSS JOIN directories AS d
+  ON d.path = coalesce(nullif(rtrim(rtrim(e.link_target, replace(e.link_target, '/', '')), '/'), ''), '/')
+CROSS JOIN entries AS t ON t.listing_id = e.listing_id AND t.directory_id = d.directory_id
+  AND t.name = substr(e.link_target, length(rtrim(e.link_target, replace(e.link_target, '/', ''))) + 1)
+WHERE e.type = 'hardlink'""",
+    ),
     *(_current(table, comment) for table, comment in _CURRENT.items()),
 )
 

@@ -561,6 +561,14 @@ SELECT e.listing_id, CASE d.path WHEN '/' THEN '/' || e.name ELSE d.path || '/' 
   e.link_target, e.link_target_raw, e.device, e.content_crc64, e.opaque, e.xattrs, e.capability, e.sparse,
   e.directory_id
 FROM entries AS e JOIN directories AS d ON d.directory_id = e.directory_id;
+CREATE VIEW hard_links AS /* Each further name of a hard link, with what the file is that it names: its first name, type, size, content. */
+SELECT e.listing_id, e.directory_id, e.name, t.directory_id AS first_directory, t.name AS first_name, t.type, t.size,
+  t.link_target, t.device, t.content_crc64
+FROM entries AS e CROSS JOIN directories AS d
+  ON d.path = coalesce(nullif(rtrim(rtrim(e.link_target, replace(e.link_target, '/', '')), '/'), ''), '/')
+CROSS JOIN entries AS t ON t.listing_id = e.listing_id AND t.directory_id = d.directory_id
+  AND t.name = substr(e.link_target, length(rtrim(e.link_target, replace(e.link_target, '/', ''))) + 1)
+WHERE e.type = 'hardlink';
 CREATE VIEW current_images AS /* Images of the selected snapshots, with their host. */
 SELECT h.name AS host, s.store, s.root, t.image_id, t.created_at, t.architecture, t.os, t.variant, t.target_digest, t.size, t.layer_count, t.parent_image_id, t.last_updated_at, t.verified, t.config
 FROM selected_snapshots AS sel
@@ -700,6 +708,6 @@ JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN problems AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num));
-INSERT INTO alembic_version VALUES ('0003');
+INSERT INTO alembic_version VALUES ('0004');
 PRAGMA application_id = 1279870040;
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;

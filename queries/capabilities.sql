@@ -11,7 +11,9 @@
 -- host = "the host"
 
 WITH found AS MATERIALIZED (
-  SELECT d.snapshot_id, d.cache_id, d.role, e.directory_id, e.name, e.mode, e.capability, e.size
+  SELECT d.snapshot_id, d.cache_id, d.role, e.directory_id, e.name, e.mode, e.capability, coalesce((
+      SELECT k.size FROM hard_links AS k
+      WHERE k.listing_id = e.listing_id AND k.directory_id = e.directory_id AND k.name = e.name), e.size) AS size
   FROM selected_snapshots JOIN overlay_dirs AS d USING (snapshot_id) CROSS JOIN entries AS e USING (listing_id)
   WHERE e.capability IS NOT NULL
 )

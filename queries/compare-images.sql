@@ -26,22 +26,12 @@ WITH stack AS MATERIALIZED (
 ),
 -- What hides everything below a path in lower layers: a whiteout, an opaque directory, or a file where a folder was.
 blockers AS MATERIALIZED (
-  SELECT s.snapshot_id, s.image_id, s.position, e.directory_id, e.name, e.type,
+  SELECT s.snapshot_id, s.image_id, s.position, e.directory_id, e.name,
     CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name AS path
   FROM stack AS s CROSS JOIN entries AS e USING (listing_id) CROSS JOIN directories AS d USING (directory_id)
   WHERE s.layer_count > 1 AND (e.type = 'whiteout' OR e.opaque = 1
     OR (e.type <> 'dir' AND EXISTS (
       SELECT 1 FROM directories AS p WHERE p.path = CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name)))
-),
--- A file where a later layer has a folder: its tar need not list that folder, only what lies below it.
-covered AS MATERIALIZED (
-  SELECT b.snapshot_id, b.image_id, b.position, b.directory_id, b.name, min(u.position) AS hidden_in
-  FROM blockers AS b
-  CROSS JOIN directories AS d ON d.path = b.path OR (d.path > b.path || '/' AND d.path < b.path || '0')
-  CROSS JOIN stack AS u ON u.snapshot_id = b.snapshot_id AND u.image_id = b.image_id AND u.position > b.position
-  WHERE b.type NOT IN ('dir', 'whiteout')
-    AND EXISTS (SELECT 1 FROM entries AS e WHERE e.listing_id = u.listing_id AND e.directory_id = d.directory_id)
-  GROUP BY b.snapshot_id, b.image_id, b.position, b.directory_id, b.name
 ),
 -- The lowest layer whose entries in a folder still show; every path below /a/b lies between /a/b/ and /a/b0.
 floors AS MATERIALIZED (
@@ -63,18 +53,20 @@ shown AS MATERIALIZED (
   SELECT r.* FROM ranked AS r
   LEFT JOIN floors AS f ON f.snapshot_id = r.snapshot_id AND f.image_id = r.image_id AND f.directory_id = r.directory_id
   WHERE r.place = 1 AND r.type <> 'whiteout' AND r.position >= coalesce(f.floor, 0)
-    AND (r.snapshot_id, r.image_id, r.position, r.directory_id, r.name) NOT IN (
-      SELECT snapshot_id, image_id, position, directory_id, name FROM covered)
 ),
+links AS MATERIALIZED (
+  SELECT DISTINCT k.* FROM shown AS s
+  CROSS JOIN hard_links AS k ON k.listing_id = s.listing_id AND k.directory_id = s.directory_id AND k.name = s.name
+  WHERE s.type = 'hardlink'
+),
+-- A hard link is the file that it names.
 sides AS (
-  SELECT s.snapshot_id, s.image_id, s.chain_id, s.directory_id, s.name, s.type, s.mode, s.uid, s.gid, s.mtime, s.link_target, s.device,
+  SELECT s.snapshot_id, s.image_id, s.chain_id, s.directory_id, s.name, s.type, coalesce(o.type, s.type) AS kind, s.mode, s.uid, s.gid,
+    s.mtime, iif(s.type = 'hardlink', o.link_target, s.link_target) AS link_target, coalesce(o.device, s.device) AS device,
     CASE s.type WHEN 'hardlink' THEN o.size ELSE s.size END AS size,
-    CASE s.type WHEN 'hardlink' THEN o.content_crc64 ELSE s.content_crc64 END AS content_crc64, n.side
+    coalesce(o.content_crc64, s.content_crc64) AS content_crc64, n.side
   FROM shown AS s
-  LEFT JOIN directories AS d ON s.type = 'hardlink'
-    AND d.path = coalesce(nullif(rtrim(rtrim(s.link_target, replace(s.link_target, '/', '')), '/'), ''), '/')
-  LEFT JOIN entries AS o ON o.listing_id = s.listing_id AND o.directory_id = d.directory_id
-    AND o.name = substr(s.link_target, length(rtrim(s.link_target, replace(s.link_target, '/', ''))) + 1)
+  LEFT JOIN links AS o ON o.listing_id = s.listing_id AND o.directory_id = s.directory_id AND o.name = s.name
   JOIN (
     SELECT snapshot_id, image_id, 'a' AS side FROM image_names WHERE name = :a
     UNION SELECT snapshot_id, image_id, 'b' FROM image_names WHERE name = :b) AS n USING (snapshot_id, image_id)
@@ -82,6 +74,7 @@ sides AS (
 pairs AS (
   SELECT snapshot_id, directory_id, name,
     max(type) FILTER (WHERE side = 'a') AS type_a, max(type) FILTER (WHERE side = 'b') AS type_b,
+    max(kind) FILTER (WHERE side = 'a') AS kind_a, max(kind) FILTER (WHERE side = 'b') AS kind_b,
     max(mode) FILTER (WHERE side = 'a') AS mode_a, max(mode) FILTER (WHERE side = 'b') AS mode_b,
     max(uid || ':' || gid) FILTER (WHERE side = 'a') AS owner_a, max(uid || ':' || gid) FILTER (WHERE side = 'b') AS owner_b,
     max(size) FILTER (WHERE side = 'a') AS size_a, max(size) FILTER (WHERE side = 'b') AS size_b,
@@ -92,9 +85,9 @@ pairs AS (
   FROM sides GROUP BY snapshot_id, directory_id, name
 ),
 differing AS (
-  SELECT p.*, CASE WHEN type_b IS NULL THEN 'only a' WHEN type_a IS NULL THEN 'only b' WHEN replace(type_a, 'hardlink', 'file') <> replace(type_b, 'hardlink', 'file') THEN 'type'
-    ELSE ltrim(CASE WHEN mode_a IS NOT mode_b THEN ', mode' ELSE '' END || CASE WHEN owner_a IS NOT owner_b THEN ', owner' ELSE '' END
-      || CASE WHEN size_a IS NOT size_b THEN ', size' ELSE '' END || CASE WHEN link_a IS NOT link_b AND type_a <> 'hardlink' AND type_b <> 'hardlink' THEN ', link' ELSE '' END
+  SELECT p.*, CASE WHEN type_b IS NULL THEN 'only a' WHEN type_a IS NULL THEN 'only b' WHEN kind_a <> kind_b THEN 'type'
+    ELSE ltrim(CASE WHEN mode_a <> mode_b AND kind_a <> 'symlink' THEN ', mode' ELSE '' END || CASE WHEN owner_a <> owner_b THEN ', owner' ELSE '' END
+      || CASE WHEN size_a IS NOT size_b THEN ', size' ELSE '' END || CASE WHEN link_a IS NOT link_b THEN ', link' ELSE '' END
       || CASE WHEN crc64_a IS NOT crc64_b THEN ', content' ELSE '' END, ', ') END AS kind
   FROM pairs AS p
   WHERE snapshot_id IN (SELECT snapshot_id FROM image_names WHERE name = :a)

@@ -27,7 +27,9 @@ below AS MATERIALIZED (
   JOIN overlay_dirs AS d ON d.snapshot_id = o.snapshot_id AND d.cache_id = o.lower_cache_id
 ),
 own AS MATERIALIZED (
-  SELECT c.snapshot_id, c.container_id, e.*, CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name AS path
+  SELECT c.snapshot_id, c.container_id, e.*, CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name AS path,
+    (SELECT k.type FROM hard_links AS k
+     WHERE k.listing_id = e.listing_id AND k.directory_id = e.directory_id AND k.name = e.name) AS linked
   FROM chosen AS c CROSS JOIN entries AS e USING (listing_id) CROSS JOIN directories AS d USING (directory_id)
   WHERE e.name <> ''
 ),
@@ -73,47 +75,42 @@ nearest AS (
   WHERE e.name <> ''
 ),
 lower AS MATERIALIZED (
-  SELECT n.* FROM nearest AS n
+  SELECT n.*, (
+    SELECT k.type FROM hard_links AS k
+    WHERE k.listing_id = n.listing_id AND k.directory_id = n.directory_id AND k.name = n.name) AS linked
+  FROM nearest AS n
   LEFT JOIN cuts AS c
     ON c.snapshot_id = n.snapshot_id AND c.container_id = n.container_id AND c.directory_id = n.directory_id
   WHERE n.place = 1 AND n.type <> 'whiteout' AND n.position <= coalesce(c.position, n.position)
 ),
 -- What the container has beside what is below: as neighbours in one order, for SQLite would join them row by row.
 sides AS (
-  SELECT snapshot_id, container_id, directory_id, name, path, 1 AS own, type, mode, uid, gid, size, mtime, mtime_ns,
+  SELECT snapshot_id, container_id, directory_id, name, path, 1 AS own, type, coalesce(linked, type) AS thing, mode, uid, gid, size, mtime, mtime_ns,
     device, capability
   FROM own
   UNION ALL
-  SELECT snapshot_id, container_id, directory_id, name, NULL, 0, type, mode, uid, gid, size, mtime, mtime_ns,
+  SELECT snapshot_id, container_id, directory_id, name, NULL, 0, type, coalesce(linked, type), mode, uid, gid, size, mtime, mtime_ns,
     device, capability
   FROM lower
 ),
 pairs AS MATERIALIZED (
-  SELECT o.*,
-    -- A tar may only imply a folder, by what is in it.
-    o.lower_name IS NULL AND o.type IN ('dir', 'whiteout') AND EXISTS (
-      SELECT 1 FROM below AS b
-      CROSS JOIN directories AS d ON d.path = o.path OR (d.path > o.path || '/' AND d.path < o.path || '0')
-      CROSS JOIN entries AS e ON e.listing_id = b.listing_id AND e.directory_id = d.directory_id
-      WHERE b.snapshot_id = o.snapshot_id AND b.container_id = o.container_id AND e.type <> 'whiteout') AS implied
-  FROM (
-    SELECT s.*, lag(name) OVER beside AS lower_name, lag(type) OVER beside AS lower_type,
+  SELECT * FROM (
+    SELECT s.*, lag(name) OVER beside AS lower_name, lag(type) OVER beside AS lower_type, lag(thing) OVER beside AS lower_thing,
       lag(mode) OVER beside AS lower_mode, lag(uid) OVER beside AS lower_uid, lag(gid) OVER beside AS lower_gid,
       lag(size) OVER beside AS lower_size, lag(mtime) OVER beside AS lower_mtime,
       lag(mtime_ns) OVER beside AS lower_mtime_ns, lag(device) OVER beside AS lower_device,
       lag(capability) OVER beside AS lower_capability
     FROM sides AS s
     WINDOW beside AS (PARTITION BY snapshot_id, container_id, directory_id, name ORDER BY own)
-  ) AS o
-  WHERE o.own = 1
+  )
+  WHERE own = 1
 ),
 direct AS MATERIALIZED (
   SELECT snapshot_id, container_id, path,
     CASE WHEN type = 'whiteout' THEN 'D' WHEN lower_name IS NULL THEN 'A' ELSE 'C' END AS kind
   FROM pairs
-  WHERE CASE WHEN type = 'whiteout' THEN lower_name IS NOT NULL OR implied WHEN lower_name IS NULL THEN NOT implied
-    ELSE replace(type, 'hardlink', 'file') <> replace(lower_type, 'hardlink', 'file')
-      OR (mode <> lower_mode AND type <> 'symlink') OR uid <> lower_uid OR gid <> lower_gid
+  WHERE CASE WHEN type = 'whiteout' THEN lower_name IS NOT NULL WHEN lower_name IS NULL THEN 1
+    ELSE thing <> lower_thing OR (mode <> lower_mode AND thing <> 'symlink') OR uid <> lower_uid OR gid <> lower_gid
       OR device IS NOT lower_device OR capability IS NOT lower_capability
       OR (type <> 'dir' AND (mtime <> lower_mtime OR mtime_ns <> lower_mtime_ns
         OR (size <> lower_size AND type <> 'hardlink' AND lower_type <> 'hardlink'))) END

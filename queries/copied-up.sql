@@ -1,5 +1,5 @@
 -- title = "Files that containers copied up, and what they cost"
--- description = "A container that changes anything of an image's file - a byte, the mode, the owner - gets a whole copy of it in its writable layer. One row for each regular file of the writable layer that the image shows as a file too. same and metadata: size and modification time are the image's, so its content is too, unless somebody set the time back; such copies cost their size for nothing or for a chmod or chown."
+-- description = "A container that changes anything of an image's file - a byte, the mode, the owner - gets a whole copy of it in its writable layer. One row for each regular file of the writable layer that the image shows as a file too. same and metadata: the content is the image's, by CRC-64; such copies cost their size for nothing or for a chmod or chown. Where a side has no CRC-64, as a container's own layer, size and modification time are all that can be compared: other content of the same size, written within the same second or with the time set back, looks so too."
 -- [params]
 -- container = { type = "container", help = "the container; all of them when left out" }
 -- [columns]
@@ -7,7 +7,7 @@
 -- path = "path in the container"
 -- size = "bytes of the copy"
 -- image_size = "bytes of the image's file"
--- change = "changed: size or time differ; metadata: only mode, owner or capability; same: nothing that is recorded"
+-- change = "changed: size, time or content differ; metadata: the content is the same, but not mode, owner or capability; same: nothing differs; metadata, size and time agree; size and time agree: where the contents could not be compared"
 -- mode = "permission bits of the copy, octal"
 -- image_mode = "permission bits of the image's file, octal"
 -- owner = "uid:gid of the copy"
@@ -62,7 +62,18 @@ nearest AS (
   CROSS JOIN entries AS e ON e.listing_id = b.listing_id AND e.directory_id = o.directory_id AND e.name = o.name
 ),
 lower AS MATERIALIZED (
-  SELECT * FROM nearest WHERE place = 1 AND type IN ('file', 'hardlink') AND role <> 'init'
+  SELECT n.position, n.cache_id, n.mode, n.uid, n.gid, n.mtime, n.mtime_ns, n.capability, n.snapshot_id, n.container_id,
+    n.directory_id, n.name, n.own_size, n.own_mode, n.own_uid, n.own_gid, n.own_mtime, n.own_mtime_ns, n.own_capability,
+    n.own_crc64, n.size, n.content_crc64
+  FROM nearest AS n WHERE n.place = 1 AND n.type = 'file' AND n.role <> 'init'
+  UNION ALL
+  -- The size and content of a hard link are told at its first name.
+  SELECT n.position, n.cache_id, n.mode, n.uid, n.gid, n.mtime, n.mtime_ns, n.capability, n.snapshot_id, n.container_id,
+    n.directory_id, n.name, n.own_size, n.own_mode, n.own_uid, n.own_gid, n.own_mtime, n.own_mtime_ns, n.own_capability,
+    n.own_crc64, k.size, k.content_crc64
+  FROM nearest AS n
+  CROSS JOIN hard_links AS k ON k.listing_id = n.listing_id AND k.directory_id = n.directory_id AND k.name = n.name
+  WHERE n.place = 1 AND n.type = 'hardlink' AND k.type = 'file' AND n.role <> 'init'
 ),
 touched AS MATERIALIZED (SELECT DISTINCT snapshot_id, container_id, directory_id FROM lower),
 -- Each touched folder with itself and all folders above it.
@@ -90,17 +101,10 @@ pairs AS (
     l.own_uid AS uid, l.own_gid AS gid, l.own_mtime AS mtime, l.own_mtime_ns AS mtime_ns,
     l.own_capability AS capability, l.own_crc64 AS content_crc64, l.cache_id, l.mode AS lower_mode,
     l.uid AS lower_uid, l.gid AS lower_gid, l.mtime AS lower_mtime, l.mtime_ns AS lower_mtime_ns,
-    l.capability AS lower_capability,
-    -- The size and content of a hard link are told at its first name.
-    CASE l.type WHEN 'file' THEN l.size ELSE t.size END AS lower_size,
-    CASE l.type WHEN 'file' THEN l.content_crc64 ELSE t.content_crc64 END AS lower_crc64
+    l.capability AS lower_capability, l.size AS lower_size, l.content_crc64 AS lower_crc64
   FROM lower AS l
   LEFT JOIN cuts AS c
     ON c.snapshot_id = l.snapshot_id AND c.container_id = l.container_id AND c.directory_id = l.directory_id
-  LEFT JOIN directories AS f ON l.type = 'hardlink'
-    AND f.path = coalesce(nullif(rtrim(rtrim(l.link_target, replace(l.link_target, '/', '')), '/'), ''), '/')
-  LEFT JOIN entries AS t ON t.listing_id = l.listing_id AND t.directory_id = f.directory_id
-    AND t.name = substr(l.link_target, length(rtrim(l.link_target, replace(l.link_target, '/', ''))) + 1)
   WHERE l.position <= coalesce(c.position, l.position)
 )
 SELECT c.container, CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || p.name AS path, p.size,
@@ -108,9 +112,11 @@ SELECT c.container, CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || p.na
   CASE
     WHEN p.size <> p.lower_size OR p.mtime <> p.lower_mtime OR p.mtime_ns <> p.lower_mtime_ns
       OR p.content_crc64 <> p.lower_crc64 THEN 'changed'
-    WHEN p.mode <> p.lower_mode OR p.uid <> p.lower_uid OR p.gid <> p.lower_gid
-      OR p.capability IS NOT p.lower_capability THEN 'metadata'
-    ELSE 'same' END AS change,
+    ELSE coalesce(nullif(ltrim(
+      CASE WHEN p.mode <> p.lower_mode OR p.uid <> p.lower_uid OR p.gid <> p.lower_gid OR p.capability IS NOT p.lower_capability
+        THEN 'metadata' ELSE '' END
+      || CASE WHEN p.content_crc64 = p.lower_crc64 OR p.size = 0 THEN '' ELSE ', size and time agree' END, ', '), ''), 'same')
+  END AS change,
   printf('%04o', p.mode) AS mode, printf('%04o', p.lower_mode) AS image_mode,
   p.uid || ':' || p.gid AS owner, p.lower_uid || ':' || p.lower_gid AS image_owner,
   strftime('%Y-%m-%dT%H:%M:%SZ', p.mtime, 'unixepoch') AS modified_at,

@@ -25,7 +25,7 @@ WITH RECURSIVE parts (path, upper, name) AS (
   SELECT upper, rtrim(rtrim(upper, replace(upper, '/', '')), '/'), substr(upper, length(rtrim(upper, replace(upper, '/', ''))) + 1)
   FROM parts WHERE upper <> ''
 )
-SELECT n.label AS image, l.position, p.path, e.type, e.size, printf('%04o', e.mode) AS mode, e.uid, e.gid,
+SELECT n.label AS image, l.position, p.path, e.type, e.size, CASE WHEN e.mode IS NOT NULL THEN printf('%04o', e.mode) END AS mode, e.uid, e.gid,
   strftime('%Y-%m-%dT%H:%M:%SZ', e.mtime, 'unixepoch') AS modified_at,
   CASE WHEN e.content_crc64 IS NOT NULL THEN printf('%016x', e.content_crc64) END AS crc64,
   s.created_by, l.chain_id, h.host

@@ -1,8 +1,8 @@
 -- title = "Where a file occurs: in which layer, image and build step, and whether it still shows"
 -- description = "Every entry of that name or path in layers, containers and other directories. visible is 1 when nothing above hides it in that image or container: no later entry of the same path, and no whiteout, opaque directory or file in place of a folder above it."
 -- [params]
--- name = { help = "the file's name, without folders; * ? [] match as in a shell" }
--- path = { help = "its whole path; * ? [] match as in a shell, * also across folders" }
+-- name = { help = "the file's name, without folders; * ? [a-z] [!a-z] match as in a shell, and what is called just so is found too" }
+-- path = { help = "its whole path; * ? [a-z] [!a-z] match as in a shell, * also across folders, and what is called just so is found too" }
 -- type = { help = "only entries of this type: file, dir, symlink, hardlink, whiteout …" }
 -- min_size = { type = "integer", help = "only entries of at least this many bytes" }
 -- max_size = { type = "integer", help = "only entries of at most this many bytes" }
@@ -12,7 +12,7 @@
 -- path = "path from the root of the image"
 -- type = "file, dir, symlink, hardlink, whiteout …"
 -- size = "bytes of its content"
--- mode = "permission bits, octal"
+-- mode = "permission bits, octal; NULL for a folder of which a tar has only the contents"
 -- modified_at = "modification time"
 -- image = "tags or id of an image that has the layer; NULL for a container's own layer and for other directories"
 -- container = "name of the container whose writable layer has it"
@@ -28,26 +28,25 @@ WITH RECURSIVE named AS MATERIALIZED (
   SELECT e.listing_id, e.directory_id, e.name, e.type, e.size, e.mode, e.mtime, d.path AS folder,
     CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name AS path
   FROM entries AS e CROSS JOIN directories AS d USING (directory_id)
-  WHERE e.name = :name AND :name NOT GLOB '*[*?[]*'
+  WHERE e.name = :name
   UNION ALL
   SELECT e.listing_id, e.directory_id, e.name, e.type, e.size, e.mode, e.mtime, d.path,
     CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name
   FROM entries AS e CROSS JOIN directories AS d USING (directory_id)
-  WHERE e.name GLOB :name AND :name GLOB '*[*?[]*'
+  WHERE :name GLOB '*[*?[]*' AND e.name GLOB replace(:name, '[!', '[^') AND e.name <> :name
   UNION ALL
-  -- A path without wildcards is one lookup for each listing: its folder, then the name in it.
+  -- A path as it stands is one lookup for each listing: its folder, then the name in it.
   SELECT e.listing_id, e.directory_id, e.name, e.type, e.size, e.mode, e.mtime, d.path,
     CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name
   FROM directories AS d CROSS JOIN listings AS l CROSS JOIN entries AS e
     ON e.listing_id = l.listing_id AND e.directory_id = d.directory_id
-  WHERE :path NOT GLOB '*[*?[]*'
-    AND d.path = coalesce(nullif(rtrim(rtrim(:path, replace(:path, '/', '')), '/'), ''), '/')
+  WHERE d.path = coalesce(nullif(rtrim(rtrim(:path, replace(:path, '/', '')), '/'), ''), '/')
     AND e.name = substr(:path, length(rtrim(:path, replace(:path, '/', ''))) + 1)
   UNION ALL
   SELECT e.listing_id, e.directory_id, e.name, e.type, e.size, e.mode, e.mtime, d.path,
     CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name
   FROM entries AS e CROSS JOIN directories AS d USING (directory_id)
-  WHERE :path GLOB '*[*?[]*' AND CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name GLOB :path
+  WHERE :path GLOB '*[*?[]*' AND CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name GLOB replace(:path, '[!', '[^') AND CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name <> :path
 ),
 kept AS MATERIALIZED (
   SELECT * FROM named
@@ -93,12 +92,7 @@ placed AS MATERIALIZED (
          OR EXISTS (SELECT 1 FROM above AS a
               JOIN directories AS d ON d.path = CASE a.upper WHEN '' THEN '/' ELSE a.upper END
               JOIN entries AS e ON e.listing_id = u.listing_id AND e.directory_id = d.directory_id AND e.name = a.name
-              WHERE a.folder = n.folder AND (e.type <> 'dir' OR e.opaque = 1))
-         -- A folder in the place of a file: a tar need not list it, only what lies below it.
-         OR (n.type NOT IN ('dir', 'whiteout') AND EXISTS (
-           SELECT 1 FROM directories AS d CROSS JOIN entries AS e
-             ON e.listing_id = u.listing_id AND e.directory_id = d.directory_id
-           WHERE d.path = n.path OR (d.path > n.path || '/' AND d.path < n.path || '0'))))) AS hidden_by
+              WHERE a.folder = n.folder AND (e.type <> 'dir' OR e.opaque = 1)))) AS hidden_by
   FROM kept AS n JOIN stack AS s USING (listing_id)
   UNION ALL
   -- Directories that no image and no container explains: build cache, leftovers, layers of no listed image.
@@ -108,7 +102,7 @@ placed AS MATERIALIZED (
   WHERE :image IS NULL AND :container IS NULL
     AND NOT EXISTS (SELECT 1 FROM stack AS s WHERE s.snapshot_id = d.snapshot_id AND s.cache_id = d.cache_id)
 )
-SELECT p.path, p.type, p.size, printf('%04o', p.mode) AS mode,
+SELECT p.path, p.type, p.size, CASE WHEN p.mode IS NOT NULL THEN printf('%04o', p.mode) END AS mode,
   strftime('%Y-%m-%dT%H:%M:%SZ', p.mtime, 'unixepoch') AS modified_at,
   n.label AS image, coalesce(c.name, p.container_id) AS container,
   CASE WHEN p.position < 1000 THEN p.position END AS position,

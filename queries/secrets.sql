@@ -21,22 +21,12 @@ WITH stack AS MATERIALIZED (
 ),
 -- What hides everything below a path in lower layers: a whiteout, an opaque directory, or a file where a folder was.
 blockers AS MATERIALIZED (
-  SELECT s.snapshot_id, s.image_id, s.position, e.directory_id, e.name, e.type,
+  SELECT s.snapshot_id, s.image_id, s.position, e.directory_id, e.name,
     CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name AS path
   FROM stack AS s CROSS JOIN entries AS e USING (listing_id) CROSS JOIN directories AS d USING (directory_id)
   WHERE s.layer_count > 1 AND (e.type = 'whiteout' OR e.opaque = 1
     OR (e.type <> 'dir' AND EXISTS (
       SELECT 1 FROM directories AS p WHERE p.path = CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name)))
-),
--- A file where a later layer has a folder: its tar need not list that folder, only what lies below it.
-covered AS MATERIALIZED (
-  SELECT b.snapshot_id, b.image_id, b.position, b.directory_id, b.name, min(u.position) AS hidden_in
-  FROM blockers AS b
-  CROSS JOIN directories AS d ON d.path = b.path OR (d.path > b.path || '/' AND d.path < b.path || '0')
-  CROSS JOIN stack AS u ON u.snapshot_id = b.snapshot_id AND u.image_id = b.image_id AND u.position > b.position
-  WHERE b.type NOT IN ('dir', 'whiteout')
-    AND EXISTS (SELECT 1 FROM entries AS e WHERE e.listing_id = u.listing_id AND e.directory_id = d.directory_id)
-  GROUP BY b.snapshot_id, b.image_id, b.position, b.directory_id, b.name
 ),
 -- The lowest layer whose entries in a folder still show; every path below /a/b lies between /a/b/ and /a/b0.
 floors AS MATERIALIZED (
@@ -60,20 +50,27 @@ patterns (pattern, glob) AS (
     ('cloud credentials', 'service-account*.json')
 ),
 held AS MATERIALIZED (
-  SELECT e.listing_id, e.directory_id, e.name, e.size, (
+  SELECT e.listing_id, e.directory_id, e.name, e.type, e.size, (
     SELECT p.pattern FROM patterns AS p WHERE lower(e.name) GLOB p.glob ORDER BY p.pattern LIMIT 1) AS pattern
   FROM (SELECT DISTINCT listing_id FROM stack) CROSS JOIN entries AS e USING (listing_id)
   WHERE e.type IN ('file', 'hardlink') AND pattern IS NOT NULL
 ),
+-- A hard link is the file that it names.
+files AS (
+  SELECT listing_id, directory_id, name, size, pattern FROM held WHERE type = 'file'
+  UNION ALL
+  SELECT w.listing_id, w.directory_id, w.name, k.size, w.pattern FROM held AS w
+  CROSS JOIN hard_links AS k ON k.listing_id = w.listing_id AND k.directory_id = w.directory_id AND k.name = w.name
+  WHERE w.type = 'hardlink' AND k.type = 'file'
+),
 found AS (
   SELECT s.snapshot_id, s.image_id, 'file' AS what, CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || k.name AS path,
     k.pattern, k.size, s.position,
-    s.position >= coalesce(f.floor, 0) AND (s.snapshot_id, s.image_id, s.position, k.directory_id, k.name) NOT IN (
-      SELECT snapshot_id, image_id, position, directory_id, name FROM covered) AND NOT EXISTS (
+    s.position >= coalesce(f.floor, 0) AND NOT EXISTS (
       SELECT 1 FROM stack AS u JOIN entries AS e ON e.listing_id = u.listing_id
         AND e.directory_id = k.directory_id AND e.name = k.name
       WHERE u.snapshot_id = s.snapshot_id AND u.image_id = s.image_id AND u.position > s.position) AS visible
-  FROM held AS k CROSS JOIN stack AS s USING (listing_id) CROSS JOIN directories AS d USING (directory_id)
+  FROM files AS k CROSS JOIN stack AS s USING (listing_id) CROSS JOIN directories AS d USING (directory_id)
   LEFT JOIN floors AS f ON f.snapshot_id = s.snapshot_id AND f.image_id = s.image_id AND f.directory_id = k.directory_id
   UNION ALL
   SELECT i.snapshot_id, i.image_id, 'step', t.created_by, 'value on the command line', NULL, t.position, 1

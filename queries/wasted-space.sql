@@ -20,22 +20,12 @@ WITH stack AS MATERIALIZED (
 ),
 -- What hides everything below a path in lower layers: a whiteout, an opaque directory, or a file where a folder was.
 blockers AS MATERIALIZED (
-  SELECT s.snapshot_id, s.image_id, s.position, e.directory_id, e.name, e.type,
+  SELECT s.snapshot_id, s.image_id, s.position, e.directory_id, e.name,
     CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name AS path
   FROM stack AS s CROSS JOIN entries AS e USING (listing_id) CROSS JOIN directories AS d USING (directory_id)
   WHERE s.layer_count > 1 AND (e.type = 'whiteout' OR e.opaque = 1
     OR (e.type <> 'dir' AND EXISTS (
       SELECT 1 FROM directories AS p WHERE p.path = CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name)))
-),
--- A file where a later layer has a folder: its tar need not list that folder, only what lies below it.
-covered AS MATERIALIZED (
-  SELECT b.snapshot_id, b.image_id, b.position, b.directory_id, b.name, min(u.position) AS hidden_in
-  FROM blockers AS b
-  CROSS JOIN directories AS d ON d.path = b.path OR (d.path > b.path || '/' AND d.path < b.path || '0')
-  CROSS JOIN stack AS u ON u.snapshot_id = b.snapshot_id AND u.image_id = b.image_id AND u.position > b.position
-  WHERE b.type NOT IN ('dir', 'whiteout')
-    AND EXISTS (SELECT 1 FROM entries AS e WHERE e.listing_id = u.listing_id AND e.directory_id = d.directory_id)
-  GROUP BY b.snapshot_id, b.image_id, b.position, b.directory_id, b.name
 ),
 -- The lowest layer whose entries in a folder still show; every path below /a/b lies between /a/b/ and /a/b0.
 floors AS MATERIALIZED (
@@ -49,26 +39,20 @@ floors AS MATERIALIZED (
   GROUP BY snapshot_id, image_id, directory_id
 ),
 ranked AS MATERIALIZED (
-  SELECT s.snapshot_id, s.image_id, s.position, e.directory_id, e.name, e.type, e.size, e.link_target,
+  SELECT s.snapshot_id, s.image_id, s.position, s.listing_id, e.directory_id, e.name, e.type, e.size,
     row_number() OVER (PARTITION BY s.snapshot_id, s.image_id, e.directory_id, e.name ORDER BY s.position DESC) AS place
   FROM stack AS s CROSS JOIN entries AS e USING (listing_id)
 ),
 -- First names of hard links of which another still shows: what they name is not gone.
 kept AS MATERIALIZED (
-  SELECT r.snapshot_id, r.image_id, r.position, d.directory_id,
-    substr(r.link_target, length(rtrim(r.link_target, replace(r.link_target, '/', ''))) + 1) AS name
+  SELECT r.snapshot_id, r.image_id, r.position, k.first_directory AS directory_id, k.first_name AS name
   FROM ranked AS r
   LEFT JOIN floors AS f ON f.snapshot_id = r.snapshot_id AND f.image_id = r.image_id AND f.directory_id = r.directory_id
-  CROSS JOIN directories AS d
-    ON d.path = coalesce(nullif(rtrim(rtrim(r.link_target, replace(r.link_target, '/', '')), '/'), ''), '/')
+  CROSS JOIN hard_links AS k ON k.listing_id = r.listing_id AND k.directory_id = r.directory_id AND k.name = r.name
   WHERE r.type = 'hardlink' AND r.place = 1 AND r.position >= coalesce(f.floor, 0)
-    AND (r.snapshot_id, r.image_id, r.position, r.directory_id, r.name) NOT IN (
-      SELECT snapshot_id, image_id, position, directory_id, name FROM covered)
 ),
 held AS (
-  SELECT r.*, (r.place = 1 AND r.position >= coalesce(f.floor, 0)
-      AND (r.snapshot_id, r.image_id, r.position, r.directory_id, r.name) NOT IN (
-        SELECT snapshot_id, image_id, position, directory_id, name FROM covered))
+  SELECT r.*, (r.place = 1 AND r.position >= coalesce(f.floor, 0))
     OR (r.snapshot_id, r.image_id, r.position, r.directory_id, r.name) IN (
       SELECT snapshot_id, image_id, position, directory_id, name FROM kept) AS shows
   FROM ranked AS r

@@ -295,6 +295,44 @@ def test_files_of_a_reference_as_either_side_spells_it(tmp_path: Path, word: str
         assert [("content", "/x")] == [(row["change"], row["path"]) for row in found["files-of"]]
 
 
+def test_files_of_an_exact_name(tmp_path: Path) -> None:
+    """A container's name goes before the beginning of an image's id; of two exact names an error lists both."""
+    root = DataRoot(tmp_path / "docker")
+    image = root.image(root.layer({"x": b"1"}), ["web:latest"])
+    short = image.image_id.removeprefix("sha256:")[:4]
+    containers = [root.container(image, name=name, files={"mine": b"1"}) for name in (short, "web")]
+    path = str(tmp_path / "names.db")
+    for content in (b"1", b"22"):
+        for container in containers:
+            (root.content_dir(container.mount.mount_id) / "mine").write_bytes(content)
+        scanned(path, root.path)
+    with closing(sqlite3.connect(path)) as connection:
+        host = connection.execute("SELECT name FROM hosts").fetchone()[0]
+    sides = (f"{host}~1", host, "--db", path, "--files")
+
+    def changes(word: str) -> list[str]:
+        (found,) = json.loads(answer(*sides, word, "--format", "json"))
+        return [row["path"] for row in found["files-of"]]
+
+    assert ["/mine"] == changes(short)
+    assert ["/mine"] == changes(containers[1].container_id)
+    assert [] == changes(f"sha256:{short}") == changes("web:latest")
+    both = f"the image {image.image_id} or the container {containers[1].container_id}"
+    assert both in refusal(*sides, "web", status=2)
+
+
+def test_a_host_called_as_a_snapshot_is_numbered(tmp_path: Path) -> None:
+    """Which of them is meant is not guessed."""
+    root = DataRoot(tmp_path / "docker")
+    root.image(root.layer({"x": b"1"}), ["web:latest"])
+    path = str(tmp_path / "names.db")
+    for host in ("a", "1"):
+        scanned(path, root.path, host)
+
+    assert "'1' is a snapshot and a host; for the host's newest say 1~0" == refusal("1", "2", "--db", path, status=2)
+    assert "problems" in answer("1~0", "a", "--db", path)
+
+
 def swapped(row: Row) -> Row:
     """Return a row as the other direction has it."""
     other = {f"{'ba'['ab'.index(key[0])]}{key[1:]}" if key[:2] in ("a_", "b_") else key: row[key] for key in row}

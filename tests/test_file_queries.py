@@ -265,7 +265,7 @@ def tar_of(layer: Mapping[str, str], rng: random.Random) -> bytes:
 
 
 def merged(stack: list[dict[str, str]]) -> dict[str, tuple[int, str]]:
-    """Return the merged tree of layers as overlayfs shows it: for each path that a tar lists its layer and kind.
+    """Return the merged tree of layers as overlayfs shows it: for each path its layer and kind.
 
     Of a hard link's names that show, the first one of the tar is the file, or else the first by path.
     """
@@ -276,7 +276,7 @@ def merged(stack: list[dict[str, str]]) -> dict[str, tuple[int, str]]:
                 replaced = old == path and (kind not in FOLDERS or shown[old][1] not in FOLDERS)
                 if replaced or (old.startswith(f"{path}/") and kind not in ("dir", "implied")):
                     del shown[old]
-        shown |= {path: (position, kind) for path, kind in layer.items() if kind not in ("whiteout", "implied")}
+        shown |= {path: (position, kind) for path, kind in layer.items() if kind != "whiteout"}
     tree: dict[str, tuple[int, str]] = {}
     heirs: dict[tuple[int, str], str] = {}
     for path, (position, kind) in sorted(shown.items()):
@@ -318,9 +318,7 @@ def agree(connection: sqlite3.Connection, tag: str, stack: list[dict[str, str]])
     shown = ask(connection, "image-files", "path position type", image=tag)
     assert expected == sorted(shown), stack
 
-    listed = [
-        (f"/{path}", position) for position, layer in enumerate(stack) for path in layer if layer[path] != "implied"
-    ]
+    listed = [(f"/{path}", position) for position, layer in enumerate(stack) for path in layer]
     files = [(path, position) for path, position in listed if stack[position][path[1:]] == "file"]
     deleted = ask(connection, "deleted-files", "path position size", image=tag)
     said = [(path, position, stack[position][path[1:]]) for path, position, kind in shown if kind != "dir"]

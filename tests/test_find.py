@@ -49,6 +49,46 @@ def found(db: str, *words: str) -> list[tuple[str, str | None]]:
     return [(row["path"], row["image"] or row["container"]) for row in json.loads(result.stdout)]
 
 
+ODD = ("usr/bin/[", "n/a", "n/b", "n/!", "n/a[1", "app/[id]/x", "app/i/x", "\\xff", os.fsdecode(b"\xff"))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("/usr/bin/[", ["/usr/bin/["]),
+        ("[", ["/usr/bin/["]),
+        ("[[]", ["/usr/bin/["]),
+        ("/usr/bin/[[]", ["/usr/bin/["]),
+        ("a[1", ["/n/a[1"]),
+        ("/n/[!a]", ["/n/!", "/n/b"]),
+        ("/n/[^a]", ["/n/!", "/n/b"]),
+        ("[!a]", ["/app/[id]/x", "/app/i", "/app/i/x", "/n", "/n/!", "/n/b", "/usr/bin/["]),
+        ("/app/[id]/x", ["/app/[id]/x", "/app/i/x"]),
+        ("[id]", ["/app/[id]", "/app/i"]),
+        ("\\xff", ["/\\xff"]),
+        ("\\\\xff", ["/\\\\xff"]),
+        ("/\\\\xff", ["/\\\\xff"]),
+    ],
+)
+def test_names_with_signs_of_patterns(tmp_path: Path, pattern: str, expected: list[str]) -> None:
+    """What is called just so is found, beside what the pattern matches; [!a] is as in a shell."""
+    root = DataRoot(tmp_path / "docker")
+    root.image(root.layer(dict.fromkeys(ODD, b"")), ["odd:1"])
+    scanned(str(tmp_path / "odd.db"), root.path, "one")
+
+    assert expected == [path for path, _ in found(str(tmp_path / "odd.db"), pattern)]
+
+
+def test_a_name_as_it_is_on_disk(tmp_path: Path) -> None:
+    """Four characters that look like an escaped byte are found by themselves where no such byte is."""
+    root = DataRoot(tmp_path / "docker")
+    root.image(root.layer({"d/\\xff": b""}), ["odd:1"])
+    scanned(str(tmp_path / "odd.db"), root.path, "one")
+
+    for pattern in ("\\xff", "/d/\\xff", "/d/\\\\xff"):
+        assert [("/d/\\\\xff", "odd:1")] == found(str(tmp_path / "odd.db"), pattern)
+
+
 JAR, CONF, LINK = "/usr/lib/app.jar", "/etc/app.conf", "/opt/app.jar"
 
 

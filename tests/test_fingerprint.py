@@ -27,8 +27,8 @@ TIME = 1_700_000_000
 def both(expected: Iterable[Entry], disk: Iterable[Entry]) -> tuple[sqlite3.Connection, bool]:
     """Store two listings, and say whether the second's plain files show the first's."""
     connection = database()
-    store(connection, 1, expected)
-    store(connection, 2, disk)
+    store(connection, 1, expected, "tar-split")
+    store(connection, 2, disk, "walk")
     return connection, of_listing(connection, Side(2)).shows(of_listing(connection, Side(1)))
 
 
@@ -117,7 +117,7 @@ def test_what_fingerprints_spare_is_no_drift(expected: list[Entry], disk: list[E
         if row.type == "file" and row.xattrs is None and row.capability is None
         and f"{row.directory.rstrip('/')}/{row.name}" not in firsts
     }  # fmt: skip
-    store(connection, 3, [row for row in disk if (row.directory, row.name) not in plain])
+    store(connection, 3, [row for row in disk if (row.directory, row.name) not in plain], "walk")
     assert sorted(drift(connection, Side(1), Side(3), files=False)) == all_of_it
 
 

@@ -244,6 +244,46 @@ def test_up_with_rows(tmp_path: Path) -> None:
         assert [] == connection.execute("PRAGMA foreign_key_check").fetchall()
 
 
+TAR_OF_0003 = """
+INSERT INTO listings (listing_id, source, complete, entry_count, total_size) VALUES (1, 'tar-split', 1, 5, 3),
+  (2, 'blob', 1, 1, 0), (3, 'walk', 1, 1, 0);
+INSERT INTO directories VALUES (1, '/', NULL), (2, '/a/\\xff', X'2F612FFF'), (3, '/b', NULL);
+INSERT INTO entries (listing_id, directory_id, name, type, link_target, size) VALUES (1, 1, 'f', 'file', NULL, 3),
+  (1, 1, 'g', 'hardlink', '/f', 0), (1, 1, 'h', 'hardlink', '/g', 0), (1, 2, 'i', 'hardlink', '/h', 0),
+  (1, 1, 'b', 'dir', NULL, 0), (2, 3, 'x', 'file', NULL, 0), (3, 3, 'x', 'file', NULL, 0);
+INSERT INTO snapshots VALUES (1, 'u', 1, 'docker-overlay2', '/r', 'overlay2', 'overlay2', NULL, NULL,
+  '', '', 'complete', 'files', '0');
+INSERT INTO hosts VALUES (1, 'web-1', NULL);
+INSERT INTO layers (snapshot_id, chain_id, listing_id) VALUES (1, 'c', 1);
+INSERT INTO overlay_dirs (snapshot_id, cache_id, role, has_diff, has_work, has_merged, committed, listing_id,
+  entry_count) VALUES (1, 'd', 'layer', 1, 1, 0, 1, 1, 5);
+"""
+
+
+def test_listings_of_older_databases_are_completed(tmp_path: Path) -> None:
+    """Folders that a tar only implies are listed, and hard links name the first name."""
+    path = migrated(tmp_path / "old.db", "0003")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript(TAR_OF_0003)
+    migrate.upgrade(str(path))
+
+    with closing(sqlite3.connect(path)) as connection:
+        folders = """SELECT listing_id, path, name, name_raw, mode, uid
+                     FROM entries JOIN directories USING (directory_id) WHERE type = 'dir' ORDER BY 1, 2, 3"""
+        assert [
+            (1, "/", "a", None, 0o755, 0),
+            (1, "/", "b", None, None, None),
+            (1, "/a", "\\xff", b"\xff", 0o755, 0),
+            (2, "/", "b", None, None, None),
+        ] == connection.execute(folders).fetchall()
+        assert [(7,), (2,), (1,)] == connection.execute(
+            "SELECT entry_count FROM listings ORDER BY listing_id"
+        ).fetchall()
+        assert [(7,)] == connection.execute("SELECT entry_count FROM overlay_dirs").fetchall()
+        links = "SELECT DISTINCT link_target FROM entries WHERE type = 'hardlink'"
+        assert [("/f",)] == connection.execute(links).fetchall()
+
+
 def test_down_with_rows(full: Path) -> None:
     """The first revision can be taken back when the tables are full."""
     with altering(full) as connection:

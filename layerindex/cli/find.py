@@ -11,7 +11,7 @@ import click
 from layerindex import catalog, database, query
 from layerindex.cli import options
 from layerindex.errors import UsageError
-from layerindex.names import typed
+from layerindex.names import listed, typed
 
 if TYPE_CHECKING:
     import sqlite3
@@ -44,14 +44,12 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
     """Find files by name or path in images, containers and the other directories of a store.
 
     PATTERN is a name (passwd), a glob for names ('*.jar'), a path (/etc/passwd) or a glob for paths ('/usr/*.so'),
-    where * also matches across folders. The columns are those of `layerindex query find-file --help`. Exit status 1:
-    nothing found.
+    where * also matches across folders; what is called just so is found too. Names are as layerindex prints them, or as
+    they are on disk. The columns are those of `layerindex query find-file --help`. Exit status 1: nothing found.
     """
     canned = catalog.load("find-file")
     smallest, largest = _size(size)
     values: dict[str, str | int | None] = {
-        "name": None if "/" in pattern else typed(pattern),
-        "path": _path(pattern) if "/" in pattern else None,
         "type": type_,
         "min_size": smallest,
         "max_size": largest,
@@ -60,16 +58,25 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
     }
     with database.reading(path) as connection:
         snapshots.select(connection)
-        answer = query.run(connection, canned.sql, query.resolved(connection, canned, values))
-        first = next(answer.rows, None)
-        if first is None:
-            _nothing(connection)
-        output.write(query.Result(answer.columns, _again(first, answer.rows)))
+        for wanted in _wanted(pattern):
+            answer = query.run(connection, canned.sql, query.resolved(connection, canned, {**values, **wanted}))
+            first = next(answer.rows, None)
+            if first is not None:
+                output.write(query.Result(answer.columns, _again(first, answer.rows)))
+                return
+        _nothing(connection)
 
 
-def _path(pattern: str) -> str:
-    """Return a path as the database has it, from the root and without a slash at its end."""
-    return "/" + "/".join(typed(part) for part in pattern.split("/") if part not in ("", "."))
+def _wanted(pattern: str) -> list[dict[str, str | None]]:
+    r"""Return the name or path that is asked for: as names are printed, and as they are on disk where that differs.
+
+    A file called `\xff`, four characters, is printed with two backslashes; with one it is the byte that is no UTF-8.
+    """
+    if "/" not in pattern:
+        return [{"name": name, "path": None} for name in dict.fromkeys((typed(pattern), listed(pattern)))]
+    parts = [part for part in pattern.split("/") if part not in ("", ".")]
+    paths = ("/" + "/".join(map(text, parts)) for text in (typed, listed))
+    return [{"name": None, "path": path} for path in dict.fromkeys(paths)]
 
 
 def _size(text: str | None) -> tuple[int | None, int | None]:

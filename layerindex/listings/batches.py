@@ -131,6 +131,7 @@ class Source(NamedTuple):
     witness: str | None = None  # of that directory, to know it again
     kept: bool = True  # False: only to be compared with the layer's tar-split, so in a temporary table
     summed: bool = False  # Whether the fingerprint of all its plain files is wanted
+    implied: int | None = None  # mode of folders that a tar only implies, as root's; None: as the layer below has them
 
 
 class Builder:

@@ -8,8 +8,8 @@ createTarFile):
 * It stamps directories last, so that their times count; times outside [1970, 2262] become 1970 (time.go).
 * A tar without a fraction says nothing about nanoseconds: moby cuts them when it writes one (FileInfoHeader), which
   leaves the directories of BuildKit's own steps with more than their tar-split has.
-* A directory that is only named as part of a path is made with no header: not drift. Nor is the layer's root, whose
-  header is passed over, nor a socket, which no tar can hold.
+* A directory that is only named as part of a path is made with no header: it is there, and its mode, owner and time are
+  no drift. Nor is the layer's root, whose header is passed over, nor a socket, which no tar can hold.
 * A whiteout has no owner, mode or time that mean anything. A device 0:0 in a tar is one.
 * A symlink has no mode; a directory's size is the filesystem's matter.
 * moby writes no attribute but security.capability into a tar, and passes over those it cannot set: names that only the
@@ -48,8 +48,6 @@ _FIELDS = (
 )
 _OWNED = ("mode", "uid", "gid", "mtime", "mtime_ns")
 _HOST_ATTRIBUTES = frozenset({"security.selinux", "security.ima", "security.evm"})
-_LINKS_DEEP = 64
-"""Doublings until a chain of hard links to hard links is resolved; one longer than any tar, or a ring, is left."""
 
 
 class Drift(NamedTuple):
@@ -111,16 +109,10 @@ WHERE e.listing_id = :e AND e.name <> '' AND (
     OR e.capability IS NOT f.capability OR (e.xattrs IS NOT NULL AND e.xattrs IS NOT f.xattrs))))
 """
 _NOT_PLAIN = "AND (e.type <> 'file' OR e.xattrs IS NOT NULL OR e.capability IS NOT NULL)"
-# Subtrees, each directory after all that is in it.
 _ADDED = f"""
 SELECT {_path("f")} AS path, {_columns("f")}
 FROM {{found}} AS f LEFT JOIN {{expected}} AS e {_JOINED.format(a="f", b="e")}
 WHERE f.listing_id = :f AND f.name <> '' AND f.type <> 'socket' AND e.type IS NULL
-ORDER BY replace(path, '/', char(1)) DESC
-"""
-_UNDER = """
-SELECT 1 FROM {expected} WHERE listing_id = ? AND directory_id = (SELECT directory_id FROM directories WHERE path = ?)
-LIMIT 1
 """
 _ONE = f"""
 SELECT {_columns("e")} FROM {{table}} AS e
@@ -132,12 +124,6 @@ FROM {{table}} AS e WHERE e.listing_id = ? AND e.type = 'hardlink' AND e.link_ta
 """
 _OPAQUE = f"SELECT {_path('e')} FROM {{expected}} AS e WHERE e.listing_id = ? AND e.opaque = 1"
 _MEMBERS = "SELECT path FROM temp.drift_links WHERE side = 0 AND first = ?"
-_RESOLVE = """
-UPDATE temp.drift_links AS link SET first = (
-  SELECT next.first FROM temp.drift_links AS next WHERE next.side = link.side AND next.path = link.first)
-WHERE EXISTS (SELECT 1 FROM temp.drift_links AS next
-  WHERE next.side = link.side AND next.path = link.first AND next.first <> link.first)
-"""
 
 
 class Comparison:
@@ -200,14 +186,8 @@ class Comparison:
 
     def _added(self, bound: dict[str, int]) -> Iterator[Drift]:
         emptied = self._emptied()
-        implied = ""  # the last path that is in the tar's names, or a directory on the way to one
         for path, *fields in self._connection.execute(self._sql(_ADDED), bound):
             row = Row(*fields)
-            if row.type == "dir":
-                under = (self._sides[0].listing_id, path)
-                if implied.startswith(f"{path}/") or self._connection.execute(self._sql(_UNDER), under).fetchone():
-                    implied = path
-                    continue
             if row.type == "whiteout" and path.startswith(emptied):
                 continue
             yield Drift(path, "added", None, _said(row))
@@ -261,6 +241,8 @@ class Comparison:
         return fields
 
     def _owned_differing(self, expected: Row, found: Row) -> set[str]:
+        if expected.type == "dir" and expected.mtime is None:
+            return set()
         fields = set()
         if expected.type != "symlink" and expected.mode is not None and expected.mode != found.mode:
             fields.add("mode")
@@ -297,9 +279,6 @@ class Comparison:
         if not execute("SELECT 1 FROM temp.drift_links LIMIT 1").fetchone():
             execute("DROP TABLE temp.drift_links")
             return False
-        for _ in range(_LINKS_DEEP):
-            if not execute(_RESOLVE).rowcount:
-                break
         execute("INSERT OR IGNORE INTO temp.drift_links SELECT DISTINCT side, first, first FROM temp.drift_links")
         execute("CREATE INDEX temp.drift_links_first ON drift_links (side, first)")
         self._common()

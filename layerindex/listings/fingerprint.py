@@ -22,7 +22,9 @@ LAST_SECOND = 9_223_372_036
 
 _MASK = (1 << 64) - 1
 _ROWS = 4096
-_COLUMNS = "directory_id, name, mode, uid, gid, size, mtime, mtime_ns"
+_COLUMNS = "directory_id, name, mode, uid, gid, size, max(mtime, 0), CASE WHEN mtime >= 0 THEN mtime_ns END"
+"""Times before 1970 are 1970 here: a tar's may have been clamped on disk."""
+
 _ALL = f"SELECT {_COLUMNS} FROM {{table}} WHERE listing_id = ? AND {PLAIN}"
 _FIRSTS = "SELECT DISTINCT link_target FROM {table} WHERE listing_id = ? AND type = 'hardlink'"
 _FIRST = f"""

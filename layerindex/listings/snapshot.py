@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from layerindex.listings.batches import Batch
     from layerindex.listings.index import Progress
     from layerindex.listings.writer import Listing
-    from layerindex.stores.store import Listed, Store
+    from layerindex.stores.store import Listed, Store, Unpacking
 
 TREE_WEIGHT = 50_000
 """What a directory of unknown size counts beside a tar-split's compressed bytes: some 500 entries."""
@@ -270,7 +270,7 @@ def _refused(found: Damage) -> Batch:
 def layer_source(diff_id: str, found: Listed) -> Source:
     """Return what lists a layer as a source; it is opened again by the process that reads it."""
     if found.kind == "tar-split":
-        return tar_split_source(diff_id, found.size, found.open)
+        return tar_split_source(diff_id, found.size, found.open, found.unpacking)
 
     def batches(_: bool) -> Iterator[Batch]:
         from layerindex.listings.blob import blob_batches  # noqa: PLC0415 - not for a store without blobs
@@ -282,7 +282,7 @@ def layer_source(diff_id: str, found: Listed) -> Source:
         else:
             yield from blob_batches(opened, found.digest, diff_id)
 
-    return Source(diff_id, "blob", found.size, batches)
+    return Source(diff_id, "blob", found.size, batches, implied=found.unpacking.implied)
 
 
 def forget(connection: sqlite3.Connection, listing: Listing) -> None:
@@ -291,8 +291,12 @@ def forget(connection: sqlite3.Connection, listing: Listing) -> None:
         connection.execute(f"DELETE FROM {table} WHERE listing_id = ?", (listing.listing_id,))  # noqa: S608 - our names
 
 
-def tar_split_source(diff_id: str, size: int, open_: Callable[[], int]) -> Source:
-    """Return a source that reads the tar-split which `open_` opens, of `size` compressed bytes."""
+def tar_split_source(diff_id: str, size: int, open_: Callable[[], int], unpacking: Unpacking | None = None) -> Source:
+    """Return a source that reads the tar-split which `open_` opens, of `size` compressed bytes.
+
+    Without `unpacking` all times before 1970 are 1970, and folders that the tar implies are as in the layer below.
+    """
+    implied, ancient = unpacking or (None, frozenset())
 
     def batches(fast: bool) -> Iterator[Batch]:
         from layerindex.listings.tarsplit import tar_split_batches  # noqa: PLC0415 - not for a scan that knows all layers
@@ -302,9 +306,9 @@ def tar_split_source(diff_id: str, size: int, open_: Callable[[], int]) -> Sourc
         except Damage as found:
             yield _refused(found)
         else:
-            yield from tar_split_batches(opened, fast)
+            yield from tar_split_batches(opened, fast, ancient)
 
-    return Source(diff_id, "tar-split", size, batches)
+    return Source(diff_id, "tar-split", size, batches, implied=implied)
 
 
 def _problems(listing: Listing, where: str) -> Iterator[Problem]:

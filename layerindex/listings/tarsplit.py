@@ -57,8 +57,9 @@ class TooManyBadLines(Exception):  # noqa: N818 - it is a finding about the stor
 class Reader:
     """Reads one tar-split line by line into a builder."""
 
-    def __init__(self, builder: Builder) -> None:
+    def __init__(self, builder: Builder, ancient: frozenset[str] = frozenset()) -> None:
         self.builder = builder
+        self.ancient = ancient
         self.position = 0
         self.pending: list[str] = []
         self.pending_bytes = 0
@@ -183,7 +184,7 @@ class Reader:
             self.builder.add(Entry(*names, opaque=1))
             return
         fields = _Fields(self.builder, path, header)
-        mtime, mtime_ns = fields.mtime()
+        mtime, mtime_ns = fields.mtime(ancient=kind in self.ancient)
         mode = fields.number("mode", slice(100, 108), 1 << 63)
         target, target_raw = fields.link(kind)
         xattrs, capability = fields.attributes()
@@ -230,8 +231,11 @@ class _Fields:
             return None
         return value
 
-    def mtime(self) -> tuple[int | None, int | None]:
-        """Seconds and nanoseconds as Docker sets them: outside of what 64 bits hold, 1970. ``go-archive/time.go``."""
+    def mtime(self, *, ancient: bool) -> tuple[int | None, int | None]:
+        """Seconds and nanoseconds as Docker sets them: outside of what 64 bits hold, 1970. ``go-archive/time.go``.
+
+        ``ancient``: the engine leaves times before 1970 as they are.
+        """
         try:
             record = self.header.pax.get(b"mtime")
             if record:
@@ -241,7 +245,8 @@ class _Fields:
         except HeaderError as error:
             self.builder.problem(error.code, self.path, f"mtime: {error}")
             return None, None
-        if seconds < 0 or seconds * 10**9 + nanoseconds > LAST_NANOSECOND:
+        total = seconds * 10**9 + nanoseconds
+        if total > LAST_NANOSECOND or total < (-LAST_NANOSECOND if ancient else 0):
             return 0, 0
         return seconds, nanoseconds
 
@@ -308,10 +313,13 @@ def _crc(payload: str | None) -> int:
     return int.from_bytes(data, "big", signed=True)
 
 
-def tar_split_batches(fd: int, fast: bool = True) -> Iterator[Batch]:
-    """Yield the listing in an open ``tar-split.json.gz``, which is closed at the end."""
+def tar_split_batches(fd: int, fast: bool = True, ancient: frozenset[str] = frozenset()) -> Iterator[Batch]:
+    """Yield the listing in an open ``tar-split.json.gz``, which is closed at the end.
+
+    Entries of the types in ``ancient`` keep a time before 1970.
+    """
     builder = Builder.of_packed(os.fstat(fd).st_size)
-    reader = Reader(builder)
+    reader = Reader(builder, ancient)
     try:
         for block in line_blocks(fd, reader.report):
             for read in _read_block(reader, block, fast=fast):

@@ -9,6 +9,7 @@ from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layerindex.database import LARGEST, NameIndex
+from layerindex.listings import folders
 from layerindex.listings.batches import SHAPES, TYPES, Batch, Columns, Entry, Problem, Source, Totals, merge_problems
 from layerindex.listings.fingerprint import Fingerprint, Side, of_files, of_firsts, of_listing
 
@@ -139,7 +140,7 @@ class Writer:
 
     def finish(self, key: int) -> Listing:
         """Close a listing."""
-        return self.open.pop(key).finish()
+        return self.open.pop(key).finish(self.directories)
 
     def close(self) -> None:
         """Build what was put off."""
@@ -161,6 +162,7 @@ class _Open:
         self.totals: Totals | None = None
         self.plain = Fingerprint()
         self.exact = True  # until rows met others of the same name
+        self.linked = self.marked = False  # whether there is a hard link, and an opaque marker
 
     def add(self, batch: Batch, directory_ids: list[int]) -> int:
         """Write a batch whose directories have these ids."""
@@ -180,10 +182,11 @@ class _Open:
         if marks:
             rows = [row for row in rows if row[4] != "opaque"]
             self.database.executemany(_opaque_sql(self.table), marks)
-            self.exact = False
+            self.exact, self.marked = False, True
         if rows:
             self.total_size += sum(row[8] or 0 for row in rows if row[4] == "file")
             self.link_size += sum(row[8] or 0 for row in rows if row[4] == "symlink")
+            self.linked = self.linked or any(row[4] == "hardlink" for row in rows)
             if self.source.summed:
                 self.plain = self.plain.plus(_sum_rows(batch))
             inserted = self.database.executemany(_row_sql(self.table), rows).rowcount
@@ -250,8 +253,10 @@ class _Open:
         (path,) = self.database.execute("SELECT path FROM directories WHERE directory_id = ?", (row[1],)).fetchone()
         merge_problems(self.problems, [Problem("tar-duplicate", f"{path.rstrip('/')}/{row[2]}", "the first is kept")])
 
-    def finish(self) -> Listing:
+    def finish(self, directories: Directories) -> Listing:
         """Say in the listing's row what there is."""
+        if self.source.source != "walk":
+            self._complete(directories)
         count, size, apparent = self.entry_count, self.total_size, self.total_size + self.link_size
         if not self.exact:
             count, size, apparent = self.database.execute(
@@ -276,6 +281,15 @@ class _Open:
         figures = (count, size, apparent, disk, self.complete)
         return Listing(self.source, self.listing_id, *figures, self.problems, found, links, self.plain)
 
+    def _complete(self, directories: Directories) -> None:
+        """Add what a tar leaves unsaid."""
+        place = (self.table, self.listing_id)
+        if self.marked:
+            folders.own_marked(self.database, *place, self.source.implied)
+        self.entry_count += folders.add_implied(self.database, directories, *place, self.source.implied)
+        if self.linked:
+            folders.resolve_links(self.database, *place)
+
 
 def _sum_columns(batch: Batch, columns: Columns) -> Fingerprint:
     paths = [hash(path) for path, _ in batch.directories]
@@ -288,7 +302,7 @@ def _sum_rows(batch: Batch) -> Fingerprint:
     """Sum up the files among the full rows that have no attributes."""
     where = [Entry("", None, *row[1:]) for row in batch.rows]
     plain = [
-        (hash(batch.directories[row[0]][0]), *row[1:2], *row[4:9], row[9] or 0)
+        (hash(batch.directories[row[0]][0]), *row[1:2], *row[4:8], *_clamped(*row[8:10]))
         for row, entry in zip(batch.rows, where, strict=True)
         if entry.type == "file" and entry.xattrs is None and entry.capability is None
     ]
@@ -296,6 +310,11 @@ def _sum_rows(batch: Batch) -> Fingerprint:
         return Fingerprint()
     directories, *values, rests = zip(*plain, strict=True)
     return of_files(directories, values, rests)
+
+
+def _clamped(mtime: int | None, mtime_ns: int | None) -> tuple[int | None, int]:
+    """Return a time as fingerprints have it."""
+    return (0, 0) if mtime is not None and mtime < 0 else (mtime, mtime_ns or 0)
 
 
 def _widen(kind: str) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:

@@ -8,11 +8,35 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from layerindex import shapes
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from layerindex.listings.walk import Rules
     from layerindex.records import Record
+
+EVERY_TYPE = frozenset({"file", "dir", "symlink", "hardlink", "char", "block", "fifo"})
+
+
+class Unpacking(NamedTuple):
+    """What an engine makes of a layer's tar where the tar alone does not tell."""
+
+    implied: int | None = None
+    """Mode of folders of which the tar has only the contents, made as root's; None where mode and owner are those that
+    the layer below has, as the engine unpacks onto it, or copies them from there."""
+    ancient: frozenset[str] = frozenset()
+    """Types of entries that keep a time before 1970; other times of that kind become 1970."""
+
+    @classmethod
+    def of(cls, driver: str, cache_id: str | None) -> Unpacking:
+        """Return what moby and containers-storage do: `pkg/archive/archive.go` Unpack, `diff.go` UnpackLayer for vfs.
+
+        A directory of BuildKit's own was there before its tar was, and has all that the tar has.
+        """
+        if cache_id is not None and shapes.BUILDKIT_ID.fullmatch(cache_id):
+            return cls(ancient=EVERY_TYPE)
+        return cls(None if driver == "vfs" else 0o755, frozenset({"symlink"}))
 
 
 class Listed(NamedTuple):
@@ -28,6 +52,7 @@ class Listed(NamedTuple):
     """Opens it; raises Damage. It is called by the process that reads it."""
     digest: str | None = None
     """Of a blob: what the SHA-256 of its bytes must be."""
+    unpacking: Unpacking = Unpacking()
 
     @classmethod
     def of(cls, kind: str, path: str, opening: Callable[[], int], digest: str | None = None) -> Listed:

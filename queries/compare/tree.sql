@@ -55,7 +55,7 @@ fork AS MATERIALIZED (
 piles AS MATERIALIZED (SELECT DISTINCT position, listing_id FROM stack WHERE listing_id IS NOT NULL),
 -- What hides everything below a path in lower layers: a whiteout, an opaque directory, or a file where a folder was.
 marks AS MATERIALIZED (
-  SELECT p.position, p.listing_id, e.directory_id, e.name, e.type,
+  SELECT p.position, p.listing_id,
     CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name AS path
   FROM piles AS p CROSS JOIN entries AS e USING (listing_id) CROSS JOIN directories AS d USING (directory_id)
   WHERE e.type = 'whiteout' OR e.opaque = 1
@@ -63,16 +63,6 @@ marks AS MATERIALIZED (
       SELECT 1 FROM directories AS p WHERE p.path = CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name))
 ),
 blockers AS MATERIALIZED (SELECT s.side, m.* FROM stack AS s JOIN marks AS m USING (position, listing_id)),
--- A file where a later layer has a folder: its tar need not list that folder, only what lies below it.
-covered AS MATERIALIZED (
-  SELECT b.side, b.position, b.directory_id, b.name, max(u.position) AS hidden_in
-  FROM blockers AS b
-  CROSS JOIN directories AS d ON d.path = b.path OR (d.path > b.path || '/' AND d.path < b.path || '0')
-  CROSS JOIN stack AS u ON u.side = b.side AND u.position > b.position
-  WHERE b.type NOT IN ('dir', 'whiteout')
-    AND EXISTS (SELECT 1 FROM entries AS e WHERE e.listing_id = u.listing_id AND e.directory_id = d.directory_id)
-  GROUP BY b.side, b.position, b.directory_id, b.name
-),
 -- The lowest layer whose entries in a folder still show; every path below /a/b lies between /a/b/ and /a/b0.
 floors AS MATERIALIZED (
   SELECT side, directory_id, max(position) AS floor FROM (
@@ -91,8 +81,6 @@ touched AS MATERIALIZED (
   SELECT e.directory_id, e.name
   FROM (SELECT DISTINCT directory_id FROM floors CROSS JOIN fork WHERE floor >= fork) AS f
   CROSS JOIN shared AS s CROSS JOIN entries AS e ON e.listing_id = s.listing_id AND e.directory_id = f.directory_id
-  UNION
-  SELECT directory_id, name FROM covered CROSS JOIN fork WHERE position < fork AND hidden_in >= fork
 ),
 -- The topmost layer of each path; twice its place, and one more where it is not a whiteout.
 tops AS (
@@ -110,7 +98,6 @@ shown AS (
   SELECT t.side, t.directory_id, t.name, t.top / 2 AS position
   FROM tops AS t LEFT JOIN floors AS f ON f.side = t.side AND f.directory_id = t.directory_id
   WHERE t.top % 2 = 1 AND t.top / 2 >= coalesce(f.floor, 0)
-    AND (t.side, t.top / 2, t.directory_id, t.name) NOT IN (SELECT side, position, directory_id, name FROM covered)
 ),
 pairs AS MATERIALIZED (
   SELECT directory_id, name, max(CASE side WHEN 'a' THEN position END) AS a_layer, max(CASE side WHEN 'b' THEN position END) AS b_layer
@@ -122,33 +109,33 @@ found AS MATERIALIZED (
   LEFT JOIN stack AS x ON x.side = 'a' AND x.position = p.a_layer LEFT JOIN stack AS y ON y.side = 'b' AND y.position = p.b_layer
   WHERE x.listing_id IS NOT y.listing_id
 ),
+links AS MATERIALIZED (
+  SELECT DISTINCT k.* FROM (
+    SELECT a_listing AS listing_id, directory_id, name FROM found UNION SELECT b_listing, directory_id, name FROM found) AS f
+  CROSS JOIN hard_links AS k ON k.listing_id = f.listing_id AND k.directory_id = f.directory_id AND k.name = f.name
+),
 facts AS (
-  SELECT f.*, x.type AS a_type, y.type AS b_type, x.mode AS a_mode, y.mode AS b_mode, x.uid || ':' || x.gid AS a_owner,
-    y.uid || ':' || y.gid AS b_owner, coalesce(x.link_target, x.device) AS a_link, coalesce(y.link_target, y.device) AS b_link,
+  SELECT f.*, x.type AS a_type, y.type AS b_type, coalesce(xt.type, x.type) AS a_kind, coalesce(yt.type, y.type) AS b_kind, x.mode AS a_mode, y.mode AS b_mode, x.uid || ':' || x.gid AS a_owner,
+    y.uid || ':' || y.gid AS b_owner, 
+    coalesce(iif(x.type = 'hardlink', xt.link_target, x.link_target), xt.device, x.device) AS a_link,
+    coalesce(iif(y.type = 'hardlink', yt.link_target, y.link_target), yt.device, y.device) AS b_link,
     x.mtime AS a_mtime, y.mtime AS b_mtime, coalesce(x.mtime_ns, 0) AS a_ns, coalesce(y.mtime_ns, 0) AS b_ns,
     CASE x.type WHEN 'hardlink' THEN xt.size ELSE x.size END AS a_size, CASE y.type WHEN 'hardlink' THEN yt.size ELSE y.size END AS b_size,
-    CASE x.type WHEN 'hardlink' THEN xt.content_crc64 ELSE x.content_crc64 END AS a_crc,
-    CASE y.type WHEN 'hardlink' THEN yt.content_crc64 ELSE y.content_crc64 END AS b_crc
+    coalesce(xt.content_crc64, x.content_crc64) AS a_crc, coalesce(yt.content_crc64, y.content_crc64) AS b_crc
   FROM found AS f
   LEFT JOIN entries AS x ON x.listing_id = f.a_listing AND x.directory_id = f.directory_id AND x.name = f.name
   LEFT JOIN entries AS y ON y.listing_id = f.b_listing AND y.directory_id = f.directory_id AND y.name = f.name
-  LEFT JOIN directories AS xd ON x.type = 'hardlink'
-    AND xd.path = coalesce(nullif(rtrim(rtrim(x.link_target, replace(x.link_target, '/', '')), '/'), ''), '/')
-  LEFT JOIN entries AS xt ON xt.listing_id = f.a_listing AND xt.directory_id = xd.directory_id
-    AND xt.name = substr(x.link_target, length(rtrim(x.link_target, replace(x.link_target, '/', ''))) + 1)
-  LEFT JOIN directories AS yd ON y.type = 'hardlink'
-    AND yd.path = coalesce(nullif(rtrim(rtrim(y.link_target, replace(y.link_target, '/', '')), '/'), ''), '/')
-  LEFT JOIN entries AS yt ON yt.listing_id = f.b_listing AND yt.directory_id = yd.directory_id
-    AND yt.name = substr(y.link_target, length(rtrim(y.link_target, replace(y.link_target, '/', ''))) + 1)
+  LEFT JOIN links AS xt ON xt.listing_id = f.a_listing AND xt.directory_id = f.directory_id AND xt.name = f.name
+  LEFT JOIN links AS yt ON yt.listing_id = f.b_listing AND yt.directory_id = f.directory_id AND yt.name = f.name
 ),
 compared AS (
   SELECT f.*, CASE WHEN b_type IS NULL THEN 'only a' WHEN a_type IS NULL THEN 'only b'
-    WHEN replace(a_type, 'hardlink', 'file') <> replace(b_type, 'hardlink', 'file') THEN 'type' ELSE ltrim(
-      CASE WHEN a_mode IS NOT b_mode AND a_type <> 'symlink' THEN ', mode' ELSE '' END
-      || CASE WHEN a_owner IS NOT b_owner THEN ', owner' ELSE '' END || CASE WHEN a_size IS NOT b_size THEN ', size' ELSE '' END
-      || CASE WHEN a_link IS NOT b_link AND a_type <> 'hardlink' AND b_type <> 'hardlink' THEN ', link' ELSE '' END
+    WHEN a_kind <> b_kind THEN 'type' ELSE ltrim(
+      CASE WHEN a_mode <> b_mode AND a_kind <> 'symlink' THEN ', mode' ELSE '' END
+      || CASE WHEN a_owner <> b_owner THEN ', owner' ELSE '' END || CASE WHEN a_size IS NOT b_size THEN ', size' ELSE '' END
+      || CASE WHEN a_link IS NOT b_link THEN ', link' ELSE '' END
       || CASE WHEN a_crc <> b_crc THEN ', content'
-        WHEN a_type IN ('file', 'hardlink') AND a_size = b_size AND a_size > 0 AND (a_crc IS NULL OR b_crc IS NULL)
+        WHEN a_kind = 'file' AND a_size = b_size AND a_size > 0 AND (a_crc IS NULL OR b_crc IS NULL)
           AND (a_mtime, a_ns) IS NOT (b_mtime, b_ns) THEN ', content unknown' ELSE '' END, ', ') END AS change
   FROM facts AS f
 )

@@ -8,7 +8,7 @@
 -- [columns]
 -- path = "path from the layer's root"
 -- type = "file, dir, symlink, hardlink, char, block, fifo, socket or whiteout"
--- mode = "permission bits, octal; NULL for a folder that is only named in paths"
+-- mode = "permission bits, octal; NULL for a folder of which a tar has only the contents"
 -- uid = "owner"
 -- gid = "group"
 -- size = "bytes of its content"
@@ -47,37 +47,19 @@ above (folder, name, depth) AS (
 places AS MATERIALIZED (
   SELECT name, depth, (SELECT d.directory_id FROM directories AS d WHERE d.path = a.folder) AS directory_id FROM above AS a
 ),
-inside AS MATERIALIZED (
-  SELECT directory_id FROM directories WHERE path = :path OR (path > :path || '/' AND path < :path || '0')
-),
-entry AS MATERIALIZED (
-  SELECT s.position, s.cache_id, s.listing_id, p.directory_id, p.name, EXISTS (
-      SELECT 1 FROM entries AS e
-      WHERE e.listing_id = s.listing_id AND e.directory_id = p.directory_id AND e.name = p.name) AS listed
-  FROM places AS p CROSS JOIN stack AS s WHERE p.depth = 0
-),
--- A folder that is not listed itself and has something in it: a tar need not list it.
-every AS MATERIALIZED (
-  SELECT n.position, n.cache_id, n.listing_id, n.directory_id, n.name, n.listed FROM entry AS n
-  WHERE n.listed OR EXISTS (SELECT 1 FROM inside AS i WHERE EXISTS (
-    SELECT 1 FROM entries AS e WHERE e.listing_id = n.listing_id AND e.directory_id = i.directory_id))
-),
 told AS (
-  SELECT v.position, v.cache_id, v.listing_id, coalesce(e.type, 'dir') AS type, e.mode, e.uid, e.gid, e.size, e.mtime,
-    e.link_target, e.device, e.content_crc64, e.opaque, e.xattrs, e.capability
-  FROM every AS v LEFT JOIN entries AS e
-    ON e.listing_id = v.listing_id AND e.directory_id = v.directory_id AND e.name = v.name
+  SELECT s.position, s.cache_id, e.* FROM places AS p CROSS JOIN stack AS s
+  CROSS JOIN entries AS e ON e.listing_id = s.listing_id AND e.directory_id = p.directory_id AND e.name = p.name
+  WHERE p.depth = 0
 )
-SELECT :path AS path, e.type, printf('%04o', e.mode) AS mode, e.uid, e.gid, e.size,
+SELECT :path AS path, e.type, CASE WHEN e.mode IS NOT NULL THEN printf('%04o', e.mode) END AS mode, e.uid, e.gid, e.size,
   strftime('%Y-%m-%dT%H:%M:%SZ', e.mtime, 'unixepoch') AS modified_at, e.link_target, e.device,
   CASE WHEN e.content_crc64 IS NOT NULL THEN printf('%016x', e.content_crc64) END AS content_crc64, e.opaque, e.xattrs,
   CASE WHEN e.capability IS NOT NULL THEN lower(hex(e.capability)) END AS capability, e.cache_id AS directory, e.position,
   e.type <> 'whiteout' AND NOT EXISTS (
     SELECT 1 FROM stack AS u CROSS JOIN places AS p WHERE u.position < e.position AND (
       SELECT p.depth = 0 OR h.type <> 'dir' OR h.opaque = 1 FROM entries AS h
-      WHERE h.listing_id = u.listing_id AND h.directory_id = p.directory_id AND h.name = p.name))
-  -- A folder in the place of a file, that is only named in paths.
-  AND (e.type = 'dir' OR NOT EXISTS (SELECT 1 FROM every AS u WHERE u.position < e.position)) AS visible,
+      WHERE h.listing_id = u.listing_id AND h.directory_id = p.directory_id AND h.name = p.name)) AS visible,
   l.source
 FROM told AS e JOIN listings AS l USING (listing_id)
 ORDER BY e.position;

@@ -24,9 +24,6 @@ WITH RECURSIVE above (folder, name, depth) AS MATERIALIZED (
 places AS MATERIALIZED (
   SELECT name, depth, (SELECT d.directory_id FROM directories AS d WHERE d.path = a.folder) AS directory_id FROM above AS a
 ),
-inside AS MATERIALIZED (
-  SELECT directory_id FROM directories WHERE path = :path OR (path > :path || '/' AND path < :path || '0')
-),
 chains AS MATERIALIZED (
   SELECT chain_id, listing_id FROM layers WHERE cache_id = :directory AND +snapshot_id = :snapshot
 ),
@@ -35,8 +32,8 @@ here AS MATERIALIZED (
     (SELECT max(listing_id) FROM chains)) AS listing_id
 ),
 entry AS MATERIALIZED (
-  SELECT coalesce((SELECT e.type FROM entries AS e WHERE e.listing_id = (SELECT listing_id FROM here)
-    AND e.directory_id = p.directory_id AND e.name = p.name), 'dir') AS type
+  SELECT (SELECT e.type FROM entries AS e WHERE e.listing_id = (SELECT listing_id FROM here)
+    AND e.directory_id = p.directory_id AND e.name = p.name) AS type
   FROM places AS p WHERE p.depth = 0
 ),
 tops AS MATERIALIZED (
@@ -71,8 +68,6 @@ hiding AS MATERIALIZED (
   WHERE EXISTS (SELECT 1 FROM places AS p WHERE (
       SELECT p.depth = 0 OR e.type <> 'dir' OR e.opaque = 1 FROM entries AS e
       WHERE e.listing_id = s.listing_id AND e.directory_id = p.directory_id AND e.name = p.name))
-    OR ((SELECT type FROM entry) NOT IN ('dir', 'whiteout') AND EXISTS (SELECT 1 FROM inside AS i WHERE EXISTS (
-      SELECT 1 FROM entries AS e WHERE e.listing_id = s.listing_id AND e.directory_id = i.directory_id)))
 ),
 users AS (
   SELECT kind, id, min(rank) FILTER (WHERE rank > 0 AND listing_id IN (SELECT listing_id FROM hiding)) AS hidden

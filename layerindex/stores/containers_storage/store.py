@@ -17,7 +17,7 @@ from layerindex.stores.files import Folder, open_below
 from layerindex.stores.graphdriver import ADDITIONAL, KEPT_ELSEWHERE, directories
 from layerindex.stores.owners import rules_of
 from layerindex.stores.parts import told
-from layerindex.stores.store import Held, Listed
+from layerindex.stores.store import Held, Listed, Unpacking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -125,11 +125,12 @@ class ContainersStore(NamedTuple):
             return None
         path = f"{self.driver}-layers/{cache_id}.tar-split.gz"
         try:
-            return Listed.of("tar-split", path, lambda: self._open(path))
+            listed_by = Listed.of("tar-split", path, lambda: self._open(path))
         except Damage as found:
             if found.problem.code == "vanished":
                 return None
             raise
+        return listed_by._replace(unpacking=Unpacking.of(self.driver, None))
 
     def _open(self, path: str) -> int:
         """Open a file, which may be gone though it was there a moment ago: engines remove layers under us."""

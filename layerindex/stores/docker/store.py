@@ -14,7 +14,7 @@ from layerindex.stores.files import Folder, open_below
 from layerindex.stores.graphdriver import directories
 from layerindex.stores.owners import rules_of
 from layerindex.stores.parts import told
-from layerindex.stores.store import Held, Listed
+from layerindex.stores.store import Held, Listed, Unpacking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -109,12 +109,14 @@ class DockerStore(NamedTuple):
         self,
         chain_id: str,
         diff_id: str | None,  # noqa: ARG002 - what other stores go by
-        cache_id: str | None,  # noqa: ARG002
+        cache_id: str | None,
         digests: Sequence[str],  # noqa: ARG002
     ) -> Listed:
         """Return the tar-split of a layer; raises Damage."""
         path = f"image/{self.driver}/layerdb/sha256/{chain_id.removeprefix('sha256:')}/tar-split.json.gz"
-        return Listed.of("tar-split", path, lambda: self._open(path))
+        return Listed.of("tar-split", path, lambda: self._open(path))._replace(
+            unpacking=Unpacking.of(self.driver, cache_id)
+        )
 
     def _open(self, path: str) -> int:
         names = path.split("/")

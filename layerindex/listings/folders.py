@@ -1,0 +1,114 @@
+# ruff: noqa: S608 - statements are put together from our own names alone
+"""What a tar leaves unsaid of its own names, added to its listing when all of it is there.
+
+A tar need not list the folders that its names lead through: the engine makes them. And a hard link may name another
+hard link. With both made plain here, an entry's own row and those of the folders above it say all that hides it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from layerindex.names import escape
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable
+
+    from layerindex.listings.writer import Directories
+
+    Folder = tuple[str, bytes | None]
+
+_LINKS_DEEP = 64
+"""Doublings until a chain of hard links is resolved; one longer than any tar, or a ring, is left."""
+
+_UNLISTED = """
+WITH RECURSIVE used (directory_id) AS (
+  SELECT min(directory_id) FROM {table} WHERE listing_id = :listing
+  UNION ALL
+  SELECT (
+    SELECT min(e.directory_id) FROM {table} AS e WHERE e.listing_id = :listing AND e.directory_id > u.directory_id)
+  FROM used AS u WHERE u.directory_id IS NOT NULL
+)
+SELECT d.path, d.path_raw FROM used CROSS JOIN directories AS d USING (directory_id)
+WHERE d.path <> '/' AND NOT EXISTS (
+  SELECT 1 FROM directories AS p CROSS JOIN {table} AS e
+    ON e.listing_id = :listing AND e.directory_id = p.directory_id
+    AND e.name = substr(d.path, length(rtrim(d.path, replace(d.path, '/', ''))) + 1)
+  WHERE p.path = coalesce(nullif(rtrim(rtrim(d.path, replace(d.path, '/', '')), '/'), ''), '/'))
+"""
+"""Folders that hold an entry of the listing and are none themselves; one step in the key for each folder."""
+
+_ADD = """
+INSERT INTO {table} (listing_id, directory_id, name, name_raw, type, mode, uid, gid, size, opaque)
+VALUES (?, ?, ?, ?, 'dir', ?, ?, ?, 0, 0) ON CONFLICT DO NOTHING
+"""
+_MARKED = """
+UPDATE {table} SET mode = ?, uid = 0, gid = 0, size = 0
+WHERE listing_id = ? AND type = 'dir' AND opaque = 1 AND mode IS NULL AND uid IS NULL AND mtime IS NULL
+"""
+_NEXT = """
+FROM directories AS d CROSS JOIN {table} AS t ON t.listing_id = e.listing_id AND t.directory_id = d.directory_id
+  AND t.name = substr(e.link_target, length(rtrim(e.link_target, replace(e.link_target, '/', ''))) + 1)
+WHERE d.path = coalesce(nullif(rtrim(rtrim(e.link_target, replace(e.link_target, '/', '')), '/'), ''), '/')
+  AND t.type = 'hardlink'
+"""
+_RESOLVE = f"""
+UPDATE {{table}} AS e SET (link_target, link_target_raw) = (SELECT t.link_target, t.link_target_raw {_NEXT})
+WHERE e.listing_id = ? AND e.type = 'hardlink' AND EXISTS (SELECT 1 {_NEXT} AND t.link_target <> e.link_target)
+"""
+
+
+def add_implied(
+    database: sqlite3.Connection, directories: Directories, table: str, listing_id: int, mode: int | None
+) -> int:
+    """Add the folders that a listing's paths lead through and that it does not list; return how many.
+
+    `mode` is what the engine gives them, as root's; None where it takes mode and owner from the layer below, if that
+    has the folder. Their time is when they were made, which no tar says.
+    """
+    unlisted = database.execute(_UNLISTED.format(table=table), {"listing": listing_id}).fetchall()
+    owner = None if mode is None else 0
+    added = 0
+    for parents, names in _levels(unlisted):
+        numbers = directories.numbers(parents)
+        rows = [(listing_id, number, *name, mode, owner, owner) for number, name in zip(numbers, names, strict=True)]
+        added += database.executemany(_ADD.format(table=table), rows).rowcount
+    return added
+
+
+def own_marked(database: sqlite3.Connection, table: str, listing_id: int, mode: int | None) -> None:
+    """Say of folders that only an opaque marker names what the engine makes them; with None that is not known."""
+    if mode is not None:
+        database.execute(_MARKED.format(table=table), (mode, listing_id))
+
+
+def _levels(folders: Iterable[Folder]) -> list[tuple[list[Folder], list[Folder]]]:
+    """Return the folders and all above them: for each depth their parents and, beside these, their names."""
+    levels: list[tuple[list[Folder], list[Folder]]] = []
+    seen: set[str] = set()
+    for folder in folders:
+        while folder[0] != "/" and folder[0] not in seen:
+            seen.add(folder[0])
+            depth = folder[0].count("/")
+            levels.extend(([], []) for _ in range(len(levels), depth))
+            folder, name = _split(*folder)  # noqa: PLW2901 - upwards
+            levels[depth - 1][0].append(folder)
+            levels[depth - 1][1].append(name)
+    return levels
+
+
+def _split(path: str, raw: bytes | None) -> tuple[Folder, Folder]:
+    """Return a folder's parent and its name, each as the database has it: with bytes only where they say more."""
+    parent, _, name = path.rpartition("/")
+    if raw is None:
+        return (parent or "/", None), (name, None)
+    above, _, last = raw.rpartition(b"/")
+    return (parent or "/", None if above == parent.encode() else above), escape(last)
+
+
+def resolve_links(database: sqlite3.Connection, table: str, listing_id: int) -> None:
+    """Let each hard link of a listing name the first name, where it names another hard link."""
+    for _ in range(_LINKS_DEEP):
+        if not database.execute(_RESOLVE.format(table=table), (listing_id,)).rowcount:
+            return
