@@ -73,6 +73,16 @@ def test_folders_that_a_later_tar_only_implies(shop: Shop) -> None:
     assert [(3, 2)] == shop.ask("inodes", "inodes dirs")[:1]
 
 
+def test_an_implied_folder_in_a_setgid_folder(shop: Shop) -> None:
+    """The kernel hands the bit down."""
+    shop.image("impl:1", tar(Member("g", "dir", mode=0o2700, gid=5), Member("g/h/i/x"), Member("g/o/.wh..wh..opq")))
+    expected = [("/g", "2700", 5), *((path, "2755", 0) for path in ("/g/h", "/g/h/i", "/g/o"))]
+
+    assert expected == [
+        row for row in shop.ask("image-files", "path mode gid", image="impl:1") if not row[0].endswith("x")
+    ]
+
+
 def test_implied_folders_of_an_engine_that_unpacks_onto_what_is_below(tmp_path: Path) -> None:
     """There mode and owner are those of the layer below, and without one they are not known."""
     shop = Shop(tmp_path, "vfs")

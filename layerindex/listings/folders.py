@@ -39,12 +39,24 @@ WHERE d.path <> '/' AND NOT EXISTS (
 """
 """Folders that hold an entry of the listing and are none themselves; one step in the key for each folder."""
 
-_ADD = """
-INSERT INTO {table} (listing_id, directory_id, name, name_raw, type, mode, uid, gid, size, opaque)
-VALUES (?, ?, ?, ?, 'dir', ?, ?, ?, 0, 0) ON CONFLICT DO NOTHING
+_SETGID = """
+coalesce((
+  SELECT u.mode & 1024 FROM directories AS d CROSS JOIN directories AS p CROSS JOIN {table} AS u
+    ON u.listing_id = e.listing_id AND u.directory_id = p.directory_id
+    AND u.name = substr(d.path, length(rtrim(d.path, replace(d.path, '/', ''))) + 1)
+  WHERE d.directory_id = e.directory_id
+    AND p.path = coalesce(nullif(rtrim(rtrim(d.path, replace(d.path, '/', '')), '/'), ''), '/')), 0)
 """
-_MARKED = """
-UPDATE {table} SET mode = ?, uid = 0, gid = 0, size = 0
+"""The bit that the kernel gives a folder which is made in one that has it."""
+
+_ADD = f"""
+INSERT INTO {{table}} (listing_id, directory_id, name, name_raw, type, mode, uid, gid, size, opaque)
+SELECT listing_id, directory_id, name, name_raw, 'dir', mode | {_SETGID}, owner, owner, 0, 0
+FROM (SELECT ? AS listing_id, ? AS directory_id, ? AS name, ? AS name_raw, ? AS mode, ? AS owner) AS e WHERE true
+ON CONFLICT DO NOTHING
+"""
+_MARKED = f"""
+UPDATE {{table}} AS e SET mode = ? | {_SETGID}, uid = 0, gid = 0, size = 0
 WHERE listing_id = ? AND type = 'dir' AND opaque = 1 AND mode IS NULL AND uid IS NULL AND mtime IS NULL
 """
 _NEXT = """
@@ -72,7 +84,7 @@ def add_implied(
     added = 0
     for parents, names in _levels(unlisted):
         numbers = directories.numbers(parents)
-        rows = [(listing_id, number, *name, mode, owner, owner) for number, name in zip(numbers, names, strict=True)]
+        rows = [(listing_id, number, *name, mode, owner) for number, name in zip(numbers, names, strict=True)]
         added += database.executemany(_ADD.format(table=table), rows).rowcount
     return added
 

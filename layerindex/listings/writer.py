@@ -284,9 +284,9 @@ class _Open:
     def _complete(self, directories: Directories) -> None:
         """Add what a tar leaves unsaid."""
         place = (self.table, self.listing_id)
+        self.entry_count += folders.add_implied(self.database, directories, *place, self.source.implied)
         if self.marked:
             folders.own_marked(self.database, *place, self.source.implied)
-        self.entry_count += folders.add_implied(self.database, directories, *place, self.source.implied)
         if self.linked:
             folders.resolve_links(self.database, *place)
 
