@@ -180,6 +180,17 @@ def test_conflicts_of_columns(database: sqlite3.Connection, tmp_path: Path) -> N
     assert listing.entry_count == 23
 
 
+def test_paths_that_imply_too_many_folders(database: sqlite3.Connection, tmp_path: Path) -> None:
+    """A path of n folders leads through n paths: a few kilobytes must not become gigabytes."""
+    members = [member(f"{number}/{'d/' * 1900}f") for number in range(40)]
+    (listing,) = index_listings(database, [layer(tmp_path, 1, members)], 1)
+
+    (size,) = database.execute("SELECT sum(length(path)) FROM directories").fetchone()
+    assert size < 2 * writer.FOLDER_ROOM
+    assert {"tar-split-bomb"} == {problem.code for problem in listing.problems}
+    assert not listing.complete
+
+
 def test_a_second_scan_finds_its_directories(database: sqlite3.Connection, tmp_path: Path) -> None:
     """Directories keep their numbers from one scan to the next."""
     for number in range(2):

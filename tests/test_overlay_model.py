@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +16,7 @@ from tests.test_file_queries import scanned
 if TYPE_CHECKING:
     from pathlib import Path
 
-IMAGES = 60
+IMAGES = 30
 """For each of the seeds below."""
 
 
@@ -36,7 +35,7 @@ def test_random_images(tmp_path: Path, first: int) -> None:
         images[tag] = Image([read_layer(content) for content in tars])
     scanned(str(tmp_path / "random.db"), root.path)
 
-    with closing(database.connect(str(tmp_path / "random.db"), "ro", 0)) as connection:
+    with database.reading(str(tmp_path / "random.db")) as connection:
         for tag, image in images.items():
             agreement.image_agrees(connection, tag, image)
         assert agreement.pairs_agree(connection, images) > IMAGES

@@ -7,7 +7,7 @@ hard link. With both made plain here, an entry's own row and those of the folder
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex.names import escape
 
@@ -71,22 +71,30 @@ WHERE e.listing_id = ? AND e.type = 'hardlink' AND EXISTS (SELECT 1 {_NEXT} AND 
 """
 
 
-def add_implied(
-    database: sqlite3.Connection, directories: Directories, table: str, listing_id: int, mode: int | None
-) -> int:
-    """Add the folders that a listing's paths lead through and that it does not list; return how many.
+class Implied(NamedTuple):
+    """How many folders were added, and whether these are all."""
+
+    added: int
+    complete: bool
+
+
+def add_implied(  # noqa: PLR0913, PLR0917 - where to, and what an engine makes of it
+    database: sqlite3.Connection, directories: Directories, table: str, listing_id: int, mode: int | None, room: int
+) -> Implied:
+    """Add the folders that a listing's paths lead through and that it does not list.
 
     `mode` is what the engine gives them, as root's; None where it takes mode and owner from the layer below, if that
-    has the folder. Their time is when they were made, which no tar says.
+    has the folder. Their time is when they were made, which no tar says. `room`: most characters of their paths.
     """
     unlisted = database.execute(_UNLISTED.format(table=table), {"listing": listing_id}).fetchall()
     owner = None if mode is None else 0
     added = 0
-    for parents, names in _levels(unlisted):
+    levels, complete = _levels(unlisted, room)
+    for parents, names in levels:
         numbers = directories.numbers(parents)
         rows = [(listing_id, number, *name, mode, owner) for number, name in zip(numbers, names, strict=True)]
         added += database.executemany(_ADD.format(table=table), rows).rowcount
-    return added
+    return Implied(added, complete)
 
 
 def own_marked(database: sqlite3.Connection, table: str, listing_id: int, mode: int | None) -> None:
@@ -95,19 +103,26 @@ def own_marked(database: sqlite3.Connection, table: str, listing_id: int, mode: 
         database.execute(_MARKED.format(table=table), (mode, listing_id))
 
 
-def _levels(folders: Iterable[Folder]) -> list[tuple[list[Folder], list[Folder]]]:
-    """Return the folders and all above them: for each depth their parents and, beside these, their names."""
+def _levels(folders: Iterable[Folder], room: int) -> tuple[list[tuple[list[Folder], list[Folder]]], bool]:
+    """Return the folders and all above them: for each depth their parents and, beside these, their names.
+
+    A path of n folders leads through n paths: where all of them would take more than `room` the rest is left out, and
+    the second value is False.
+    """
     levels: list[tuple[list[Folder], list[Folder]]] = []
     seen: set[str] = set()
     for folder in folders:
         while folder[0] != "/" and folder[0] not in seen:
+            room -= len(folder[0])
+            if room < 0:
+                return levels, False
             seen.add(folder[0])
             depth = folder[0].count("/")
             levels.extend(([], []) for _ in range(len(levels), depth))
             folder, name = _split(*folder)  # noqa: PLW2901 - upwards
             levels[depth - 1][0].append(folder)
             levels[depth - 1][1].append(name)
-    return levels
+    return levels, True
 
 
 def _split(path: str, raw: bytes | None) -> tuple[Folder, Folder]:

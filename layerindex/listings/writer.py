@@ -24,6 +24,8 @@ TOGETHER = 32
 WALKED = "temp.walked"
 
 COLUMNS = Entry._fields[2:]
+FOLDER_ROOM, FOLDER_TEXT = 16 << 20, 200
+"""Most characters of the paths of folders that a tar only implies, and how many more for each entry."""
 
 
 class Listing(NamedTuple):
@@ -284,7 +286,14 @@ class _Open:
     def _complete(self, directories: Directories) -> None:
         """Add what a tar leaves unsaid."""
         place = (self.table, self.listing_id)
-        self.entry_count += folders.add_implied(self.database, directories, *place, self.source.implied)
+        room = FOLDER_ROOM + FOLDER_TEXT * self.entry_count
+        implied = folders.add_implied(self.database, directories, *place, self.source.implied, room)
+        self.entry_count += implied.added
+        if not implied.complete:
+            self.complete = False
+            detail = f"the paths of folders that it only implies would take more than {room} characters"
+            merge_problems(self.problems, [Problem(f"{self.source.source}-bomb", None, detail)])
+            self.conflicts += 1
         if self.marked:
             folders.own_marked(self.database, *place, self.source.implied)
         if self.linked:

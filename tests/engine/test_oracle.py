@@ -14,7 +14,6 @@ import stat
 import subprocess
 import tarfile
 import time
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -257,7 +256,7 @@ def exported(engine: Engine, image: str) -> tuple[dict[str, Entry], set[frozense
 
 def test_images_are_what_the_engine_shows(world: World) -> None:
     """Each image's listing is that of `docker export`, in every column, and so are the sets of names of one file."""
-    with closing(database.connect(str(world.store.path), "ro", 0)) as connection:
+    with database.reading(str(world.store.path)) as connection:
         for tag in world.images:
             expected, sets = exported(world.engine, tag)
             found, names = agreement.listing(connection, tag)
@@ -274,7 +273,7 @@ def test_images_are_what_the_engine_shows(world: World) -> None:
 
 def test_images_are_what_the_model_says(world: World) -> None:
     """All queries about images and layers agree with the model of the layers that `docker save` gives."""
-    with closing(database.connect(str(world.store.path), "ro", 0)) as connection:
+    with database.reading(str(world.store.path)) as connection:
         for tag, image in world.images.items():
             agreement.image_agrees(connection, tag, image)
         agreement.pairs_agree(connection, world.images)
@@ -283,7 +282,7 @@ def test_images_are_what_the_model_says(world: World) -> None:
 
 def test_containers_are_what_the_engine_says(world: World) -> None:
     """`container-changes` is `docker diff`."""
-    with closing(database.connect(str(world.store.path), "ro", 0)) as connection:
+    with database.reading(str(world.store.path)) as connection:
         kinds = set()
         for name in world.containers:
             changes = world.engine.get(f"/containers/{name}/changes") or []
@@ -302,7 +301,7 @@ def shown_in_json(path: str) -> str:
 
 def test_copies_are_of_what_the_image_shows(world: World) -> None:
     """`copied-up` has each regular file of a writable layer that the image shows as a file, and what differs."""
-    with closing(database.connect(str(world.store.path), "ro", 0)) as connection:
+    with database.reading(str(world.store.path)) as connection:
         for name, tag in world.containers.items():
             details = world.engine.get(f"/containers/{name}/json")
             upper = Path(details["GraphDriver"]["Data"]["UpperDir"])
