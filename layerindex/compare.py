@@ -13,8 +13,9 @@ import sqlite3
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from layerindex import database, query, shipped
-from layerindex.errors import DatabaseError, NoDatabaseError, UsageError, failure
+from layerindex import database, genuine, query, shipped
+from layerindex.errors import DatabaseError, NoDatabaseError, UsageError
+from layerindex.failures import failure
 from layerindex.held import held
 
 if TYPE_CHECKING:
@@ -147,13 +148,12 @@ def _knows(own: str, word: str) -> bool:
 
 @contextmanager
 def _trusted(path: str, own: str) -> Iterator[sqlite3.Connection]:
-    """Open a database; one that is not ours must have our tables, and nothing that only looks like them."""
+    """Open a database; what one that is not the user's own says is bounded."""
     with database.reading(path) as connection:
         if not _is_own(path, own):
             from layerindex.exchange import checks  # noqa: PLC0415 - most comparisons are within one file
 
             checks.guard(connection)
-            checks.same_tables(connection, "main", path)
         yield connection
 
 
@@ -257,9 +257,14 @@ def opened(pair: Pair, own: str, files: Files | None = None) -> Iterator[tuple[s
             except sqlite3.Error as error:
                 raise failure(snapshot.path, error) from error
         database.analyze(connection)
-        sql = "SELECT snapshot_id FROM snapshots WHERE uid = ?"
-        numbers = [connection.execute(sql, (snapshot.uid,)).fetchone()[0] for snapshot in pair]
-        yield connection, dict(zip("ab", numbers, strict=True))
+        yield connection, {side: _number(connection, snapshot) for side, snapshot in zip("ab", pair, strict=True)}
+
+
+def _number(connection: sqlite3.Connection, snapshot: Snapshot) -> int:
+    found = connection.execute("SELECT snapshot_id FROM snapshots WHERE uid = ?", (snapshot.uid,)).fetchone()
+    if found is None:
+        raise DatabaseError(snapshot.path, f"snapshot {snapshot.snapshot_id} is not complete and cannot be compared")
+    return int(found[0])
 
 
 def _bring(connection: sqlite3.Connection, snapshot: Snapshot, files: Files) -> None:
@@ -271,7 +276,8 @@ def _bring(connection: sqlite3.Connection, snapshot: Snapshot, files: Files) -> 
         connection.execute("ATTACH ? AS src", (file.uri,))
         file.opened()
         connection.execute("BEGIN")
-        checks.same_tables(connection, "src", snapshot.path)
+        if genuine.revision(connection, snapshot.path, "src") != genuine.REVISION:
+            raise DatabaseError(snapshot.path, "was changed while it was read; try again")
         merge.plan(connection, [snapshot.snapshot_id])
         connection.execute(OTHERS, {"snapshot": snapshot.snapshot_id, **files._asdict()})
         merge.copy(connection)

@@ -7,32 +7,21 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import tempfile
 import time
 from contextlib import closing, contextmanager
 from importlib import resources
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import IO, TYPE_CHECKING, Any
 
-from layerindex import place
+from layerindex import genuine, place, scratch
 from layerindex.claim import PATIENCE, Claim, claimed
-from layerindex.errors import (
-    DatabaseBusyError,
-    DatabaseError,
-    EmptyDatabaseError,
-    NewerDatabaseError,
-    OlderDatabaseError,
-    failure,
-)
+from layerindex.errors import DatabaseBusyError, DatabaseError, EmptyDatabaseError, FullDiskError, OlderDatabaseError
+from layerindex.failures import failure, temporary
+from layerindex.genuine import APPLICATION_ID as APPLICATION_ID  # noqa: PLC0414 - what a database says of itself
+from layerindex.genuine import REVISION as REVISION  # noqa: PLC0414
 from layerindex.held import Held, held
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-APPLICATION_ID = 0x4C494458
-"""`LIDX` in the file's header: `file` and SQLite know the database as ours."""
-
-REVISION = "0004"
-"""The newest revision in `migrations/`; a test holds it to Alembic's head."""
 
 PAGES, CACHE = "PRAGMA page_size = 8192", "PRAGMA cache_size = -65536"
 """Larger pages of a new file are fewer to split and to write; a larger cache keeps a usual snapshot in memory until the
@@ -58,26 +47,6 @@ class Connection(sqlite3.Connection):
             raise failed from error
 
 
-def revision(connection: sqlite3.Connection, path: str) -> str | None:
-    """Return the schema revision of an open database, None for an empty one.
-
-    Raises DatabaseError for a file that is not SQLite or not ours.
-    """
-    try:
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-        if not tables:
-            return None
-        (application_id,) = connection.execute("PRAGMA application_id").fetchone()
-        if application_id != APPLICATION_ID or "alembic_version" not in tables:
-            raise DatabaseError(path, "is an SQLite file, but not a layerindex database; name another with --db")
-        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-    except sqlite3.DatabaseError as error:
-        raise failure(path, error) from error
-    if row is None or not (isinstance(row[0], str) and row[0].isascii() and row[0].isdigit()):
-        raise DatabaseError(path, "is damaged: it does not say which schema it has")
-    return str(row[0])
-
-
 @contextmanager
 def reading(path: str) -> Iterator[sqlite3.Connection]:
     """Open a database so that nothing can be written, attached or vacuumed into, whatever the SQL says.
@@ -89,16 +58,12 @@ def reading(path: str) -> Iterator[sqlite3.Connection]:
             with closing(opened(file)) as connection:
                 file.opened()
                 connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
-                connection.execute("PRAGMA trusted_schema = OFF")
-                found = revision(connection, path)
+                found = genuine.revision(connection, path)
                 if found is None:
                     raise EmptyDatabaseError(path)
-                check_revision(path, found)
+                check_current(path, found)
                 yield connection
         except sqlite3.Error as error:
-            if getattr(error, "sqlite_errorname", "") == "SQLITE_ERROR":  # our own SQL does not fit what is there
-                reason = f"is not as layerindex writes it ({error}); `layerindex db check` says more"
-                raise DatabaseError(path, reason) from error
             raise failure(path, error) from error
 
 
@@ -110,12 +75,10 @@ def is_open_to_others(path: str) -> bool:
         return False
 
 
-def check_revision(path: str, found: str) -> None:
-    """Raise unless the database has exactly the schema this program knows."""
-    if int(found) > int(REVISION):
-        raise NewerDatabaseError(path, found)
-    if int(found) < int(REVISION):
-        raise OlderDatabaseError(path, found)
+def check_current(path: str, revision: str) -> None:
+    """Raise OlderDatabaseError where a database waits for an upgrade."""
+    if revision != REVISION:
+        raise OlderDatabaseError(path, revision)
 
 
 def connect(path: str, mode: str) -> sqlite3.Connection:
@@ -146,8 +109,11 @@ def writing(path: str, wait: Callable[[str], None]) -> Iterator[sqlite3.Connecti
     process holds the file and we wait for it.
     """
     with alone(path, wait, make=True) as (connection, claim):
-        if revision(connection, path) is None:
+        found = genuine.revision(connection, path)
+        if found is None:
             create(connection)
+        else:
+            check_current(path, found)
         yield connection
         claim.check("nothing was written")
         patiently(connection, "COMMIT", path, wait)
@@ -161,6 +127,7 @@ def alone(path: str, wait: Callable[[str], None], *, make: bool = False) -> Iter
     SQLite looks for a journal to roll back in the one moment when it takes the lock, and the name is ours by then.
     """
     with claimed(path, wait, make=make) as claim:
+        scratch.tidy(os.path.dirname(claim.real))
         try:
             with closing(connect(claim.real, "rw")) as connection:
                 _begin(connection, claim, wait)
@@ -175,29 +142,27 @@ def alone(path: str, wait: Callable[[str], None], *, make: bool = False) -> Iter
 
 
 @contextmanager
-def passing() -> Iterator[tuple[sqlite3.Connection, BinaryIO]]:
+def passing() -> Iterator[tuple[sqlite3.Connection, IO[bytes]]]:
     """Give a new database that is on its way elsewhere, and its file to read: removed at once, it leaves nothing.
 
     SQLite opens files by name alone, so it has one for half a millisecond: a SIGKILL just then leaves it, empty.
     It takes its room where temporary files go (TMPDIR). Transactions are the caller's.
     """
-    try:
-        file = tempfile.NamedTemporaryFile(prefix=".layerindex-", suffix=".db", delete=False)  # noqa: SIM115
-    except OSError as error:
-        raise DatabaseError(tempfile.gettempdir(), f"no temporary file can be made: {error.strerror}") from error
-    with file:
-        try:
-            connection = connect(file.name, "rw")
-            connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")  # which opens the file
-        finally:
-            os.unlink(file.name)
+    with scratch.file(temporary()) as (name, file):
+        connection = connect(name, "rw")
+        connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")  # which opens the file
+        os.unlink(name)
         with closing(connection):
             # A journal beside it could not be found again; of a new file there is next to nothing to put in one.
             for statement in ("PRAGMA journal_mode = MEMORY", PAGES, CACHE):
                 connection.execute(statement)
-            with transaction(connection, file.name):
-                create(connection)
-            yield connection, cast("BinaryIO", file)
+            try:
+                with transaction(connection, name):
+                    create(connection)
+                yield connection, file
+            except FullDiskError as error:
+                reason = "has no room for a database on its way elsewhere; name another folder in TMPDIR"
+                raise DatabaseError(os.path.dirname(name), reason) from error
 
 
 @contextmanager

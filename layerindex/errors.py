@@ -5,10 +5,7 @@ Trouble in a store is never here: it is a row in `problems` (`layerindex.problem
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
-
-if TYPE_CHECKING:
-    import sqlite3
+from typing import ClassVar
 
 
 class LayerindexError(Exception):
@@ -69,11 +66,26 @@ class OlderDatabaseError(DatabaseError):
         super().__init__(path, f"has the older schema {revision}; run `layerindex db upgrade` or `layerindex scan`")
 
 
+class NotOursError(DatabaseError):
+    """A file that is to be read or written as a database is not what layerindex writes."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, f"{reason}; name another with --db")
+
+
 class RefusedFileError(DatabaseError):
     """A file to import is not what layerindex writes."""
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(path, f"{reason}; nothing of it was imported")
+
+
+class FullDiskError(DatabaseError):
+    """There is no room for what was to be written."""
+
+    def __init__(self, path: str, where: str) -> None:
+        elsewhere = "write to another disk, as with --db /dev/shm/layerindex.db or `scan --db - > FILE`"
+        super().__init__(path, f"no room is left in {where}; the database is as it was; free some, or {elsewhere}")
 
 
 class DatabaseBusyError(DatabaseError):
@@ -92,15 +104,3 @@ class CatalogError(LayerindexError):
 
 class QueryError(LayerindexError):
     """A query that SQLite refused or that took too long."""
-
-
-def failure(path: str, error: sqlite3.Error) -> DatabaseError:
-    """Turn what SQLite raised about our own file into a sentence."""
-    name = getattr(error, "sqlite_errorname", "")
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return DatabaseBusyError(path)
-    if name.startswith("SQLITE_NOTADB"):
-        return DatabaseError(path, "is not an SQLite database; name another file with --db")
-    if name.startswith("SQLITE_FULL"):
-        return DatabaseError(path, "the disk is full; the database is as it was")
-    return DatabaseError(path, f"{error}")

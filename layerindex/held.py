@@ -11,12 +11,12 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
-import tempfile
 from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
-from layerindex import locks, place
-from layerindex.errors import DatabaseBusyError, DatabaseError, NoDatabaseError, failure
+from layerindex import locks, place, scratch
+from layerindex.errors import DatabaseBusyError, DatabaseError, NoDatabaseError
+from layerindex.failures import failure, temporary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,8 +60,7 @@ def held(path: str, folder: str | None = None) -> Iterator[Held]:
         if not waiting:
             yield Held(real, path, handle, copies)
             return
-        scratch = copies.enter_context(scratch_folder(folder))
-        copy = os.path.join(scratch, "copy.db")
+        copy = os.path.join(copies.enter_context(scratch.folder(folder or temporary())), "copy.db")
         _copy(real, path, handle, copy, waiting)
         yield Held(copy, path, None, copies)
 
@@ -91,18 +90,6 @@ def is_hot(real: str) -> bool:
     with suppress(NoDatabaseError), place.opened(journal, journal) as handle:
         return os.pread(handle, 1, 0) not in (b"", b"\0")
     return False
-
-
-@contextmanager
-def scratch_folder(folder: str | None = None) -> Iterator[str]:
-    """Give a private folder for copies."""
-    try:
-        scratch = tempfile.TemporaryDirectory(prefix=".layerindex-", dir=folder)
-    except OSError as error:
-        place_ = folder or tempfile.gettempdir()
-        raise DatabaseError(place_, f"no folder can be made in it: {error.strerror}") from error
-    with scratch:
-        yield scratch.name
 
 
 def _copy(real: str, path: str, handle: int, copy: str, waiting: list[str]) -> None:

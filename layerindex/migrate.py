@@ -7,17 +7,15 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from alembic import command, op
-from alembic.autogenerate import compare_metadata
 from alembic.config import Config
-from alembic.migration import MigrationContext
 from alembic.util import CommandError
 from sqlalchemy import create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
-from layerindex import database, shipped
-from layerindex.errors import DatabaseError, failure
-from layerindex.schema import VIEWS, metadata
+from layerindex import database, genuine, shipped
+from layerindex.errors import DatabaseError
+from layerindex.failures import failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,12 +45,14 @@ def engine(connection: sqlite3.Connection, begin: str) -> Engine:
 def upgrade(path: str, revision: str = "head", wait: Callable[[str], None] = lambda _: None) -> None:
     """Bring a database to a revision in one transaction; raises DatabaseError and leaves it as it was.
 
+    The revisions run SQL over all of it: what is ours must be what its own revision makes. What users added stays.
     `wait` is told when another process holds the file and we wait for it.
     """
     try:
         with database.alone(path, wait) as (driver, _):
             driver.execute("ROLLBACK")  # Alembic begins its own; no other writer comes in between
             with engine(driver, "BEGIN IMMEDIATE").begin() as connection:
+                genuine.revision(driver, path)
                 command.upgrade(config(connection), revision)
                 # SQLite takes no parameters in a PRAGMA; the number is the revision's own.
                 (number,) = connection.exec_driver_sql("SELECT version_num FROM alembic_version").one()
@@ -66,18 +66,6 @@ def upgrade(path: str, revision: str = "head", wait: Callable[[str], None] = lam
         raise DatabaseError(path, f"the upgrade failed and changed nothing: {error}") from error
 
 
-def differences(driver: sqlite3.Connection) -> list[str]:
-    """Return what in the schema of an open database is not as this version makes it, one line each."""
-    with engine(driver, "BEGIN").connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        found = [str(difference) for difference in compare_metadata(context, metadata)]
-        sql = "SELECT name, sql FROM sqlite_schema WHERE type = 'view'"
-        views = {str(name): str(text) for name, text in connection.exec_driver_sql(sql)}
-    expected = {view.name: view.ddl for view in VIEWS}
-    names = sorted(views.keys() | expected.keys())
-    return found + [f"view {name} differs" for name in names if views.get(name) != expected.get(name)]
-
-
 def rebuild(script: Path, tables: dict[str, dict[str, str]], *, or_ignore: bool = False) -> None:
     """Within a revision, make `tables`, all views and whatever is not there as `script` has them.
 
@@ -85,12 +73,17 @@ def rebuild(script: Path, tables: dict[str, dict[str, str]], *, or_ignore: bool 
     comments included, is what a new database has. With `or_ignore` rows that the new form cannot hold are left out.
     """
     run = op.get_bind().exec_driver_sql
+    ours = {name for revision in genuine.revisions() for name in genuine.things(revision)}
     for (view,) in run("SELECT name FROM sqlite_schema WHERE type = 'view'").all():
-        run(f"DROP VIEW {view}")
+        if view in ours:
+            run(f"DROP VIEW {view}")
+    theirs = []
     for table in tables:
-        indexes = f"SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = '{table}' AND sql IS NOT NULL"
-        for (index,) in run(indexes).all():
-            run(f"DROP INDEX {index}")
+        indexes = f"SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = '{table}' AND sql NOT NULL"
+        for index, sql in run(indexes).all():
+            run(f"DROP INDEX {_quoted(index)}")
+            if index not in ours:
+                theirs.append(sql)
         run("PRAGMA legacy_alter_table = ON")  # or foreign keys would follow the old table
         run(f"ALTER TABLE {table} RENAME TO old_{table}")
         run("PRAGMA legacy_alter_table = OFF")
@@ -105,3 +98,9 @@ def rebuild(script: Path, tables: dict[str, dict[str, str]], *, or_ignore: bool 
         values = {name: name for name in now if name in old} | new
         run(f"{into} {table} ({', '.join(values)}) SELECT {', '.join(values.values())} FROM old_{table} AS old")
         run(f"DROP TABLE old_{table}")
+    for index in theirs:
+        run(index)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -7,8 +7,10 @@ import sqlite3
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from layerindex import genuine
 from layerindex.catalog import near
 from layerindex.errors import QueryError, UsageError
+from layerindex.failures import temporary
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -63,6 +65,9 @@ def _refused(error: Exception, timeout: float | None) -> QueryError:
         return QueryError("a scan is writing to the database just now; try again when it is done")
     if name == "SQLITE_READONLY" or "too many attached databases" in str(error):
         return QueryError("refused: a query can only read this database")
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR_GETTEMPPATH")):
+        where = temporary()
+        return QueryError(f"no room for temporary files is left in {where}; name a folder that has some in TMPDIR")
     return QueryError(f"SQLite says: {error}")
 
 
@@ -78,11 +83,9 @@ def select_snapshots(connection: sqlite3.Connection, hosts: Sequence[str], refer
         chosen |= snapshots_of(connection, reference)
     shadow(connection, chosen)
     # A view in the file sees only what is in the file: those that stand on the choice are made again beside it.
-    views = connection.execute(
-        "SELECT sql FROM sqlite_schema WHERE type = 'view' AND name LIKE 'current\\_%' ESCAPE '\\'"
-    )
-    for (sql,) in views.fetchall():
-        connection.execute(sql.replace("CREATE VIEW", "CREATE TEMP VIEW", 1))
+    for view in genuine.things(genuine.REVISION).values():
+        if view.type == "view" and view.name.startswith("current_"):
+            connection.execute(view.sql.replace("CREATE VIEW", "CREATE TEMP VIEW", 1))
 
 
 def shadow(connection: sqlite3.Connection, numbers: Collection[int]) -> None:

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex import database
-from layerindex.errors import DatabaseError, failure
+from layerindex.errors import DatabaseError
 from layerindex.exchange import merge
+from layerindex.failures import failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

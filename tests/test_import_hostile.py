@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layerindex import database, exchange
+from layerindex import database, exchange, genuine
 from layerindex.errors import DatabaseError, LayerindexError, NewerDatabaseError, RefusedFileError
 from layerindex.exchange import checks
 from tests.conftest import World, in_time, program
@@ -111,7 +111,7 @@ FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "older": (
         lambda path: change(path, "UPDATE alembic_version SET version_num = '0001'"),
-        "has the older schema 0001 and more, or less, than that has",
+        "is not as layerindex writes it: its table .* is another",
     ),
     "never": (
         lambda path: change(path, "UPDATE alembic_version SET version_num = '0000'"),
@@ -128,9 +128,9 @@ FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "no text": (
         lambda path: path.write_bytes(path.read_bytes().replace(b"CREATE TABLE hosts", b"CREA\xa5E TABLE hosts")),
-        r"is not as layerindex writes it \(malformed database schema \(hosts\) - near \"CREA\\xa5E\": syntax error",
+        r"malformed database schema \(hosts\) - near \"CREA\\xa5E\": syntax error",
     ),
-    "no table": (lambda path: change(path, "DROP TABLE drift"), "has no table drift"),
+    "no table": (lambda path: change(path, "DROP TABLE drift"), "it has no table drift"),
     "utf-16": (
         utf_16,
         "is not as layerindex writes it .*same text encoding",
@@ -166,11 +166,6 @@ def test_unfit_file_at_the_command_line(file: Path, tmp_path: Path) -> None:
     assert ["file.db"] == os.listdir(tmp_path)
 
 
-def test_our_tables_have_no_quotes() -> None:
-    """No text between quotes can hold what looks like a comment, in none of our tables."""
-    assert [] == [name for name, sql in checks.ours().items() if set(sql) & set("'\"`[]") or "--" in sql]
-
-
 # Schemas that lie ---------------------------------------------------------------------------------------------------
 
 REPLACED = {
@@ -198,13 +193,13 @@ def test_tables_that_are_not_ours(file: Path, fleet: Path, kind: str) -> None:
         new = sql.replace(" WITHOUT ROWID,\n STRICT", " WITHOUT ROWID")
     assert sql != new
     change(file, "PRAGMA legacy_alter_table = ON", "ALTER TABLE layers RENAME TO old", new)
-    refused(fleet, file, "its table layers is not as layerindex writes it")
+    refused(fleet, file, "its table layers is another")
 
 
 def test_a_table_whose_text_lies(file: Path, fleet: Path) -> None:
     """A schema that was edited by hand, so that the text is not what the table was made with, is refused."""
     forge(file, "UPDATE sqlite_schema SET sql = replace(sql, 'size INTEGER', 'size TEXT') WHERE name = 'layers'")
-    refused(fleet, file, "its table layers is not as layerindex writes it")
+    refused(fleet, file, "its table layers is another")
 
 
 @pytest.mark.parametrize(
@@ -229,23 +224,19 @@ def test_a_broken_schema(file: Path, fleet: Path, sql: str) -> None:
 
 
 def test_what_the_file_brings_is_not_run(file: Path, fleet: Path) -> None:
-    """Triggers, views and indexes of the file's own are no reason to refuse it, and are never met."""
+    """Tables, views and indexes of the file's own are no reason to refuse it, and are never met."""
     evil = "(SELECT zeroblob(999999999) FROM snapshots)"
     change(
         file,
-        f"CREATE TRIGGER t1 AFTER INSERT ON layers BEGIN SELECT {evil}; DELETE FROM hosts; END",
-        "CREATE TRIGGER t2 BEFORE UPDATE ON snapshots BEGIN SELECT RAISE(ABORT, 'run'); END",
         f"CREATE VIEW lie AS SELECT {evil} AS snapshot_id",
-        "DROP VIEW selected_snapshots",
-        "CREATE VIEW selected_snapshots AS SELECT no_such_function() AS snapshot_id",
-        "CREATE INDEX i1 ON layers (snapshot_id, abs(size))",
-        "CREATE INDEX i2 ON layers (snapshot_id) WHERE likely(size)",
+        "CREATE INDEX i1 ON layers (size DESC, snapshot_id)",
         "CREATE TABLE mine (snapshot_id, secret)",
+        f"CREATE TRIGGER t1 AFTER INSERT ON mine BEGIN SELECT {evil}; DELETE FROM hosts; END",
+        "INSERT INTO sqlite_stat1 VALUES ('mine', NULL, '1')",
     )
     exchange.import_file(str(fleet), str(file), silent)
 
-    expected = rows(fleet, "SELECT count(*) FROM sqlite_schema WHERE name IN ('t1', 't2', 'lie', 'i1', 'i2', 'mine')")
-    assert [(0,)] == expected
+    assert [(0,)] == rows(fleet, "SELECT count(*) FROM sqlite_schema WHERE name IN ('t1', 'lie', 'i1', 'mine')")
     assert [("here",), ("web-1",)] == rows(fleet, "SELECT name FROM hosts ORDER BY 1")
     whole(fleet)
 
@@ -430,7 +421,7 @@ def page_of(path: Path, table: str) -> tuple[int, int]:
     return (number - 1) * size, size
 
 
-@pytest.mark.parametrize("table", sorted(checks.ours()))
+@pytest.mark.parametrize("table", sorted((*genuine.tables(), "alembic_version")))
 @pytest.mark.parametrize("fill", [0, 1, 255])
 def test_a_damaged_page(file: Path, fleet: Path, table: str, fill: int) -> None:
     """A page of any table that is overwritten is found, if anything was in it."""

@@ -645,15 +645,15 @@ FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "older": (
         lambda path: changed(path, "UPDATE alembic_version SET version_num = '0000'"),
-        "has the older schema 0000; run `layerindex db upgrade` or `layerindex scan`",
+        "has schema 0000, which no layerindex ever had; name another with --db",
     ),
     "unknown": (
         lambda path: changed(path, "UPDATE alembic_version SET version_num = 'abcdef'"),
-        "is damaged: it does not say which schema it has",
+        "is damaged: it does not say which schema it has; name another with --db",
     ),
     "unversioned": (
         lambda path: changed(path, "DELETE FROM alembic_version"),
-        "is damaged: it does not say which schema it has",
+        "is damaged: it does not say which schema it has; name another with --db",
     ),
 }
 """What may lie where the database should be, and what is said about it."""

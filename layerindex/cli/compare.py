@@ -9,6 +9,7 @@ import click
 
 from layerindex import compare, query
 from layerindex.cli import options
+from layerindex.cli.scan import note
 from layerindex.names import printable, typed
 
 if TYPE_CHECKING:
@@ -71,11 +72,11 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
     """
     pairs, alone = compare.paired(compare.find(typed(a), path), compare.find(typed(b), path))
     for snapshot in alone:
-        click.echo(f"Not compared, as the other side has no such store: {printable(snapshot.name)}", err=True)
+        note(f"Not compared, as the other side has no such store: {snapshot.name}")
     for pair in pairs:
         if pair.a.scope != pair.b.scope:
             detail = "what only one of them read or measured differs for that alone"
-            click.echo(f"Note: the scan of a read {pair.a.scope}, that of b {pair.b.scope}: {detail}", err=True)
+            note(f"Note: the scan of a read {pair.a.scope}, that of b {pair.b.scope}: {detail}")
     answers = [_answer(pair, path, sections, thing and typed(thing)) for pair in pairs]
     {"json": _write_json, "table": _write_headed, "markdown": _write_headed}.get(output.format, _write_flat)(
         answers, output
@@ -181,4 +182,4 @@ def _write_json(answers: Sequence[Answer], output: options.Output) -> None:  # n
         }
         for answer in answers
     ]
-    click.echo(orjson.dumps(found).decode(), color=True)
+    click.echo(orjson.dumps(found, default=bytes.hex).decode(), color=True)

@@ -46,10 +46,6 @@ def check(path: str) -> None:
         found = [text for (text,) in connection.execute("PRAGMA integrity_check") if text != "ok"]
         dangling = connection.execute("PRAGMA foreign_key_check")
         found += dict.fromkeys(f"a row of {table} points to no {parent}" for table, _, parent, _ in dangling)
-        if not found:
-            from layerindex import migrate  # noqa: PLC0415 - SQLAlchemy and Alembic take half a second to import
-
-            found = migrate.differences(connection)
     if found:
         raise DatabaseError(path, "is not as it should be: " + "; ".join(found[:10]))
     click.echo(f"{path}: whole, schema {database.REVISION}", err=True)

@@ -24,6 +24,14 @@ Command = Callable[..., Any]
 STREAM = "-"
 """The file that is standard input or output."""
 
+
+def _file(_: click.Context, __: click.Parameter, path: str) -> str:
+    """Refuse what SQLite takes for no file at all."""
+    if path == ":memory:":
+        raise UsageError("--db :memory: would be gone with the command; name a file, as in /dev/shm/layerindex.db")
+    return path
+
+
 database = click.option(
     "--db",
     "path",
@@ -31,6 +39,7 @@ database = click.option(
     default="layerindex.db",
     show_default="$LAYERINDEX_DB, else ./layerindex.db",
     metavar="FILE",
+    callback=_file,
     help="The database.",
 )
 

@@ -50,7 +50,7 @@ def command(thing: str, path: str, snapshots: options.Snapshots, format_: str, n
     if not found:
         raise missing[0]
     if format_ == "json":
-        click.echo(json.dumps([answers.as_json(each) for each in found], indent=1))
+        click.echo(json.dumps([answers.as_json(each) for each in found], indent=1, default=bytes.hex))
     else:
         for line in text.lines(found, trunc=not no_trunc):
             click.echo(line)

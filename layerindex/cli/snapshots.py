@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
+import shlex
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,12 @@ import click
 from layerindex import catalog, database, query, render, snapshots
 from layerindex.cli import options
 from layerindex.cli.scan import note, plural
-from layerindex.errors import UsageError
+from layerindex.errors import DatabaseError, FullDiskError, UsageError
 from layerindex.names import typed
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 MOST = 10**9
 """Most snapshots that --keep keeps."""
@@ -102,7 +103,7 @@ def _remove(path: str, choose: Callable[[sqlite3.Connection], Sequence[int]], *,
     # Whoever names none that is there shall not get an empty one made.
     with database.reading(path):
         pass
-    with suppress(_Rehearsed), database.writing(path, note) as connection:
+    with suppress(_Rehearsed), _where_there_is_room(path, choose), database.writing(path, note) as connection:
         numbers = choose(connection)
         shown = query.run(connection, catalog.load("snapshots").sql, {"host": None})
         going = [row for row in shown.rows if row[0] in set(numbers)]
@@ -117,6 +118,26 @@ def _remove(path: str, choose: Callable[[sqlite3.Connection], Sequence[int]], *,
         snapshots.shrink(path, note)
     freed = removed.freed if dry_run else before - snapshots.size(path)
     note(_describe(path, removed, freed, dry_run=dry_run))
+
+
+@contextmanager
+def _where_there_is_room(path: str, choose: Callable[[sqlite3.Connection], Sequence[int]]) -> Iterator[None]:
+    """On a full disk SQLite cannot note what it takes away: say how what stays is written elsewhere and put back."""
+    try:
+        yield
+    except FullDiskError as error:
+        with database.reading(path) as connection:
+            going = choose(connection)
+            everything = connection.execute("SELECT snapshot_id FROM snapshots ORDER BY 1").fetchall()
+        kept = " ".join(f"--snapshot {number}" for (number,) in everything if number not in going)
+        file = shlex.quote(path)
+        there = f"layerindex export /dev/shm/kept.db {kept} --db {file} && mv /dev/shm/kept.db {file}"
+        raise DatabaseError(
+            path,
+            f"nothing was removed: to do so takes a little room on its disk, which is full; free some, or {there}"
+            if kept
+            else "nothing was removed: its disk is full; to keep no snapshot remove the file",
+        ) from error
 
 
 def _describe(path: str, removed: snapshots.Removed, freed: int, *, dry_run: bool) -> str:

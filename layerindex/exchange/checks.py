@@ -1,22 +1,18 @@
 # ruff: noqa: S608 - statements are put together from our own schema's names
-"""What a file must be to be imported: tables as layerindex writes them, whole pages, and values of the right shape.
+"""What a file must be to be imported: whole pages, and values of the right shape.
 
-The schema is compared as text before anything is read: then no view, trigger, default, generated column or constraint
-of the file can be met. Values are judged after they are copied, in our own tables and before the commit, so that a
-lying index of the file cannot hide any.
+Its schema is held to ours before anything is read (`layerindex.genuine`). Values are judged after they are copied, in
+our own tables and before the commit, so that a lying index of the file cannot hide any.
 """
 
 from __future__ import annotations
 
 import math
-import re
 import sqlite3
-from contextlib import closing
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from layerindex import database, names
-from layerindex.errors import NewerDatabaseError, RefusedFileError
+from layerindex import names
+from layerindex.errors import RefusedFileError
 from layerindex.exchange import merge
 
 if TYPE_CHECKING:
@@ -106,85 +102,11 @@ DIRECTORY_TEXTS = """
 SELECT group_concat(path, char(10)) FROM main.directories NOT INDEXED
 WHERE directory_id >= (SELECT min(new) FROM temp.fresh_directories) GROUP BY directory_id / 1000"""
 
-STATISTICS = {
-    ("table", "sqlite_stat1", "CREATE TABLE sqlite_stat1(tbl,idx,stat)"),
-    ("table", "sqlite_stat4", "CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)"),
-}
-"""What ANALYZE makes."""
-
-
-def normal(sql: object) -> str:
-    """Return the text of a CREATE statement without comments and spaces that mean nothing.
-
-    A comment cannot hide here what SQLite sees: our own statements have no quotes, in which it could stand.
-    """
-    text = re.sub(r"/\*.*?\*/", " ", sql, flags=re.DOTALL) if isinstance(sql, str) else ""
-    return re.sub(r"\s*([(),])\s*", r"\1", re.sub(r"\s+", " ", text)).strip()
-
-
-@cache
-def ours() -> dict[str, str]:
-    """Return our tables and how they are made."""
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        database.create(connection)
-        return {name: normal(sql) for kind, name, sql in objects(connection, "main") if kind == "table"}
-
-
-def objects(connection: sqlite3.Connection, schema: str) -> Iterator[tuple[str, str, object]]:
-    """Return type, name and text of all that a database was made to hold, without SQLite's statistics and own indexes.
-
-    Not by the name: a file may call its trigger sqlite_stat1.
-    """
-    usual = connection.text_factory
-    connection.text_factory = lambda raw: raw.decode(errors="replace")  # it may be no UTF-8
-    try:
-        rows = connection.execute(f"SELECT type, name, sql FROM {schema}.sqlite_schema").fetchall()
-    finally:
-        connection.text_factory = usual
-    for kind, name, sql in rows:
-        if (kind, name, sql) not in STATISTICS and not (kind == "index" and sql is None):
-            yield kind, name, sql
-
-
-def everything(connection: sqlite3.Connection) -> list[tuple[str, str, str]]:
-    """Return all that a file's schema says, comparable."""
-    return [(str(kind), str(name), normal(sql)) for kind, name, sql in objects(connection, "main")]
-
 
 def guard(connection: sqlite3.Connection) -> None:
     """Prepare a connection for a file that nobody vouches for."""
-    connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA cell_size_check = ON")
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LENGTH)
-
-
-def revision(connection: sqlite3.Connection, schema: str, source: str) -> str:
-    """Return the revision of a file that may be anything; raises RefusedFileError, NewerDatabaseError."""
-    (application_id,) = connection.execute(f"PRAGMA {schema}.application_id").fetchone()
-    versions = [(kind, normal(sql)) for kind, name, sql in objects(connection, schema) if name == "alembic_version"]
-    if application_id != database.APPLICATION_ID or versions != [("table", ours()["alembic_version"])]:
-        raise RefusedFileError(source, "is an SQLite file, but not a layerindex database")
-    rows = connection.execute(f"SELECT version_num FROM {schema}.alembic_version LIMIT 2").fetchall()
-    found = rows[0][0] if len(rows) == 1 else None
-    if not (isinstance(found, str) and re.fullmatch("[0-9]{4,9}", found)):
-        raise RefusedFileError(source, "does not say which schema it has")
-    if int(found) > int(database.REVISION):
-        raise NewerDatabaseError(source, found)
-    return found
-
-
-def same_tables(connection: sqlite3.Connection, schema: str, source: str) -> None:
-    """Raise unless each of our tables is one there, made as we make it; what else the file holds is never touched."""
-    found: dict[str, list[tuple[str, str, str]]] = {}
-    for kind, name, sql in objects(connection, schema):
-        if kind in ("table", "view"):
-            # SQLite knows names in any case.
-            found.setdefault(str(name).lower(), []).append((kind, name, normal(sql)))
-    for name, sql in ours().items():
-        if name not in found:
-            raise RefusedFileError(source, f"has no table {name}")
-        if found[name] != [("table", name, sql)]:
-            raise RefusedFileError(source, f"its table {name} is not as layerindex writes it")
 
 
 def whole(connection: sqlite3.Connection, schema: str, tables: list[str], source: str) -> None:

@@ -6,6 +6,7 @@ it is worked on as a copy in a private folder beside the database, which is gone
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -14,10 +15,10 @@ import sys
 from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from layerindex import database, place
-from layerindex.errors import DatabaseBusyError, DatabaseError, RefusedFileError
+from layerindex import database, genuine, place, scratch
+from layerindex.errors import DatabaseBusyError, DatabaseError, FullDiskError, RefusedFileError
 from layerindex.exchange import checks, compression, merge
-from layerindex.held import Held, held, scratch_folder
+from layerindex.held import Held, held
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,13 +52,13 @@ def import_file(path: str, source: str, wait: Callable[[str], None], limit: int 
     name = "standard input" if source == STDIN else source
     if source != STDIN and os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source):
         raise RefusedFileError(name, "is the database itself")
-    with ExitStack() as scratch:
-        plain = scratch.enter_context(_plain(source, name, os.path.dirname(os.path.abspath(path)), limit))
+    with ExitStack() as copies:
+        plain = copies.enter_context(_plain(source, name, os.path.dirname(os.path.abspath(path)), limit))
         with database.writing(path, wait) as connection:
             with _blamed(name):
                 _attach(connection, plain, name)
             # SQLite holds it open: whatever happens now, nothing is left behind.
-            scratch.close()
+            copies.close()
             return _merge(connection, name)
 
 
@@ -121,9 +122,8 @@ def _attach(connection: sqlite3.Connection, plain: Held, name: str) -> None:
     with _refused(name):
         plain.opened()
     # Again, in the transaction that reads it: nobody can have changed it in between.
-    if checks.revision(connection, "src", name) != database.REVISION:
+    if genuine.revision(connection, name, "src", RefusedFileError) != genuine.REVISION:
         raise RefusedFileError(name, "was changed while it was read")
-    checks.same_tables(connection, "src", name)
     # Python looks for Ctrl-C when it is called; a merge is few statements, and long ones.
     connection.set_progress_handler(lambda: 0, STEPS)
 
@@ -143,13 +143,15 @@ def _plain(source: str, name: str, folder: str, limit: int | None) -> Iterator[H
         if regular and head == MAGIC:
             plain = stack.enter_context(_held(source, name, folder))
         else:
-            path = os.path.join(stack.enter_context(scratch_folder(folder)), "incoming.db")
-            with _copying(name), open(path, "xb", opener=place.open_file) as target:
+            path = os.path.join(stack.enter_context(scratch.folder(folder)), "incoming.db")
+            with _copying(name, folder), open(path, "xb", opener=place.open_file) as target:
                 compression.spool(compression.Arriving(file, head), target, name, limit)
             plain = stack.enter_context(_held(path, name, folder))
-        older = _revision(plain, name)
-        if older != database.REVISION:
-            path = _upgraded(plain, stack.enter_context(scratch_folder(folder)), older, name)
+        found = _revision(plain, name)
+        if found is None:
+            raise RefusedFileError(name, "is an SQLite file, but not a layerindex database")
+        if found != genuine.REVISION:
+            path = _upgraded(plain, stack.enter_context(scratch.folder(folder)), found, name)
             plain = stack.enter_context(held(path))
         yield plain
 
@@ -174,43 +176,31 @@ def _held(path: str, name: str, folder: str) -> Iterator[Held]:
 
 
 @contextmanager
-def _copying(name: str) -> Iterator[None]:
+def _copying(name: str, folder: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise FullDiskError(name, f"{folder}, where a copy of it was made") from error
         raise RefusedFileError(name, f"cannot be copied: {error.strerror or error}") from error
 
 
-def _revision(plain: Held, name: str) -> str:
+def _revision(plain: Held, name: str) -> str | None:
     with _blamed(name), closing(database.opened(plain)) as connection:
         checks.guard(connection)
-        return checks.revision(connection, "main", name)
+        return genuine.revision(connection, name, error=RefusedFileError)
 
 
-def _upgraded(plain: Held, scratch: str, found: str, name: str) -> str:
-    """Return a copy of an older file brought to this schema, if the file is to the letter what that version made.
-
-    The upgrade runs SQL over all that the file holds: a trigger or a view of someone else's would run with it.
-    """
+def _upgraded(plain: Held, folder: str, found: str, name: str) -> str:
+    """Return a copy of an older file brought to this schema."""
     from layerindex import migrate  # noqa: PLC0415 - SQLAlchemy and Alembic take half a second to import
 
-    copy, made = os.path.join(scratch, "older.db"), os.path.join(scratch, "made.db")
-    with _copying(name):
-        for source, target in ((plain.path, copy), (os.devnull, made)):
-            with open(source, "rb") as reader, open(target, "xb", opener=place.open_file) as writer:
-                shutil.copyfileobj(reader, writer, compression.BLOCK)
-    try:
-        migrate.upgrade(made, found)
-    except DatabaseError as error:
-        raise RefusedFileError(name, f"has schema {found}, which no layerindex ever had") from error
-    with closing(database.connect(made, "ro")) as connection:
-        expected = set(checks.everything(connection))
+    copy = os.path.join(folder, "older.db")
+    with _copying(name, folder), open(plain.path, "rb") as reader, open(copy, "xb", opener=place.open_file) as writer:
+        shutil.copyfileobj(reader, writer, compression.BLOCK)
     with _blamed(name), closing(database.connect(copy, "ro")) as connection:
         checks.guard(connection)
-        if sorted(checks.everything(connection)) != sorted(expected):
-            reason = f"has the older schema {found} and more, or less, than that has; try `layerindex db upgrade` on it"
-            raise RefusedFileError(name, reason)
-        checks.whole(connection, "main", [table for kind, table, _ in expected if kind == "table"], name)
+        checks.whole(connection, "main", genuine.tables(found), name)
     try:
         migrate.upgrade(copy)
     except DatabaseError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from layerindex import genuine
 from layerindex.database import NameIndex
 
 if TYPE_CHECKING:
@@ -166,11 +167,9 @@ def forget(connection: sqlite3.Connection) -> None:
 
 def facts(connection: sqlite3.Connection) -> list[str]:
     """Return the tables of our own schema that hold facts of one snapshot."""
-    sql = """SELECT m.name FROM main.sqlite_schema AS m
-             WHERE m.type = 'table' AND EXISTS (
-               SELECT 1 FROM pragma_table_info(m.name, 'main') AS c WHERE c.name = 'snapshot_id')
-             ORDER BY m.name"""
-    return [name for (name,) in connection.execute(sql) if name not in NUMBERED]
+    return sorted(
+        name for name in genuine.tables() if name not in NUMBERED and "snapshot_id" in columns(connection, name)
+    )
 
 
 def columns(connection: sqlite3.Connection, table: str, type_: str | None = None) -> list[str]:

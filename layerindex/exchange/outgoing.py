@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
-from layerindex import database, trust
-from layerindex.errors import DatabaseError, failure
+from layerindex import database, genuine, scratch, trust
+from layerindex.errors import DatabaseError
 from layerindex.exchange import compression, merge
+from layerindex.failures import failure
 from layerindex.held import held
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ def export(path: str, snapshots: Sequence[int], target: IO[bytes], name: str, *,
                 connection.execute("ATTACH ? AS src", (source.uri,))
                 source.opened()
                 with database.transaction(connection, path):
+                    if genuine.revision(connection, path, "src") != genuine.REVISION:
+                        raise DatabaseError(path, "was changed while it was read; try again")
                     plan = _fill(connection, path, snapshots, files=files)
                 connection.execute("DETACH src")
             # A table that grew at its end has pages a sixth empty; anew they are full, and pack better.
@@ -56,19 +58,12 @@ def new_file(path: str, *, force: bool) -> Iterator[IO[bytes]]:
     if os.path.exists(path) and not os.path.isfile(path):
         # Renamed over a device, a file would stand in its place.
         raise DatabaseError(path, "is no regular file; export to - and redirect standard output")
-    folder, name = os.path.split(path)
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{name[:100]}-", dir=folder)
-        try:
-            with open(handle, "wb") as file:
-                trust.give_to_invoker(handle, folder)
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
+        with scratch.file(os.path.dirname(path)) as (temporary, file):
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            trust.give_to_invoker(file.fileno(), os.path.dirname(path))
             os.replace(temporary, path)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(temporary)
-            raise
     except OSError as error:
         raise DatabaseError(path, f"cannot be written: {error.strerror or error}") from error
