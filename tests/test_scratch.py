@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 from layerindex import scratch
 from layerindex.errors import DatabaseError
 from tests.conftest import World, mounted, program
-from tests.test_exchange import index, rows
+from tests.test_exchange import change, index, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,9 +149,10 @@ def full(tmp_path: Path, lasting: World) -> Iterator[Path]:
     disk.mkdir()
     made = index(tmp_path / "made.db", lasting.root, "web-1")
     index(made, lasting.root, "web-1")
+    change(made, "UPDATE images SET config = config || hex(zeroblob(99999)) WHERE snapshot_id = 1")
     with mounted(disk, "-t", "tmpfs", "-o", "size=4m", "none"):
         db = disk / "web.db"
-        db.write_bytes(made.read_bytes())
+        shutil.copy(made, db)
         with suppress(OSError), open(disk / "fill", "wb", buffering=0) as file:
             while True:
                 file.write(bytes(4096))
