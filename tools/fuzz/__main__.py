@@ -84,12 +84,8 @@ def _guided(target: Target, options: argparse.Namespace) -> int:
             seeds.joinpath(f"{number}").write_bytes(data)
         words.write_text("".join(f'"{_escaped(word)}"\n' for word in target.words))
         command = [sys.executable, "-m", "tools.fuzz.guided", target.name, f"-runs={options.runs}"]
-        command += [
-            f"-max_len={target.largest}",
-            f"-seed={options.seed or 1}",
-            f"-timeout={plain.HANG}",
-            f"-dict={words}",
-        ]
+        command += [f"-max_len={target.largest}", f"-seed={options.seed or 1}", f"-timeout={plain.HANG}"]
+        command += [f"-dict={words}"] if target.words else []  # an empty one is refused
         command += [f"-artifact_prefix={folder}/broken-", "-rss_limit_mb=2048", "-print_final_stats=0"]
         if options.seconds != float("inf"):
             command.append(f"-max_total_time={options.seconds:.0f}")
