@@ -121,11 +121,7 @@ def _number(word: str) -> int | None:
 def _newest(connection: sqlite3.Connection, host: str, age: int) -> set[int]:
     """Return the snapshot of each store of a host that is `age` snapshots older than the newest."""
     rows = connection.execute(
-        """SELECT snapshot_id FROM (
-             SELECT snapshot_id, row_number() OVER (
-               PARTITION BY host_id, store, root ORDER BY started_at DESC, snapshot_id DESC) AS age
-             FROM snapshots JOIN hosts USING (host_id) WHERE name = ? AND status = 'complete')
-           WHERE age = ? + 1""",
+        "SELECT snapshot_id FROM snapshot_ages JOIN hosts USING (host_id) WHERE name = ? AND age = ?",
         (host, age),
     )
     numbers = {number for (number,) in rows}

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from layerindex.listings.writer import Listing
     from layerindex.stores.store import Store
 
+ORDERED_AT = """
+SELECT max(:now, coalesce(strftime('%Y-%m-%dT%H:%M:%fZ', max(ordered_at), '+0.001 seconds'), ''))
+FROM snapshots WHERE host_id = :host_id AND store = :store AND root = :root"""
+"""A time that is later than that of every snapshot of this host, store and root, also where the clock was set back."""
+
 BATCH = 2000
 """Records bound in one executemany: enough to hide its cost, few enough to keep memory flat."""
 
@@ -67,9 +72,13 @@ class Filing(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """What a scan found: rows of each table, problems of each code and severity."""
+    """What a scan found: rows of each table, problems of each code and severity.
+
+    `newer` is the time that the clock should have passed: of a snapshot that was there before, None where it has.
+    """
 
     snapshot_id: int
+    newer: str | None
     rows: Counter[str]
     codes: Counter[str]
     severities: Counter[str]
@@ -97,7 +106,7 @@ def scan(
 ) -> Summary:
     """Write one store as a new snapshot into the open transaction and count what was found."""
     snapshot_id = _begin(connection, store, filed, options.scope)
-    summary = Summary(snapshot_id, Counter(), Counter(), Counter())
+    summary = Summary(snapshot_id, _newer(connection, snapshot_id), Counter(), Counter(), Counter())
     _write(connection, store.records(), summary)
     connection.execute(USERS, {"snapshot": snapshot_id, "layers": LAYERS})
     walked: dict[str, Listing] = {}
@@ -124,17 +133,18 @@ def _begin(connection: sqlite3.Connection, store: Store, filed: Filing, scope: s
     if known is None:
         known = (connection.execute("INSERT INTO hosts (name, machine_id) VALUES (?, ?)", host).lastrowid,)
     started = now()
+    place = {"host_id": known[0], "store": store.name, "root": listed(store.root)}
+    (ordered,) = connection.execute(ORDERED_AT, {**place, "now": started}).fetchone()
     values = {
         "uid": uuid.uuid4().hex,
-        "host_id": known[0],
-        "store": store.name,
-        "root": listed(store.root),
+        **place,
         "driver": store.driver,
         "folder": store.folder,
         "engine_id": store.engine_id(),
         "label": None if filed.label is None else listed(filed.label),
         "started_at": started,
         "finished_at": started,
+        "ordered_at": ordered,
         "status": "complete",
         "scope": scope,
         "tool_version": __version__,
@@ -145,6 +155,12 @@ def _begin(connection: sqlite3.Connection, store: Store, filed: Filing, scope: s
     if snapshot_id is None:
         raise RuntimeError("SQLite numbered no snapshot")
     return snapshot_id
+
+
+def _newer(connection: sqlite3.Connection, snapshot_id: int) -> str | None:
+    sql = "SELECT iif(ordered_at > started_at, ordered_at, NULL) FROM snapshots WHERE snapshot_id = ?"
+    (found,) = connection.execute(sql, (snapshot_id,)).fetchone()
+    return None if found is None else str(found)
 
 
 def _write(connection: sqlite3.Connection, records: Iterable[Record], summary: Summary) -> None:

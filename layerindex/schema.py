@@ -132,6 +132,12 @@ _numbered(
     _text("label", "Text given with --label."),
     _text("started_at", "When the scan of this store began.", nullable=False),
     _text("finished_at", "When the scan of this store ended.", nullable=False),
+    _text(
+        "ordered_at",
+        "What says which snapshot of a host, store and root is newer: started_at, or 1 ms after the newest that was "
+        "there where the clock had gone back; of equal ones the greater uid is newer.",
+        nullable=False,
+    ),
     _text("status", "complete: every place was tried; what could not be read is in problems.", nullable=False),
     _text(
         "scope", "How far the scan read: metadata (--no-files), files, or walk (--walk: all of them).", nullable=False
@@ -663,15 +669,18 @@ def _current(table: str, comment: str) -> View:
 
 VIEWS = (
     View(
+        "snapshot_ages",
+        "Each complete snapshot, and how many of its host, store and root are newer.",
+        """
+SELECT snapshot_id, host_id, ordered_at, row_number() OVER (
+  PARTITION BY host_id, store, root ORDER BY ordered_at DESC, uid DESC
+) - 1 AS age
+FROM snapshots WHERE status = 'complete'""",
+    ),
+    View(
         "selected_snapshots",
         "The newest complete snapshot of each host, store and root; --host and --snapshot choose others.",
-        """
-SELECT snapshot_id FROM (
-  SELECT snapshot_id, row_number() OVER (
-    PARTITION BY host_id, store, root ORDER BY started_at DESC, snapshot_id DESC
-  ) AS age
-  FROM snapshots WHERE status = 'complete'
-) WHERE age = 1""",
+        "SELECT snapshot_id FROM snapshot_ages WHERE age = 0",
     ),
     View(
         "snapshot_hosts",

@@ -69,6 +69,7 @@ CREATE TABLE snapshots ( /* One store, at one host, at one time; written in one 
 	label TEXT /* Text given with --label. */, 
 	started_at TEXT NOT NULL /* When the scan of this store began. */, 
 	finished_at TEXT NOT NULL /* When the scan of this store ended. */, 
+	ordered_at TEXT NOT NULL /* What says which snapshot of a host, store and root is newer: started_at, or 1 ms after the newest that was there where the clock had gone back; of equal ones the greater uid is newer. */, 
 	status TEXT NOT NULL /* complete: every place was tried; what could not be read is in problems. */, 
 	scope TEXT NOT NULL /* How far the scan read: metadata (--no-files), files, or walk (--walk: all of them). */, 
 	tool_version TEXT NOT NULL /* Version of layerindex that wrote the snapshot. */, 
@@ -518,13 +519,13 @@ CREATE TABLE volumes ( /* A volume: a directory in volumes/, or one that only th
 )
  WITHOUT ROWID,
  STRICT;
+CREATE VIEW snapshot_ages AS /* Each complete snapshot, and how many of its host, store and root are newer. */
+SELECT snapshot_id, host_id, ordered_at, row_number() OVER (
+  PARTITION BY host_id, store, root ORDER BY ordered_at DESC, uid DESC
+) - 1 AS age
+FROM snapshots WHERE status = 'complete';
 CREATE VIEW selected_snapshots AS /* The newest complete snapshot of each host, store and root; --host and --snapshot choose others. */
-SELECT snapshot_id FROM (
-  SELECT snapshot_id, row_number() OVER (
-    PARTITION BY host_id, store, root ORDER BY started_at DESC, snapshot_id DESC
-  ) AS age
-  FROM snapshots WHERE status = 'complete'
-) WHERE age = 1;
+SELECT snapshot_id FROM snapshot_ages WHERE age = 0;
 CREATE VIEW snapshot_hosts AS /* Each snapshot with the name of its host. */
 SELECT s.snapshot_id, h.name AS host FROM snapshots AS s JOIN hosts AS h ON h.host_id = s.host_id;
 CREATE VIEW image_names AS /* All an image may be called: references as stored, in full and as Docker shortens them, with and without :latest, its id and its 12-character id, and the digest by which Docker on containerd shows it. */
@@ -708,6 +709,6 @@ JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN problems AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num));
-INSERT INTO alembic_version VALUES ('0004');
+INSERT INTO alembic_version VALUES ('0005');
 PRAGMA application_id = 1279870040;
-PRAGMA user_version = 4;
+PRAGMA user_version = 5;

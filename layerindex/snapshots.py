@@ -18,12 +18,8 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
 OLD = """
-SELECT snapshot_id FROM (
-  SELECT snapshot_id, started_at, row_number() OVER (
-    PARTITION BY host_id, store, root ORDER BY started_at DESC, snapshot_id DESC
-  ) AS place
-  FROM snapshots
-) WHERE place > :keep AND (:before IS NULL OR started_at < :before) ORDER BY snapshot_id"""
+SELECT snapshot_id FROM snapshot_ages
+WHERE age >= :keep AND (:before IS NULL OR ordered_at < :before) ORDER BY snapshot_id"""
 
 LISTINGS = """
 CREATE TEMP TABLE gone_listings AS

@@ -31,35 +31,36 @@ asked AS MATERIALIZED (
 -- A tag is the same however it is written; in containerd several namespaces may have it.
 seen AS MATERIALIZED (
   SELECT 'tag' AS kind, r.normalized AS tag, min(r.ref) AS name, r.image_id AS id,
-    s.snapshot_id, s.host_id, s.store, s.root, s.started_at
+    s.snapshot_id, s.host_id, s.store, s.root, s.started_at, s.ordered_at, s.uid
   FROM snapshots AS s CROSS JOIN image_refs AS r USING (snapshot_id) CROSS JOIN asked AS a
   WHERE r.tag IS NOT NULL AND :layer IS NULL AND (:image IS NULL OR r.image_id BETWEEN a.image AND a.image || 'g'
     OR r.ref IN spelt OR r.normalized IN spelt)
   GROUP BY s.snapshot_id, r.normalized, r.image_id
   UNION ALL
-  SELECT 'image', NULL, NULL, i.image_id, s.snapshot_id, s.host_id, s.store, s.root, s.started_at
+  SELECT 'image', NULL, NULL, i.image_id, s.snapshot_id, s.host_id, s.store, s.root, s.started_at, s.ordered_at, s.uid
   FROM snapshots AS s CROSS JOIN images AS i USING (snapshot_id) CROSS JOIN asked AS a
   WHERE :layer IS NULL AND (:image IS NULL OR i.image_id BETWEEN a.image AND a.image || 'g'
     OR (i.snapshot_id, i.image_id) IN (SELECT snapshot_id, image_id FROM wanted))
   UNION ALL
-  SELECT DISTINCT 'layer', NULL, NULL, y.diff_id, s.snapshot_id, s.host_id, s.store, s.root, s.started_at
+  SELECT DISTINCT 'layer', NULL, NULL, y.diff_id, s.snapshot_id, s.host_id, s.store, s.root, s.started_at, s.ordered_at, s.uid
   FROM snapshots AS s CROSS JOIN layers AS y USING (snapshot_id)
   WHERE y.diff_id IS NOT NULL AND :image IS NULL AND :layer IS NULL
   UNION ALL
-  SELECT DISTINCT 'layer', NULL, NULL, y.diff_id, s.snapshot_id, s.host_id, s.store, s.root, s.started_at
+  SELECT DISTINCT 'layer', NULL, NULL, y.diff_id, s.snapshot_id, s.host_id, s.store, s.root, s.started_at, s.ordered_at, s.uid
   FROM asked AS a CROSS JOIN layers AS y ON y.diff_id BETWEEN a.layer AND a.layer || 'g'
   CROSS JOIN snapshots AS s USING (snapshot_id)
 ),
 ranked AS (
-  SELECT *, row_number() OVER (PARTITION BY host_id, store, root, kind, tag, id ORDER BY started_at, snapshot_id) AS place,
+  SELECT *, row_number() OVER (PARTITION BY host_id, store, root, kind, tag, id ORDER BY ordered_at, uid) AS place,
     count(*) OVER (PARTITION BY host_id, store, root, kind, tag, id) AS snapshots
   FROM seen
 )
 SELECT r.kind, r.name, r.id, r.started_at AS seen_at, r.snapshot_id,
-  (SELECT max(o.started_at) FROM snapshots AS o
+  (SELECT o.started_at FROM snapshots AS o
    WHERE o.host_id = r.host_id AND o.store = r.store AND o.root = r.root
-     AND (o.started_at, o.snapshot_id) < (r.started_at, r.snapshot_id)) AS absent_at,
+     AND (o.ordered_at, o.uid) < (r.ordered_at, r.uid)
+   ORDER BY o.ordered_at DESC, o.uid DESC LIMIT 1) AS absent_at,
   r.snapshots, r.root, h.host
 FROM ranked AS r JOIN snapshot_hosts AS h USING (snapshot_id)
 WHERE r.place = 1
-ORDER BY h.host, r.host_id, r.store, r.root, r.kind, r.started_at, r.name, r.id;
+ORDER BY h.host, r.host_id, r.store, r.root, r.kind, r.ordered_at, r.name, r.id;

@@ -22,7 +22,7 @@
 
 -- total() and not sum(): sizes that a store claims may be more than 63 bits together, and sum() would fail.
 WITH totals AS MATERIALIZED (
-  SELECT s.snapshot_id, s.host_id, s.store, s.root, s.started_at, s.label,
+  SELECT s.snapshot_id, s.host_id, s.store, s.root, s.started_at, s.ordered_at, s.uid, s.label,
     (SELECT count(*) FROM images AS i WHERE i.snapshot_id = s.snapshot_id) AS images,
     (SELECT count(*) FROM layers AS y WHERE y.snapshot_id = s.snapshot_id) AS layers,
     (SELECT CAST(total(y.size) AS INTEGER) FROM layers AS y WHERE y.snapshot_id = s.snapshot_id) AS layer_bytes,
@@ -39,7 +39,7 @@ WITH totals AS MATERIALIZED (
   FROM snapshots AS s JOIN hosts AS n USING (host_id) WHERE :host IS NULL OR n.name = :host
 )
 SELECT t.started_at, t.snapshot_id, t.label, t.root, t.images, t.layers, t.layer_bytes,
-  t.layer_bytes - lag(t.layer_bytes) OVER (PARTITION BY t.host_id, t.store, t.root ORDER BY t.started_at, t.snapshot_id) AS grown_bytes,
+  t.layer_bytes - lag(t.layer_bytes) OVER (PARTITION BY t.host_id, t.store, t.root ORDER BY t.ordered_at, t.uid) AS grown_bytes,
   t.containers, t.log_bytes, t.volume_bytes, t.cache_bytes, t.disk_bytes, t.problems, t.orphans, h.host
 FROM totals AS t JOIN snapshot_hosts AS h ON h.snapshot_id = t.snapshot_id
-ORDER BY h.host, t.host_id, t.store, t.root, t.started_at, t.snapshot_id;
+ORDER BY h.host, t.host_id, t.store, t.root, t.ordered_at, t.uid;

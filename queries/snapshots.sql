@@ -26,4 +26,4 @@ SELECT s.snapshot_id, h.host, s.store, s.root, s.label, s.scope, s.started_at,
   s.snapshot_id IN (SELECT snapshot_id FROM selected_snapshots) AS selected
 FROM snapshots AS s JOIN snapshot_hosts AS h USING (snapshot_id)
 WHERE :host IS NULL OR h.host = :host
-ORDER BY s.started_at DESC, s.snapshot_id DESC;
+ORDER BY s.ordered_at DESC, s.uid DESC;

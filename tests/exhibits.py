@@ -146,10 +146,10 @@ def _set_clocks(path: str) -> None:
     """Let nothing in the database tell when, where and by which version it was made."""
     with sqlite3.connect(path) as connection:
         for number, minute in ((1, 20 * 1440), (2, 30 * 1440), (3, 30 * 1440 + 5)):
-            values = (f"{number:032x}", stamp(minute)[:19] + "Z", stamp(minute)[:19] + "Z", number)
+            values = (f"{number:032x}", *[stamp(minute)[:19] + "Z"] * 2, stamp(minute)[:19] + ".000Z", number)
             connection.execute(
                 "UPDATE snapshots SET root = '/var/lib/docker', tool_version = '1', uid = ?, started_at = ?,"
-                " finished_at = ?"
+                " finished_at = ?, ordered_at = ?"
                 " WHERE snapshot_id = ?",
                 values,
             )

@@ -256,7 +256,7 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> str:
     root.remove_image(old)
     scanned(path, root.path)
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE snapshots SET started_at = 'day ' || snapshot_id")
+        connection.execute("UPDATE snapshots SET started_at = 'day ' || snapshot_id, ordered_at = snapshot_id")
     return path
 
 

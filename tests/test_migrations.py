@@ -268,6 +268,8 @@ def test_up_with_rows(tmp_path: Path) -> None:
         assert [(1, "overlay2", "metadata"), (2, "overlay2", "files")] == connection.execute(scopes).fetchall()
         directories = "SELECT snapshot_id, cache_id, listing_id FROM overlay_dirs ORDER BY 1"
         assert [(1, "d", None), (2, "d", 1)] == connection.execute(directories).fetchall()
+        orders = "SELECT DISTINCT ordered_at FROM snapshots"
+        assert [("2026-01-01T00:00:00.000Z",)] == connection.execute(orders).fetchall()
         assert [("data", 1)] == connection.execute("SELECT name, on_disk FROM volumes").fetchall()
         refs = "SELECT ref, namespace, normalized FROM image_refs"
         assert [("debian:12", "", "docker.io/library/debian:12")] == connection.execute(refs).fetchall()

@@ -265,7 +265,7 @@ EVEN = (
     "UPDATE images SET created_at = '2023-11-14T22:13:20Z', size = 1",
     "UPDATE layers SET size = 1",
     "UPDATE containers SET created_at = '2023-11-14T22:13:20Z', name = 'same'",
-    "UPDATE snapshots SET started_at = '2023-12-14T22:13:20Z'",
+    "UPDATE snapshots SET started_at = '2023-12-14T22:13:20Z', ordered_at = '2023-12-14T22:13:20.000Z'",
     "UPDATE hosts SET name = 'same'",
     "UPDATE problems SET severity = 'error', code = 'same', path = 'same'",
     "DELETE FROM image_refs",

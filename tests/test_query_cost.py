@@ -23,9 +23,10 @@ COUNTED = 10_000
 STORE = f"""
 INSERT INTO hosts (host_id, name) VALUES (1, 'web-1');
 INSERT INTO snapshots
-  (snapshot_id, uid, host_id, store, root, driver, folder, started_at, finished_at, status, scope, tool_version)
-  VALUES (1, 'u', 1, 'docker-overlay2', '/r', 'overlay2', 'overlay2', '2026-01-01', '2026-01-01', 'complete', 'walk',
-    '1');
+  (snapshot_id, uid, host_id, store, root, driver, folder, started_at, finished_at, ordered_at, status, scope,
+    tool_version)
+  VALUES (1, 'u', 1, 'docker-overlay2', '/r', 'overlay2', 'overlay2', '2026-01-01', '2026-01-01', '2026-01-01',
+    'complete', 'walk', '1');
 CREATE TEMP TABLE layer (n INTEGER);
 INSERT INTO layer SELECT value FROM generate WHERE value < {LAYERS};
 INSERT INTO listings (listing_id, diff_id, source, complete, entry_count, total_size)

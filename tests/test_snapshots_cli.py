@@ -32,7 +32,7 @@ def built(lasting: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, days in enumerate((50, 40, 30, 10, 60, 0), 1):
         moment = datetime.now(UTC) - timedelta(days=days, hours=1)
         text = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        change(db, f"UPDATE snapshots SET started_at = '{text}' WHERE snapshot_id = {number}")
+        change(db, f"UPDATE snapshots SET started_at = '{text}', ordered_at = '{text}' WHERE snapshot_id = {number}")
     return db
 
 

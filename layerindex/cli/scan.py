@@ -202,6 +202,11 @@ def describe(store: stores.Store, summary: scan.Summary, path: str) -> str:
     if summary.codes:
         kinds = ", ".join(f"{code} {count}" for code, count in sorted(summary.codes.items()))
         lines.append(f"  {plural(sum(summary.codes.values()), 'problem')}: {kinds}")
+    if summary.newer:
+        lines.append(
+            "  the clock is behind the newest snapshot of this store; this one is newer all the same, "
+            f"ordered as if made at {summary.newer}"
+        )
     lines.append(f"  written to {path} as snapshot {summary.snapshot_id}")
     return "\n".join(lines)
 

@@ -27,12 +27,16 @@ ENTRY = 8
 _HEX = "[0-9a-f]"
 DIGEST = f"{{}} GLOB 'sha256:{_HEX * 64}'"
 TIME = f"{{}} GLOB '{'-'.join(('[0-9]' * 4, '[0-9]' * 2, '[0-9]' * 2))}T[0-9]*Z'"
+MOMENT = "{0} < '9000' AND strftime('%Y-%m-%dT%H:%M:%fZ', {0}) IS {0}"
+"""A time that scans count on from: one that there is, to the millisecond, with room for later ones."""
+
 NAME = "length({0}) < 256 AND {0} GLOB '[0-9A-Za-z]*' AND {0} NOT GLOB '*[^0-9A-Za-z_.-]*'"
 
 SHAPES = {
     ("snapshots", "uid"): f"{{}} GLOB '{_HEX * 32}'",
     ("snapshots", "started_at"): TIME,
     ("snapshots", "finished_at"): TIME,
+    ("snapshots", "ordered_at"): MOMENT,
     ("snapshots", "scope"): "{} IN ('metadata', 'files', 'walk')",
     ("images", "image_id"): DIGEST,
     ("image_layers", "image_id"): DIGEST,

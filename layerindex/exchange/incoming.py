@@ -78,9 +78,11 @@ def _merge(connection: sqlite3.Connection, name: str) -> Imported:
 
 STANDING = """
 SELECT count(m.uid), count(m.uid) FILTER (WHERE
-    (h.name, h.machine_id, s.store, s.root, s.driver, s.engine_id, s.label, s.started_at, s.finished_at, s.scope)
+    (h.name, h.machine_id, s.store, s.root, s.driver, s.engine_id, s.label, s.started_at, s.finished_at,
+      s.ordered_at, s.scope)
     IS NOT
-    (o.name, o.machine_id, m.store, m.root, m.driver, m.engine_id, m.label, m.started_at, m.finished_at, m.scope)),
+    (o.name, o.machine_id, m.store, m.root, m.driver, m.engine_id, m.label, m.started_at, m.finished_at,
+      m.ordered_at, m.scope)),
   count(*) FILTER (WHERE m.uid IS NULL AND s.status <> 'complete')
 FROM src.snapshots AS s NOT INDEXED
 LEFT JOIN src.hosts AS h NOT INDEXED ON h.host_id = s.host_id
