@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-from layerindex.cli import main
+import os
 
-__all__ = ["main"]
+from layerindex import interrupt
+
+
+def main() -> None:
+    """Run the program; a signal ends it without a word that is not the command's own."""
+    try:
+        interrupt.install()
+        from layerindex import cli  # noqa: PLC0415 - signals are met from the first moment
+
+        cli.main()
+    except interrupt.Interrupted as ended:
+        # What was to be undone is. Nothing else, such as text for a reader who does not read, holds it up.
+        os._exit(ended.status)
+
 
 if __name__ == "__main__":
     main()

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from importlib import resources
 from typing import IO, TYPE_CHECKING, Any
 
-from layerindex import genuine, place, scratch
+from layerindex import genuine, interrupt, locks, place, scratch
 from layerindex.claim import PATIENCE, Claim, claimed
 from layerindex.errors import DatabaseBusyError, DatabaseError, EmptyDatabaseError, FullDiskError, OlderDatabaseError
 from layerindex.failures import failure, temporary
@@ -35,16 +35,26 @@ REBUILD_ROWS = 100_000
 
 
 class Connection(sqlite3.Connection):
-    """One that fails as SQLite does where SQLite's reason quotes bytes of a damaged schema that are no text."""
+    """One that a signal interrupts, whatever SQLite is at.
+
+    It fails as SQLite does where SQLite's reason quotes bytes of a damaged schema that are no text.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - as sqlite3 has it
+        super().__init__(*args, **options)
+        interrupt.Watch(self)
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:  # noqa: ANN401 - as sqlite3 has it
-        """Run a statement; raises sqlite3.Error, and no UnicodeDecodeError."""
+        """Run a statement; raises sqlite3.Error, and no UnicodeDecodeError; Interrupted when a signal arrived."""
         try:
             return super().execute(sql, parameters)
         except UnicodeDecodeError as error:
             failed = sqlite3.DatabaseError(bytes(error.object).decode("ascii", "backslashreplace"))
             failed.sqlite_errorname = "SQLITE_ERROR"
             raise failed from error
+        except sqlite3.OperationalError:
+            interrupt.check()
+            raise
 
 
 @contextmanager
@@ -62,7 +72,8 @@ def reading(path: str) -> Iterator[sqlite3.Connection]:
                 if found is None:
                     raise EmptyDatabaseError(path)
                 check_current(path, found)
-                yield connection
+                with interrupt.impatient():
+                    yield connection
         except sqlite3.Error as error:
             raise failure(path, error) from error
 
@@ -223,10 +234,9 @@ def patiently(
                 deadline = time.monotonic() + PATIENCE
                 doing = "reading it" if connection.in_transaction else "writing to it"
                 wait(f"{path}: another process is {doing}; waiting up to {PATIENCE} s")
-                # In short turns: SQLite's own wait would not see Ctrl-C before its end.
-                connection.execute("PRAGMA busy_timeout = 200")
             elif time.monotonic() > deadline:
                 raise
+            time.sleep(locks.PAUSE)
         else:
             return
 

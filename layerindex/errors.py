@@ -102,5 +102,12 @@ class CatalogError(LayerindexError):
         super().__init__(f"the header of the query {name}.sql cannot be read ({reason}); install layerindex again")
 
 
+class OutputError(LayerindexError):
+    """Standard output takes nothing, or no more."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"standard output: cannot be written: {reason}")
+
+
 class QueryError(LayerindexError):
     """A query that SQLite refused or that took too long."""

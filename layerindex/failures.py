@@ -6,6 +6,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from layerindex import interrupt
 from layerindex.errors import DatabaseBusyError, DatabaseError, FullDiskError
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ PACKED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 
 
 def failure(path: str, error: sqlite3.Error) -> DatabaseError:
-    """Return the error that says what SQLite raised."""
+    """Return the error that says what SQLite raised; raises Interrupted where a signal is why."""
+    interrupt.check()
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return DatabaseBusyError(path)

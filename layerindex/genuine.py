@@ -15,7 +15,7 @@ import sqlite3
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from layerindex import shipped
+from layerindex import interrupt, shipped
 from layerindex.errors import DatabaseError, NewerDatabaseError, NotOursError
 from layerindex.names import printable
 
@@ -159,7 +159,7 @@ def _found(connection: sqlite3.Connection, path: str, schema: str, error: type[D
             raise error(path, "is not as layerindex writes it: a text of its schema is not UTF-8") from raised
         raise
     finally:
-        connection.set_progress_handler(None, 0)
+        interrupt.Watch(connection)
     return [Thing._make(row) for row in rows]
 
 

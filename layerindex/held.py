@@ -14,7 +14,7 @@ import sqlite3
 from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
-from layerindex import locks, place, scratch
+from layerindex import interrupt, locks, place, scratch
 from layerindex.errors import DatabaseBusyError, DatabaseError, NoDatabaseError
 from layerindex.failures import failure, temporary
 
@@ -102,6 +102,7 @@ def _copy(real: str, path: str, handle: int, copy: str, waiting: list[str]) -> N
     refuse_forged(copy, real, path)
     try:
         with closing(sqlite3.connect(place.uri(copy, "mode=rw"), uri=True, isolation_level=None)) as connection:
+            interrupt.Watch(connection)
             connection.execute("PRAGMA trusted_schema = OFF")
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             connection.execute("PRAGMA journal_mode = DELETE")

@@ -7,7 +7,10 @@ import re
 
 _LOOKS_ESCAPED = re.compile(rb"\\x[89a-f][0-9a-f]")
 _ESCAPED = re.compile(rb"\\(\\|x[89a-f][0-9a-f])")
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""What shows nothing although Unicode calls it a letter, mark or symbol: fillers, variation selectors, a blank."""
 
 
 def escape(name: bytes) -> tuple[str, bytes | None]:
@@ -85,11 +88,19 @@ def on_disk(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Return text that cannot move a terminal's cursor, colour it or turn its writing direction."""
-    return _CONTROL.sub(_escape, text)
+    """Return text that cannot move a terminal's cursor, colour it or turn its writing direction, and hides nothing.
+
+    Escaped are controls, formats, surrogates, private and unassigned characters, every space but the usual one (which
+    is what `str.isprintable` knows) and what shows nothing: names that look alike are alike.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(each if each.isprintable() and not _INVISIBLE.match(each) else _escape(each) for each in text)
 
 
-def _escape(match: re.Match[str]) -> str:
+def _escape(character: str) -> str:
     short = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
-    code = ord(match[0])
-    return short.get(match[0]) or (f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}")
+    code = ord(character)
+    if code > 0xFFFF:
+        return f"\\U{code:08x}"
+    return short.get(character) or (f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}")

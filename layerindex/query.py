@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sqlite3
 import time
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from layerindex import genuine
+from layerindex import genuine, interrupt
 from layerindex.catalog import near
 from layerindex.errors import QueryError, UsageError
 from layerindex.failures import temporary
@@ -19,8 +22,11 @@ if TYPE_CHECKING:
 
     Values = dict[str, str | int | None]
 
-STEPS = 20_000
-"""SQLite instructions between two looks at the clock: some milliseconds."""
+LIMIT: ContextVar[float | None] = ContextVar("LIMIT", default=600)
+"""Seconds of SQLite's time that one statement may take, which --timeout changes; None: as long as it takes.
+
+Far more than any canned query needs, so that one over a file that a stranger made ends some day.
+"""
 
 _HEX = re.compile(r"(sha256:)?[0-9a-f]{2,64}")
 
@@ -32,35 +38,49 @@ class Result(NamedTuple):
     rows: Iterator[tuple[Any, ...]]
 
 
-def run(connection: sqlite3.Connection, sql: str, params: Mapping[str, Any], timeout: float | None = None) -> Result:
+@contextmanager
+def limited(seconds: float | None) -> Iterator[None]:
+    """Set another LIMIT for a while."""
+    before = LIMIT.set(seconds)
+    try:
+        yield
+    finally:
+        LIMIT.reset(before)
+
+
+def run(connection: sqlite3.Connection, sql: str, params: Mapping[str, Any]) -> Result:
     """Run one statement and return its rows as a stream; raises QueryError with SQLite's reason.
 
-    `timeout` is in seconds and also ends a statement while its rows are read.
+    LIMIT also ends a statement while its rows are read, but whoever reads them may take their time.
     """
-    if timeout is not None:
-        end = time.monotonic() + timeout
-        connection.set_progress_handler(lambda: time.monotonic() > end, STEPS)
+    watch = interrupt.Watch(connection, LIMIT.get())
     try:
         cursor = connection.execute(sql, params)
     except (sqlite3.Error, sqlite3.Warning) as error:
-        raise _refused(error, timeout) from error
+        raise _refused(error, watch) from error
     columns = [name for name, *_ in cursor.description or ()]
-    return Result(columns, _rows(cursor, timeout))
+    return Result(columns, _rows(cursor, watch))
 
 
-def _rows(cursor: sqlite3.Cursor, timeout: float | None) -> Iterator[tuple[Any, ...]]:
+def _rows(cursor: sqlite3.Cursor, watch: interrupt.Watch) -> Iterator[tuple[Any, ...]]:
     try:
-        # Not `yield from`: that closes the cursor of a reader who had enough, when the database is closed already.
-        for row in cursor:  # noqa: UP028
+        for row in cursor:
+            given = time.monotonic()
             yield row
+            watch.end += time.monotonic() - given
     except sqlite3.Error as error:
-        raise _refused(error, timeout) from error
+        raise _refused(error, watch) from error
+    finally:
+        watch.end = math.inf  # what else is done on this connection has no limit
 
 
-def _refused(error: Exception, timeout: float | None) -> QueryError:
+def _refused(error: Exception, watch: interrupt.Watch) -> QueryError:
+    interrupt.check()
     name = getattr(error, "sqlite_errorname", "")
     if name == "SQLITE_INTERRUPT":
-        return QueryError(f"the query took longer than --timeout {timeout:g} s and was stopped")
+        return QueryError(
+            f"the query took longer than {watch.seconds:g} s and was stopped; --timeout SECONDS allows more, 0 any time"
+        )
     if name.startswith("SQLITE_BUSY"):
         return QueryError("a scan is writing to the database just now; try again when it is done")
     if name == "SQLITE_READONLY" or "too many attached databases" in str(error):

@@ -13,14 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 from layerindex.errors import QueryError
 from layerindex.names import printable
+from layerindex.query import Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from layerindex.query import Result
-
 _ID = re.compile(r"(?:sha256:)?([0-9a-f]{12})[0-9a-f]{52}(-init)?")
 _BYTES = re.compile(r"(?:.*_)?(?:size|bytes)")
+_MARKUP = re.compile(r"[\\`*_~|<>\[\]&$]")
+_LINK = re.compile(r"(?i)www(?=\.)|:(?=//)")
+"""Where GitHub sees a link without any markup."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""How a text begins that spreadsheets take for a formula, or pass over to find one."""
 WIDTH = 60
 """Longest text in a table cell before it is cut, unless --no-trunc."""
 
@@ -72,8 +76,13 @@ def as_markdown(result: Result, *, trunc: bool = True) -> Iterator[str]:
     from tabulate import tabulate  # noqa: PLC0415 - machine formats start without it
 
     heads = [printable(column) for column in result.columns]
-    heads, *rows = ([cell.replace("|", "\\|") for cell in row] for row in (heads, *_cells(result, trunc=trunc)))
+    heads, *rows = ([_inert(cell) for cell in row] for row in (heads, *_cells(result, trunc=trunc)))
     yield tabulate(rows, heads, tablefmt="github", disable_numparse=True)
+
+
+def _inert(text: str) -> str:
+    """Return text that GitHub's Markdown shows as it is: no cell ends, nothing is a link, a tag, code or emphasis."""
+    return _LINK.sub(r"\g<0>\\", _MARKUP.sub(r"\\\g<0>", text))
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any SQLite value
@@ -95,6 +104,16 @@ def _separated(result: Result, delimiter: str) -> Iterator[str]:
 def as_csv(result: Result, *, trunc: bool = False) -> Iterator[str]:  # noqa: ARG001 - machines get whole ids
     """Yield comma-separated lines, heads first."""
     return _separated(result, ",")
+
+
+def as_safe_csv(result: Result, *, trunc: bool = False) -> Iterator[str]:
+    """Yield csv for spreadsheets: a text that one would run as a formula has a `'` before it."""
+    rows = (tuple(_no_formula(value) for value in row) for row in result.rows)
+    return as_csv(Result([_no_formula(column) for column in result.columns], rows), trunc=trunc)
+
+
+def _no_formula(value: Any) -> Any:  # noqa: ANN401 - any SQLite value
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def as_tsv(result: Result, *, trunc: bool = False) -> Iterator[str]:  # noqa: ARG001 - machines get whole ids
@@ -125,6 +144,7 @@ def as_json(result: Result, *, trunc: bool = False) -> Iterator[str]:  # noqa: A
 FORMATS: dict[str, Callable[..., Iterable[str]]] = {
     "table": as_table,
     "csv": as_csv,
+    "csv-safe": as_safe_csv,
     "tsv": as_tsv,
     "json": as_json,
     "jsonl": as_jsonl,

@@ -15,6 +15,7 @@ import tempfile
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
+from layerindex import interrupt
 from layerindex.errors import DatabaseError
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def folder(where: str) -> Iterator[str]:
     """Give a new folder for copies, of this user alone, that is gone at the end; raises DatabaseError."""
     path, handle = _made(where, lambda: _opened(tempfile.mkdtemp(prefix=PREFIX, dir=where)))
     try:
-        yield path
+        with interrupt.undoing(lambda: shutil.rmtree(path, ignore_errors=True)):
+            yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
         os.close(handle)

@@ -851,7 +851,10 @@ def test_ended_while_a_stream_comes(small: Path, tmp_path: Path, stop: signal.Si
         hung.start()
         said = process.stderr.read()
         hung.cancel()
-    assert (1, b"Interrupted; files that were not said to be imported are not.\n") == (process.returncode, said)
+    assert (128 + stop, b"Interrupted; files that were not said to be imported are not.\n") == (
+        process.returncode,
+        said,
+    )
     assert [] == os.listdir(db.parent)
 
 

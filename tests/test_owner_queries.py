@@ -33,9 +33,9 @@ def asker(root: DataRoot, options: scan.Options, *changes: str) -> Ask:
     with database.writing(path, lambda _: None) as connection:
         for store in stores.open_stores(str(root.path)):
             scan.scan(connection, store, scan.Filing(scan.Host("one", None)), options)
-    with closing(sqlite3.connect(path)) as connection, connection:
+    with closing(sqlite3.connect(path)) as changed, changed:
         for change in changes:
-            connection.execute(change)
+            changed.execute(change)
 
     def ask(query_name: str, columns: str, /, **params: str) -> list[Row]:
         canned = catalog.load(query_name)

@@ -18,7 +18,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from layerindex import __version__, catalog, database, shipped
+from layerindex import __version__, catalog, database, render, shipped
 from layerindex.cli import group
 from layerindex.errors import UsageError
 from tests import exhibits
@@ -204,9 +204,9 @@ IMGES = f"no query 'imges' (did you mean {MEANT}?); `layerindex query` lists the
         ),
         (
             ["images", "--format", "xml"],
-            "Invalid value for '--format': 'xml' is not one of 'table', 'csv', 'tsv', 'json', 'jsonl', 'markdown'.",
+            f"Invalid value for '--format': 'xml' is not one of {', '.join(map(repr, render.FORMATS))}.",
         ),
-        (["images", "--timeout", "0"], "Invalid value for '--timeout': 0.0 is not in the range x>0."),
+        (["images", "--timeout", "-1"], "Invalid value for '--timeout': -1.0 is not in the range x>=0."),
         (["images", "--timeout", "soon"], "Invalid value for '--timeout': 'soon' is not a valid float range."),
         (["images", "more"], "Got unexpected extra argument (more)"),
         (["--colour"], "No such option '--colour'."),
@@ -386,14 +386,16 @@ N|O    TEXT                  SIZE
 {"n|o":null,"text":"00ff","size":0}
 {"n|o":5,"text":"","size":999}
 """,
+    "csv-safe": 'n|o,text,size\n1,"tab\tand\nnewline",1234567\n-2,"say ""hi"", a | b",-5\n'
+    '3,"\x1b[31mred\r",\n,00ff,0\n5,,999\n',
     "markdown": """\
-| n\\|o   | text              | size    |
-|--------|-------------------|---------|
-| 1      | tab\\tand\\nnewline | 1.235MB |
-| -2     | say "hi", a \\| b  | -5B     |
-| 3      | \\x1b[31mred\\r     |         |
-|        | 00ff              | 0B      |
-| 5      |                   | 999B    |
+| n\\|o   | text                | size    |
+|--------|---------------------|---------|
+| 1      | tab\\\\tand\\\\nnewline | 1.235MB |
+| -2     | say "hi", a \\| b    | -5B     |
+| 3      | \\\\x1b\\[31mred\\\\r    |         |
+|        | 00ff                | 0B      |
+| 5      |                     | 999B    |
 """,
 }
 """That answer in each format."""
@@ -417,6 +419,7 @@ def test_format(store: Exhibits, name: str) -> None:
     [
         ("table", "A    B\n"),
         ("csv", "a,b\n"),
+        ("csv-safe", "a,b\n"),
         ("tsv", "a\tb\n"),
         ("json", "[]\n"),
         ("jsonl", ""),
@@ -501,7 +504,10 @@ def test_timeout(store: Exhibits, sql: str) -> None:
     result = run("query", "--db", store.path, "--sql", sql, "--timeout", "0.1")
 
     assert (1, "") == (result.exit_code, result.stdout)
-    assert "Error: the query took longer than --timeout 0.1 s and was stopped\n" == result.stderr
+    assert (
+        "Error: the query took longer than 0.1 s and was stopped; --timeout SECONDS allows more, 0 any time\n"
+        == result.stderr
+    )
 
 
 def test_in_time(store: Exhibits) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib import import_module
 from keyword import iskeyword
 
 import click
 
-from layerindex import __version__
+from layerindex import __version__, interrupt
+from layerindex.cli import streams
 from layerindex.errors import LayerindexError
 from layerindex.names import printable
 
@@ -62,12 +62,14 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except LayerindexError as error:
+            interrupt.check()
             raise _Failure(error) from error
 
 
 EPILOG = """\b
 Exit status: 0 done; 1 error; 2 usage; 3 a gate that was asked for
-(scan --strict, compare --exit-code) did not hold.
+(scan --strict, compare --exit-code) did not hold; 128 + the number of the
+signal that ended it, so 130 after Ctrl-C: what was half written is undone.
 \b
 Environment: LAYERINDEX_DB names the database, LAYERINDEX_ROOT the data root.
 DOCKER_HOST is never used: layerindex reads disks and asks no daemon.
@@ -81,10 +83,33 @@ def group() -> None:
 
 
 def main() -> None:
-    """Run the program; a reader that closes our output early ends it quietly."""
+    """Run the program: whatever ends it is a sentence at most, and an exit status."""
+    streams.install()
+    status = _run()
+    streams.drop()
+    sys.exit(status)
+
+
+def _run() -> int:
+    """Run a command, write what it says, and return the exit status; a reader that had enough ends it quietly."""
     try:
-        group(prog_name="layerindex")
+        status = _command()
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except LayerindexError as error:  # of a help text, say, which click writes before any command of ours is called
+        failure = _Failure(error)
+        failure.show()
+        return failure.exit_code
     except BrokenPipeError:
-        # Python would complain once more when it flushes the closed pipe at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        return 1
+    return status
+
+
+def _command() -> int:
+    try:
+        done = group.main(prog_name="layerindex", standalone_mode=False)
+    except SystemExit as ended:
+        done = ended.code
+    return done if isinstance(done, int) else 0

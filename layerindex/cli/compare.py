@@ -55,6 +55,7 @@ class Part(NamedTuple):
 @click.option("--exit-code", is_flag=True, help="Exit with 3 when there are differences.")
 @options.database
 @options.output
+@options.timeout
 def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
     a: str,
     b: str,

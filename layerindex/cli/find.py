@@ -31,6 +31,7 @@ UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 @options.database
 @options.snapshots
 @options.output
+@options.timeout
 def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
     pattern: str,
     image: str | None,

@@ -6,9 +6,9 @@ import sys
 
 import click
 
-from layerindex import exchange
+from layerindex import exchange, interrupt
 from layerindex.cli import options
-from layerindex.cli.scan import note, plural, prepare, stoppable
+from layerindex.cli.scan import note, plural, prepare
 from layerindex.errors import NewerDatabaseError, RefusedFileError, UsageError
 
 
@@ -33,12 +33,11 @@ def command(sources: tuple[str, ...], path: str, max_size: int | None, quiet: bo
     if path == options.STREAM:
         raise UsageError("--db names the database to import into; a stream cannot be one")
     prepare(path)
-    stoppable()
     try:
         taken = [_take(path, source, max_size, quiet=quiet) for source in sources]
-    except KeyboardInterrupt:
+    except interrupt.Interrupted:
         note("Interrupted; files that were not said to be imported are not.")
-        sys.exit(1)
+        raise
     if not all(taken):
         sys.exit(1)
 
@@ -48,6 +47,7 @@ def _take(path: str, source: str, max_size: int | None, *, quiet: bool) -> bool:
     try:
         came = exchange.import_file(path, source, note, max_size)
     except (RefusedFileError, NewerDatabaseError) as error:
+        interrupt.check()
         note(f"Error: {error}")
         return False
     if not quiet:

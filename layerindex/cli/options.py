@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 import click
 
 from layerindex import query, render
-from layerindex.errors import DatabaseError, UsageError
+from layerindex.errors import UsageError
 from layerindex.names import typed
 
 if TYPE_CHECKING:
@@ -87,6 +86,25 @@ def snapshots(command: Command) -> Command:
     return wrapped
 
 
+def timeout(command: Command) -> Command:
+    """Add --timeout, which holds for all SQL that the command asks."""
+
+    @click.option(
+        "--timeout",
+        type=click.FloatRange(0),
+        default=query.LIMIT.get(),
+        show_default=True,
+        metavar="SECONDS",
+        help="Stop a query that keeps SQLite busy for longer; 0: never.",
+    )
+    @functools.wraps(command)
+    def wrapped(*args: Any, timeout: float, **options: Any) -> Any:  # noqa: ANN401
+        with query.limited(timeout or None):
+            return command(*args, **options)
+
+    return wrapped
+
+
 def output(command: Command) -> Command:
     """Add --format and --no-trunc, which arrive as one `Output`."""
 
@@ -96,7 +114,8 @@ def output(command: Command) -> Command:
         type=click.Choice(list(render.FORMATS)),
         default="table",
         show_default=True,
-        help="How the answer is written.",
+        help="How the answer is written. csv is data as it is, in which a text may begin like a formula: csv-safe is "
+        "for spreadsheets.",
     )
     @click.option("--no-trunc", is_flag=True, help="Show whole ids, whole texts and exact bytes in tables.")
     @functools.wraps(command)
@@ -114,13 +133,6 @@ def refuse_terminal() -> None:
 
 @contextmanager
 def standard_output() -> Iterator[IO[bytes]]:
-    """Give standard output to write a database to; where it takes no more, say so."""
-    try:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        # Or Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise DatabaseError("standard output", f"cannot be written: {error.strerror or error}") from error
+    """Give standard output to write a database to, all of which is written in the end; raises OutputError."""
+    yield sys.stdout.buffer
+    sys.stdout.buffer.flush()

@@ -31,9 +31,7 @@ class Question(NamedTuple):
 @options.database
 @options.snapshots
 @options.output
-@click.option(
-    "--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Stop a query that takes longer."
-)
+@options.timeout
 @click.option("--show-sql", is_flag=True, help="Print the SQL instead of running it.")
 @click.option("-h", "--help", "help_", is_flag=True, help="Show this message, or with NAME what that query answers.")
 @click.pass_context
@@ -45,7 +43,6 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
     path: str,
     snapshots: options.Snapshots,
     output: options.Output,
-    timeout: float | None,
     show_sql: bool,
     help_: bool,
 ) -> None:
@@ -66,7 +63,7 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
         with database.reading(path) as connection:
             snapshots.select(connection)
             values = query.resolved(connection, question.canned, question.values)
-            answer = query.run(connection, question.sql, values, timeout)
+            answer = query.run(connection, question.sql, values)
             output.write(answer)
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import functools
 import os
 import shutil
-import signal
 import sys
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from layerindex import database, progress, query, render, scan, stores
 from layerindex.cli import options
 from layerindex.errors import EmptyDatabaseError, NoDatabaseError, NotAStoreError, OlderDatabaseError, UsageError
+from layerindex.interrupt import Interrupted
 from layerindex.names import listed, printable
 
 if TYPE_CHECKING:
@@ -98,7 +98,6 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
         prepare(path)
         if not quiet and database.is_open_to_others(path):
             note(f"{path}: others can read it, and what environment variables images and containers have; chmod 600")
-    stoppable()
     errors = 0
     try:
         with _to_standard_output() if sent else nullcontext(lambda: database.writing(path, note)) as writing:
@@ -108,10 +107,10 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
                 errors += summary.severities["error"]
                 if not quiet:
                     note(describe(store, summary, "standard output" if sent else path))
-    except KeyboardInterrupt:
+    except Interrupted:
         kept = f"{path} holds whole snapshots only, and nothing of the one that was being written"
         note(f"Interrupted; {kept if os.path.exists(path) else 'nothing was written'}.")
-        sys.exit(1)
+        raise
     if strict and errors:
         sys.exit(3)
 
@@ -154,18 +153,6 @@ def _to_standard_output() -> Iterator[Callable[[], AbstractContextManager[sqlite
         yield writing
         with options.standard_output() as output:
             shutil.copyfileobj(file, output)
-
-
-def stoppable() -> None:
-    """Let a signal to end be met as Ctrl-C is, so that nothing half done stays behind."""
-    for stop in (signal.SIGTERM, signal.SIGHUP):
-        # What was ignored stays so: nohup means it.
-        if signal.getsignal(stop) is not signal.SIG_IGN:
-            signal.signal(stop, _interrupted)
-
-
-def _interrupted(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 def prepare(path: str) -> None:

@@ -16,6 +16,7 @@ from layerindex.show import answers, text, things
 @click.argument("thing")
 @options.database
 @options.snapshots
+@options.timeout
 @click.option(
     "--format",
     "format_",

@@ -44,6 +44,7 @@ def command() -> None:
 @options.database
 @click.option("--host", metavar="HOST", help="Only of this host.")
 @options.output
+@options.timeout
 def list_(path: str, host: str | None, output: options.Output) -> None:
     """List snapshots, newest first: `layerindex query snapshots`, whose columns it has."""
     with database.reading(path) as connection:

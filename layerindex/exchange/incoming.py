@@ -15,7 +15,7 @@ import sys
 from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from layerindex import database, genuine, place, scratch
+from layerindex import database, genuine, interrupt, place, scratch
 from layerindex.errors import DatabaseBusyError, DatabaseError, FullDiskError, RefusedFileError
 from layerindex.exchange import checks, compression, merge
 from layerindex.held import Held, held
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 STDIN = "-"
-STEPS = 1_000_000
-"""SQLite instructions between two looks for Ctrl-C: some hundredths of a second."""
-
 MAGIC = b"SQLite format 3\0"
 
 FACTS = ("hosts", "snapshots", "listings")
@@ -97,6 +94,7 @@ def _blamed(name: str) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
+        interrupt.check()
         code = getattr(error, "sqlite_errorname", "")
         if code.startswith("SQLITE_NOTADB"):
             raise RefusedFileError(name, "is not an SQLite database") from error
@@ -108,8 +106,6 @@ def _blamed(name: str) -> Iterator[None]:
             raise RefusedFileError(name, "another process is writing to it") from error
         if isinstance(error, sqlite3.IntegrityError):
             raise RefusedFileError(name, f"holds rows that no scan writes ({error})") from error
-        if code == "SQLITE_INTERRUPT":
-            raise KeyboardInterrupt from error
         if code == "SQLITE_ERROR" or "decode to UTF-8" in str(error):
             raise RefusedFileError(name, f"is not as layerindex writes it ({error})") from error
         raise
@@ -126,8 +122,6 @@ def _attach(connection: sqlite3.Connection, plain: Held, name: str) -> None:
     # Again, in the transaction that reads it: nobody can have changed it in between.
     if genuine.revision(connection, name, "src", RefusedFileError) != genuine.REVISION:
         raise RefusedFileError(name, "was changed while it was read")
-    # Python looks for Ctrl-C when it is called; a merge is few statements, and long ones.
-    connection.set_progress_handler(lambda: 0, STEPS)
 
 
 @contextmanager

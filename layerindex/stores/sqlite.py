@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
 from contextlib import closing
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
+from layerindex import interrupt
 from layerindex.names import printable
 from layerindex.problems import Damage
 
@@ -54,14 +54,14 @@ def read_tables(folder: Folder, name: str, tables: Mapping[str, Sequence[str]]) 
             connection.deserialize(content)
             return dict(_rows(connection, tables))
     except (sqlite3.Error, OverflowError, UnicodeDecodeError) as error:
+        interrupt.check()
         raise Damage("bad-sqlite", where, printable(f"SQLite says: {error}")) from error
 
 
 def _rows(
     connection: sqlite3.Connection, tables: Mapping[str, Sequence[str]]
 ) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
-    end = time.monotonic() + SECONDS
-    connection.set_progress_handler(lambda: time.monotonic() > end, 100_000)
+    interrupt.Watch(connection, SECONDS)
     for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "query_only = ON"):
         connection.execute(f"PRAGMA {pragma}")
     plain = "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE 'CREATE TABLE%'"

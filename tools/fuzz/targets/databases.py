@@ -158,8 +158,9 @@ def _reading(data: bytes) -> None:
     path, content = f"{folder}/read.db", changed(rest)
     scratch.write(path, content)
     try:
-        for _ in _answer(path, kind[0]):
-            pass
+        with query.limited(SECONDS):
+            for _ in _answer(path, kind[0]):
+                pass
     except LayerindexError as error:
         _sentence(error)
     hold(_read(path) == content, "reading changed the database")
@@ -171,7 +172,7 @@ def _answer(path: str, kind: int) -> Iterator[object]:
     if kind < len(names):
         canned = catalog.load(names[kind])
         with database.reading(path) as connection:
-            yield from query.run(connection, canned.sql, catalog.values(canned, {}), SECONDS).rows
+            yield from query.run(connection, canned.sql, catalog.values(canned, {})).rows
     elif kind & 1:
         with database.reading(path) as connection:
             asked = things.things("acme/web:1.0", answers.roots(connection))
