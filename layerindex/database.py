@@ -27,6 +27,10 @@ PAGES, CACHE = "PRAGMA page_size = 8192", "PRAGMA cache_size = -65536"
 """Larger pages of a new file are fewer to split and to write; a larger cache keeps a usual snapshot in memory until the
 commit, so that readers are not locked out before it."""
 
+SPILL, SORTED = "PRAGMA cache_spill = -65536", "PRAGMA cache_size = -8192"
+"""SQLite sorts as much at once as it may cache, and nothing interrupts that: so much takes it 0.3 s. What is not
+committed stays in memory as before."""
+
 LARGEST = 2**63 - 1
 """SQLite has no larger number."""
 
@@ -254,7 +258,8 @@ class NameIndex:
         """Build it when the entries are there."""
         if self.rebuild:
             self.rebuild = False
-            self.connection.execute("CREATE INDEX main.entries_name ON entries (name)")
+            for statement in (SPILL, SORTED, "CREATE INDEX main.entries_name ON entries (name)", CACHE):
+                self.connection.execute(statement)
 
 
 def create(connection: sqlite3.Connection) -> None:

@@ -138,6 +138,22 @@ def test_every_connection_looks_up(db: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert before == db.read_bytes()
 
 
+def test_an_index_is_sorted_in_small_pieces(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What SQLite sorts at once, which nothing interrupts, is small while an index is built, and only then."""
+    monkeypatch.setattr(database, "REBUILD_ROWS", 0)
+    said: list[str] = []
+    with database.writing(str(db), print) as writer:
+        before = writer.execute("PRAGMA cache_size").fetchone()
+        index = database.NameIndex(writer, 1, 0)
+        writer.set_trace_callback(said.append)
+        index.close()
+        assert before == writer.execute("PRAGMA cache_size").fetchone()
+    sizes = [place for place, text in enumerate(said) if "cache_size" in text]
+    (built,) = [place for place, text in enumerate(said) if text.startswith("CREATE INDEX")]
+    assert said[sizes[0]] == database.SORTED
+    assert sizes[0] < built < sizes[1]
+
+
 # The limit of time ---------------------------------------------------------------------------------------------------
 
 
