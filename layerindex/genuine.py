@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 APPLICATION_ID = 0x4C494458
 """`LIDX` in the file's header: `file` and SQLite know the database as ours."""
 
-REVISION = "0005"
+REVISION = "0006"
 """The newest revision in `migrations/`; a test holds it to Alembic's head."""
 
 VERSION = (

@@ -73,10 +73,8 @@ def rebuild(script: Path, tables: dict[str, dict[str, str]], *, or_ignore: bool 
     comments included, is what a new database has. With `or_ignore` rows that the new form cannot hold are left out.
     """
     run = op.get_bind().exec_driver_sql
-    ours = {name for revision in genuine.revisions() for name in genuine.things(revision)}
-    for (view,) in run("SELECT name FROM sqlite_schema WHERE type = 'view'").all():
-        if view in ours:
-            run(f"DROP VIEW {view}")
+    ours = _ours()
+    drop_views()
     theirs = []
     for table in tables:
         indexes = f"SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = '{table}' AND sql NOT NULL"
@@ -84,9 +82,7 @@ def rebuild(script: Path, tables: dict[str, dict[str, str]], *, or_ignore: bool 
             run(f"DROP INDEX {_quoted(index)}")
             if index not in ours:
                 theirs.append(sql)
-        run("PRAGMA legacy_alter_table = ON")  # or foreign keys would follow the old table
-        run(f"ALTER TABLE {table} RENAME TO old_{table}")
-        run("PRAGMA legacy_alter_table = OFF")
+        rename(table, f"old_{table}")
     present = {name for (name,) in run("SELECT name FROM sqlite_schema").all()}
     for statement in script.read_text(encoding="utf-8").split(";\n"):
         if statement.strip() and statement.split()[2] not in present:
@@ -100,6 +96,27 @@ def rebuild(script: Path, tables: dict[str, dict[str, str]], *, or_ignore: bool 
         run(f"DROP TABLE old_{table}")
     for index in theirs:
         run(index)
+
+
+def drop_views() -> None:
+    """Within a revision, drop the views that any of our revisions makes; those of users stay."""
+    run = op.get_bind().exec_driver_sql
+    ours = _ours()
+    for (view,) in run("SELECT name FROM sqlite_schema WHERE type = 'view'").all():
+        if view in ours:
+            run(f"DROP VIEW {view}")
+
+
+def rename(table: str, new: str) -> None:
+    """Within a revision, give a table another name, which nothing that names it follows: no foreign key, no view."""
+    run = op.get_bind().exec_driver_sql
+    run("PRAGMA legacy_alter_table = ON")
+    run(f"ALTER TABLE {table} RENAME TO {new}")
+    run("PRAGMA legacy_alter_table = OFF")
+
+
+def _ours() -> set[str]:
+    return {name for revision in genuine.revisions() for name in genuine.things(revision)}
 
 
 def _quoted(name: str) -> str:

@@ -127,12 +127,23 @@ class OverlayDir(NamedTuple):
     unknown_because: str | None = None
 
 
-class OverlayDirOwner(NamedTuple):
-    """A row of `overlay_dir_owners`."""
+class Use(NamedTuple):
+    """A row of `recorded_uses`: a thing, and one that needs it."""
 
-    cache_id: str
+    used_kind: str
+    used: str
+    user_kind: str
+    user: str
+    source: str
+
+
+class Source(NamedTuple):
+    """A row of `sources`: a place that could name a user of something, and its state."""
+
     kind: str
-    owner: str
+    path: str
+    state: str
+    detail: str | None = None
 
 
 class OverlayLower(NamedTuple):
@@ -368,7 +379,8 @@ Record = (
     | UnfinishedLayer
     | LayerBlob
     | OverlayDir
-    | OverlayDirOwner
+    | Use
+    | Source
     | OverlayLower
     | Link
     | Mount
@@ -398,7 +410,8 @@ TABLES: dict[type[Record], str] = {
     UnfinishedLayer: "unfinished_layers",
     LayerBlob: "layer_blobs",
     OverlayDir: "overlay_dirs",
-    OverlayDirOwner: "overlay_dir_owners",
+    Use: "recorded_uses",
+    Source: "sources",
     OverlayLower: "overlay_lowers",
     Link: "links",
     Mount: "mounts",

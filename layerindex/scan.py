@@ -49,8 +49,8 @@ users AS (
   SELECT 'image' AS kind, image_id AS owner, chain_id FROM image_layers WHERE snapshot_id = :snapshot
   UNION ALL SELECT kind, owner, chain_id FROM below
 )
-INSERT OR IGNORE INTO overlay_dir_owners (snapshot_id, cache_id, kind, owner)
-SELECT :snapshot, d.cache_id, u.kind, u.owner
+INSERT OR IGNORE INTO recorded_uses (snapshot_id, used_kind, used, user_kind, user, source)
+SELECT :snapshot, 'directory', d.cache_id, u.kind, u.owner, iif(u.kind = 'image', 'images', 'mounts')
 FROM users AS u CROSS JOIN layers AS y ON y.snapshot_id = :snapshot AND y.chain_id = u.chain_id
 CROSS JOIN overlay_dirs AS d ON d.snapshot_id = :snapshot AND d.cache_id = y.cache_id"""
 """Who needs a layer's directory beside the layer itself: images, and containers and mounts that stand on it, as many

@@ -22,9 +22,10 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
 from layerindex.database import APPLICATION_ID, REVISION
+from layerindex.standing import CLEAR, FACTS, LOST, NAMED_BY, STATES, TOLD
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 metadata = MetaData()
 
@@ -86,6 +87,18 @@ def _position(comment: str) -> Column[int]:
 def _reference(name: str, target: str, comment: str, **options: Any) -> Column[int]:  # noqa: ANN401
     cascade = ForeignKey(target, ondelete="CASCADE")
     return Column(name, Integer, cascade, comment=comment, nullable=False, **options)
+
+
+def _texts(words: Iterable[str]) -> str:
+    """Return words of our own as a list of SQL texts."""
+    return ", ".join(f"'{word}'" for word in words)
+
+
+def _named_by() -> str:
+    """Return as a SELECT for each kind of thing the facts that could name a user of it."""
+    pairs = [(thing, fact) for thing, facts in NAMED_BY.items() for fact in facts]
+    first = "SELECT '{}' AS thing, '{}' AS fact".format(*pairs[0])
+    return " UNION ALL ".join([first, *(f"SELECT {_texts(pair)}" for pair in pairs[1:])])
 
 
 def _numbered(name: str, comment: str, *columns: Column[Any] | Index) -> Table:
@@ -273,8 +286,8 @@ _facts(
     _key("cache_id", "Name of the directory."),
     _text(
         "role",
-        "layer, container, init, build-cache, removing, mount (of something not a container), in-flight, orphan, "
-        "unknown.",
+        "layer, container, init, build-cache, removing, mount (of something not a container), in-flight, foreign (not "
+        "of the driver's making), orphan, unknown.",
         nullable=False,
     ),
     _text("link", "Short name in l/, from the directory's link file; NULL where the driver has none."),
@@ -300,20 +313,31 @@ _facts(
     Index("overlay_dirs_cache", "cache_id"),
 )
 _facts(
-    "overlay_dir_owners",
-    "Every reason why a directory exists; one row for each.",
-    _key("cache_id", "Name of the directory."),
+    "recorded_uses",
+    "A thing and one that needs it, where no other table says so; view uses has all.",
+    _key("used_kind", "What is needed: directory, image or volume."),
+    _key("used", "Name of the directory, image id, or name of the volume."),
     _key(
-        "kind",
-        "layer, storage-layer, container, init, image-mount, build-mount, mount, mount-init, build-cache, "
-        "build-snapshot, snapshot, removing, writing, lower (another directory's list names it); a layer's also image, "
-        "container-base, mount-base.",
+        "user_kind",
+        "Of a directory: layer, storage-layer, container, init, image-mount, build-mount, mount, mount-init, "
+        "build-cache, build-snapshot, snapshot, removing, writing, lower (another directory's list names it); a "
+        "layer's also image, container-base, mount-base. Of an image or volume: container, manifest list, store.",
     ),
     _key(
-        "owner",
+        "user",
         "Chain id, image id, container id, name in layerdb/mounts, build-cache record, key in snapshots.db, key "
-        "or name of a snapshot of containerd, layer id, write-set, or the directory whose lower names it.",
+        "or name of a snapshot of containerd, layer id, write-set, the directory whose lower names it, or another "
+        "store of this host with what in it.",
     ),
+    _text("source", "The kind of fact that says so, as sources.kind names it.", nullable=False),
+)
+_facts(
+    "sources",
+    "A place that could name a user of something: what it tells, and in which state it was.",
+    _key("kind", f"What it tells: {', '.join(FACTS)}."),
+    _key("path", "Where it is, relative to the root or absolute; control characters escaped."),
+    _text("state", f"{', '.join(STATES)}; layerindex schema sources explains them.", nullable=False),
+    _text("detail", "What was found, or what needs it; NULL for nothing to say."),
 )
 _facts(
     "overlay_lowers",
@@ -649,13 +673,25 @@ _CURRENT = {
     "ingests": "Unfinished writes of containerd of the selected snapshots, with their host.",
     "storage_layers": "Layers of containers-storage of the selected snapshots, with their host.",
     "overlay_dir_owners": "Reasons for directories of the selected snapshots, with their host.",
+    "uses": "Things and who needs them, of the selected snapshots, with their host.",
+    "sources": "Places that could name a user, of the selected snapshots, with their host.",
+    "standings": "Used, unused or unknown, of the selected snapshots, with their host.",
     "disk_usage": "Bytes by owner of the selected snapshots, with their host.",
     "problems": "Problems of the selected snapshots, with their host.",
 }
 
 
+VIEW_COLUMNS = {
+    "overlay_dir_owners": ("cache_id", "kind", "owner"),
+    "uses": ("used_kind", "used", "user_kind", "user", "source"),
+    "standings": ("kind", "id", "standing", "because"),
+}
+"""The columns of views that have a view of the selected snapshots, without snapshot_id."""
+
+
 def _current(table: str, comment: str) -> View:
-    columns = ", ".join(f"t.{column.name}" for column in metadata.tables[table].c if column.name != "snapshot_id")
+    names = VIEW_COLUMNS.get(table) or [column.name for column in metadata.tables[table].c]
+    columns = ", ".join(f"t.{name}" for name in names if name != "snapshot_id")
     return View(
         f"current_{table}",
         comment,
@@ -727,6 +763,111 @@ FROM images AS i""",
 SELECT snapshot_id, image_id FROM images AS i
 WHERE EXISTS (SELECT 1 FROM image_refs AS r WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id)
   OR NOT EXISTS (SELECT 1 FROM images AS c WHERE c.snapshot_id = i.snapshot_id AND c.parent_image_id = i.image_id)""",
+    ),
+    View(
+        "overlay_dir_owners",
+        "Every reason why a directory exists; one row for each.",
+        """
+SELECT snapshot_id, used AS cache_id, user_kind AS kind, user AS owner FROM recorded_uses
+WHERE used_kind = 'directory'""",
+    ),
+    View(
+        "layer_directories",
+        "The directories of a layer: several where it is mapped for other users, or unpacked in several namespaces.",
+        """
+SELECT snapshot_id, user AS chain_id, used AS cache_id FROM recorded_uses
+WHERE used_kind = 'directory' AND user_kind = 'layer'""",
+    ),
+    View(
+        "uses",
+        "Who needs what, for every kind of thing, and which kind of fact says so.",
+        """
+SELECT snapshot_id, used_kind, used, user_kind, user, source FROM recorded_uses
+UNION ALL SELECT snapshot_id, 'image', image_id, 'name', ref, 'names' FROM image_refs
+UNION ALL SELECT snapshot_id, 'image', parent_image_id, 'child image', image_id, 'images' FROM images
+  WHERE parent_image_id IS NOT NULL
+UNION ALL SELECT snapshot_id, 'image', image_id, 'container', container_id, 'containers' FROM containers
+  WHERE image_id IS NOT NULL
+UNION ALL SELECT snapshot_id, 'volume', name, 'container', container_id, 'containers' FROM container_volumes
+  WHERE type = 'volume' AND name <> ''
+UNION ALL SELECT snapshot_id, 'layer', chain_id, 'image', image_id, 'images' FROM image_layers
+UNION ALL SELECT snapshot_id, 'layer', parent_chain_id, 'layer', chain_id, 'layers' FROM layers
+  WHERE parent_chain_id IS NOT NULL
+UNION ALL SELECT snapshot_id, 'layer', parent_chain_id, 'mount', name, 'mounts' FROM mounts
+  WHERE parent_chain_id IS NOT NULL
+UNION ALL SELECT snapshot_id, 'layer', chain_id, 'build-cache', record_id, 'build cache' FROM build_cache
+  WHERE chain_id IS NOT NULL""",
+    ),
+    View(
+        "doubts",
+        "For each kind of thing the sources that may name a user of it and were not read: without one nothing is "
+        "called unused.",
+        f"""
+SELECT snapshot_id, thing, group_concat(said, '; ')
+  || CASE WHEN max(many) > {TOLD} THEN '; and ' || (max(many) - {TOLD}) || ' more' ELSE '' END AS because
+FROM (
+  SELECT s.snapshot_id, n.thing, count(*) OVER (PARTITION BY s.snapshot_id, n.thing) AS many,
+    row_number() OVER (PARTITION BY s.snapshot_id, n.thing ORDER BY s.kind, s.path) AS rank,
+    s.path || ' (' || s.state || coalesce(': ' || s.detail, '') || ')' AS said
+  FROM ({_named_by()}) AS n JOIN sources AS s ON s.kind = n.fact
+  -- What is lost is missing itself, and may not be elsewhere.
+  WHERE s.state NOT IN ({_texts(CLEAR)}) AND (s.state <> '{LOST}' OR n.thing NOT LIKE 'missing %')
+)
+WHERE rank <= {TOLD} GROUP BY snapshot_id, thing""",  # noqa: S608 - words of our own
+    ),
+    View(
+        "standings",
+        "Whether a directory, layer, image or volume is used, unused or unknown, and why; of kind name: whether a tag "
+        "names the image.",
+        """
+SELECT snapshot_id, 'directory' AS kind, cache_id AS id,
+  CASE WHEN role = 'orphan' THEN 'unused' WHEN role IN ('unknown', 'foreign', 'removing', 'in-flight') THEN 'unknown'
+    ELSE 'used' END AS standing,
+  CASE role WHEN 'foreign' THEN 'the driver makes no directory of that name'
+    WHEN 'removing' THEN 'its removal was begun'
+    WHEN 'in-flight' THEN 'it is being written, or was when the engine died' ELSE unknown_because END AS because
+FROM overlay_dirs
+UNION ALL
+SELECT i.snapshot_id, 'image', i.image_id,
+  CASE WHEN u.used IS NOT NULL THEN 'used' WHEN d.because IS NOT NULL THEN 'unknown' ELSE 'unused' END,
+  CASE WHEN u.used IS NULL THEN d.because END
+FROM images AS i
+LEFT JOIN (
+  SELECT snapshot_id, image_id AS used FROM containers WHERE image_id IS NOT NULL
+  UNION SELECT snapshot_id, used FROM recorded_uses WHERE used_kind = 'image') AS u
+  ON u.snapshot_id = i.snapshot_id AND u.used = i.image_id
+LEFT JOIN doubts AS d ON d.snapshot_id = i.snapshot_id AND d.thing = 'image'
+UNION ALL
+SELECT i.snapshot_id, 'name', i.image_id,
+  CASE WHEN r.image_id IS NOT NULL THEN 'used' WHEN d.because IS NOT NULL THEN 'unknown' ELSE 'unused' END,
+  CASE WHEN r.image_id IS NULL THEN d.because END
+FROM images AS i
+LEFT JOIN (SELECT DISTINCT snapshot_id, image_id FROM image_refs WHERE tag IS NOT NULL) AS r
+  ON r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id
+LEFT JOIN doubts AS d ON d.snapshot_id = i.snapshot_id AND d.thing = 'name'
+UNION ALL
+SELECT v.snapshot_id, 'volume', v.name,
+  CASE WHEN u.used IS NOT NULL THEN 'used' WHEN d.because IS NOT NULL THEN 'unknown' ELSE 'unused' END,
+  CASE WHEN u.used IS NULL THEN d.because END
+FROM volumes AS v
+LEFT JOIN (
+  SELECT snapshot_id, name AS used FROM container_volumes WHERE type = 'volume' AND name <> ''
+  UNION SELECT snapshot_id, used FROM recorded_uses WHERE used_kind = 'volume') AS u
+  ON u.snapshot_id = v.snapshot_id AND u.used = v.name
+LEFT JOIN doubts AS d ON d.snapshot_id = v.snapshot_id AND d.thing = 'volume'
+UNION ALL
+SELECT y.snapshot_id, 'layer', y.chain_id,
+  CASE WHEN u.chain_id IS NOT NULL THEN 'used' WHEN d.because IS NOT NULL THEN 'unknown' ELSE 'unused' END,
+  CASE WHEN u.chain_id IS NULL THEN d.because END
+FROM layers AS y
+LEFT JOIN (
+  SELECT snapshot_id, chain_id FROM image_layers
+  UNION SELECT l.snapshot_id, l.user FROM recorded_uses AS l JOIN recorded_uses AS o
+    ON o.snapshot_id = l.snapshot_id AND o.used_kind = 'directory' AND o.used = l.used
+      AND o.user_kind NOT IN ('layer', 'lower')
+    WHERE l.used_kind = 'directory' AND l.user_kind = 'layer') AS u
+  ON u.snapshot_id = y.snapshot_id AND u.chain_id = y.chain_id
+LEFT JOIN doubts AS d ON d.snapshot_id = y.snapshot_id AND d.thing = 'layer'""",
     ),
     View(
         "files",

@@ -411,20 +411,10 @@ CREATE TABLE mounts ( /* A writable layer: of a container, an image mount or a b
  STRICT;
 CREATE INDEX mounts_mount ON mounts (mount_id);
 CREATE INDEX mounts_parent ON mounts (snapshot_id, parent_chain_id);
-CREATE TABLE overlay_dir_owners ( /* Every reason why a directory exists; one row for each. */
-	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
-	cache_id TEXT NOT NULL /* Name of the directory. */, 
-	kind TEXT NOT NULL /* layer, storage-layer, container, init, image-mount, build-mount, mount, mount-init, build-cache, build-snapshot, snapshot, removing, writing, lower (another directory's list names it); a layer's also image, container-base, mount-base. */, 
-	owner TEXT NOT NULL /* Chain id, image id, container id, name in layerdb/mounts, build-cache record, key in snapshots.db, key or name of a snapshot of containerd, layer id, write-set, or the directory whose lower names it. */, 
-	PRIMARY KEY (snapshot_id, cache_id, kind, owner), 
-	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
-)
- WITHOUT ROWID,
- STRICT;
 CREATE TABLE overlay_dirs ( /* A directory in the driver's folder: overlay2/<cache-id>, overlay/<layer id>, or snapshots/<n> of containerd. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	cache_id TEXT NOT NULL /* Name of the directory. */, 
-	role TEXT NOT NULL /* layer, container, init, build-cache, removing, mount (of something not a container), in-flight, orphan, unknown. */, 
+	role TEXT NOT NULL /* layer, container, init, build-cache, removing, mount (of something not a container), in-flight, foreign (not of the driver's making), orphan, unknown. */, 
 	link TEXT /* Short name in l/, from the directory's link file; NULL where the driver has none. */, 
 	lower_count INTEGER /* How many directories lie below it, as its lower file or the snapshotter says; 0 for a base. */, 
 	has_diff INTEGER NOT NULL /* 1 when the folder with its own files is there (diff/, containerd: fs/), else 0. */, 
@@ -464,6 +454,29 @@ CREATE TABLE problems ( /* What was missing, torn, odd or hostile in the store; 
 	subject TEXT /* The id or name it concerns, where there is one. */, 
 	detail TEXT NOT NULL /* What was found, in a sentence. */, 
 	PRIMARY KEY (snapshot_id, problem_id), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE TABLE recorded_uses ( /* A thing and one that needs it, where no other table says so; view uses has all. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	used_kind TEXT NOT NULL /* What is needed: directory, image or volume. */, 
+	used TEXT NOT NULL /* Name of the directory, image id, or name of the volume. */, 
+	user_kind TEXT NOT NULL /* Of a directory: layer, storage-layer, container, init, image-mount, build-mount, mount, mount-init, build-cache, build-snapshot, snapshot, removing, writing, lower (another directory's list names it); a layer's also image, container-base, mount-base. Of an image or volume: container, manifest list, store. */, 
+	user TEXT NOT NULL /* Chain id, image id, container id, name in layerdb/mounts, build-cache record, key in snapshots.db, key or name of a snapshot of containerd, layer id, write-set, the directory whose lower names it, or another store of this host with what in it. */, 
+	source TEXT NOT NULL /* The kind of fact that says so, as sources.kind names it. */, 
+	PRIMARY KEY (snapshot_id, used_kind, used, user_kind, user), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE TABLE sources ( /* A place that could name a user of something: what it tells, and in which state it was. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	kind TEXT NOT NULL /* What it tells: layers, mounts, containers, images, manifests, names, build cache, volumes, links, directories, borrowers. */, 
+	path TEXT NOT NULL /* Where it is, relative to the root or absolute; control characters escaped. */, 
+	state TEXT NOT NULL /* read, absent, lost, damaged, denied, elsewhere, not looked at, in motion; layerindex schema sources explains them. */, 
+	detail TEXT /* What was found, or what needs it; NULL for nothing to say. */, 
+	PRIMARY KEY (snapshot_id, kind, path), 
 	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
 )
  WITHOUT ROWID,
@@ -555,6 +568,89 @@ CREATE VIEW listed_images AS /* Images as docker images lists them: all but unta
 SELECT snapshot_id, image_id FROM images AS i
 WHERE EXISTS (SELECT 1 FROM image_refs AS r WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id)
   OR NOT EXISTS (SELECT 1 FROM images AS c WHERE c.snapshot_id = i.snapshot_id AND c.parent_image_id = i.image_id);
+CREATE VIEW overlay_dir_owners AS /* Every reason why a directory exists; one row for each. */
+SELECT snapshot_id, used AS cache_id, user_kind AS kind, user AS owner FROM recorded_uses
+WHERE used_kind = 'directory';
+CREATE VIEW layer_directories AS /* The directories of a layer: several where it is mapped for other users, or unpacked in several namespaces. */
+SELECT snapshot_id, user AS chain_id, used AS cache_id FROM recorded_uses
+WHERE used_kind = 'directory' AND user_kind = 'layer';
+CREATE VIEW uses AS /* Who needs what, for every kind of thing, and which kind of fact says so. */
+SELECT snapshot_id, used_kind, used, user_kind, user, source FROM recorded_uses
+UNION ALL SELECT snapshot_id, 'image', image_id, 'name', ref, 'names' FROM image_refs
+UNION ALL SELECT snapshot_id, 'image', parent_image_id, 'child image', image_id, 'images' FROM images
+  WHERE parent_image_id IS NOT NULL
+UNION ALL SELECT snapshot_id, 'image', image_id, 'container', container_id, 'containers' FROM containers
+  WHERE image_id IS NOT NULL
+UNION ALL SELECT snapshot_id, 'volume', name, 'container', container_id, 'containers' FROM container_volumes
+  WHERE type = 'volume' AND name <> ''
+UNION ALL SELECT snapshot_id, 'layer', chain_id, 'image', image_id, 'images' FROM image_layers
+UNION ALL SELECT snapshot_id, 'layer', parent_chain_id, 'layer', chain_id, 'layers' FROM layers
+  WHERE parent_chain_id IS NOT NULL
+UNION ALL SELECT snapshot_id, 'layer', parent_chain_id, 'mount', name, 'mounts' FROM mounts
+  WHERE parent_chain_id IS NOT NULL
+UNION ALL SELECT snapshot_id, 'layer', chain_id, 'build-cache', record_id, 'build cache' FROM build_cache
+  WHERE chain_id IS NOT NULL;
+CREATE VIEW doubts AS /* For each kind of thing the sources that may name a user of it and were not read: without one nothing is called unused. */
+SELECT snapshot_id, thing, group_concat(said, '; ')
+  || CASE WHEN max(many) > 3 THEN '; and ' || (max(many) - 3) || ' more' ELSE '' END AS because
+FROM (
+  SELECT s.snapshot_id, n.thing, count(*) OVER (PARTITION BY s.snapshot_id, n.thing) AS many,
+    row_number() OVER (PARTITION BY s.snapshot_id, n.thing ORDER BY s.kind, s.path) AS rank,
+    s.path || ' (' || s.state || coalesce(': ' || s.detail, '') || ')' AS said
+  FROM (SELECT 'directory' AS thing, 'layers' AS fact UNION ALL SELECT 'directory', 'mounts' UNION ALL SELECT 'directory', 'containers' UNION ALL SELECT 'directory', 'images' UNION ALL SELECT 'directory', 'build cache' UNION ALL SELECT 'directory', 'links' UNION ALL SELECT 'layer', 'layers' UNION ALL SELECT 'layer', 'mounts' UNION ALL SELECT 'layer', 'containers' UNION ALL SELECT 'layer', 'images' UNION ALL SELECT 'layer', 'build cache' UNION ALL SELECT 'layer', 'borrowers' UNION ALL SELECT 'image', 'containers' UNION ALL SELECT 'image', 'manifests' UNION ALL SELECT 'image', 'borrowers' UNION ALL SELECT 'volume', 'containers' UNION ALL SELECT 'name', 'names' UNION ALL SELECT 'missing directory', 'directories' UNION ALL SELECT 'missing layer', 'layers' UNION ALL SELECT 'missing image', 'images' UNION ALL SELECT 'missing mount', 'mounts' UNION ALL SELECT 'missing volume', 'volumes') AS n JOIN sources AS s ON s.kind = n.fact
+  -- What is lost is missing itself, and may not be elsewhere.
+  WHERE s.state NOT IN ('read', 'absent') AND (s.state <> 'lost' OR n.thing NOT LIKE 'missing %')
+)
+WHERE rank <= 3 GROUP BY snapshot_id, thing;
+CREATE VIEW standings AS /* Whether a directory, layer, image or volume is used, unused or unknown, and why; of kind name: whether a tag names the image. */
+SELECT snapshot_id, 'directory' AS kind, cache_id AS id,
+  CASE WHEN role = 'orphan' THEN 'unused' WHEN role IN ('unknown', 'foreign', 'removing', 'in-flight') THEN 'unknown'
+    ELSE 'used' END AS standing,
+  CASE role WHEN 'foreign' THEN 'the driver makes no directory of that name'
+    WHEN 'removing' THEN 'its removal was begun'
+    WHEN 'in-flight' THEN 'it is being written, or was when the engine died' ELSE unknown_because END AS because
+FROM overlay_dirs
+UNION ALL
+SELECT i.snapshot_id, 'image', i.image_id,
+  CASE WHEN u.used IS NOT NULL THEN 'used' WHEN d.because IS NOT NULL THEN 'unknown' ELSE 'unused' END,
+  CASE WHEN u.used IS NULL THEN d.because END
+FROM images AS i
+LEFT JOIN (
+  SELECT snapshot_id, image_id AS used FROM containers WHERE image_id IS NOT NULL
+  UNION SELECT snapshot_id, used FROM recorded_uses WHERE used_kind = 'image') AS u
+  ON u.snapshot_id = i.snapshot_id AND u.used = i.image_id
+LEFT JOIN doubts AS d ON d.snapshot_id = i.snapshot_id AND d.thing = 'image'
+UNION ALL
+SELECT i.snapshot_id, 'name', i.image_id,
+  CASE WHEN r.image_id IS NOT NULL THEN 'used' WHEN d.because IS NOT NULL THEN 'unknown' ELSE 'unused' END,
+  CASE WHEN r.image_id IS NULL THEN d.because END
+FROM images AS i
+LEFT JOIN (SELECT DISTINCT snapshot_id, image_id FROM image_refs WHERE tag IS NOT NULL) AS r
+  ON r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id
+LEFT JOIN doubts AS d ON d.snapshot_id = i.snapshot_id AND d.thing = 'name'
+UNION ALL
+SELECT v.snapshot_id, 'volume', v.name,
+  CASE WHEN u.used IS NOT NULL THEN 'used' WHEN d.because IS NOT NULL THEN 'unknown' ELSE 'unused' END,
+  CASE WHEN u.used IS NULL THEN d.because END
+FROM volumes AS v
+LEFT JOIN (
+  SELECT snapshot_id, name AS used FROM container_volumes WHERE type = 'volume' AND name <> ''
+  UNION SELECT snapshot_id, used FROM recorded_uses WHERE used_kind = 'volume') AS u
+  ON u.snapshot_id = v.snapshot_id AND u.used = v.name
+LEFT JOIN doubts AS d ON d.snapshot_id = v.snapshot_id AND d.thing = 'volume'
+UNION ALL
+SELECT y.snapshot_id, 'layer', y.chain_id,
+  CASE WHEN u.chain_id IS NOT NULL THEN 'used' WHEN d.because IS NOT NULL THEN 'unknown' ELSE 'unused' END,
+  CASE WHEN u.chain_id IS NULL THEN d.because END
+FROM layers AS y
+LEFT JOIN (
+  SELECT snapshot_id, chain_id FROM image_layers
+  UNION SELECT l.snapshot_id, l.user FROM recorded_uses AS l JOIN recorded_uses AS o
+    ON o.snapshot_id = l.snapshot_id AND o.used_kind = 'directory' AND o.used = l.used
+      AND o.user_kind NOT IN ('layer', 'lower')
+    WHERE l.used_kind = 'directory' AND l.user_kind = 'layer') AS u
+  ON u.snapshot_id = y.snapshot_id AND u.chain_id = y.chain_id
+LEFT JOIN doubts AS d ON d.snapshot_id = y.snapshot_id AND d.thing = 'layer';
 CREATE VIEW files AS /* Every entry with its whole path and its time as text. */
 SELECT e.listing_id, CASE d.path WHEN '/' THEN '/' || e.name ELSE d.path || '/' || e.name END AS path,
   e.name, e.name_raw, e.type, e.mode, e.uid, e.gid, e.size, e.mtime, e.mtime_ns,
@@ -696,6 +792,24 @@ FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN overlay_dir_owners AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_uses AS /* Things and who needs them, of the selected snapshots, with their host. */
+SELECT h.name AS host, s.store, s.root, t.used_kind, t.used, t.user_kind, t.user, t.source
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN uses AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_sources AS /* Places that could name a user, of the selected snapshots, with their host. */
+SELECT h.name AS host, s.store, s.root, t.kind, t.path, t.state, t.detail
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN sources AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_standings AS /* Used, unused or unknown, of the selected snapshots, with their host. */
+SELECT h.name AS host, s.store, s.root, t.kind, t.id, t.standing, t.because
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN standings AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_disk_usage AS /* Bytes by owner of the selected snapshots, with their host. */
 SELECT h.name AS host, s.store, s.root, t.category, t.owner, t.items, t.apparent_bytes, t.disk_bytes, t.counted_by_docker, t.note
 FROM selected_snapshots AS sel
@@ -709,6 +823,6 @@ JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN problems AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num));
-INSERT INTO alembic_version VALUES ('0005');
+INSERT INTO alembic_version VALUES ('0006');
 PRAGMA application_id = 1279870040;
-PRAGMA user_version = 5;
+PRAGMA user_version = 6;

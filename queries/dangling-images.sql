@@ -1,7 +1,9 @@
 -- title = "Images without a tag"
--- description = "Images without a tag and without children, as docker images --filter dangling=true lists them and docker image prune removes them: usually what a tag named before it moved, also what was pulled by digest."
+-- description = "Images without a tag and without children, as docker images --filter dangling=true lists them and docker image prune removes them: usually what a tag named before it moved, also what was pulled by digest. unknown: the list of names was not read whole."
 -- [columns]
 -- image_id = "the image"
+-- standing = "unused (no tag names it) or unknown"
+-- because = "for unknown: what may name it and was not read"
 -- created_at = "when it was created"
 -- size = "sum of the sizes of its layers"
 -- unique_size = "bytes in layers that no other listed image has"
@@ -21,7 +23,7 @@ WITH sums AS MATERIALIZED (
     LEFT JOIN layers AS y ON y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id)
   GROUP BY snapshot_id, image_id
 )
-SELECT i.image_id, i.created_at, i.size,
+SELECT i.image_id, t.standing, t.because, i.created_at, i.size,
   CASE WHEN i.size IS NOT NULL THEN u.unique_size END AS unique_size,
   i.parent_image_id,
   (SELECT created_by FROM image_history AS s
@@ -30,8 +32,8 @@ SELECT i.image_id, i.created_at, i.size,
   h.host
 FROM sums AS u
 CROSS JOIN images AS i USING (snapshot_id, image_id)
+JOIN standings AS t ON t.snapshot_id = i.snapshot_id AND t.kind = 'name' AND t.id = i.image_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = i.snapshot_id
-WHERE NOT EXISTS (
-    SELECT 1 FROM image_refs AS r WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id AND r.tag IS NOT NULL)
+WHERE t.standing <> 'used'
   AND NOT EXISTS (SELECT 1 FROM images AS c WHERE c.snapshot_id = i.snapshot_id AND c.parent_image_id = i.image_id)
 ORDER BY h.host, i.snapshot_id, i.created_at DESC, i.image_id;

@@ -1,5 +1,5 @@
 -- title = "What metadata names and the disk does not have"
--- description = "The opposite of orphans: layers, writable layers and build-cache records whose directory is gone, images and layers that miss a layer, containers and tags whose image is gone, containers without writable layer, local volumes whose directory is gone. code is the code under which query problems tells the rest. A container whose image was removed by force still runs."
+-- description = "The opposite of orphans: layers, writable layers and build-cache records whose directory is gone, images and layers that miss a layer, containers and tags whose image is gone, containers without writable layer, local volumes whose directory is gone. Where because is not NULL, the place that would have it was not read whole, so that it may be there. code is the code under which query problems tells the rest. A container whose image was removed by force still runs."
 -- [params]
 -- code = { help = "only this code, such as missing-directory" }
 -- [columns]
@@ -8,6 +8,7 @@
 -- name = "name of the container, tags of the image, what BuildKit says of the record"
 -- code = "code of the problem"
 -- missing = "the directory, layer, image or volume that is not there; NULL when there is no name for it"
+-- because = "what was not read and may have it; NULL when it is not there"
 -- images = "tags or ids of the listed images that need the layer"
 -- host = "the host"
 
@@ -88,11 +89,14 @@ found AS (
   WHERE v.type = 'volume' AND v.name <> '' AND coalesce(nullif(v.driver, ''), 'local') = 'local' AND NOT EXISTS (
     SELECT 1 FROM volumes AS o WHERE o.snapshot_id = v.snapshot_id AND o.name = v.name AND o.on_disk = 1)
 )
-SELECT f.kind, f.object, f.name, f.code, f.missing,
+SELECT f.kind, f.object, f.name, f.code, f.missing, d.because,
   (SELECT group_concat(label, '; ') FROM (SELECT DISTINCT n.label FROM image_layers AS l
      JOIN listed_images USING (snapshot_id, image_id) JOIN image_labels AS n USING (snapshot_id, image_id)
      WHERE l.chain_id = f.chain_id AND l.snapshot_id = f.snapshot_id ORDER BY 1)) AS images,
   h.host
 FROM found AS f JOIN snapshot_hosts AS h USING (snapshot_id)
+LEFT JOIN doubts AS d ON d.snapshot_id = f.snapshot_id AND d.thing = CASE f.code
+  WHEN 'missing-parent' THEN 'missing layer' WHEN 'missing-layer' THEN 'missing layer' WHEN 'missing-image' THEN 'missing image'
+  WHEN 'missing-volume' THEN 'missing volume' WHEN 'container-without-mount' THEN 'missing mount' ELSE 'missing directory' END
 WHERE :code IS NULL OR f.code = :code
 ORDER BY h.host, f.snapshot_id, f.kind, f.object, f.code, f.missing;

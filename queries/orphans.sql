@@ -4,7 +4,7 @@
 -- confidence = { help = "only certain, likely or unknown" }
 -- [columns]
 -- cache_id = "name of the directory"
--- role = "orphan, removing, in-flight or unknown"
+-- role = "orphan, removing, in-flight, foreign or unknown"
 -- confidence = "certain, likely or unknown that nothing needs it"
 -- reason = "why we think so"
 -- link = "its short name in l/"
@@ -23,7 +23,7 @@ WITH found AS (
     SELECT group_concat(owner, ', ') FROM (SELECT o.owner FROM overlay_dir_owners AS o
       WHERE o.snapshot_id = d.snapshot_id AND o.cache_id = d.cache_id AND o.kind IN ('removing', 'writing') ORDER BY 1)) AS named
   FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id) JOIN overlay_dirs AS d USING (snapshot_id)
-  WHERE d.role IN ('orphan', 'removing', 'in-flight', 'unknown')
+  WHERE d.role IN ('orphan', 'removing', 'in-flight', 'foreign', 'unknown')
 ),
 judged AS (
   SELECT f.*,
@@ -31,6 +31,7 @@ judged AS (
       AS confidence,
     CASE
       WHEN f.role = 'orphan' THEN 'nothing names it, and every source that could was read'
+      WHEN f.role = 'foreign' THEN 'the driver makes no directory of that name: somebody put it there'
       WHEN f.role = 'removing' THEN 'its removal was begun and not finished' || coalesce(': ' || f.named, '')
       WHEN f.named IS NOT NULL THEN 'it is being written, or was when the engine died: ' || f.named
       WHEN f.role = 'in-flight' THEN 'it came while the scan read'

@@ -2,6 +2,8 @@
 -- description = "A removal or pull that was interrupted leaves them. The engine counts them as there: Docker's layerdb frees them only when an image that has them comes and goes again, containerd's garbage collection takes them, containers-storage keeps them. Not orphans, and not to be deleted by hand: while an image is pulled or loaded, its layers look like this until its config arrives. Scan again when nothing runs. Empty for stores whose directories are not read."
 -- [columns]
 -- chain_id = "the layer"
+-- standing = "unused or unknown"
+-- because = "for unknown: what may need it and was not read"
 -- diff_id = "SHA-256 of its uncompressed tar"
 -- parent_chain_id = "the layer below; NULL for a base"
 -- cache_id = "its directory"
@@ -11,7 +13,7 @@
 -- digests = "compressed blobs that it was pulled from, as the store remembers them"
 -- host = "the host"
 
-SELECT y.chain_id, y.diff_id, y.parent_chain_id, y.cache_id, y.size, d.disk_bytes,
+SELECT y.chain_id, t.standing, t.because, y.diff_id, y.parent_chain_id, y.cache_id, y.size, d.disk_bytes,
   (SELECT count(*) FROM layers AS c
    WHERE c.snapshot_id = y.snapshot_id AND c.parent_chain_id = y.chain_id) AS children,
   (SELECT group_concat(digest, ', ') FROM (SELECT DISTINCT b.digest FROM layer_blobs AS b
@@ -20,8 +22,7 @@ SELECT y.chain_id, y.diff_id, y.parent_chain_id, y.cache_id, y.size, d.disk_byte
 FROM selected_snapshots
 JOIN layers AS y USING (snapshot_id)
 JOIN overlay_dirs AS d ON d.snapshot_id = y.snapshot_id AND d.cache_id = y.cache_id
+JOIN standings AS t ON t.snapshot_id = y.snapshot_id AND t.kind = 'layer' AND t.id = y.chain_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = y.snapshot_id
-WHERE NOT EXISTS (
-  SELECT 1 FROM overlay_dir_owners AS o
-  WHERE o.snapshot_id = y.snapshot_id AND o.cache_id = y.cache_id AND o.kind NOT IN ('layer', 'lower'))
+WHERE t.standing <> 'used'
 ORDER BY y.size DESC, h.host, y.snapshot_id, y.chain_id;

@@ -1,8 +1,10 @@
 -- title = "Images without a container"
--- description = "Images that docker images lists and no container, running or not, was made of. unique_size is what no other image needs; the build cache may still hold it."
+-- description = "Images that docker images lists and of which nothing was made: no container of this store, running or not, nor of another store of the host that was scanned with it, and no manifest list names them. unknown: so it looks, but a source that may name a container was not read whole. unique_size is what no other image needs; the build cache may still hold it."
 -- [columns]
 -- image = "tags of the image, or its id"
 -- image_id = "the image"
+-- standing = "unused or unknown"
+-- because = "for unknown: what may name a container and was not read"
 -- created_at = "when it was created"
 -- last_updated_at = "when a tag was last put on it"
 -- age_days = "whole days from its creation to the scan"
@@ -21,7 +23,7 @@ WITH sums AS MATERIALIZED (
     LEFT JOIN layers AS y ON y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id)
   GROUP BY snapshot_id, image_id
 )
-SELECT n.label AS image, i.image_id, i.created_at, i.last_updated_at,
+SELECT n.label AS image, i.image_id, t.standing, t.because, i.created_at, i.last_updated_at,
   CAST(julianday(s.started_at) - julianday(i.created_at) AS INTEGER) AS age_days,
   i.size,
   CASE WHEN i.size IS NOT NULL THEN u.unique_size END AS unique_size,
@@ -29,7 +31,8 @@ SELECT n.label AS image, i.image_id, i.created_at, i.last_updated_at,
 FROM sums AS u
 CROSS JOIN images AS i USING (snapshot_id, image_id)
 JOIN image_labels AS n USING (snapshot_id, image_id)
+JOIN standings AS t ON t.snapshot_id = i.snapshot_id AND t.kind = 'image' AND t.id = i.image_id
 JOIN snapshots AS s ON s.snapshot_id = i.snapshot_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = i.snapshot_id
-WHERE NOT EXISTS (SELECT 1 FROM containers AS c WHERE c.snapshot_id = i.snapshot_id AND c.image_id = i.image_id)
+WHERE t.standing <> 'used'
 ORDER BY unique_size DESC, h.host, i.snapshot_id, i.image_id;

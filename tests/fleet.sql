@@ -52,18 +52,18 @@ FROM running AS r CROSS JOIN (SELECT '' AS suffix UNION ALL SELECT '-init') AS x
 CROSS JOIN world_places AS l USING (image_id) CROSS JOIN held AS h ON h.snapshot_id = r.snapshot_id AND h.chain_id = l.chain_id
 UNION ALL
 SELECT snapshot_id, mount_id, 0, substr(upper(hex_of(mount_id)), 1, 26), mount_id || '-init' FROM running ORDER BY 1, 2, 3;
-INSERT INTO overlay_dir_owners
-SELECT snapshot_id, cache_id, 'layer', chain_id FROM held
-UNION ALL SELECT snapshot_id, mount_id, 'container', id FROM running
-UNION ALL SELECT snapshot_id, mount_id || '-init', 'init', id FROM running
+INSERT INTO recorded_uses
+SELECT snapshot_id, 'directory', cache_id, 'layer', chain_id, 'layers' FROM held
+UNION ALL SELECT snapshot_id, 'directory', mount_id, 'container', id, 'mounts' FROM running
+UNION ALL SELECT snapshot_id, 'directory', mount_id || '-init', 'init', id, 'mounts' FROM running
 UNION ALL
-SELECT c.snapshot_id, h.cache_id, 'image', c.image_id
+SELECT c.snapshot_id, 'directory', h.cache_id, 'image', c.image_id, 'images'
 FROM chosen AS c CROSS JOIN world_places AS p USING (image_id)
 CROSS JOIN held AS h ON h.snapshot_id = c.snapshot_id AND h.chain_id = p.chain_id
 UNION ALL
-SELECT r.snapshot_id, h.cache_id, 'container-base', r.id
+SELECT r.snapshot_id, 'directory', h.cache_id, 'container-base', r.id, 'mounts'
 FROM running AS r CROSS JOIN world_places AS p USING (image_id)
 CROSS JOIN held AS h ON h.snapshot_id = r.snapshot_id AND h.chain_id = p.chain_id
-ORDER BY 1, 2, 3, 4;
+ORDER BY 1, 2, 3, 4, 5;
 INSERT INTO problems
 SELECT snapshot_id, 1, 'warning', 'stale-mount', 'image/overlay2/layerdb/mounts/' || uid, uid, 'made for the simulation' FROM snapshots;

@@ -24,11 +24,11 @@ from layerindex.listings import batches, blob, gunzip
 from layerindex.listings.sparse import Holes
 from layerindex.listings.tarheader import pax_records
 from layerindex.problems import MORE, PER_FILE
+from layerindex.standing import TOLD
 from layerindex.stores.containerd.content import Descriptor, Manifest
 from layerindex.stores.containerd.images import Images
 from layerindex.stores.containerd.metadata import Metadata, Namespace, Target
 from layerindex.stores.imagedb import HISTORY, LAYERS
-from layerindex.stores.overlay import SAID
 from tests.containerd_root import ContainerdRoot, Layer, digest
 from tests.dataroot import DataRoot
 from tests.packing import batches_of, member, pack, tar_split, widen
@@ -313,4 +313,4 @@ def test_many_doubts_are_not_all_said_of_each_directory(tmp_path: Path) -> None:
     found = scanned(root.path)
     assert found.rows("SELECT role, count(*) FROM overlay_dirs GROUP BY role") == [("layer", 1), ("unknown", 300)]
     [(longest,)] = found.rows("SELECT max(length(unknown_because)) FROM overlay_dirs")
-    assert longest < (SAID + 1) * 200
+    assert longest < (TOLD + 1) * 400

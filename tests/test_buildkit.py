@@ -12,8 +12,8 @@ from layerindex.problems import Damage
 from layerindex.records import BuildCache, BuildCacheParent, Record
 from layerindex.stores import buildkit as reader
 from layerindex.stores.buildkit import read_buildkit
+from layerindex.stores.claims import Claims
 from layerindex.stores.files import Folder
-from layerindex.stores.overlay import Claims
 from layerindex.stores.running import NEVER
 from tests.bolt_writer import bolt, mutations
 from tests.conftest import in_time
@@ -45,6 +45,11 @@ class Found:
     def codes(self) -> list[tuple[str, str | None]]:
         """The code and subject of each finding."""
         return [(problem.code, problem.subject) for problem in self.problems]
+
+    @property
+    def doubted(self) -> list[str]:
+        """The sources that may name more directories than could be read."""
+        return [source.path for source in self.claims.sources if source.state not in ("read", "absent")]
 
     @property
     def owners(self) -> dict[str, set[tuple[str, str]]]:
@@ -288,7 +293,7 @@ def test_record_without_snapshot(root: DataRoot, monkeypatch: pytest.MonkeyPatch
         assert {name: {("removing", name)} for name in records} == found.owners
         assert {None} == {row.cache_id for row in found.rows.values()}
         assert 1 == found.rows["d" * 25].deleting
-        assert [METADATA] == found.claims.doubts  # whose directory is unknown, and may be there still
+        assert [METADATA] == found.doubted  # whose directory is unknown, and may be there still
 
 
 def test_layer_that_is_gone(root: DataRoot) -> None:
@@ -331,7 +336,7 @@ def test_no_snapshots(root: DataRoot) -> None:
     made = root.build_record(root.buildkit_dir())
     root.file(SNAPSHOTS).unlink()
     found = Found(root)
-    assert [SNAPSHOTS] == found.claims.doubts
+    assert [SNAPSHOTS] == found.doubted
     assert [("missing", None)] == found.codes
     assert {} == found.owners
     assert None is found.rows[made].cache_id

@@ -888,7 +888,7 @@ def test_odd_files(root: ContainerdRoot) -> None:
     assert {"not-regular", "unexpected-entry", "not-a-folder", "missing"} & codes(connection)
     assert "root:" not in "".join(str(row) for row in table(connection, "*", "problems"))
     assert not [path for (path,) in table(connection, "path", "files") if path == "/passwd"]
-    assert dict(table(connection, "cache_id, role", "overlay_dirs"))["no number"] == "orphan"
+    assert dict(table(connection, "cache_id, role", "overlay_dirs"))["no number"] == "foreign"
 
 
 def test_values_that_make_no_sense(root: ContainerdRoot) -> None:

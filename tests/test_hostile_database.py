@@ -103,7 +103,7 @@ STEPS: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     "views as blobs": (
-        DIFFERS + "its view selected_snapshots is another, .* and [0-9]+ more",
+        DIFFERS + "its view snapshot_ages is another, .* and [0-9]+ more",
         ("UPDATE sqlite_schema SET sql = CAST(sql AS BLOB) WHERE type = 'view'",),
     ),
     "an endless view": (

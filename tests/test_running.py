@@ -113,7 +113,7 @@ def role(world: World, cache_id: str) -> tuple[str, str | None]:
     """Return what a scan says of a directory."""
     query = "SELECT role, unknown_because FROM overlay_dirs WHERE cache_id = ?"
     found: tuple[str, str | None] = scanned(world.root).execute(query, (cache_id,)).fetchone()
-    return found
+    return found[0], found[1] and found[1].removesuffix(" (in motion: a layer is being written)")
 
 
 def age(world: World, seconds: int) -> None:

@@ -100,12 +100,13 @@ def _add_by_hand(
     connection.execute(f"{record} VALUES (1, ?, NULL, ?, 'local source', 'source.local', 0)", (PARENT, RECORD))
     roles = ((cache, "build-cache", None), (orphan, "orphan", None), (doubted, "unknown", "buildkit/snapshots.db"))
     for made, role, because in roles:
-        connection.execute("DELETE FROM overlay_dir_owners WHERE snapshot_id = 1 AND cache_id = ?", (made.cache_id,))
+        connection.execute("DELETE FROM recorded_uses WHERE snapshot_id = 1 AND used = ?", (made.cache_id,))
         connection.execute(
             "UPDATE overlay_dirs SET role = ?, unknown_because = ? WHERE snapshot_id = 1 AND cache_id = ?",
             (role, because, made.cache_id),
         )
-    connection.execute("INSERT INTO overlay_dir_owners VALUES (1, ?, 'build-cache', ?)", (cache.cache_id, RECORD))
+    use = "INSERT INTO recorded_uses VALUES (1, 'directory', ?, 'build-cache', ?, 'build cache')"
+    connection.execute(use, (cache.cache_id, RECORD))
     connection.execute("DELETE FROM volumes WHERE name = 'lost'")
     connection.execute("UPDATE snapshots SET root = '/var/lib/docker' WHERE root = ?", (str(root.path),))
 

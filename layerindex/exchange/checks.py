@@ -48,7 +48,7 @@ SHAPES = {
     ("layers", "cache_id"): NAME,
     ("overlay_dirs", "cache_id"): NAME,
     ("overlay_dirs", "role"): "{} IN ('layer', 'container', 'init', 'build-cache', 'removing', 'mount', 'in-flight', "
-    "'snapshot', 'orphan', 'unknown')",
+    "'snapshot', 'foreign', 'orphan', 'unknown')",
     ("containers", "container_id"): f"CASE namespace WHEN '' THEN {{0}} GLOB '{_HEX * 64}' ELSE {NAME} END",
     ("problems", "severity"): "{} IN ('error', 'warning', 'info')",
     ("drift", "kind"): "{} IN ('added', 'removed', 'changed')",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from layerindex import shapes
+from layerindex import shapes, standing
 from layerindex.problems import Damage, Damages
 from layerindex.records import BuildCache, BuildCacheParent
 from layerindex.stores import ids
@@ -26,11 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from layerindex.records import Record
+    from layerindex.stores.claims import Claims
     from layerindex.stores.files import Folder
-    from layerindex.stores.overlay import Claims
 
 FOLDER = "buildkit"
 SNAPSHOTS = "snapshots.db"
+SOURCE = f"{FOLDER}/{SNAPSHOTS}"
+"""The file that says which directories BuildKit holds."""
 METADATA = "metadata_v2.db"
 OLD_METADATA = "metadata.db"
 """Where records were before Docker 20.10; where it stays beside the new file, it is stale."""
@@ -84,8 +86,10 @@ def read_buildkit(root: Folder, layers: Mapping[str, str | None], claims: Claims
         with root.folder(FOLDER) as folder:
             if SNAPSHOTS in folder or any(name in folder for name in STARTED):
                 yield from Cache(root, folder, layers, claims).read()
+            else:
+                claims.sources.note("build cache", SOURCE, standing.ABSENT)
     except Damage as found:
-        claims.doubt(FOLDER)
+        claims.sources.damaged("build cache", found)
         yield found
 
 
@@ -155,7 +159,9 @@ class Cache:
             damages.append(found)
         if damages:
             self.whole = False
-            self.claims.doubt(f"{FOLDER}/{SNAPSHOTS}")
+            self.claims.sources.damaged("build cache", damages[0])
+        else:
+            self.claims.sources.note("build cache", self.folder.where(SNAPSHOTS), standing.READ)
         yield from damages
 
     def _held(self, key: str) -> list[str]:
@@ -233,7 +239,7 @@ class Cache:
         if DIRECTORY.fullmatch(key):
             self.claims.add(key, "removing", record_id)
         if deleting:
-            self.claims.doubt(self._where())
+            self.claims.sources.note("build cache", self._where(), standing.MOTION, f"{record_id} is being removed")
 
     def _old_parents(self, snapshot: Snapshot | None) -> list[str]:
         """Return what the old file leaves to snapshots.db to say."""

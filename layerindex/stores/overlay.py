@@ -3,105 +3,34 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections import Counter, defaultdict
 from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from layerindex import shapes, standing
 from layerindex.names import listed
 from layerindex.problems import Damage
-from layerindex.records import Link, OverlayDir, OverlayDirOwner, OverlayLower, Record
+from layerindex.records import Link, OverlayDir, OverlayLower, Record
+from layerindex.stores.claims import directory_use
 from layerindex.stores.graphdriver import NOT_LAYERS, Directory, identity, read_directory, read_link
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from layerindex.stores.claims import Claims, Need
     from layerindex.stores.files import Folder
 
 PAUSE = 0.1
 """Seconds to wait for an engine that has made a folder and not yet the files in it; it needs a few milliseconds."""
 
-SAID = 10
-"""Most reasons that are said why one directory's role is unknown."""
-
 SETTLED = 2.0
 """Seconds after which a directory that an engine made has its metadata, or never gets it."""
 
-ROLES = {
-    "layer": "layer",
-    "container": "container",
-    "storage-layer": "layer",
-    "init": "init",
-    "image-mount": "mount",
-    "build-mount": "mount",
-    "mount": "mount",
-    "mount-init": "init",
-    "build-cache": "build-cache",
-    "build-snapshot": "build-cache",
-    "removing": "removing",
-    "snapshot": "snapshot",
-    "writing": "in-flight",
-}
-"""The role that each kind of owner gives a directory, strongest first."""
-
-NEED_DIRECTORY = [kind for kind in ROLES if kind not in ("removing", "writing")]
-"""Kinds of owners whose directory must be there."""
-
-
-class Claims:
-    """Why directories exist, as the metadata says; `doubts` are the sources that may name more and do not tell."""
-
-    def __init__(self) -> None:
-        self.owners: dict[str, list[tuple[str, str]]] = defaultdict(list)
-        self.parents: dict[str, str] = {}
-        """The directory that the nearest lower of a layer's or container's directory must be."""
-        self._doubts: dict[str, None] = {}
-
-    @property
-    def doubts(self) -> list[str]:
-        """The sources that may name more and do not tell, in the order in which that showed."""
-        return list(self._doubts)
-
-    def doubt(self, source: str) -> None:
-        """Note a source that could not be read whole, or is in motion: what has no owner may be owned by it."""
-        self._doubts[source] = None
-
-    def add(self, cache_id: str | None, kind: str, owner: str) -> None:
-        """Note one reason for a directory."""
-        if cache_id is not None:
-            self.owners[cache_id].append((kind, owner))
-
-    def merge(self, later: Claims) -> None:
-        """Add what a later look at the metadata found."""
-        for cache_id, owners in later.owners.items():
-            self.owners[cache_id] += owners
-        for source in later.doubts:
-            self.doubt(source)
-
-    def expect(self, cache_id: str | None, parent: str | None) -> None:
-        """Note which directory the nearest lower of a directory must be."""
-        if cache_id is not None and parent is not None:
-            self.parents[cache_id] = parent
-
-    def role(self, name: str, *, was_there: bool, named: bool = False) -> str:
-        """Return the role of a directory: its strongest owner's, else what one without an owner is.
-
-        `named`: a directory with an owner has it in its lower.
-        """
-        kinds = {kind for kind, _ in self.owners.get(name, ())}
-        for kind, role in ROLES.items():
-            if kind in kinds:
-                return role
-        if not was_there:
-            return "in-flight"
-        return "unknown" if named or self._doubts else "orphan"
-
-
-def some(reasons: Sequence[str]) -> str:
-    """Say the first of some reasons, and how many more there are: each directory may have all of them."""
-    more = [f"{len(reasons) - SAID} more"] if len(reasons) > SAID else []
-    return "; ".join([*reasons[:SAID], *more])
+MADE = re.compile(rf"{shapes.MOUNT_ID.pattern}|{shapes.BUILDKIT_ID.pattern}")
+"""Names of the directories that the engines make: others are foreign, unless something names them."""
 
 
 def directory_names(root: Folder, driver: str) -> set[str]:
@@ -127,12 +56,16 @@ def read_overlay(  # noqa: PLR0913, PLR0917
     for its metadata, so nothing is said against it. `again` reads the metadata once more, that many seconds later: what
     had no owner may have got one. `elsewhere` are the short names of other stores, whose directories stand below ours.
     """
-    with root.folder(driver) as folder:
+    with _opened(root, driver, claims) as folder:
         directories: dict[str, Directory] = {}
         listed_now = sorted(name for name in folder.entries if not NOT_LAYERS.fullmatch(name))
         yield from _read_directories(folder, listed_now, directories)
         # An engine makes a directory, then the files in it: what misses one is read once more.
-        young = [name for name, found in directories.items() if any(d.problem.code == "missing" for d in found.damages)]
+        young = [
+            name
+            for name, found in directories.items()
+            if MADE.fullmatch(name) and any(d.problem.code == "missing" for d in found.damages)
+        ]
         if young:
             time.sleep(PAUSE)
             for name in young:
@@ -147,12 +80,23 @@ def read_overlay(  # noqa: PLR0913, PLR0917
             except Damage as found:
                 yield found
                 links_known = False
+                claims.sources.damaged("links", found)
         before = look_again(folder, directories, before, claims, again)
+        claims.sources.note("directories", driver, standing.READ)
         view = _View(directories, links if links_known else None, before, claims, elsewhere)
         for name in sorted(directories):
             yield from view.records(name)
         yield from _lasting(view.problems(), folder, directories)
         yield from links.values()
+
+
+def _opened(root: Folder, driver: str, claims: Claims) -> Folder:
+    """Open a driver's folder; raises Damage, after noting that what is missing in it may be there."""
+    try:
+        return root.folder(driver)
+    except Damage as found:
+        claims.sources.damaged("directories", found)
+        raise
 
 
 def look_again(
@@ -251,7 +195,34 @@ class _View:
         self.directories, self.before, self.claims, self.elsewhere = directories, before, claims, elsewhere
         self._others = frozenset(elsewhere.values())
         self.links, self.links_known = links or {}, links is not None
+        self._own_links = self._told_by_themselves()
+        self._note_lost_lowers()
         self.named = self._named_by_live_directories()
+        self._needs: dict[str | None, list[Need]] = defaultdict(list)
+        for need in claims.needs:
+            self._needs[need.below].append(need)
+        strays = [name for name in directories if name not in claims.owners and not name.endswith("-init")]
+        self._strays = Counter(map(self._below, strays)) if self._needs else Counter()
+
+    def _told_by_themselves(self) -> dict[str, str]:
+        """Return the directory of each short name as its own link file says, where one alone says so."""
+        counts = Counter(directory.link for directory in self.directories.values() if directory.link is not None)
+        return {
+            directory.link: name
+            for name, directory in self.directories.items()
+            if directory.link is not None and counts[directory.link] == 1
+        }
+
+    def _note_lost_lowers(self) -> None:
+        """Note what lists of lowers do not say: a name that leads nowhere means a directory that something needs."""
+        for name, directory in self.directories.items():
+            if name not in self.claims.owners:
+                continue
+            where = f"{directory.path}/lower"
+            if directory.lowers is None:
+                self.claims.sources.note("links", where, standing.DAMAGED)
+            elif None in self._lower_ids(directory):
+                self.claims.lost("links", where, f"directory {listed(name)} stands on what it names, which")
 
     def _named_by_live_directories(self) -> dict[str, list[str]]:
         """Return for each directory that nothing owns the owned directories whose lower names it."""
@@ -270,7 +241,10 @@ class _View:
 
     def _target(self, link: str) -> str | None:
         found = self.links.get(link)
-        return self.elsewhere.get(link) if found is None else found.cache_id
+        if found is not None and found.cache_id is not None:
+            return found.cache_id
+        # Where l/ lost it, the directory itself still tells its short name.
+        return self.elsewhere.get(link) or self._own_links.get(link)
 
     @staticmethod
     def _lowers(directory: Directory) -> list[str | None]:
@@ -283,7 +257,8 @@ class _View:
     def records(self, name: str) -> Iterator[Record]:
         """Yield the rows of one directory."""
         directory, text = self.directories[name], listed(name)
-        role = self.claims.role(name, was_there=name in self.before, named=name in self.named)
+        there, named = name in self.before, name in self.named
+        role = self.claims.role(name, was_there=there, own=MADE.fullmatch, named=named)
         yield OverlayDir(
             text,
             role,
@@ -296,9 +271,9 @@ class _View:
             unknown_because=self._doubts(name) if role == "unknown" else None,
         )
         for kind, owner in dict.fromkeys(self.claims.owners.get(name, ())):
-            yield OverlayDirOwner(text, kind, owner)
+            yield directory_use(text, kind, owner)
         for owner in self.named.get(name, ()):
-            yield OverlayDirOwner(text, "lower", listed(owner))
+            yield directory_use(text, "lower", listed(owner))
         lowers = zip(self._lowers(directory), self._lower_ids(directory), strict=True)
         for position, (link, lower) in enumerate(lowers):
             yield OverlayLower(text, position, link, lower)
@@ -309,14 +284,33 @@ class _View:
         return None if lowers is None else len(lowers)
 
     def _doubts(self, name: str) -> str:
-        """Say why it cannot be called an orphan."""
+        """Say why it cannot be called an orphan, and what it may be."""
         named = [f"in the lower of {listed(owner)}" for owner in self.named.get(name, ())]
-        return some(named or self.claims.doubts)
+        if named:
+            return standing.because(named) or ""
+        return "; ".join([*self._guess(name), standing.because(self.claims.doubts) or ""])
+
+    def _guess(self, name: str) -> list[str]:
+        """Say which of the uses that lead nowhere fit to a directory, by what it stands on."""
+        below = self._below(name)
+        fit = self._needs.get(below, [])
+        if not fit:
+            return []
+        sure = "probably" if len(fit) == 1 and self._strays[below] == 1 else "perhaps"
+        return [f"{sure} {' or '.join(need.who for need in fit[: standing.TOLD])}"]
+
+    def _below(self, name: str) -> str | None:
+        """Return what a directory stands on, a container's writable layer on what is below its init layer."""
+        lowers = self._lower_ids(self.directories[name])
+        above = lowers[1:] if lowers[:1] == [f"{name}-init"] else lowers
+        return above[0] if above else None
 
     def problems(self) -> Iterator[tuple[str, Damage]]:
         """Yield what is odd about the directories that were there all the time, each with the directory's name."""
         for name, directory in self.directories.items():
-            if name in self.before:
+            if not MADE.fullmatch(name) and name not in self.claims.owners:
+                yield name, Damage("unexpected-entry", directory.path, "the driver makes no directory of that name")
+            elif name in self.before:
                 found = (directory.damages, self._link_problems(directory), self._lower_problems(directory))
                 yield from ((name, damage) for damage in chain(*found))
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from contextlib import closing
 from struct import Struct
 from typing import TYPE_CHECKING, Any

@@ -18,8 +18,8 @@ from layerindex.records import BuildCache, BuildCacheParent
 from layerindex.stores import ids
 from layerindex.stores.bolt import Bolt, Bucket, read_bolt
 from layerindex.stores.buildkit import read_buildkit
+from layerindex.stores.claims import Claims
 from layerindex.stores.files import Folder
-from layerindex.stores.overlay import Claims
 
 from .archives import Member, pack
 from .conftest import new_engine

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from layerindex.records import Record
+    from layerindex.stores.claims import Claims
     from layerindex.stores.containerd.scan import Place
     from layerindex.stores.files import Folder
-    from layerindex.stores.overlay import Claims
 
 
 def read_builds(root: Folder, driver: str, places: Mapping[str, Place], claims: Claims) -> Iterator[Record | Damage]:
@@ -31,7 +31,7 @@ def read_builds(root: Folder, driver: str, places: Mapping[str, Place], claims: 
                 if METADATA in opened:
                     yield from _Builds(root, opened, places, claims).read()
     except Damage as found:
-        claims.doubt(found.problem.path)
+        claims.sources.damaged("build cache", found)
         yield found
 
 

@@ -9,18 +9,20 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from layerindex import standing
 from layerindex.names import listed
 from layerindex.problems import Damage
-from layerindex.records import OverlayDir, OverlayDirOwner, OverlayLower
-from layerindex.stores.overlay import NEED_DIRECTORY, PAUSE, look_again, some
+from layerindex.records import OverlayDir, OverlayLower
+from layerindex.stores.claims import NEED_DIRECTORY, directory_use
+from layerindex.stores.overlay import PAUSE, look_again
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from layerindex.records import Record
+    from layerindex.stores.claims import Claims
     from layerindex.stores.containerd.snapshots import Stored
     from layerindex.stores.files import Folder
-    from layerindex.stores.overlay import Claims
 
 SNAPSHOTTER = "io.containerd.snapshotter.v1."
 """How the folders of snapshotters begin."""
@@ -29,6 +31,7 @@ FOLDER = "snapshots"
 NUMBER = re.compile(r"[0-9]{1,20}")
 TEMPORARY = re.compile(r"new-.*|rm-.*", re.DOTALL)
 """Directories that are being made, or removed."""
+MADE = re.compile(rf"{NUMBER.pattern}|{TEMPORARY.pattern}", re.DOTALL)
 
 LOWERS = 512
 """Deepest chain of snapshots that is followed; the kernel mounts at most 500."""
@@ -104,7 +107,7 @@ class _Directories:
     def records(self, name: str, lowers: list[str] | None) -> Iterator[Record | Damage]:
         """Yield the rows of one directory, and what is odd about it."""
         owners = list(dict.fromkeys(self.claims.owners.get(name, ())))
-        role = self.claims.role(name, was_there=name in self.before)
+        role = self.claims.role(name, was_there=name in self.before, own=MADE.fullmatch)
         text = listed(name)
         has = {"fs": 1, "work": 0}
         if not self.native:
@@ -124,11 +127,11 @@ class _Directories:
         elif not NUMBER.fullmatch(name):
             yield Damage("unexpected-entry", self.folder.where(name), "a name that does not belong here", text)
         committed = int(role in ("layer", "snapshot"))
-        doubts = some(self.claims.doubts) if role == "unknown" else None
+        doubts = standing.because(self.claims.doubts) if role == "unknown" else None
         count = None if lowers is None else len(lowers)
         yield OverlayDir(text, role, None, count, has["fs"], has["work"], 0, committed, unknown_because=doubts)
         for kind, owner in owners:
-            yield OverlayDirOwner(text, kind, owner)
+            yield directory_use(text, kind, owner)
         for position, lower in enumerate(lowers or ()):
             yield OverlayLower(text, position, None, lower)
 

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from layerindex.listings.walk import Rules
     from layerindex.records import Record
+    from layerindex.stores.claims import Claims
     from layerindex.stores.containerd.scan import Place
     from layerindex.stores.docker import DockerStore
-    from layerindex.stores.overlay import Claims
     from layerindex.stores.store import Listed
 
 BELOW = ("containerd", "daemon")
@@ -151,8 +151,9 @@ def _builds_beside(
             for item in read_builds(root, driver, places, claims):
                 yield _whole(item, data_root) if isinstance(item, Damage) else item
     except Damage as found:
-        claims.doubt(data_root)
-        yield _whole(found, data_root)
+        whole = _whole(found, data_root)
+        claims.sources.damaged("build cache", whole)
+        yield whole
 
 
 def _whole(found: Damage, root: str) -> Damage:

@@ -6,10 +6,11 @@ import time
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from layerindex import shapes
+from layerindex import shapes, standing
 from layerindex.problems import Damage, not_regular
 from layerindex.records import Blob, ContainerdSnapshot, Layer, Lease, LeaseResource, Record
 from layerindex.stores import ids
+from layerindex.stores.claims import DOUBTS, Claims, Sources
 from layerindex.stores.containerd import metadata as meta
 from layerindex.stores.containerd import snapshots as stored
 from layerindex.stores.containerd.clients import read_containers
@@ -20,7 +21,7 @@ from layerindex.stores.containerd.encoding import as_json
 from layerindex.stores.containerd.images import UNCOMPRESSED, Images
 from layerindex.stores.containerd.ingests import read_ingests
 from layerindex.stores.containerd.reachable import expires_at, reachable
-from layerindex.stores.overlay import PAUSE, Claims
+from layerindex.stores.overlay import PAUSE
 from layerindex.stores.parts import part
 from layerindex.stores.running import NEVER, running_since
 
@@ -38,6 +39,8 @@ READABLE = ("overlayfs", "native")
 """Snapshotters whose directories are snapshots/<n>."""
 
 METADATA = f"{meta.FOLDER}/{meta.NAME}"
+TELLS = (("layers",), ("layers", "mounts", "containers", "images", "names"))
+"""What a snapshotter's database tells, and what containerd's own does."""
 LOCKED = ((meta.FOLDER, meta.NAME),)
 """The database that containerd holds open for as long as it runs."""
 
@@ -73,7 +76,7 @@ class View:
         """What cannot be read is empty, with its damage in `damages`."""
         self.root, self.driver, self.folder = root, driver, folder
         self.damages: list[Damage] = []
-        self.doubts: list[str] = []
+        self.sources = Sources()
         # A snapshot is made before its namespace knows it, and goes after that: in this order, what is in meta.db and
         # was there all the time is in the snapshotter's database too.
         self.stored: dict[str, Stored] = {}
@@ -85,7 +88,9 @@ class View:
         try:
             with self.root.folder(self.folder) as opened:
                 if stored.NAME not in opened and not _has_any(opened):
-                    return  # the snapshotter was never used
+                    where = self.root.where(f"{self.folder}/{stored.NAME}")
+                    self.sources.note("layers", where, standing.ABSENT)  # the snapshotter was never used
+                    return
                 self.stored, damages = stored.read_snapshots(opened)
         except Damage as found:
             damages = [found]
@@ -101,9 +106,27 @@ class View:
             self._note(self.metadata.damages, METADATA)
 
     def _note(self, damages: Sequence[Damage], source: str) -> None:
+        """Note what is wrong with a database: what it would name is then in doubt."""
         self.damages += damages
-        if any(found.problem.severity == "error" for found in damages):
-            self.doubts.append(self.root.where(source))
+        errors = [found for found in damages if found.problem.severity == "error"]
+        for kind in TELLS[source == METADATA]:
+            if errors:
+                problem = errors[0].problem
+                self.sources.note(
+                    kind, self.root.where(source), DOUBTS.get(problem.code, standing.DAMAGED), problem.detail
+                )
+            else:
+                self.sources.note(kind, self.root.where(source), standing.READ)
+
+    @property
+    def whole(self) -> bool:
+        """Whether both databases could be read whole."""
+        return all(source.state in standing.CLEAR for source in self.sources)
+
+    def in_doubt(self, source: str) -> bool:
+        """Say whether a database may hold more than could be read."""
+        where = self.root.where(source)
+        return any(each.path == where and each.state not in standing.CLEAR for each in self.sources)
 
     @property
     def odd(self) -> set[str]:
@@ -122,7 +145,7 @@ class View:
                 behind = self.stored.get(row.name)
                 facts = (behind.kind, behind.number, behind.size) if behind else (None, None, None)
                 found.append(Place(namespace, key, row, *facts))
-        if self.root.where(METADATA) in self.doubts:
+        if self.in_doubt(METADATA):
             known = {place.row.name for place in found}
             for name, behind in self.stored.items():
                 if name not in known:
@@ -177,6 +200,7 @@ class Scan:
             )
         )
         yield from self._snapshots()
+        yield from claims.sources
 
     def _read_databases(self) -> Iterator[Damage]:
         """Read both; where they differ once more, as an engine may have been at it, and say what differs still."""
@@ -190,7 +214,7 @@ class Scan:
         yield from self.view.damages
         where = f"{self.folder}/{stored.NAME}"
         for place in self.places:
-            if place.row.name in self.odd and not self.view.doubts:
+            if place.row.name in self.odd and self.view.whole:
                 yield Damage("unknown-snapshot", self.root.where(where), f"{place.row.name} is not in it", place.key)
 
     def _again(self, wait: float) -> Claims:
@@ -313,8 +337,7 @@ class Scan:
     def _claims(self, view: View) -> Claims:
         """Return why directories exist, as the databases say."""
         claims = Claims()
-        for source in view.doubts:
-            claims.doubt(source)
+        claims.sources.merge(view.sources)
         holders = self._holders(view)
         known = set()
         for place in view.places:

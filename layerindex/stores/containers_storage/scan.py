@@ -6,18 +6,19 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from layerindex import shapes
+from layerindex import shapes, standing
 from layerindex.names import listed
 from layerindex.problems import KINDS, Damage, vanished
 from layerindex.records import Mount, UnfinishedLayer
 from layerindex.stores import ids
+from layerindex.stores.claims import Claims, Sources
 from layerindex.stores.containers import Logs
 from layerindex.stores.containers_storage import containers, images, layers, volumes
 from layerindex.stores.containers_storage.libpod import Known, read_libpod
 from layerindex.stores.containers_storage.lists import KEPT, VOLATILE, read_list
 from layerindex.stores.files import Folder
 from layerindex.stores.imagedb import LAYERS
-from layerindex.stores.overlay import PAUSE, Claims, directory_names, read_overlay
+from layerindex.stores.overlay import PAUSE, directory_names, read_overlay
 from layerindex.stores.parts import TEMPORARY, leftover, part
 
 if TYPE_CHECKING:
@@ -34,10 +35,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 KIND_OF_LIST = {"layers": layers.LIST, "images": images.LIST, "containers": containers.LIST}
+TELLS = {"layers": ("layers",), "images": ("images", "manifests", "names"), "containers": ("containers", "mounts")}
+"""What each list tells."""
 ATTEMPTS = 5
 """How often the lists are read anew that were replaced meanwhile: together they must tell of one moment."""
 STAGED = 10_000
 """Most directories that are told of in a folder of what is being pulled or removed."""
+
+
+def _names(kind: str) -> tuple[str, str]:
+    """Return the names of a list and of its volatile twin."""
+    return KIND_OF_LIST[kind], f"{VOLATILE}{KIND_OF_LIST[kind]}"
 
 
 def has_mount_program(folder: Folder) -> bool:
@@ -52,8 +60,8 @@ class Lists(NamedTuple):
     images: list[Item]
     containers: dict[str, StoredContainer]
     damages: list[Damage]
-    doubts: list[str]
-    """Lists that may name more layers than could be read."""
+    sources: Sources
+    """The lists and their states."""
     complete: bool
     """Whether all that stands on layers could be read."""
 
@@ -108,6 +116,7 @@ class Scan:
             yield from self._passing()
             yield from part(self._mount_program())
             yield from self._missing_directories(lists)
+        yield from self.claims.sources
 
     def _folder(self, kind: str) -> Folder:
         return self.root.folder(f"{self.driver}-{kind}")
@@ -149,14 +158,28 @@ class Scan:
 
     def _read_lists(self) -> Lists:
         damages: list[Damage] = []
-        doubts: list[str] = []
+        sources = Sources()
         found = {item.layer_id: item for item in self._read("layers", layers.read_layers, damages)}
-        doubts += [each.problem.path for each in damages if _hides(each)]
-        count = len(damages)
-        pictures = list(self._read("images", lambda folder: read_list(folder, images.LIST), damages))
-        holders = {item.container_id: item for item in self._read("containers", containers.read_containers, damages)}
-        complete = not any(_hides(each) for each in damages[count:])
-        return Lists(found, pictures, holders, damages, list(dict.fromkeys(doubts)), complete)
+        self._judge("layers", damages, sources)
+        above: list[Damage] = []
+        pictures = list(self._read("images", lambda folder: read_list(folder, images.LIST), above))
+        self._judge("images", above, sources)
+        holding: list[Damage] = []
+        holders = {item.container_id: item for item in self._read("containers", containers.read_containers, holding)}
+        self._judge("containers", holding, sources)
+        complete = not any(_hides(each) for each in above + holding)
+        return Lists(found, pictures, holders, damages + above + holding, sources, complete)
+
+    def _judge(self, kind: str, damages: list[Damage], sources: Sources) -> None:
+        """Note the state of a list: what may be hidden in it is in doubt."""
+        hidden = [each for each in damages if _hides(each)]
+        for fact in TELLS[kind]:
+            for each in hidden:
+                sources.damaged(fact, each)
+            if not hidden:
+                there = any(self.root.exists(f"{self.driver}-{kind}", name) for name in _names(kind))
+                where = f"{self.driver}-{kind}/{KIND_OF_LIST[kind]}"
+                sources.note(fact, where, standing.READ if there else standing.ABSENT)
 
     def _read(self, kind: str, read: Callable[[Folder], Iterator[T | Damage]], damages: list[Damage]) -> Iterator[T]:
         if kind == "containers" and not self.root.exists(f"{self.driver}-{kind}"):
@@ -180,16 +203,14 @@ class Scan:
         """Say that the list of layers is gone while what it must name is there."""
         if lists.layers or not (before or lists.images or lists.containers):
             return
-        names = (layers.LIST, f"{VOLATILE}{layers.LIST}")
-        if not any(self.root.exists(f"{self.driver}-layers", name) for name in names):
+        if not any(self.root.exists(f"{self.driver}-layers", name) for name in _names("layers")):
             where = f"{self.driver}-layers/{layers.LIST}"
-            lists.doubts.append(where)
+            lists.sources.note("layers", where, standing.LOST, "there are directories, images or containers")
             yield Damage("missing", where, "there are directories, images or containers, and no list of layers")
 
     def _claims(self, lists: Lists, chains: layers.Chains) -> Claims:
         claims = Claims()
-        for source in lists.doubts:
-            claims.doubt(source)
+        claims.sources.merge(lists.sources)
         for layer in lists.layers.values():
             chain = chains.of.get(layer.layer_id)
             if layer.incomplete:

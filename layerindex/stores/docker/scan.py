@@ -12,17 +12,17 @@ from collections import deque
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, TypeVar
 
-from layerindex import shapes
+from layerindex import shapes, standing
 from layerindex.names import on_disk, printable
 from layerindex.problems import KINDS, Damage, vanished
-from layerindex.records import Container, ContainerVolume, ImageRef, Layer, LayerBlob, Mount, Problem, Record
-from layerindex.stores import ids
-from layerindex.stores.buildkit import read_buildkit
+from layerindex.records import Container, ContainerVolume, ImageRef, Layer, LayerBlob, Mount, Problem, Record, Use
+from layerindex.stores import buildkit, ids
+from layerindex.stores.claims import NEED_DIRECTORY, Claims, Need
 from layerindex.stores.containers import read_container
 from layerindex.stores.docker.drivers import CONTAINERD, READABLE, remapped_roots
 from layerindex.stores.imagedb import Config, read_blob, read_image, read_references, read_sources
 from layerindex.stores.layerdb import read_layer, read_mounts, read_unfinished
-from layerindex.stores.overlay import NEED_DIRECTORY, PAUSE, Claims, directory_names, read_overlay
+from layerindex.stores.overlay import PAUSE, directory_names, read_overlay
 from layerindex.stores.parts import TEMPORARY, leftover
 from layerindex.stores.running import NEVER, running_since
 from layerindex.stores.volumes import read_absent, read_known, read_volume
@@ -39,11 +39,15 @@ T = TypeVar("T")
 LAYER_NAME = re.compile(f"{shapes.HEX.pattern}|{shapes.REMOVING.pattern}")
 WRITE_SET = re.compile(r"write-set-\d+")
 ANY = re.compile(r"(?s).*")
+VOLUME_PATH = re.compile(r"/.*/volumes/([^/]+)(?:/.*)?", re.DOTALL)
+"""The path of a volume, or of what is in it, wherever the data root was when the container was made."""
 NOT_VOLUMES = ("metadata.db", "backingFsBlockDev")
 """What lies in volumes/ and is no volume: the engine's own database, and its quota device."""
 
-UNREAD = {code for code, kind in KINDS.items() if kind.severity == "error"} | {"vanished"}
-"""Findings after which not every reason for a directory is known."""
+MISSING = {"missing-image", "missing-layer", "missing-parent", "missing-directory", "missing-volume"}
+"""Findings that what was read names something that is not there: that is a source of its own."""
+UNREAD = {code for code, kind in KINDS.items() if kind.severity == "error"} - MISSING | {"vanished"}
+"""Findings after which not all is known that a source may tell."""
 
 
 def read_clients(store: DockerStore, root: Folder) -> Iterator[Record | Damage]:
@@ -106,6 +110,8 @@ class Scan:
         self.tried: set[str] = set()
         """Layers that were read or could not be."""
         self.images: set[str] = set()
+        self.image_tops: dict[str, str] = {}
+        """The chain id of each image's top layer."""
         self.refs: list[ImageRef] = []
         self.mounts: dict[str, Mount] = {}
         self.containers: dict[str, str | None] = {}
@@ -125,23 +131,37 @@ class Scan:
         if self.driver == CONTAINERD:
             for item in self.clients():
                 yield _elsewhere(item) if isinstance(item, Container) else item
+            yield from self.claims.sources
             return
         yield from self._metadata()
         yield from self.clients()
         if self.driver in READABLE:
             if "buildkit" in self.root:
                 yield from self._part(self._read_buildkit)
+            self._note_lost(before)
             yield from self._part(lambda: read_overlay(self.root, self.driver, before, self.claims, self._again))
             yield from self._check_directories()
+        yield from self.claims.sources
+
+    def _note_lost(self, names: set[str]) -> None:
+        """Note sources that are absent, though directories show by their names that the engine made them."""
+        builds = any(shapes.BUILDKIT_ID.fullmatch(name) for name in names)
+        if builds and not self.claims.sources.known("build cache", buildkit.SOURCE):
+            self.claims.sources.note("build cache", buildkit.SOURCE, standing.LOST, "directories of BuildKit are here")
+        mounts = self._where("layerdb", "mounts")
+        if any(name.endswith("-init") for name in names) and not self.claims.sources.known("mounts", mounts):
+            self.claims.sources.note("mounts", mounts, standing.LOST, "directories of containers are here")
 
     def clients(self) -> Iterator[Record | Damage]:
         """Yield containers and volumes."""
-        yield from self._part(self._read_containers)
+        yield from self._part(self._read_containers, "containers", "containers")
         yield from self._check_mounts()
         if self.store.first:
             yield from self._check_remapped()
             if "volumes" in self.root:
-                yield from self._part(self._read_volumes)
+                yield from self._part(self._read_volumes, "volumes", "volumes")
+            else:
+                self.claims.sources.note("volumes", "volumes", standing.LOST, "the engine always makes it")
 
     def _again(self, wait: float) -> Claims:
         """Read what names directories once more, after so many seconds; what is wrong with it was said before.
@@ -151,46 +171,62 @@ class Scan:
         if self.since != NEVER:
             time.sleep(wait)
         second = Scan(self.store, self.root)
-        sources = [second._read_write_sets, second._read_layers, second._read_mounts]
-        for part in sources:
-            deque(second._part(part, proves=True), maxlen=0)
-        deque(second._part(second._read_containers), maxlen=0)
+        deque(second._directories(), maxlen=0)
+        deque(second._part(second._read_mounts, "mounts", second._where("layerdb", "mounts")), maxlen=0)
+        deque(second._part(second._read_containers, "containers", "containers"), maxlen=0)
         deque(second._check_mounts(), maxlen=0)
         if "buildkit" in self.root:
             deque(second._part(second._read_buildkit), maxlen=0)
         return second.claims
 
     def _read_buildkit(self) -> Iterator[Record | Damage]:
-        return read_buildkit(self.root, {layer.chain_id: layer.cache_id for layer in self.layers.values()}, self.claims)
+        return buildkit.read_buildkit(
+            self.root, {layer.chain_id: layer.cache_id for layer in self.layers.values()}, self.claims
+        )
 
     def _metadata(self) -> Iterator[Record | Damage]:
-        """Yield what `image/<driver>/` says; an error in what names directories leaves their owners unknown."""
-        # In this order a layer that is registered meanwhile is seen at least once.
-        yield from self._part(self._read_write_sets, proves=True)
-        yield from self._part(self._read_layers, proves=True)
-        yield from self._part(self._read_references)
-        yield from self._part(self._read_images)
+        """Yield what `image/<driver>/` says."""
+        yield from self._directories()
+        yield from self._part(self._read_references, "names", self._where("repositories.json"))
+        yield from self._part(self._read_images, "images", self._where("imagedb"))
         yield from self._part(self._check_references)
         yield from self._check_parents()
         yield from self._part(self._read_sources)
         yield from self._part(self._read_blobs)
-        yield from self._part(self._read_mounts, proves=True)
+        yield from self._part(self._read_mounts, "mounts", self._where("layerdb", "mounts"))
+
+    def _directories(self) -> Iterator[Record | Damage]:
+        """Yield layers, those being written first: so one that is registered meanwhile is seen at least once."""
+        yield from self._part(self._read_write_sets, "layers", self._where("layerdb", "tmp"))
+        yield from self._part(self._read_layers, "layers", self._where("layerdb", "sha256"))
 
     def _part(
-        self, part: Callable[[], Iterator[Record | Damage]], *, proves: bool = False
+        self, part: Callable[[], Iterator[Record | Damage]], tells: str | None = None, source: str = ""
     ) -> Iterator[Record | Damage]:
+        """Yield one part of the pass; what of it could not be read leaves in doubt what it `tells`.
+
+        `source` is where the part lies.
+        """
+        whole = True
         try:
             for item in part():
-                # What went away unread may have named a directory, as what is damaged.
-                if proves and isinstance(item, Damage) and item.problem.code in UNREAD:
-                    self.claims.doubt(item.problem.path)
+                # What went away unread may have named a user, as what is damaged.
+                if tells and isinstance(item, Damage) and item.problem.code in UNREAD:
+                    whole = False
+                    self.claims.sources.damaged(tells, item)
                 yield item
         except Damage as found:
-            if proves:
-                self.claims.doubt(found.problem.path)
+            whole = False
+            if tells:
+                self.claims.sources.damaged(tells, found)
             if found.problem not in self.told:
                 self.told.add(found.problem)
                 yield found
+        if tells and whole:
+            self.claims.sources.note(tells, source, standing.READ)
+
+    def _where(self, *names: str) -> str:
+        return "/".join(("image", self.driver, *names))
 
     def _folder(self, *names: str) -> Folder:
         return self.root.folder("image", self.driver, *names)
@@ -199,11 +235,18 @@ class Scan:
         """Open a folder that moby makes when it first needs it."""
         return self.root.optional("image", self.driver, *names)
 
+    def _opened(self, tells: str, *names: str) -> Folder | None:
+        """Open the same, and note where it is not there as what it would tell."""
+        opened = self._optional(*names)
+        if opened is None:
+            self.claims.sources.note(tells, self._where(*names), standing.ABSENT)
+        return opened
+
     def _exists(self, *names: str) -> bool:
         return self.root.exists("image", self.driver, *names)
 
     def _read_layers(self) -> Iterator[Record | Damage]:
-        if (opened := self._optional("layerdb", "sha256")) is not None:
+        if (opened := self._opened("layers", "layerdb", "sha256")) is not None:
             with opened as folder:
                 self.tried.update(f"sha256:{name}" for name in folder.entries)
                 yield from self._take_layers(salvage(self._read_layer, folder, LAYER_NAME))
@@ -219,7 +262,7 @@ class Scan:
             yield item
 
     def _read_write_sets(self) -> Iterator[Record | Damage]:
-        if (opened := self._optional("layerdb", "tmp")) is not None:
+        if (opened := self._opened("layers", "layerdb", "tmp")) is not None:
             with opened as folder:
                 yield from salvage(self._read_write_set, folder, WRITE_SET)
 
@@ -232,7 +275,7 @@ class Scan:
         self.claims.add(unfinished.cache_id, state, name)
         if state == "writing" and not self._left_over(folder, name):
             # Until a pull ends, its directory is named nowhere: any directory without an owner may be this one's.
-            self.claims.doubt(folder.where(name))
+            self.claims.sources.note("layers", folder.where(name), standing.MOTION, "a layer is being written")
         yield unfinished
         code = "removing-layer" if state == "removing" else "write-set"
         directory = f"directory {unfinished.cache_id}" if unfinished.cache_id else "no directory"
@@ -266,6 +309,8 @@ class Scan:
                 where = folder.where("repositories.json")
             for ref in missing:
                 if ref in now:
+                    config = self._where("imagedb", "content", "sha256", ref.image_id.removeprefix("sha256:"))
+                    self.claims.lost("images", config, f"the name {ids.shorten(ref.ref)}")
                     yield Damage("missing-image", where, f"{ids.shorten(ref.ref)} names {ref.image_id}", ref.ref)
 
     def _read_images(self) -> Iterator[Record | Damage]:
@@ -299,6 +344,8 @@ class Scan:
     def _image(self, config: Config, content: Folder) -> Iterator[Record | Damage]:
         image = config.image
         self.images.add(image.image_id)
+        if config.layers:
+            self.image_tops[image.image_id] = config.layers[-1].chain_id
         layers = [self.layers.get(layer.chain_id) for layer in config.layers]
         name = image.image_id.removeprefix("sha256:")
         sizes = [layer.size for layer in layers if layer is not None and layer.size is not None]
@@ -309,10 +356,22 @@ class Scan:
         yield image._replace(size=size)
         yield from config.layers
         yield from config.history
+        below: Layer | None = None
         for layer, found in zip(config.layers, layers, strict=True):
+            above, below = below, found
             if found is None and content.exists(name):
+                who = f"layer {layer.position} of image {name[:12]}"
+                if layer.position == 0 or (above is not None and above.cache_id is not None):
+                    need = Need(who, above.cache_id if above else None)
+                    self.claims.lose_directory("layers", self._record(layer.chain_id), need)
+                else:
+                    self.claims.lost("layers", self._record(layer.chain_id), who)
                 detail = f"layer {layer.position}, chain {layer.chain_id}, is not in layerdb"
                 yield Damage("missing-layer", content.where(name), detail, image.image_id)
+
+    def _record(self, chain_id: str) -> str:
+        """Return where layerdb keeps a layer."""
+        return self._where("layerdb", "sha256", chain_id.removeprefix("sha256:"))
 
     def _check_parents(self) -> Iterator[Damage]:
         for layer in self.layers.values():
@@ -323,6 +382,7 @@ class Scan:
             if parent in self.layers:
                 self.claims.expect(layer.cache_id, self.layers[parent].cache_id)
             elif self._exists("layerdb", "sha256", name):
+                self.claims.lost("layers", self._record(parent), f"the layer {layer.chain_id[:19]} on it")
                 where = f"image/{self.driver}/layerdb/sha256/{name}/parent"
                 yield Damage("missing-parent", where, f"{parent} is not in layerdb", layer.chain_id)
 
@@ -343,7 +403,7 @@ class Scan:
                         yield item
 
     def _read_mounts(self) -> Iterator[Record | Damage]:
-        if (opened := self._optional("layerdb", "mounts")) is not None:
+        if (opened := self._opened("mounts", "layerdb", "mounts")) is not None:
             with opened as folder:
                 for item in salvage(read_mounts, folder, ANY):
                     if isinstance(item, Mount):
@@ -374,6 +434,16 @@ class Scan:
             # …/overlay2/<directory>/merged
             self.image_mounts.update(source.split("/")[-2] for source in sources if source and source.count("/") > 1)
             yield from items
+            yield from dict.fromkeys(filter(None, map(self._by_path, items)))
+
+    def _by_path(self, item: Record | Damage) -> Use | None:
+        """Return the use of a volume that a container reaches by its path."""
+        if not isinstance(item, ContainerVolume) or item.type != "bind" or item.source is None:
+            return None
+        found = VOLUME_PATH.fullmatch(item.source)
+        if found is None or not self.root.exists("volumes", on_disk(found[1])):
+            return None
+        return Use("volume", found[1], "container", item.container_id, "containers")
 
     def _new_mount(self, container_id: str) -> Mount | None:
         """Return the writable layer of a container that was made after layerdb/mounts was read."""
@@ -394,10 +464,22 @@ class Scan:
         if self.driver == CONTAINERD or not folder.exists(name):
             return
         if mount is None and container.state != "dead":
+            self._lose_mount(container)
             detail = "layerdb/mounts has no entry for it; the engine cannot start it"
             yield Damage("container-without-mount", folder.where(name), detail, name)
         if container.image_id is not None and container.image_id not in self.images:
             yield Damage("missing-image", folder.where(name), f"its image {container.image_id} is gone", name)
+
+    def _lose_mount(self, container: Container) -> None:
+        """Note that layerdb lost the writable layer of a container, which stands on the top layer of its image."""
+        tops = self.image_tops.get(container.image_id or "")
+        top = self.layers.get(tops) if tops else None
+        who = f"the writable layer of container {printable(container.name or container.container_id[:12])}"
+        where = self._where("layerdb", "mounts", container.container_id)
+        if top is not None and top.cache_id is not None:
+            self.claims.lose_directory("mounts", where, Need(who, top.cache_id))
+        else:
+            self.claims.lost("mounts", where, who)
 
     def _check_mounts(self) -> Iterator[Record | Damage]:
         """Yield the writable layers, now that containers are known, and what is odd about them."""
@@ -413,9 +495,13 @@ class Scan:
             if not self._exists("layerdb", "mounts", *map(on_disk, name.split("/"))):
                 continue
             where = f"image/{self.driver}/layerdb/mounts/{printable(name)}"
+            if container_id is None and self._mount_kind(mount) == "mount":
+                self.claims.lost("containers", f"containers/{printable(name)}", "its writable layer in layerdb/mounts")
             if container_id is None:
                 yield Damage("stale-mount", where, "containers/ has no container of that name", name)
             if mount.parent_chain_id is not None and mount.parent_chain_id not in self.layers:
+                who = f"the writable layer of {printable(name)[:12]}"
+                self.claims.lost("layers", self._record(mount.parent_chain_id), who)
                 yield Damage("missing-parent", f"{where}/parent", f"{mount.parent_chain_id} is not in layerdb", name)
 
     def _mount_kind(self, mount: Mount) -> str:

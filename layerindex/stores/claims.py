@@ -1,0 +1,182 @@
+"""Who needs a directory, as the metadata says, and which places that could say so are in doubt."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, NamedTuple
+
+from layerindex import standing
+from layerindex.records import Source, Use
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from layerindex.problems import Damage
+
+ROLES = {
+    "layer": "layer",
+    "container": "container",
+    "storage-layer": "layer",
+    "init": "init",
+    "image-mount": "mount",
+    "build-mount": "mount",
+    "mount": "mount",
+    "mount-init": "init",
+    "build-cache": "build-cache",
+    "build-snapshot": "build-cache",
+    "removing": "removing",
+    "snapshot": "snapshot",
+    "writing": "in-flight",
+}
+"""The role that each kind of owner gives a directory, strongest first."""
+
+NEED_DIRECTORY = [kind for kind in ROLES if kind not in ("removing", "writing")]
+"""Kinds of owners whose directory must be there."""
+
+FACT_OF = {
+    **dict.fromkeys(("layer", "storage-layer", "snapshot", "removing", "writing"), "layers"),
+    **dict.fromkeys(("container", "init", "image-mount", "build-mount", "mount", "mount-init"), "mounts"),
+    **dict.fromkeys(("container-base", "mount-base"), "mounts"),
+    **dict.fromkeys(("build-cache", "build-snapshot"), "build cache"),
+    "image": "images",
+    "lower": "links",
+}
+"""The kind of fact that says of each kind of owner that a directory is its."""
+
+MOST = 1000
+"""Most sources in doubt that are kept of one kind of fact; more say no more."""
+
+DOUBTS = {
+    "permission-denied": standing.DENIED,
+    "vanished": standing.MOTION,
+    "inconsistent": standing.MOTION,
+    "missing": standing.LOST,
+    "elsewhere": standing.ELSEWHERE,
+    "other-filesystem": standing.ELSEWHERE,
+}
+"""The state of a source that could not be read for a reason; for any other it is damaged."""
+
+
+class Sources:
+    """The places that could name a user of something, each with what it tells and its state."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str], Source] = {}
+        self._in_doubt: dict[str, int] = defaultdict(int)
+        self._doubts: dict[str, list[str]] = {}
+        """What `doubts` returned, until something is noted."""
+
+    def note(self, kind: str, path: str, state: str, detail: str | None = None) -> None:
+        """Note the state of a source; one that is in doubt stays so, whatever a later look finds."""
+        known = self._found.get((kind, path))
+        if known is not None and (known.state not in standing.CLEAR or state in standing.CLEAR):
+            return
+        if state not in standing.CLEAR:
+            self._in_doubt[kind] += 1
+            if self._in_doubt[kind] > MOST:
+                return
+        self._found[kind, path] = Source(kind, path, state, detail)
+        self._doubts.clear()
+
+    def damaged(self, kind: str, found: Damage) -> None:
+        """Note that what a finding is about may name more than could be read."""
+        problem = found.problem
+        self.note(kind, problem.path, DOUBTS.get(problem.code, standing.DAMAGED), problem.detail)
+
+    def known(self, kind: str, path: str) -> bool:
+        """Say whether a source is there, in whatever state."""
+        return self._found.get((kind, path), Source(kind, path, standing.ABSENT)).state != standing.ABSENT
+
+    def merge(self, later: Sources) -> None:
+        """Add what a later look at the same places found."""
+        for source in later:
+            self.note(*source)
+
+    def __iter__(self) -> Iterator[Source]:
+        """Yield them in order."""
+        return iter(self._found[key] for key in sorted(self._found))
+
+    def doubts(self, thing: str) -> list[str]:
+        """Return, as texts, the sources in doubt that may name a user of a kind of thing."""
+        if thing not in self._doubts:
+            kinds = standing.NAMED_BY[thing]
+            doubtful = (each for each in self if each.kind in kinds and each.state not in standing.CLEAR)
+            self._doubts[thing] = [said(each) for each in doubtful]
+        return self._doubts[thing]
+
+
+def said(source: Source) -> str:
+    """Return a source and its state as part of a sentence; the view `doubts` says the same."""
+    return f"{source.path} ({source.state}{f': {source.detail}' if source.detail else ''})"
+
+
+class Need(NamedTuple):
+    """A use that leads nowhere: something needs a directory, and what named that is lost."""
+
+    who: str
+    """What needs it, for a sentence: the writable layer of container shop."""
+    below: str | None
+    """The directory that must be its nearest lower; None where it stands on none."""
+
+
+def directory_use(cache_id: str, kind: str, owner: str) -> Use:
+    """Return the row that says who needs a directory."""
+    return Use("directory", cache_id, kind, owner, FACT_OF[kind])
+
+
+class Claims:
+    """Why directories exist, as the metadata says; `sources` tell what may name more and does not."""
+
+    def __init__(self) -> None:
+        self.owners: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        self.parents: dict[str, str] = {}
+        """The directory that the nearest lower of a layer's or container's directory must be."""
+        self.sources = Sources()
+        self.needs: list[Need] = []
+
+    @property
+    def doubts(self) -> list[str]:
+        """The sources in doubt that may name the owner of a directory."""
+        return self.sources.doubts("directory")
+
+    def lost(self, kind: str, path: str, who: str) -> None:
+        """Note that something needs what is not there, so that some directory is its."""
+        self.sources.note(kind, path, standing.LOST, f"{who} needs it")
+
+    def lose_directory(self, kind: str, path: str, need: Need) -> None:
+        """Note the same where it is known on what that directory stands."""
+        self.lost(kind, path, need.who)
+        if len(self.needs) < MOST:
+            self.needs.append(need)
+
+    def add(self, cache_id: str | None, kind: str, owner: str) -> None:
+        """Note one reason for a directory."""
+        if cache_id is not None:
+            self.owners[cache_id].append((kind, owner))
+
+    def merge(self, later: Claims) -> None:
+        """Add what a later look at the metadata found."""
+        for cache_id, owners in later.owners.items():
+            self.owners[cache_id] += owners
+        self.sources.merge(later.sources)
+
+    def expect(self, cache_id: str | None, parent: str | None) -> None:
+        """Note which directory the nearest lower of a directory must be."""
+        if cache_id is not None and parent is not None:
+            self.parents[cache_id] = parent
+
+    def role(self, name: str, *, was_there: bool, own: Callable[[str], object], named: bool = False) -> str:
+        """Return the role of a directory: its strongest owner's, else what one without an owner is.
+
+        `own` says whether the driver makes directories of that name; `named`: a directory with an owner has it in its
+        lower.
+        """
+        kinds = {kind for kind, _ in self.owners.get(name, ())}
+        for kind, role in ROLES.items():
+            if kind in kinds:
+                return role
+        if not own(name):
+            return "foreign"
+        if not was_there:
+            return "in-flight"
+        return "unknown" if named or self.doubts else "orphan"
