@@ -15,7 +15,7 @@ import subprocess
 import tarfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import pytest
 
@@ -33,13 +33,17 @@ from tests.random_layers import random_stack
 from tests.test_file_queries import ask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from tests.engine.engine import Engine
 
 pytestmark = pytest.mark.engine
 
+T = TypeVar("T")
+
 FEW = "24 8"
+TOGETHER = 20
+"""Images in one command of the engine, which must end in time."""
 BUILT = 8
 """One image in so many is built, by either builder in turn, on one that was loaded."""
 KINDS = {0: "C", 1: "A", 2: "D"}
@@ -102,7 +106,8 @@ def load(engine: Engine, seeds: range) -> list[str]:
         sources.append(
             ImageSource([tags[-1]], [Step(f"step {place}", each) for place, each in enumerate([*tools, *tars])])
         )
-    engine.docker("load", "-q", input=archive(sources))
+    for some in batched(sources, TOGETHER):
+        engine.docker("load", "-q", input=archive(some))
     return tags
 
 
@@ -222,24 +227,31 @@ CHANGES: dict[Callable[[Path], object], tuple[str, ...]] = {
 def saved(engine: Engine, index: Index, tags: list[str]) -> tuple[dict[str, Image], dict[str, list[str]]]:
     """Return each image's layers as `docker save` gives them, and their chain ids."""
     path = engine.folder / "saved.tar"
-    engine.docker("save", "-o", path, *tags)
     sql = """SELECT l.chain_id, y.cache_id FROM image_refs AS r JOIN image_layers AS l USING (snapshot_id, image_id)
              JOIN layers AS y USING (snapshot_id, chain_id) WHERE r.ref = ? ORDER BY l.position"""
     images, chains = {}, {}
     read: dict[tuple[str, bool], Layer] = {}
-    with tarfile.open(path) as whole:
-        for image in json.load(whole.extractfile("manifest.json") or io.BytesIO()):
-            for tag in image["RepoTags"]:
-                rows = index.rows(sql, tag)
-                layers = []
-                for name, (_, cache_id) in zip(image["Layers"], rows, strict=True):
-                    own = len(cache_id) == 25  # BuildKit's own directory, which was never unpacked
-                    if (name, own) not in read:
-                        member = whole.extractfile(name)
-                        read[name, own] = read_layer(member.read() if member else b"", ancient=own)
-                    layers.append(read[name, own])
-                images[tag], chains[tag] = Image(layers), [chain for chain, _ in rows]
+    for some in batched(tags, TOGETHER):
+        engine.docker("save", "-o", path, *some)
+        with tarfile.open(path) as whole:
+            for image in json.load(whole.extractfile("manifest.json") or io.BytesIO()):
+                for tag in image["RepoTags"]:
+                    rows = index.rows(sql, tag)
+                    layers = []
+                    for name, (chain, cache_id) in zip(image["Layers"], rows, strict=True):
+                        own = len(cache_id) == 25  # BuildKit's own directory, which was never unpacked
+                        if (chain, own) not in read:
+                            member = whole.extractfile(name)
+                            read[chain, own] = read_layer(member.read() if member else b"", ancient=own)
+                        layers.append(read[chain, own])
+                    images[tag], chains[tag] = Image(layers), [chain for chain, _ in rows]
     return images, chains
+
+
+def batched(things: Sequence[T], number: int) -> Iterator[Sequence[T]]:
+    """Yield the things, so many at once."""
+    for start in range(0, len(things), number):
+        yield things[start : start + number]
 
 
 def exported(engine: Engine, image: str) -> tuple[dict[str, Entry], set[frozenset[str]]]:
