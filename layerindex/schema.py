@@ -336,7 +336,7 @@ _facts(
     "A place that could name a user of something: what it tells, and in which state it was.",
     _key("kind", f"What it tells: {', '.join(FACTS)}."),
     _key("path", "Where it is, relative to the root or absolute; control characters escaped."),
-    _text("state", f"{', '.join(STATES)}; layerindex schema sources explains them.", nullable=False),
+    _text("state", f"{', '.join(STATES)}; layerindex schema states explains them.", nullable=False),
     _text("detail", "What was found, or what needs it; NULL for nothing to say."),
 )
 _facts(

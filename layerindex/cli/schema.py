@@ -7,7 +7,7 @@ from contextlib import closing
 
 import click
 
-from layerindex import catalog, database, query
+from layerindex import catalog, database, query, standing
 from layerindex.cli import options
 from layerindex.errors import UsageError
 from layerindex.problems import KINDS
@@ -15,12 +15,15 @@ from layerindex.problems import KINDS
 CODES = "codes"
 """The name under which the problem codes are explained."""
 
+STATES = "states"
+"""The name under which the states of sources are explained."""
+
 
 @click.command(name="schema")
 @click.argument("table", required=False)
 @options.output
 def command(table: str | None, output: options.Output) -> None:
-    """List the tables and views, explain one TABLE, or with `codes` the problem codes.
+    """List the tables and views, explain one TABLE, with `codes` the problem codes, or with `states` those of sources.
 
     The sentences are those that `.schema` shows in the sqlite3 shell.
     """
@@ -30,6 +33,8 @@ def command(table: str | None, output: options.Output) -> None:
     elif table == CODES:
         rows = [(code, kind.severity, kind.meaning) for code, kind in sorted(KINDS.items())]
         output.write(query.Result(["code", "severity", "description"], iter(rows)))
+    elif table == STATES:
+        output.write(query.Result(["state", "description"], iter(standing.STATES.items())))
     else:
         output.write(query.Result(["column", "type", "description"], iter(_columns(table))))
 

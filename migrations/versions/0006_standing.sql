@@ -473,7 +473,7 @@ CREATE TABLE sources ( /* A place that could name a user of something: what it t
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	kind TEXT NOT NULL /* What it tells: layers, mounts, containers, images, manifests, names, build cache, volumes, links, directories, borrowers. */, 
 	path TEXT NOT NULL /* Where it is, relative to the root or absolute; control characters escaped. */, 
-	state TEXT NOT NULL /* read, absent, lost, damaged, denied, elsewhere, not looked at, in motion; layerindex schema sources explains them. */, 
+	state TEXT NOT NULL /* read, absent, lost, damaged, denied, elsewhere, not looked at, in motion; layerindex schema states explains them. */, 
 	detail TEXT /* What was found, or what needs it; NULL for nothing to say. */, 
 	PRIMARY KEY (snapshot_id, kind, path), 
 	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
