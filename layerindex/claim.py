@@ -55,10 +55,14 @@ class Claim:
             with suppress(OSError):
                 os.fchown(journal, owner.st_uid, owner.st_gid)
 
-    def release_journal(self) -> None:
-        """Remove the journal of a database that SQLite still has locked, unless it is needed to roll back."""
+    def release_journal(self, *, locked: bool) -> None:
+        """Remove the journal of a database unless it is needed to roll back, or another program may be writing it.
+
+        `locked` says that SQLite still has the database locked for us.
+        """
         with suppress(OSError):
-            if not held.is_hot(self.real):
+            free = locked or locks.take(self._handle, locks.PENDING, locks.ALL, exclusive=True)
+            if free and not held.is_hot(self.real):
                 os.unlink(self.real + place.JOURNAL)
 
     def withdraw(self) -> None:

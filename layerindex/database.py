@@ -145,13 +145,15 @@ def alone(path: str, wait: Callable[[str], None], *, make: bool = False) -> Iter
         scratch.tidy(os.path.dirname(claim.real))
         try:
             with closing(connect(claim.real, "rw")) as connection:
-                _begin(connection, claim, wait)
+                locked = False
                 try:
+                    _begin(connection, claim, wait)
+                    locked = True
                     yield connection, claim
                 finally:
                     if connection.in_transaction:
                         connection.execute("ROLLBACK")
-                    claim.release_journal()
+                    claim.release_journal(locked=locked)
         except sqlite3.Error as error:
             raise failure(path, error) from error
 
