@@ -38,9 +38,19 @@ def db(built: Path, tmp_path: Path) -> Path:
     return Path(shutil.copy(built, tmp_path / "test.db"))
 
 
+def ready(pid: int) -> None:
+    """Wait until a process meets signals."""
+    caught = 0
+    while not caught >> (signal.SIGTERM - 1) & 1:
+        time.sleep(0.01)
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+        caught = next(int(line.split()[1], 16) for line in lines if line.startswith("SigCgt"))
+
+
 def met(arguments: list[object], stop: signal.Signals = signal.SIGINT, after: float = 1.0) -> tuple[int, str]:
     """Start the program, send it a signal when it is at work, and return its exit status and what it said."""
     with started(*arguments) as process:
+        ready(process.pid)
         time.sleep(after)
         assert process.poll() is None
         process.send_signal(stop)
@@ -71,6 +81,7 @@ def test_a_reader_who_does_not_read(db: Path) -> None:
     """What waits for a full pipe ends, and so does what was still to be written to it."""
     words = ["query", "--db", str(db), "--format", "csv", "--sql", ENDLESS + "SELECT x FROM n"]
     with started(*words) as process:
+        ready(process.pid)
         time.sleep(1)
         process.send_signal(signal.SIGINT)
         assert 130 == process.wait(SOON)
@@ -114,7 +125,8 @@ def test_an_ignored_signal_stays_ignored(db: Path) -> None:
     words = ["query", "--db", str(db), "--timeout", "2", "--sql", ENDLESS + "SELECT count(*) FROM n"]
     command = ["nohup", sys.executable, "-m", "layerindex", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        time.sleep(1)
+        ready(process.pid)
+        time.sleep(0.5)
         process.send_signal(signal.SIGHUP)
         process.communicate(timeout=30)
     assert 1 == process.returncode
