@@ -27,6 +27,10 @@ class Kind(NamedTuple):
 
 
 KINDS = {
+    "reader-failed": Kind("error", "A reader of ours failed on this file; what it held is not known."),
+    "bad-settings": Kind(
+        "error", "A settings file of an engine is not what it must be, or names what is not the user's; not followed."
+    ),
     "permission-denied": Kind("error", "We may not read it; run the scan as root to see what is there."),
     "unreadable": Kind("error", "The system gave an error when it was read."),
     "vanished": Kind("info", "It was listed and then gone; usual while an engine runs."),

@@ -6,6 +6,7 @@ import os
 import uuid
 from collections import Counter
 from datetime import UTC, datetime
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex import __version__
@@ -18,7 +19,7 @@ from layerindex.stores.imagedb import LAYERS
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from layerindex.listings.index import Progress
     from layerindex.listings.writer import Listing
@@ -69,6 +70,8 @@ class Filing(NamedTuple):
 
     host: Host
     label: str | None = None
+    said: Sequence[Problem] = ()
+    """What is wrong with the settings that name the store."""
 
 
 class Summary(NamedTuple):
@@ -107,7 +110,7 @@ def scan(
     """Write one store as a new snapshot into the open transaction and count what was found."""
     snapshot_id = _begin(connection, store, filed, options.scope)
     summary = Summary(snapshot_id, _newer(connection, snapshot_id), Counter(), Counter(), Counter())
-    _write(connection, store.records(), summary)
+    _write(connection, chain(filed.said, store.records()), summary)
     connection.execute(USERS, {"snapshot": snapshot_id, "layers": LAYERS})
     walked: dict[str, Listing] = {}
     if options.files:

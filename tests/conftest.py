@@ -113,12 +113,16 @@ def replaced(path: Path) -> Iterator[bytes]:
         path.write_bytes(content)
 
 
+class HangError(BaseException):
+    """What is scanned may not catch it."""
+
+
 @contextmanager
 def in_time() -> Iterator[None]:
     """Let a hang be a failure."""
 
     def stop(*_: object) -> None:
-        raise TimeoutError(f"not done after {PATIENCE} s")
+        raise HangError(f"not done after {PATIENCE} s")
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, PATIENCE)

@@ -64,7 +64,9 @@ OF_STORAGE = {
 """Codes of containers-storage: test_containers_storage and test_containers_storage_bad give them."""
 OF_CONTAINERD = {"blob-size", "manifest-depth", "missing-blob", "unknown-media-type", "unknown-snapshot"}
 """Codes of containerd's store: test_containerd gives them."""
-ELSEWHERE = OF_LISTINGS | OF_STORAGE | OF_CONTAINERD
+OF_ALL = {"reader-failed", "bad-settings"}
+"""Codes of any reader, and of what names stores: test_guard and test_places give them."""
+ELSEWHERE = OF_LISTINGS | OF_STORAGE | OF_CONTAINERD | OF_ALL
 
 
 def test_every_code_has_a_case() -> None:

@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import gzip
 import os
+import resource
 import signal
 import sqlite3
+import struct
 import tarfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from layerindex.database import create
+from layerindex.guard import FAILED
 from layerindex.listings import index, writer
 from layerindex.listings.batches import Batch, Builder, Entry, Problem, Source
-from layerindex.listings.index import ProducerError, Production, index_listings
+from layerindex.listings.index import ProducerError
 from layerindex.listings.snapshot import tar_split_source
 from layerindex.problems import Damage
 from tests.packing import batched, member, pack, tar_split
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from layerindex.listings.writer import Listing
+
+# Processes and numpy for however little.
+index_listings = partial(index.index_listings, small=0)
+Production = partial(index.Production, small=0)
 
 LISTED = "diff_id, source, entry_count, total_size, apparent_bytes, disk_bytes, complete"
 JOBS = pytest.mark.parametrize("jobs", [1, 2, 3])
@@ -42,8 +50,7 @@ def database() -> Iterator[sqlite3.Connection]:
 
 @pytest.fixture(autouse=True)
 def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Use processes, numpy, statements of many rows and the late index for however little."""
-    monkeypatch.setattr(index, "SMALL_BYTES", 0)
+    """Use statements of many rows and the late index for however little."""
     monkeypatch.setattr(writer, "TOGETHER", 2)
     monkeypatch.setattr("layerindex.database.REBUILD_ROWS", 1)
 
@@ -99,12 +106,11 @@ def test_jobs_and_readers_give_the_same(tmp_path: Path, monkeypatch: pytest.Monk
     ]
     results = []
     for jobs, small, known in ((1, 0, 20_000), (3, 0, 20_000), (1, 10**9, 20_000), (2, 0, 2)):
-        monkeypatch.setattr(index, "SMALL_BYTES", small)
         monkeypatch.setattr(writer, "KNOWN_DIRECTORIES", known)
         connection = sqlite3.connect(":memory:", isolation_level=None)
         create(connection)
         connection.execute("BEGIN")
-        assert len(list(index_listings(connection, layers, jobs))) == 3
+        assert len(list(index.index_listings(connection, layers, jobs, small=small))) == 3
         results.append(rows(connection))
     assert len(results[0]) == 1200 + 3 * 9
     assert all(result == results[0] for result in results)
@@ -220,8 +226,8 @@ def test_each_source_is_read_once(database: sqlite3.Connection) -> None:
 
 def test_a_source_that_is_read_twice(database: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is an error: of two listings of one layer the later one has no rows."""
-    queue = iter([index.FRAME.pack(0, 0)] * 2)
-    monkeypatch.setattr(index, "_taken", lambda _: next(queue, b""))
+    queue = iter([0, 0])
+    monkeypatch.setattr(index.Queue, "take", lambda *_: next(queue, None))
     with pytest.raises(ProducerError, match="listings of 2"):
         list(index_listings(database, [source_of(lambda _: batched(names(("x", "file", 1))))] * 2, 2))
 
@@ -241,23 +247,82 @@ def source_of(function: object) -> Source:
     return Source(None, "walk", 1, function)  # type: ignore[arg-type]
 
 
-def test_a_worker_that_fails(database: sqlite3.Connection) -> None:
-    """Its traceback, or its signal, is in the error; nothing is left running."""
+def test_a_source_that_fails(database: sqlite3.Connection) -> None:
+    """Whatever its reader raises is its problem, in this process and in another; what it gave before is listed."""
 
-    def fail(_: bool) -> Iterator[Batch]:
-        yield Builder().batch()
-        raise RuntimeError("a fault")
+    def failing(error: Exception) -> Callable[[bool], Iterator[Batch]]:
+        def fail(_: bool) -> Iterator[Batch]:
+            yield from batched(names(("f", "file", 1)))
+            raise error
+
+        return fail
+
+    errors = [MemoryError(), RecursionError("deep"), ValueError("x\n" * 999), struct.error("short"), OSError(5, "disk")]
+    sources = [source_of(failing(error)) for error in errors]
+    sources.append(source_of(lambda _: batched(names(("x", "file", 1)))))
+    for jobs in (1, 3):
+        *failed, _ = listings = sorted(
+            index_listings(database, sources, jobs), key=lambda one: sources.index(one.source)
+        )
+        assert [one.complete for one in listings] == [False] * len(errors) + [True]
+        assert [one.entry_count for one in listings] == [1] * len(sources)
+        assert [problem[:2] for one in failed for problem in one.problems] == [(FAILED, None)] * len(errors)
+        said = [one.problems[0].detail for one in failed]
+        assert said[:2] == ["MemoryError", "RecursionError: deep"]
+        assert all(len(detail) <= 1000 and detail.isprintable() for detail in said)
+
+
+@pytest.mark.parametrize("how", ["killed", "memory"])
+def test_a_worker_that_dies(database: sqlite3.Connection, how: str) -> None:
+    """What it was reading is not whole, and the rest is read: also what it had read and not yet sent."""
 
     def die(_: bool) -> Iterator[Batch]:
-        yield Builder().batch()
+        yield from batched(names(("f", "file", 1)))
+        if how == "memory":
+            size = os.sysconf("SC_PAGE_SIZE") * int(Path("/proc/self/statm").read_text().split()[0])
+            resource.setrlimit(resource.RLIMIT_AS, (size, size))
+            os.write(2, bytearray(1 << 30)[:0])
         os.kill(os.getpid(), signal.SIGKILL)
 
-    for function, text in ((fail, "a fault"), (die, "status -9")):
-        production = Production([source_of(function)] * 3, 3)
-        workers = [worker.pid for worker in production.workers]
-        with pytest.raises(ProducerError, match=text):
-            list(production.write(database))
-        assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+    whole = [source_of(lambda _: batched(names(("x", "file", 1)))) for _ in range(200)]
+    deadly = [source_of(die) for _ in range(5)]
+    sources = [*whole[:100], *deadly, *whole[100:]]
+    production = Production(sources, 3)
+    workers = [worker.pid for worker in production.workers]
+    listings = list(production.write(database))
+    assert len(listings) == len(sources)
+    assert sorted(one.complete for one in listings) == [False] * 5 + [True] * 200
+    assert all(one.entry_count == 1 for one in listings if one.complete)
+    text = "MemoryError" if how == "memory" else "the process that read it was ended: signal 9 (Killed)"
+    assert [one.problems for one in listings if not one.complete] == [[Problem(FAILED, None, text)]] * 5
+    assert database.execute(
+        "SELECT count(*) FROM entries JOIN listings USING (listing_id) WHERE complete"
+    ).fetchone() == (200,)
+    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+
+
+def test_a_worker_that_dies_far_ahead(database: sqlite3.Connection) -> None:
+    """What is lost in the middle of its listing is read again from the beginning, each row once."""
+
+    def large(_: bool) -> Iterator[Batch]:
+        for part in range(50):
+            yield from batched(names(*((f"{part}-{n}", "file", 1) for n in range(1000))))
+
+    def die(_: bool) -> Iterator[Batch]:
+        os.kill(os.getpid(), signal.SIGKILL)
+        yield from batched([])
+
+    production = Production([source_of(large)] * 6 + [source_of(die)], 2)
+    listings = list(production.write(database, lambda *_: time.sleep(0.001)))
+    assert sorted((one.entry_count, one.complete) for one in listings) == [(0, False)] + [(50_000, True)] * 6
+    assert database.execute("SELECT count(*) FROM entries").fetchone() == (300_000,)
+
+
+def test_workers_that_cannot_begin(database: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is a fault of the machine, and said."""
+    monkeypatch.setattr(index, "_keep_memory", lambda: os._exit(7))
+    with pytest.raises(ProducerError, match="status 7"):
+        list(index_listings(database, [source_of(endless)] * 2, 2))
 
 
 def endless(_: bool) -> Iterator[Batch]:

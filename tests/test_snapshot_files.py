@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from layerindex import database, scan, stores
-from layerindex.listings import index, walk
+from layerindex.listings import walk
+from layerindex.listings.batches import SMALL_BYTES
 from layerindex.listings.index import index_listings
 from layerindex.listings.snapshot import tar_split_source
 from tests.conftest import HOST
@@ -34,12 +35,18 @@ def connection() -> Iterator[sqlite3.Connection]:
 
 
 def into(
-    connection: sqlite3.Connection, root: DataRoot, *, walk: bool = False, jobs: int = 1, files: bool = True
+    connection: sqlite3.Connection,
+    root: DataRoot,
+    *,
+    walk: bool = False,
+    jobs: int = 1,
+    files: bool = True,
+    small: int = SMALL_BYTES,
 ) -> None:
     """Scan a root into a database, in a transaction as the program does."""
     [store] = stores.open_stores(str(root.path))
     connection.execute("BEGIN")
-    scan.scan(connection, store, scan.Filing(HOST), scan.Options(files, walk, jobs))
+    scan.scan(connection, store, scan.Filing(HOST), scan.Options(files, walk, jobs, small=small))
     connection.execute("COMMIT")
 
 
@@ -206,14 +213,13 @@ def test_no_files(connection: sqlite3.Connection, root: DataRoot) -> None:
 
 
 @pytest.mark.parametrize("jobs", [2, 3])
-def test_processes_give_the_same(root: DataRoot, jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_give_the_same(root: DataRoot, jobs: int) -> None:
     """However many processes read, the rows are the same."""
-    monkeypatch.setattr(index, "SMALL_BYTES", 0)
     found = []
     for number in (1, jobs):
         with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
             database.create(connection)
-            into(connection, root, jobs=number, walk=True)
+            into(connection, root, jobs=number, walk=True, small=0)
             columns = "path, type, mode, uid, gid, size, mtime, link_target, content_crc64"
             sql = f"SELECT diff_id, {columns} FROM files JOIN listings USING (listing_id)"
             found.append(sorted(rows(connection, sql), key=repr))

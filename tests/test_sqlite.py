@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +27,7 @@ TABLES = {"t": ("k", "v")}
 def read(path: Path, tables: Mapping[str, Sequence[str]] = TABLES) -> list[tuple[Any, ...]]:
     """Return the rows of the first table."""
     with in_time(), Folder(str(path.parent)) as folder:
-        return next(iter(reader.read_tables(folder, path.name, tables).values()))
+        return [row for _, row in reader.read_rows(folder, path.name, tables)]
 
 
 def made(path: Path, *statements: str) -> Path:
@@ -122,22 +124,112 @@ def test_log_that_is_no_file(tmp_path: Path) -> None:
     assert read(path) == [("a", "1")]
 
 
-def test_view_in_the_place_of_a_table(tmp_path: Path) -> None:
-    """A view is not asked: it could take forever."""
+def refused(path: Path, tables: Mapping[str, Sequence[str]] = TABLES) -> tuple[str, str]:
+    """Return what is said of a database that is not read, or not to its end."""
+    with pytest.raises(Damage) as found:
+        read(path, tables)
+    return found.value.problem.code, found.value.problem.detail or ""
+
+
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i AS k, i AS v FROM n"
+EDIT = "PRAGMA writable_schema = ON"
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        [f"CREATE VIEW other AS {ENDLESS}"],
+        ["CREATE TRIGGER other AFTER INSERT ON t BEGIN SELECT 1; END"],
+        ["CREATE VIRTUAL TABLE other USING fts5(x)"],
+        [EDIT, f"UPDATE sqlite_schema SET sql = 'CREATE VIEW t AS {ENDLESS}'"],
+        [EDIT, "UPDATE sqlite_schema SET sql = 'CREATE VIRTUAL TABLE t USING fts5(x)'"],
+        [
+            "CREATE TABLE other (k, v)",
+            EDIT,
+            "UPDATE sqlite_schema SET sql = 'CREATE TABLE other (k, v)', name = 't' WHERE name = 't'",
+            f"UPDATE sqlite_schema SET sql = 'CREATE VIEW t AS {ENDLESS}' WHERE rowid = 2",
+        ],
+    ],
+    ids=["view", "trigger", "virtual", "view as table", "virtual as table", "table of another name"],
+)
+def test_more_than_tables(tmp_path: Path, statements: Sequence[str]) -> None:
+    """A database in which something could compute or run is not read."""
+    assert refused(made(tmp_path / "db", *statements))[0] == "bad-sqlite"
+
+
+@pytest.mark.parametrize("kind", ["VIRTUAL", "STORED"])
+def test_computed_columns(tmp_path: Path, kind: str) -> None:
+    """They could be of any size, and take any time; also those that nobody asks for."""
     path = tmp_path / "db"
     with closing(sqlite3.connect(path)) as connection:
-        endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i AS k, i AS v FROM n"
-        connection.execute(f"CREATE VIEW t AS {endless}")
-    assert read(path) == []
+        connection.execute(f"CREATE TABLE t (k TEXT, v TEXT, big AS (zeroblob(length(k) * 9)) {kind})")
+    assert refused(path) == ("bad-sqlite", "t has columns that are computed: big")
 
 
-def test_column_that_takes_forever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A query ends in time."""
-    monkeypatch.setattr(reader, "SECONDS", 0)
-    path = made(tmp_path / "db", *["INSERT INTO t SELECT * FROM t"] * 17)
-    with pytest.raises(Damage) as found:
-        read(path)
-    assert found.value.problem.code == "bad-sqlite"
+def test_row_that_is_too_long(tmp_path: Path) -> None:
+    """No text is longer than a config can honestly be."""
+    text = "x" * (reader.BOUNDS[sqlite3.SQLITE_LIMIT_LENGTH] + 1)
+    code, detail = refused(made(tmp_path / "db", f"INSERT INTO t VALUES ('b', '{text}')"))
+    assert (code, "too big" in detail) == ("bad-sqlite", True)
+
+
+def test_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading ends after so many steps, whatever they are for."""
+    path = made(tmp_path / "db", *["INSERT INTO t SELECT * FROM t"] * 13)
+    assert len(read(path)) == 2**13
+    monkeypatch.setattr(reader, "STEPS", 10_000)
+    assert refused(path)[1] == "SQLite says: interrupted"
+
+
+def test_schema_without_end(tmp_path: Path) -> None:
+    """A schema of a hundred thousand tables is not read."""
+    path = made(tmp_path / "db", EDIT)
+    row = "SELECT 'table', 't' || i, 't' || i, 2, 'CREATE TABLE t' || i || ' (k)' FROM n"
+    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 100000)"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(EDIT)
+        connection.execute(f"INSERT INTO sqlite_schema {numbers} {row}")
+    assert refused(path)[0] == "bad-sqlite"
+
+
+def test_pages_that_many_rows_share(tmp_path: Path) -> None:
+    """Rows may not have more bytes than the file, as they have where hostile cells name the same pages."""
+    path = made(tmp_path / "db", f"INSERT INTO t VALUES ('b', '{'x' * 100_000}')", "DELETE FROM t WHERE k = 'a'")
+    content = bytearray(path.read_bytes())
+    page, size = 1, int.from_bytes(content[16:18], "big")
+    start = page * size
+    cell = content[start + 8 : start + 10]
+    content[start + 3 : start + 5] = (50).to_bytes(2, "big")
+    for position in range(50):
+        content[start + 8 + 2 * position : start + 10 + 2 * position] = cell
+    path.write_bytes(content)
+    assert refused(path)[0] == "too-large"
+
+
+def test_too_many_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not more rows than so many."""
+    monkeypatch.setattr(reader, "ROWS", 100)
+    assert refused(made(tmp_path / "db", *["INSERT INTO t SELECT * FROM t"] * 7))[0] == "too-large"
+
+
+def test_memory(tmp_path: Path) -> None:
+    """A database as large as is read, of rows as many as are, takes no more than a few times its size."""
+    path = made(tmp_path / "db")
+    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 490000)"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"INSERT INTO t {numbers} SELECT hex(zeroblob(32)), i FROM n")
+        connection.commit()
+    assert path.stat().st_size > reader.LIMIT // 2
+    code = f"""
+import resource
+from layerindex.stores.files import Folder
+from layerindex.stores.sqlite import read_rows
+resource.setrlimit(resource.RLIMIT_AS, (400 << 20, 400 << 20))
+with Folder({str(tmp_path)!r}) as folder:
+    print(sum(1 for _ in read_rows(folder, "db", {{"t": ("k", "v")}})))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("490001\n", "")
 
 
 def test_missing_column(tmp_path: Path) -> None:

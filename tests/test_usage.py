@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from layerindex import database, scan, stores
-from layerindex.listings import index, measure, walk, writer
+from layerindex.listings import measure, walk, writer
 from layerindex.listings import usage as usage_module
-from layerindex.listings.batches import PROBLEMS_KEPT
+from layerindex.listings.batches import PROBLEMS_KEPT, SMALL_BYTES
 from layerindex.listings.measure import Count, Place
 from tests.conftest import HOST, mounted, nobody_special, without_capabilities
 from tests.dataroot import DataRoot, fifo, hardlink, regular, symlink, whiteout
@@ -99,7 +99,13 @@ def new_database() -> sqlite3.Connection:
 
 
 def counted(
-    rich: Rich | DataRoot, *, walk: bool = True, files: bool = True, jobs: int = 1, driver: str = "overlay2"
+    rich: Rich | DataRoot,
+    *,
+    walk: bool = True,
+    files: bool = True,
+    jobs: int = 1,
+    small: int = SMALL_BYTES,
+    driver: str = "overlay2",
 ) -> sqlite3.Connection:
     """Scan the root of a driver's store into a new database."""
     root = rich.root if isinstance(rich, Rich) else rich
@@ -108,7 +114,7 @@ def counted(
         store for store in stores.open_stores(str(root.path)) if (store.driver, store.root) == (driver, str(root.path))
     ]
     connection.execute("BEGIN")
-    scan.scan(connection, store, scan.Filing(HOST), scan.Options(files, walk, jobs))
+    scan.scan(connection, store, scan.Filing(HOST), scan.Options(files, walk, jobs, small=small))
     connection.execute("COMMIT")
     return connection
 
@@ -261,12 +267,11 @@ def test_a_volume_by_itself(rich: Rich) -> None:
 
 
 @pytest.mark.parametrize("jobs", [2, 3])
-def test_processes_give_the_same(rich: Rich, jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_give_the_same(rich: Rich, jobs: int) -> None:
     """Whoever walks the directories, in whatever order, each row is the same."""
     link_all(rich)
-    monkeypatch.setattr(index, "SMALL_BYTES", 0)
 
-    assert rows(counted(rich)) == rows(counted(rich, jobs=jobs))
+    assert rows(counted(rich)) == rows(counted(rich, jobs=jobs, small=0))
 
 
 def test_sparse_files_and_odd_names(rich: Rich) -> None:
@@ -358,14 +363,16 @@ def test_root_that_cannot_be_opened_any_more(rich: Rich, monkeypatch: pytest.Mon
 
 
 def test_trouble_of_our_own(rich: Rich, monkeypatch: pytest.MonkeyPatch) -> None:
-    """That we may open no more files is no finding about the store."""
+    """That we may open no more files is said, and nothing is told as counted."""
 
     def exhausted(*_: object) -> int:
         raise OSError(errno.EMFILE, "too many")
 
     monkeypatch.setattr(measure, "open_folder", exhausted)
-    with pytest.raises(OSError, match="too many"):
-        counted(rich)
+    connection = counted(rich)
+    said = rows(connection, "SELECT path, detail FROM problems WHERE code = 'reader-failed'")
+    assert said == [("", "OSError: [Errno 24] too many")]
+    assert rows(connection, "SELECT * FROM disk_usage") == []
 
 
 def test_store_of_another_driver(rich: Rich) -> None:

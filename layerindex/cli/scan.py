@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
+    from layerindex.records import Problem
+
+    Found = tuple[stores.Store, Sequence[Problem]]
+
 
 def note(text: str) -> None:
     """Say something to the person, whose terminal it cannot move or colour; data never goes this way."""
@@ -87,7 +91,7 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
     With --db - a new database goes to standard output and nothing stays behind, as in
     `ssh host layerindex scan --db - | layerindex import -`.
     """
-    found = stores.open_stores(root) if root else host_stores()
+    found, refused = ([(store, ()) for store in stores.open_stores(root)], 0) if root else host_stores()
     if only_list:
         show(found)
         return
@@ -98,12 +102,12 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
         prepare(path)
         if not quiet and database.is_open_to_others(path):
             note(f"{path}: others can read it, and what environment variables images and containers have; chmod 600")
-    errors = 0
+    errors = refused
     try:
         with _to_standard_output() if sent else nullcontext(lambda: database.writing(path, note)) as writing:
-            for store in found:
+            for store, said in found:
                 with writing() as connection, progress.shown(quiet=quiet) as report:
-                    summary = scan.scan(connection, store, filed, read, report)
+                    summary = scan.scan(connection, store, filed._replace(said=said), read, report)
                 errors += summary.severities["error"]
                 if not quiet:
                     note(describe(store, summary, "standard output" if sent else path))
@@ -115,9 +119,12 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
         sys.exit(3)
 
 
-def host_stores() -> list[stores.Store]:
-    """Return the stores of this host, and say which may not be read; raises NotAStoreError when there is none."""
-    found: list[stores.Store] = []
+def host_stores() -> tuple[Sequence[Found], int]:
+    """Return the stores of this host, say what stands in the way of others, and return how many things do.
+
+    Raises NotAStoreError when there is no store.
+    """
+    found: list[Found] = []
     refused: list[NotAStoreError] = []
     for each in stores.host_stores(os.environ, root=os.geteuid() == 0):
         if isinstance(each, NotAStoreError):
@@ -130,12 +137,12 @@ def host_stores() -> list[stores.Store]:
         )
     for each in refused:
         note(f"{each}")
-    return found
+    return found, len(refused)
 
 
-def show(found: Sequence[stores.Store]) -> None:
+def show(found: Sequence[Found]) -> None:
     """Print the stores that a scan would index."""
-    rows = ((store.name, listed(store.root), store.limits) for store in found)
+    rows = ((store.name, listed(store.root), store.limits) for store, _ in found)
     for line in render.FORMATS["table"](query.Result(["store", "root", "limits"], rows), trunc=False):
         click.echo(line)
 

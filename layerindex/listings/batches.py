@@ -5,6 +5,9 @@ from __future__ import annotations
 import marshal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from layerindex.guard import FAILED, each
+from layerindex.problems import Damage
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -18,10 +21,19 @@ ROOM_RATIO = 64
 packed tar of nothing but empty files of like names 20."""
 ROOM_FLOOR = 256 << 10
 """What any listing may take, in bytes: where a file is of few bytes, the ratio of one is chance."""
+SMALL_BYTES = 200_000
+"""Compressed bytes up to which starting processes and numpy costs more than it saves."""
 PROBLEMS_KEPT = 100
 FALSE = {"blob-format", "blob-packing", "blob-truncated", "blob-bomb", "blob-read", "blob-digest", "blob-diff-id"}
 """Findings after which what was listed is not the layer, or not all of it: its directory, if there, tells better."""
-ENDINGS = {"tar-split-gzip", "tar-split-truncated", "tar-split-bomb", "tar-split-noise", "tar-split-read"} | FALSE
+ENDINGS = {
+    "tar-split-gzip",
+    "tar-split-truncated",
+    "tar-split-bomb",
+    "tar-split-noise",
+    "tar-split-read",
+    FAILED,
+} | FALSE
 
 
 class Entry(NamedTuple):
@@ -133,6 +145,16 @@ class Source(NamedTuple):
     summed: bool = False  # Whether the fingerprint of all its plain files is wanted
     implied: int | None = None  # mode of folders that a tar only implies, as root's; None: as the layer below has them
 
+    def read(self, fast: bool) -> Iterator[Batch]:
+        """Yield the batches; whatever their reader raises is a finding in the last of them."""
+        found = 0
+        try:
+            for batch in each(lambda: self.batches(fast), ""):
+                found = batch.problem_count
+                yield batch
+        except Damage as damage:
+            yield ended(found, damage.problem.code, damage.problem.detail)
+
 
 class Builder:
     """Gathers entries and problems, and gives a batch of them.
@@ -142,8 +164,11 @@ class Builder:
 
     def __init__(self, room: int | None = None) -> None:
         self.room, self.taken = room, 0
-        self.problem_count = 0
-        self.complete = True
+        self.restart(0, complete=True)
+
+    def restart(self, problem_count: int, *, complete: bool) -> None:
+        """Forget what was gathered since the last batch; what was counted before it is said."""
+        self.problem_count, self.complete = problem_count, complete
         self._start()
 
     @classmethod
@@ -205,6 +230,14 @@ class Builder:
         paths = sum(len(path) + len(raw or b"") for path, raw in self.directories)
         count = len(self.rows) + len(self.directories) + sum(len(each.directories) // 8 for each in columns)
         return self.text_bytes + names + 2 * paths + ROW_BYTES * count  # a path stands in an index too
+
+
+def ended(problem_count: int, code: str, detail: str) -> Batch:
+    """Return the last batch of a listing whose reading ended before it was whole, after so many problems."""
+    builder = Builder()
+    builder.complete, builder.problem_count = False, problem_count
+    builder.problem(code, None, detail)
+    return builder.batch()
 
 
 def merge_problems(kept: list[Problem], new: Sequence[Problem]) -> None:

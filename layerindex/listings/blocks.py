@@ -18,6 +18,7 @@ import numpy as np
 import pybase64
 
 from layerindex.listings.batches import SHAPES, Builder, Columns
+from layerindex.listings.tarsplit import TooManyBadLines
 from layerindex.names import clean
 
 if TYPE_CHECKING:
@@ -441,13 +442,24 @@ def _targets(members: _Members, good: Array) -> dict[int, str]:
 
 
 def read_block(reader: Reader, block: bytes) -> None:
-    """Read a block of whole lines."""
-    text = _Text(block) if len(block) > SHORT else None
-    lines = _lines(text, reader.position) if text is not None else None
-    if text is None or lines is None:
+    """Read a block of whole lines, which is a batch of the reader's builder."""
+    state = reader.state()
+    try:
+        done = len(block) > SHORT and _read_usual(reader, block)
+    except (TooManyBadLines, binascii.Error):
+        done = False  # some payload is not base64, or the listing is to be given up: Reader finds out where
+    if not done:
+        reader.restore(state)
         for line in block[:-1].split(b"\n"):
             reader.line(line)
-        return
+
+
+def _read_usual(reader: Reader, block: bytes) -> bool:
+    """Read a block, unless one of its lines is not what it should be; return whether all was read."""
+    text = _Text(block)
+    lines = _lines(text, reader.position)
+    if lines is None:
+        return False
     first = reader.position
     file = np.flatnonzero(lines.is_file)
     before = np.concatenate(([-1], file[:-1])) if len(file) else file
@@ -455,20 +467,19 @@ def read_block(reader: Reader, block: bytes) -> None:
     if len(file) and reader.pending_bytes:
         simple[0] = False
     taken = np.zeros(len(lines.start), bool)
-    try:
-        members = _members(text, lines, file[simple])
-        if members is not None:
-            taken[_emit(reader.builder, block, members)] = True
-    except binascii.Error:
-        pass  # some payload is not base64: Reader finds out which
+    members = _members(text, lines, file[simple])
+    if members is not None:
+        taken[_emit(reader.builder, block, members)] = True
     ends = np.append(lines.start[1:], len(block)) - 1
     left = ~taken[file]
-    rest = [
-        *zip(before[left].tolist(), file[left].tolist(), strict=True),
-        (file[-1] if len(file) else -1, len(ends) - 1),
-    ]
-    for previous, last in rest:  # the last are the lines after the last FileType, if any
+    for previous, last in zip(before[left].tolist(), file[left].tolist(), strict=True):
         for index in range(previous + 1, last + 1):
             reader.position = first + index
             reader.line(block[lines.start[index] : ends[index]])
+        if reader.pending_bytes:
+            return False  # what looks like a FileType is none
+    for index in range((file[-1] if len(file) else -1) + 1, len(ends)):
+        reader.position = first + index
+        reader.line(block[lines.start[index] : ends[index]])
     reader.position = first + len(ends)
+    return True

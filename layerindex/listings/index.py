@@ -1,7 +1,8 @@
 """Many sources of listings into one database, on the cores there are.
 
 One process writes; where there is enough to do, others produce. Batches come through pipes. A producer ends when its
-pipe has no reader, so none outlives a parent that was killed; nothing is left in the file system.
+pipe has no reader, so none outlives a parent that was killed; nothing is left in the file system. Where a producer is
+killed, as for the memory that a hostile source cost it, that source is not whole; the others are read by another.
 """
 
 from __future__ import annotations
@@ -11,27 +12,27 @@ import os
 import select
 import signal
 import struct
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from layerindex.errors import LayerindexError
-from layerindex.listings.batches import Batch, Source
+from layerindex.guard import FAILED
+from layerindex.listings.batches import SMALL_BYTES, Batch, Source, ended
 from layerindex.listings.writer import Listing, Writer
 
 if TYPE_CHECKING:
     import sqlite3
 
-# Below this much compressed tar-split, starting processes and numpy costs more than it saves.
-SMALL_BYTES = 200_000
 # What a producer may run ahead of the writer, beyond what the pipe holds.
 AHEAD_BYTES = 16 << 20
 PIPE_BYTES = 1 << 20
 F_SETPIPE_SZ = 1031
 BYTES_PER_ENTRY = 100  # of compressed tar-split, about
 FRAME = struct.Struct("<qq")
-BATCH, DONE, FAILED = range(3)
+"""Of a message: its length and the source. Of an item of the queue: the source, and the number of who took it."""
+BATCH, DONE = range(2)
 
 Progress = Callable[[int, int, int, int, int], None]
 """Told of listings done, of how many; entries; bytes read, of how many."""
@@ -42,37 +43,47 @@ class ProducerError(LayerindexError):
 
 
 def index_listings(
-    database: sqlite3.Connection, sources: Sequence[Source], jobs: int, progress: Progress | None = None
+    database: sqlite3.Connection,
+    sources: Sequence[Source],
+    jobs: int,
+    progress: Progress | None = None,
+    small: int = SMALL_BYTES,
 ) -> Iterator[Listing]:
-    """Write the listings of all sources in the open transaction; yields each as it is done, not in order."""
-    production = Production(sources, jobs)
+    """Write the listings of all sources in the open transaction; yields each as it is done, not in order.
+
+    What is not more than `small` compressed bytes is read in this process, line by line.
+    """
+    production = Production(sources, jobs, small)
     yield from production.write(database, progress)
 
 
 class Production:
     """Producers at work from the moment this is made; ``write`` takes what they have made."""
 
-    def __init__(self, sources: Sequence[Source], jobs: int) -> None:
+    def __init__(self, sources: Sequence[Source], jobs: int, small: int = SMALL_BYTES) -> None:
         self.sources = sources
         self.weight = sum(source.weight for source in sources)
-        self.fast = sum(source.weight for source in sources if source.source == "tar-split") > SMALL_BYTES
+        self.fast = sum(source.weight for source in sources if source.source == "tar-split") > small
         self.workers: list[_Worker] = []
-        if jobs > 1 and self.weight > SMALL_BYTES:
+        self.started = 0
+        self.queue: Queue | None = None
+        if jobs > 1 and self.weight > small:
             if self.fast:
                 _import_numpy()
             # What is only to be compared comes last: there is nothing of it to write while it is read.
             order = sorted(range(len(sources)), key=lambda index: (not sources[index].kept, -sources[index].weight))
-            queue = os.memfd_create("layerindex", os.MFD_CLOEXEC)
-            os.pwrite(queue, b"".join(FRAME.pack(index, 0) for index in order), 0)
+            self.queue = Queue(order)
             try:
                 for _ in range(min(jobs, len(sources))):
-                    inherited = [worker.pipe for worker in self.workers]
-                    self.workers.append(_Worker(sources, queue, self.fast, inherited))
+                    self._start(self.queue)
             except BaseException:
                 self.close()
                 raise
-            finally:
-                os.close(queue)
+
+    def _start(self, queue: Queue) -> None:
+        inherited = [worker.pipe for worker in self.workers]
+        self.started += 1
+        self.workers.append(_Worker(self.started, self.sources, queue, self.fast, inherited))
 
     def write(self, database: sqlite3.Connection, progress: Progress | None = None) -> Iterator[Listing]:
         """Write everything; the producers are gone at the end, however it ends."""
@@ -80,7 +91,7 @@ class Production:
         writer, to_write = Writer(database, sum(kept) // BYTES_PER_ENTRY), len(kept)
         done = entries = bytes_read = 0
         try:
-            for index, batch in self._messages():
+            for index, batch in self._messages(writer):
                 if index not in writer.open:
                     writer.start(index, self.sources[index])
                 if batch is None:
@@ -101,28 +112,117 @@ class Production:
         finally:
             self.close()
 
-    def _messages(self) -> Iterator[tuple[int, Batch | None]]:
-        if not self.workers:
+    def _messages(self, writer: Writer) -> Iterator[tuple[int, Batch | None]]:
+        if self.queue is None:
             for index, source in enumerate(self.sources):
-                for batch in source.batches(self.fast):
+                for batch in source.read(self.fast):
                     yield index, batch
                 yield index, None
             return
-        workers = {worker.pipe: worker for worker in self.workers}
-        while workers:
-            ready, _, _ = select.select(list(workers), [], [])
+        whole: set[int] = set()
+        while self.workers:
+            pipes = {worker.pipe: worker for worker in self.workers}
+            ready, _, _ = select.select(list(pipes), [], [])
             for pipe in ready:
-                message = workers[pipe].receive()
-                if message is None:
-                    del workers[pipe]
-                else:
+                worker = pipes[pipe]
+                message = worker.receive()
+                if message is not None:
+                    if message[1] is None:
+                        whole.add(message[0])
                     yield message
+                    continue
+                self.workers.remove(worker)
+                worker.close()
+                if worker.status:
+                    yield from self._died(worker, self.queue, whole, writer)
+
+    def _died(
+        self, worker: _Worker, queue: Queue, whole: set[int], writer: Writer
+    ) -> Iterator[tuple[int, Batch | None]]:
+        """Go on after the death of a producer: what it was reading is not whole, the rest is another's to read.
+
+        Of what it took, the last is what it was reading; what it had read before and not sent is read once more.
+        """
+        lost = [index for index in queue.taken(worker.number) if index not in whole]
+        if not lost:
+            if len(self.workers) == 0 and queue.waiting():
+                raise ProducerError(f"a worker process ended before it read anything: {worker.ending}")
+            return
+        *unsent, reading = lost
+        for index in unsent:
+            if index in writer.open:
+                writer.again(index)
+        queue.put(unsent)
+        found = writer.open[reading].problem_count if reading in writer.open else 0
+        detail = f"the process that read it was ended: {worker.ending}"
+        whole.add(reading)
+        yield reading, ended(found, FAILED, detail)
+        yield reading, None
+        if queue.waiting():
+            self._start(queue)
 
     def close(self) -> None:
         """End the producers."""
         for worker in self.workers:
             worker.close()
         self.workers = []
+        if self.queue is not None:
+            self.queue.close()
+            self.queue = None
+
+
+class Queue:
+    """The sources that wait, in the order in which they are taken, and who took each; all processes share it."""
+
+    def __init__(self, order: Sequence[int]) -> None:
+        self.handle = os.memfd_create("layerindex", os.MFD_CLOEXEC)
+        self.put(order)
+
+    def put(self, indices: Sequence[int]) -> None:
+        """Add sources at the end."""
+        with self._locked():
+            data = b"".join(FRAME.pack(index, 0) for index in indices)
+            os.pwrite(self.handle, data, os.fstat(self.handle).st_size)
+
+    def take(self, number: int) -> int | None:
+        """Take the next source, for the process of that number; None when all are taken.
+
+        The file offset, which all share, is where it stands. It moves on when the item says who took it: of one that is
+        killed in between, nothing is lost.
+        """
+        with self._locked():
+            at = os.lseek(self.handle, 0, os.SEEK_CUR)
+            item = os.pread(self.handle, FRAME.size, at)
+            if not item:
+                return None
+            index, _ = FRAME.unpack(item)
+            os.pwrite(self.handle, FRAME.pack(index, number), at)
+            os.lseek(self.handle, at + FRAME.size, os.SEEK_SET)
+        return int(index)
+
+    def taken(self, number: int) -> list[int]:
+        """Return what a process took, in that order."""
+        data = os.pread(self.handle, os.fstat(self.handle).st_size, 0)
+        return [index for index, taker in FRAME.iter_unpack(data) if taker == number]
+
+    def waiting(self) -> bool:
+        """Say whether there is something to take."""
+        return os.lseek(self.handle, 0, os.SEEK_CUR) < os.fstat(self.handle).st_size
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Let no other process take or add: a lock of the kernel's, which ends with its holder."""
+        import fcntl  # noqa: PLC0415 - only where there are workers
+
+        fcntl.lockf(self.handle, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.lockf(self.handle, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Let go of it."""
+        os.close(self.handle)
 
 
 def _import_numpy() -> None:
@@ -134,7 +234,8 @@ def _import_numpy() -> None:
 class _Worker:
     """A forked process that takes sources from the queue and sends their batches."""
 
-    def __init__(self, sources: Sequence[Source], queue: int, fast: bool, inherited: list[int]) -> None:
+    def __init__(self, number: int, sources: Sequence[Source], queue: Queue, fast: bool, inherited: list[int]) -> None:
+        self.number = number
         self.pipe, end = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
@@ -146,28 +247,23 @@ class _Worker:
                     os.close(fd)
                 _keep_memory()
                 gc.disable()  # nothing here refers back to itself
-                _produce(sources, queue, fast, _Sender(end))
+                _produce(number, sources, queue, fast, _Sender(end))
                 status = 0
             except BrokenPipeError:
                 pass
             finally:
                 os._exit(status)
         os.close(end)
-        self.finished = False
+        self.status: int | None = None
 
     def receive(self) -> tuple[int, Batch | None] | None:
-        """Return the next message; None when all are sent."""
+        """Return the next message; None when it has ended, after all were sent or in the middle of one."""
         head = self._read(FRAME.size)
-        if not head:
-            self._reap()
-            return None
-        length, index = FRAME.unpack(head)
+        length, index = FRAME.unpack(head) if len(head) == FRAME.size else (1, 0)
         data = self._read(length)
         if len(data) < length:
-            self._reap()
-            raise ProducerError("a worker process ended in the middle of a batch")
-        if data[0] == FAILED:
-            raise ProducerError(f"a worker process failed:\n{data[1:].decode(errors='replace')}")
+            _, self.status = os.waitpid(self.pid, 0)
+            return None
         return index, None if data[0] == DONE else Batch.unpack(data[1:])
 
     def _read(self, size: int) -> bytes:
@@ -177,20 +273,18 @@ class _Worker:
             size -= len(part)
         return b"".join(parts)
 
-    def _reap(self) -> None:
-        _, status = os.waitpid(self.pid, 0)
-        self.finished = True
-        if status:
-            code = os.waitstatus_to_exitcode(status)
-            raise ProducerError(f"a worker process ended with status {code}")
+    @property
+    def ending(self) -> str:
+        """Say how it ended."""
+        code = os.waitstatus_to_exitcode(self.status or 0)
+        return f"signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"status {code}"
 
     def close(self) -> None:
         """End it."""
         os.close(self.pipe)
-        if not self.finished:
+        if self.status is None:
             os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
-            self.finished = True
+            _, self.status = os.waitpid(self.pid, 0)
 
 
 class _Sender:
@@ -241,31 +335,9 @@ def _keep_memory() -> None:
         libc.mallopt(-1, 128 << 20)  # M_TRIM_THRESHOLD
 
 
-def _taken(queue: int) -> bytes:
-    """Take the next item of the queue, which all workers read through one file offset; nothing when all are taken.
-
-    Linux lets only one at a time use the offset of a file that was opened, but not of a memfd: fs/file.c fdget_pos,
-    mm/memfd.c. Without the lock two take the same item.
-    """
-    import fcntl  # noqa: PLC0415 - only where there are workers
-
-    fcntl.lockf(queue, fcntl.LOCK_EX)
-    try:
-        return os.read(queue, FRAME.size)
-    finally:
-        fcntl.lockf(queue, fcntl.LOCK_UN)
-
-
-def _produce(sources: Sequence[Source], queue: int, fast: bool, sender: _Sender) -> None:
-    while item := _taken(queue):
-        index, _ = FRAME.unpack(item)
-        try:
-            for batch in sources[index].batches(fast):
-                sender.send(index, BATCH, batch.pack())
-            sender.send(index, DONE)
-        except BrokenPipeError:
-            raise
-        except Exception:  # noqa: BLE001  # whatever it is, the parent shall say it
-            sender.send(index, FAILED, traceback.format_exc().encode())
-            break
+def _produce(number: int, sources: Sequence[Source], queue: Queue, fast: bool, sender: _Sender) -> None:
+    while (index := queue.take(number)) is not None:
+        for batch in sources[index].read(fast):
+            sender.send(index, BATCH, batch.pack())
+        sender.send(index, DONE)
     sender.flush()

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from layerindex.listings.batches import FALSE, Builder, Source
+from layerindex.guard import FAILED, reading
+from layerindex.listings.batches import FALSE, SMALL_BYTES, Source, ended
 from layerindex.listings.index import index_listings
 from layerindex.listings.witnesses import Witnesses
 from layerindex.listings.writer import fit
@@ -37,6 +38,8 @@ class Options(NamedTuple):
     jobs: int = 1
     blobs: bool = True
     """Whether layers that have no tar-split are listed from their blobs, where these are here."""
+    small: int = SMALL_BYTES
+    """Compressed bytes up to which sources are read in this process, and tar-splits line by line."""
 
     @property
     def scope(self) -> str:
@@ -101,26 +104,31 @@ def index_files(  # noqa: PLR0913, PLR0917
     """
     places, damages = _layers(connection, snapshot_id, store, blobs=options.blobs)
     sources = [layer_source(*each)._replace(summed=options.walk) for each in places.items()]
-    mounted = options.walk and store.walkable and store.rules.mounted
+    mounted = False
+    try:
+        with reading(store.folder):
+            mounted = options.walk and store.walkable and store.rules.mounted
+    except Damage as found:
+        damages.append(found.problem)
     witnesses = Witnesses(connection, snapshot_id, sources, mounted=mounted)
     trees = list(_trees(witnesses, store, options)) if store.walkable else []
     sources += [each for each in trees if isinstance(each, Source)]
     yield from damages
     yield from (each for each in trees if isinstance(each, Problem))
-    for listing in index_listings(connection, sources, options.jobs, progress):
+    for listing in index_listings(connection, sources, options.jobs, progress, options.small):
         diff_id = listing.source.diff_id
         yield from _problems(listing, store.tree(listing.source.name) if diff_id is None else places[diff_id].path)
         if diff_id is None:
             walked[listing.source.name] = listing
-        if any(problem.code in FALSE for problem in listing.problems):
+        if _is_false(listing):
             forget(connection, listing)
             witnesses.dismiss(listing)
         else:
             witnesses.take(listing)
     if store.walkable:
-        yield from _dismissed(witnesses, store, options.jobs, walked)
+        yield from _dismissed(witnesses, store, options, walked)
     _connect(connection, snapshot_id, walked)
-    yield from _differing(witnesses, store, options.jobs)
+    yield from _differing(witnesses, store, options)
 
 
 def _connect(connection: sqlite3.Connection, snapshot_id: int, walked: dict[str, Listing]) -> None:
@@ -142,7 +150,8 @@ def _layers(
     damages = []
     for chain_id, diff_id, cache_id, digests in connection.execute(NEW_LAYERS, (snapshot_id,)).fetchall():
         try:
-            found = store.listed(chain_id, diff_id, cache_id, digests.split(",") if digests else [])
+            with reading(store.folder, diff_id):
+                found = store.listed(chain_id, diff_id, cache_id, digests.split(",") if digests else [])
         except Damage as damage:
             damages.append(damage.problem)
         else:
@@ -172,13 +181,19 @@ def _trees(witnesses: Witnesses, store: Store, options: Options) -> Iterator[Sou
     if some:
         from layerindex.listings.walk import trusted_readable  # noqa: PLC0415 - where anything is walked
 
-        if store.rules.need_trusted and not trusted_readable():
+        need_trusted = False
+        try:
+            with reading(store.folder):
+                need_trusted = store.rules.need_trusted
+        except Damage as found:
+            yield found.problem
+        if need_trusted and not trusted_readable():
             yield Damage("opaque-unknown", store.driver, "walked without the right to read trusted attributes").problem
 
 
-def _dismissed(witnesses: Witnesses, store: Store, jobs: int, walked: dict[str, Listing]) -> Iterator[Problem]:
+def _dismissed(witnesses: Witnesses, store: Store, options: Options, walked: dict[str, Listing]) -> Iterator[Problem]:
     """Walk the directories of layers whose blob is not the layer, for all their rows: they are the only witness."""
-    for listing in _again(witnesses.unlisted, store, jobs, witnesses, kept=True):
+    for listing in _again(witnesses.unlisted, store, options, witnesses, kept=True):
         if isinstance(listing, Problem):
             yield listing
             continue
@@ -186,10 +201,10 @@ def _dismissed(witnesses: Witnesses, store: Store, jobs: int, walked: dict[str, 
         yield from _problems(listing, store.tree(listing.source.name))
 
 
-def _differing(witnesses: Witnesses, store: Store, jobs: int) -> Iterator[Problem]:
+def _differing(witnesses: Witnesses, store: Store, options: Options) -> Iterator[Problem]:
     """Walk directories whose plain files are not what their tar-split says once more, for all their rows."""
     witnesses.forget()
-    for listing in _again(witnesses.differing, store, jobs, witnesses, kept=False):
+    for listing in _again(witnesses.differing, store, options, witnesses, kept=False):
         if isinstance(listing, Problem):
             yield listing
         elif listing.complete:
@@ -200,7 +215,7 @@ def _differing(witnesses: Witnesses, store: Store, jobs: int) -> Iterator[Proble
 
 
 def _again(
-    names: list[str], store: Store, jobs: int, witnesses: Witnesses, *, kept: bool
+    names: list[str], store: Store, options: Options, witnesses: Witnesses, *, kept: bool
 ) -> Iterator[Listing | Problem]:
     """Walk directories whose first walk, if any, did not do, all their files included."""
     sources = []
@@ -209,7 +224,7 @@ def _again(
             sources.append(_tree(store, cache_id, TREE_WEIGHT, settled=False, kept=kept, summed=False))
         except Damage as found:
             yield found.problem
-    yield from index_listings(witnesses.connection, sources, jobs)
+    yield from index_listings(witnesses.connection, sources, options.jobs, small=options.small)
 
 
 def _tree(  # noqa: PLR0913
@@ -219,11 +234,12 @@ def _tree(  # noqa: PLR0913
 
     Of what is only to be compared, plain files are summed up, unless it is said otherwise.
     """
-    handle = store.open_tree(cache_id)
-    try:
-        status = os.fstat(handle)
-    finally:
-        os.close(handle)
+    with reading(store.folder, cache_id):
+        handle = store.open_tree(cache_id)
+        try:
+            status = os.fstat(handle)
+        finally:
+            os.close(handle)
     witness = None
     if settled:
         times = f"{status.st_mtime_ns}:{status.st_ctime_ns}"
@@ -261,10 +277,7 @@ def _known(connection: sqlite3.Connection, snapshot_id: int, source: Source) -> 
 
 
 def _refused(found: Damage) -> Batch:
-    builder = Builder()
-    builder.complete = False
-    builder.problem(found.problem.code, None, found.problem.detail)
-    return builder.batch()
+    return ended(0, found.problem.code, found.problem.detail)
 
 
 def layer_source(diff_id: str, found: Listed) -> Source:
@@ -283,6 +296,12 @@ def layer_source(diff_id: str, found: Listed) -> Source:
             yield from blob_batches(opened, found.digest, diff_id)
 
     return Source(diff_id, "blob", found.size, batches, implied=found.unpacking.implied)
+
+
+def _is_false(listing: Listing) -> bool:
+    """Say whether what was listed may not be the layer: only at its end a blob shows that it is."""
+    codes = {problem.code for problem in listing.problems}
+    return bool(codes & FALSE) or (listing.source.source == "blob" and FAILED in codes)
 
 
 def forget(connection: sqlite3.Connection, listing: Listing) -> None:

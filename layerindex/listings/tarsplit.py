@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 import pybase64
@@ -54,6 +54,17 @@ class TooManyBadLines(Exception):  # noqa: N818 - it is a finding about the stor
     """The file is noise."""
 
 
+class State(NamedTuple):
+    """Where a reader is."""
+
+    position: int
+    pending: list[str]
+    pending_bytes: int
+    bad_lines: int
+    problem_count: int
+    complete: bool
+
+
 class Reader:
     """Reads one tar-split line by line into a builder."""
 
@@ -76,14 +87,19 @@ class Reader:
             raise TooMuch
 
     def line(self, line: bytes) -> None:
-        """Take one line; one that cannot be read has a number all the same."""
-        due, self.position = self.position, self.position + 1
+        """Take one line; one that is not what it must be has its place in the order all the same.
+
+        Where a line is lost, the header before it belongs to no file that is known.
+        """
+        due = self.position
+        self.position = due + 1
         try:
             record = orjson.loads(line)
             kind, position = record["type"], record["position"]
             if type(position) is not int or type(kind) is not int:
                 raise TypeError("type and position must be numbers")  # noqa: TRY301 - one place says what any bad line is
             if position != due:
+                self._forget()
                 self.report("tar-split-position", f"position {position} where {due} is due")
             self.position = position + 1
             if kind == 2:
@@ -93,11 +109,24 @@ class Reader:
             else:
                 raise ValueError(f"unknown type {kind}")  # noqa: TRY301 - as above
         except (ValueError, KeyError, TypeError, AttributeError) as error:
+            self._forget()
             self.report("tar-split-line", f"{type(error).__name__}: {error} in {line[:120]!r}")
-            self.pending, self.pending_bytes = [], 0  # perhaps of the file that it was: never the next one's header
             self.bad_lines += 1
             if self.bad_lines > BAD_LINES:
                 raise TooManyBadLines from error
+
+    def _forget(self) -> None:
+        self.pending, self.pending_bytes = [], 0
+
+    def state(self) -> State:
+        """Return what can be come back to, within a batch of the builder."""
+        counts = (self.builder.problem_count, self.builder.complete)
+        return State(self.position, [*self.pending], self.pending_bytes, self.bad_lines, *counts)
+
+    def restore(self, state: State) -> None:
+        """Come back to the beginning of a batch."""
+        self.position, self.pending, self.pending_bytes, self.bad_lines = state[:4]
+        self.builder.restart(state.problem_count, complete=state.complete)
 
     def _segment(self, payload: object) -> None:
         if payload is None or payload == "":
@@ -111,7 +140,8 @@ class Reader:
             self.pending.clear()
 
     def _file(self, record: dict[str, Any]) -> None:
-        pending, self.pending, self.pending_bytes = self.pending, [], 0
+        pending = self.pending
+        self._forget()
         size, payload = record.get("size", 0), record.get("payload")
         raw = record.get("name_raw")
         name = pybase64.b64decode(raw, validate=True) if raw else record.get("name", "").encode()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from layerindex.guard import reading
 from layerindex.listings.measure import Account, Count, Place, Tree
 from layerindex.listings.writer import fit
 from layerindex.problems import Damage
@@ -107,7 +108,11 @@ def disk_usage(
             yield found
         return
     try:
-        count = Count(handle, DATA_ROOT, _Places(store, facts, walked, whole=options.walk).of)
+        with reading(""):
+            count = Count(handle, DATA_ROOT, _Places(store, facts, walked, whole=options.walk).of)
+    except Damage as damaged:
+        yield damaged.problem
+        return
     finally:
         os.close(handle)
     yield from _problems(count, told)

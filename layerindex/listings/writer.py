@@ -144,6 +144,10 @@ class Writer:
         """Close a listing."""
         return self.open.pop(key).finish(self.directories)
 
+    def again(self, key: int) -> None:
+        """Forget what was written of a listing that is read once more from its beginning."""
+        self.open[key] = self.open[key].emptied()
+
     def close(self) -> None:
         """Build what was put off."""
         self.names.close()
@@ -165,6 +169,11 @@ class _Open:
         self.plain = Fingerprint()
         self.exact = True  # until rows met others of the same name
         self.linked = self.marked = False  # whether there is a hard link, and an opaque marker
+
+    def emptied(self) -> _Open:
+        """Return the same listing without its rows."""
+        self.database.execute(f"DELETE FROM {self.table} WHERE listing_id = ?", (self.listing_id,))
+        return _Open(self.database, self.listing_id, self.source)
 
     def add(self, batch: Batch, directory_ids: list[int]) -> int:
         """Write a batch whose directories have these ids."""

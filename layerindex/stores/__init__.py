@@ -5,23 +5,28 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex.errors import NotAStoreError
+from layerindex.guard import FAILED, reading
+from layerindex.names import listed, printable
 from layerindex.problems import Damage
 from layerindex.stores import containers_storage
 from layerindex.stores.containerd import store as containerd
 from layerindex.stores.containerd.docker import beside, on_containerd
+from layerindex.stores.containers_storage.settings import is_own
 from layerindex.stores.docker import CONTAINERD, find_stores
-from layerindex.stores.places import containerd_root, default_root, snapshotter_roots, usual_roots
+from layerindex.stores.host import Settings, is_below
+from layerindex.stores.places import Place, containerd_root, default_root, snapshotter_roots, usual_roots
 from layerindex.stores.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from layerindex.records import Problem
     from layerindex.stores.containerd.store import ContainerdStore
 
-__all__ = ["Store", "default_root", "host_stores", "open_stores"]
+__all__ = ["OfHost", "Store", "default_root", "host_stores", "open_stores"]
 
 NEAR = ("docker", "var/lib/docker", "containerd", "var/lib/containerd", "daemon", "containerd/daemon")
 """Where below a folder that is no store one may be that was meant."""
@@ -59,7 +64,8 @@ def _containerd(root: str) -> list[ContainerdStore]:
 def open_stores(root: str) -> list[Store]:
     """Return every store under a folder; raises NotAStoreError when there is none or it may not be read."""
     try:
-        stores = find(os.path.realpath(root))
+        with reading(root):
+            stores = find(os.path.realpath(root))
     except Damage as found:
         reason = {
             "permission-denied": "permission denied; run the scan as root",
@@ -72,30 +78,56 @@ def open_stores(root: str) -> list[Store]:
     return stores
 
 
-def host_stores(environment: Mapping[str, str], *, root: bool) -> Iterator[Store | NotAStoreError]:
-    """Yield every store of this host at the places where engines keep them, and in its place one that may not be read.
+class OfHost(NamedTuple):
+    """A store of this host, and what is wrong with the settings that name it."""
 
-    What is not there is passed over: few hosts have every engine.
+    store: Store
+    said: list[Problem]
+
+
+def host_stores(environment: Mapping[str, str], *, root: bool) -> Iterator[OfHost | NotAStoreError]:
+    """Yield every store of this host at the places where engines keep them, and what stands in the way of others.
+
+    What is not there is passed over: few hosts have every engine. What a user's settings or home lead to counts where
+    it is the user's: it may not give a store of the system, or another's, a second name.
     """
-    seen = set()
-    storage = [place.root for place in containers_storage.graph_roots()]
-    for place in (*usual_roots(environment, root=root), *storage):
-        path = os.path.realpath(place)
+    settings = Settings()
+    places = list(usual_roots(environment, root=root, settings=settings))
+    places += [Place(place.root, place.user) for place in containers_storage.graph_roots(settings=settings)]
+    system = {os.path.realpath(place.path) for place in places if place.user is None}
+    seen: set[str] = set()
+    for place in places:
+        path = os.path.realpath(place.path)
         if path in seen or not os.path.lexists(path):
             continue
+        user = place.user
+        if user is not None and (any(is_below(path, other) for other in system) or not is_own(path, user, user.home)):
+            settings.note(path, f"it is not {user.name}'s, whose settings or home name it; not scanned", user)
+            continue
         seen.add(path)
+        name = user.name if user else None
         try:
-            yield from find(path)
-        except Damage as found:
-            if found.problem.code == "permission-denied":
-                yield NotAStoreError(place, "permission denied; run the scan as root")
+            with reading(printable(listed(path))):
+                found = find(path)
+        except Damage as damage:
+            if damage.problem.code == "permission-denied":
+                yield NotAStoreError(place.path, "permission denied; run the scan as root")
+            elif damage.problem.code == FAILED:
+                yield NotAStoreError(place.path, damage.problem.detail or "")
+        else:
+            said = [each.damage.problem for each in settings.said if each.user == name]
+            yield from (OfHost(store, said) for store in found)
+    for each in settings.said:
+        yield NotAStoreError(each.damage.problem.path, each.damage.problem.detail or "")
 
 
 def _hint(root: str) -> str:
     """Say why a folder is no store, and which one near it is."""
     for near in (os.path.dirname(root), *(f"{root}/{below}" for below in NEAR)):
         try:
-            if find(near):
+            with reading(near):
+                found = find(near)
+            if found:
                 return f"no container store; did you mean {near}?"
         except Damage:
             continue

@@ -13,6 +13,7 @@ import time
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
+from layerindex.guard import reader
 from layerindex.names import as_text, printable
 from layerindex.problems import Damage, Damages
 
@@ -232,6 +233,7 @@ class Bolt:
         return 0, self._checked(Page(page.number, inline, end, flags, count))
 
 
+@reader
 def read_bolt(folder: Folder, name: str) -> Bolt:
     """Read a database, also one that an engine writes meanwhile; raises Damage when nothing of it can be read.
 

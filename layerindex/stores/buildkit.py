@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import partial
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
 from layerindex import shapes, standing
+from layerindex.guard import reading
 from layerindex.problems import Damage, Damages
 from layerindex.records import BuildCache, BuildCacheParent
 from layerindex.stores import ids
 from layerindex.stores.bolt import Bucket, key_text, read_bolt
+from layerindex.stores.parts import part
 from layerindex.stores.running import NEVER, running_since
 from layerindex.stores.values import Fields
 
@@ -117,7 +120,7 @@ class Cache:
         yield from self._read_snapshots()
         lost: dict[str, str] = {}
         for record_id, entry in sorted(self.entries.items()):
-            yield from self._record(record_id, entry, lost)
+            yield from part(partial(self._record, record_id, entry, lost), self._where(), self.claims.sources.failed)
             yield from entry.field.damages
         self._claim_unnamed()
         yield from self._circle()
@@ -129,11 +132,16 @@ class Cache:
         """Return the records by id; the file names no directory that snapshots.db does not, so leaves no doubt."""
         name = OLD_METADATA if self.old else METADATA
         entries: dict[str, Entry] = {}
-        damages: list[Damage] = Damages()
         try:
-            bolt = read_bolt(self.folder, name)
+            with reading(self.folder.where(name)):
+                damages = self._take_entries(name, entries)
         except Damage as found:
-            return entries, [found]
+            damages = [found]
+        return entries, damages
+
+    def _take_entries(self, name: str, entries: dict[str, Entry]) -> list[Damage]:
+        damages: list[Damage] = Damages()
+        bolt = read_bolt(self.folder, name)
         main = bolt.root.bucket(b"_main")
         for key, bucket in main.items() if main is not None else ():
             record_id = key_text(key)
@@ -143,7 +151,7 @@ class Cache:
                 damages.append(Damage("bad-value", bolt.where, "a record must be a bucket", record_id))
             else:
                 entries[record_id] = _entry(record_id, bucket, bolt.where)
-        return entries, damages + bolt.damages
+        return damages + bolt.damages
 
     # snapshots.db --------------------------------------------------------------------------------------------------
 
@@ -151,10 +159,11 @@ class Cache:
         """Read what each key leads to; whatever is wrong here may hide that a directory is in use."""
         damages: list[Damage] = Damages()
         try:
-            bolt = read_bolt(self.folder, SNAPSHOTS)
-            for key, bucket in bolt.root.items():
-                self.snapshots[key_text(key)] = _snapshot(key_text(key), bucket, bolt.where, damages)
-            damages += bolt.damages
+            with reading(self.folder.where(SNAPSHOTS)):
+                bolt = read_bolt(self.folder, SNAPSHOTS)
+                for key, bucket in bolt.root.items():
+                    self.snapshots[key_text(key)] = _snapshot(key_text(key), bucket, bolt.where, damages)
+                damages += bolt.damages
         except Damage as found:
             damages.append(found)
         if damages:

@@ -83,6 +83,11 @@ class Sources:
         problem = found.problem
         self.note(kind, problem.path, DOUBTS.get(problem.code, standing.DAMAGED), problem.detail)
 
+    def failed(self, found: Damage) -> None:
+        """Note that a reader of ours failed: whatever it would have told is in doubt."""
+        for kind in standing.FACTS:
+            self.damaged(kind, found)
+
     def known(self, kind: str, path: str) -> bool:
         """Say whether a source is there, in whatever state."""
         return self._found.get((kind, path), Source(kind, path, standing.ABSENT)).state != standing.ABSENT

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layerindex import shapes
+from layerindex.guard import each, reading
 from layerindex.names import listed
 from layerindex.problems import Damage, vanished
 from layerindex.records import Container, ContainerLog, ContainerVolume
@@ -46,18 +47,24 @@ def read_container(containers: Folder, name: str) -> Iterator[Container | Contai
         yield from logs.files
         yield from logs.damages
         try:
-            config = folder.json(CONFIG)
+            config = list(each(lambda: _read_config(folder, name, log_driver, logs.size), folder.where(CONFIG), name))
         except Damage as found:
             yield found
             yield _unreadable(name, log_driver, logs.size)
             return
-        field = Fields(config, folder.where(CONFIG), name)
-        found_id = field.get("ID", ids.text)
-        if found_id != name:
-            yield Damage("container-id-mismatch", field.where, f"it says {ids.shorten(f'{found_id}')}", name)
-        yield _container(name, field, log_driver, logs.size)
-        yield from _volumes(name, field)
-        yield from field.damages
+        yield from config
+
+
+def _read_config(
+    folder: Folder, name: str, log_driver: str | None, log_bytes: int | None
+) -> Iterator[Container | ContainerVolume | Damage]:
+    field = Fields(folder.json(CONFIG), folder.where(CONFIG), name)
+    found_id = field.get("ID", ids.text)
+    if found_id != name:
+        yield Damage("container-id-mismatch", field.where, f"it says {ids.shorten(f'{found_id}')}", name)
+    yield _container(name, field, log_driver, log_bytes)
+    yield from _volumes(name, field)
+    yield from field.damages
 
 
 def _unreadable(name: str, log_driver: str | None, log_bytes: int | None) -> Container:
@@ -127,11 +134,13 @@ def _log_driver(folder: Folder) -> tuple[str | None, list[Damage]]:
     """Return the logging driver that hostconfig.json names."""
     if "hostconfig.json" not in folder:
         return None, []
+    where = folder.where("hostconfig.json")
     try:
-        field = Fields(folder.json("hostconfig.json"), folder.where("hostconfig.json"), "")
+        with reading(where):
+            field = Fields(folder.json("hostconfig.json"), where, "")
+            return field.below("LogConfig").get("Type", ids.text), field.damages
     except Damage as found:
         return None, [found]
-    return field.below("LogConfig").get("Type", ids.text), field.damages
 
 
 class Logs(NamedTuple):
@@ -175,11 +184,12 @@ def container_place(path: tuple[str, ...], *, is_folder: bool) -> Held:
 def _read_logs(folder: Folder, container_id: str) -> Logs:
     """Return the log files of the json-file and local drivers, rotated ones too; none is opened."""
     logs = Logs([], [])
-    take_logs(logs, folder, container_id, lambda name: _kind(name, container_id))
-    if LOCAL_LOGS not in folder:
-        return logs
     try:
-        with folder.folder(LOCAL_LOGS) as below:
+        with reading(folder.path, container_id):
+            take_logs(logs, folder, container_id, lambda name: _kind(name, container_id))
+        if LOCAL_LOGS not in folder:
+            return logs
+        with reading(folder.where(LOCAL_LOGS), container_id), folder.folder(LOCAL_LOGS) as below:
             take_logs(logs, below, container_id, lambda name: _kind(f"{LOCAL_LOGS}/{name}", container_id))
     except Damage as found:
         return logs._replace(damages=[*logs.damages, found], whole=False)

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex import shapes
+from layerindex.guard import reader
 from layerindex.names import listed
 from layerindex.problems import Damage
 from layerindex.records import Link
@@ -62,6 +63,7 @@ class Directory(NamedTuple):
     """Its inode and when that last changed: another of that name may take its place."""
 
 
+@reader
 def read_directory(driver: Folder, name: str) -> Directory:
     """Read `link` and `lower` of one directory and see what else is in it; raises Damage when it cannot be opened."""
     damages: list[Damage] = []
@@ -136,6 +138,7 @@ def _lowers(folder: Folder, damages: list[Damage]) -> list[str] | None:
     return None
 
 
+@reader
 def read_link(links: Folder, name: str) -> tuple[Link, list[Damage]]:
     """Read one short name of `l/`; the target is taken as text and never followed."""
     if not shapes.LINK.fullmatch(name):

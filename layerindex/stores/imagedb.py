@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layerindex import shapes
+from layerindex.guard import reader
 from layerindex.problems import Damage
 from layerindex.records import Image, ImageHistory, ImageLayer, ImageRef, LayerBlob
 from layerindex.stores import ids
@@ -82,6 +83,7 @@ def read_image(content: Folder, metadata: Folder | None, name: str) -> Iterator[
     return read_config(content, name, f"sha256:{name}", metadata)
 
 
+@reader
 def read_config(folder: Folder, file: str, image_id: str, metadata: Folder | None = None) -> Iterator[Config | Damage]:
     """Yield the same for a config that lies in any file."""
     raw = folder.read(file, JSON)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from layerindex import shapes
+from layerindex.guard import reader
 from layerindex.names import listed
 from layerindex.problems import Damage
 from layerindex.records import Layer, Mount, UnfinishedLayer
@@ -79,6 +80,7 @@ def read_unfinished(parent: Folder, name: str, state: str) -> tuple[UnfinishedLa
     return unfinished, [damage for damage in found if damage.problem.code not in ("missing", "vanished")]
 
 
+@reader
 def read_mounts(mounts: Folder, name: str, above: str = "") -> Iterator[Mount | Damage]:
     """Yield the writable layer `layerdb/mounts/<name>`, and those nested below it.
 

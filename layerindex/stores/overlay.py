@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from layerindex import shapes, standing
+from layerindex.guard import FAILED
 from layerindex.names import listed
 from layerindex.problems import Damage
 from layerindex.records import Link, OverlayDir, OverlayLower, Record
@@ -59,7 +60,7 @@ def read_overlay(  # noqa: PLR0913, PLR0917
     with _opened(root, driver, claims) as folder:
         directories: dict[str, Directory] = {}
         listed_now = sorted(name for name in folder.entries if not NOT_LAYERS.fullmatch(name))
-        yield from _read_directories(folder, listed_now, directories)
+        yield from _noted(_read_directories(folder, listed_now, directories), claims)
         # An engine makes a directory, then the files in it: what misses one is read once more.
         young = [
             name
@@ -70,13 +71,13 @@ def read_overlay(  # noqa: PLR0913, PLR0917
             time.sleep(PAUSE)
             for name in young:
                 del directories[name]
-            yield from _read_directories(folder, young, directories)
+            yield from _noted(_read_directories(folder, young, directories), claims)
         links: dict[str, Link] = {}
         links_known = True
         if "l" in folder:
             try:
                 with folder.folder("l") as names:
-                    yield from _read_links(names, folder, links)
+                    yield from _noted(_read_links(names, folder, links), claims)
             except Damage as found:
                 yield found
                 links_known = False
@@ -88,6 +89,14 @@ def read_overlay(  # noqa: PLR0913, PLR0917
             yield from view.records(name)
         yield from _lasting(view.problems(), folder, directories)
         yield from links.values()
+
+
+def _noted(items: Iterable[Damage], claims: Claims) -> Iterator[Damage]:
+    """Yield findings; where a reader failed, it is in doubt which directory stands on which."""
+    for found in items:
+        if found.problem.code == FAILED:
+            claims.sources.damaged("links", found)
+        yield found
 
 
 def _opened(root: Folder, driver: str, claims: Claims) -> Folder:
@@ -161,6 +170,8 @@ def _read_links(names: Folder, driver: Folder, links: dict[str, Link]) -> Iterat
             link, damages = read_link(names, name)
         except Damage as found:
             yield found
+            if found.problem.code == FAILED:
+                links[name] = Link(name, None, None)
             continue
         yield from damages
         if link.cache_id is not None:

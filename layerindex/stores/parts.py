@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from layerindex.guard import FAILED, each
 from layerindex.problems import Damage, Told
 from layerindex.stores.files import Folder
 
@@ -16,11 +17,18 @@ TEMPORARY = ".tmp-"
 """How the names of atomic writes begin (moby and containers/storage `pkg/ioutils/fswriters.go`)."""
 
 
-def part(items: Iterable[Record | Damage]) -> Iterator[Record | Damage]:
-    """Yield the items of one part of a pass; a Damage that ends it is the last of them."""
+def part(
+    read: Callable[[], Iterable[Record | Damage]], where: str, doubt: Callable[[Damage], object]
+) -> Iterator[Record | Damage]:
+    """Yield the items of one part of a pass; what ends it, whatever that is, is the last of them.
+
+    `where` is what the part reads. Where a reader failed, `doubt` is told: what may be named there is not known.
+    """
     try:
-        yield from items
+        yield from each(read, where)
     except Damage as found:
+        if found.problem.code == FAILED:
+            doubt(found)
         yield found
 
 
@@ -30,15 +38,19 @@ def told(root: str, items: Callable[[Folder], Iterable[Record | Damage]]) -> Ite
     Of more about one file than is told, one Problem says how many there are.
     """
     problems = Told()
-    try:
+
+    def found() -> Iterator[Record | Damage]:
         with Folder(root) as opened:
-            for item in items(opened):
-                if isinstance(item, Damage):
-                    yield from problems.take(item)
-                else:
-                    yield item
-    except Damage as found:
-        yield from problems.take(found)
+            yield from items(opened)
+
+    try:
+        for item in each(found, ""):
+            if isinstance(item, Damage):
+                yield from problems.take(item)
+            else:
+                yield item
+    except Damage as damage:
+        yield from problems.take(damage)
     yield from problems.rest()
 
 

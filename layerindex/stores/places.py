@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-import orjson
-
-from layerindex.stores import host
 from layerindex.stores.containerd.directories import SNAPSHOTTER
+from layerindex.stores.host import Account, Settings, accounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,7 +22,14 @@ DISTRIBUTIONS = (
 """Where distributions of Docker and Kubernetes have their engine keep its store: Ubuntu's snaps, k3s, RKE2, k0s."""
 
 
-def default_root(environment: Mapping[str, str], *, root: bool) -> str:
+class Place(NamedTuple):
+    """Where a store may be, and the user whose settings or home say so: None for the system's."""
+
+    path: str
+    user: Account | None = None
+
+
+def default_root(environment: Mapping[str, str], *, root: bool, settings: Settings | None = None) -> str:
     """Return the data root that daemon.json names, else the engine's default, for root or a rootless engine's user.
 
     moby `daemon/config/config_linux.go`; `graph` is the key's name before Docker 17.05.
@@ -36,29 +41,32 @@ def default_root(environment: Mapping[str, str], *, root: bool) -> str:
         data = environment.get("XDG_DATA_HOME") or f"{home}/.local/share"
         if not os.path.isdir(f"{data}/docker") and not os.path.isfile(f"{config}/docker/daemon.json"):
             config, data = "/etc", "/var/lib"
-    return _docker_root(f"{config}/docker/daemon.json") or f"{data}/docker"
+    return _docker_root(f"{config}/docker/daemon.json", settings or Settings()) or f"{data}/docker"
 
 
-def usual_roots(environment: Mapping[str, str], *, root: bool) -> Iterator[str]:
+def usual_roots(environment: Mapping[str, str], *, root: bool, settings: Settings) -> Iterator[Place]:
     """Yield the places where the stores of this host may be; most are not there.
 
     Of the system, then of the user who asks, or for root of all users: those of rootless engines.
     """
-    yield default_root(environment, root=True)
-    yield containerd_root()
-    yield from DISTRIBUTIONS
+    yield Place(default_root(environment, root=True, settings=settings))
+    yield Place(containerd_root(settings=settings))
+    yield from map(Place, DISTRIBUTIONS)
     if not root:
-        yield default_root(environment, root=False)
-        yield f"{_data_home(environment)}/containerd"
-    for home in homes() if root else ():
-        yield _docker_root(f"{home}/.config/docker/daemon.json") or f"{home}/.local/share/docker"
-        yield f"{home}/.local/share/containerd"
+        yield Place(default_root(environment, root=False, settings=settings))
+        yield Place(f"{_data_home(environment)}/containerd")
+    for user in accounts() if root else ():
+        own = f"{user.home}/.config/docker/daemon.json"
+        named = None if user.uid == "0" else _docker_root(own, settings, user)
+        yield Place(named or f"{user.home}/.local/share/docker", user)
+        yield Place(f"{user.home}/.local/share/containerd", user)
 
 
-def containerd_root(config: str = "/etc/containerd/config.toml") -> str:
+def containerd_root(config: str = "/etc/containerd/config.toml", settings: Settings | None = None) -> str:
     """Return the root that containerd's settings name, else its default."""
-    settings = host.toml(config)
-    return host.path(settings.get("root")) or "/var/lib/containerd"
+    settings = settings or Settings()
+    found = settings.path(settings.toml(config), "root", config)
+    return found if found is not None and os.path.isabs(found) else "/var/lib/containerd"
 
 
 def snapshotter_roots(config: str = "/etc/containerd/config.toml") -> dict[str, str]:
@@ -66,31 +74,27 @@ def snapshotter_roots(config: str = "/etc/containerd/config.toml") -> dict[str, 
 
     containerd `plugins/snapshots/overlay/plugin`: `root_path`; in version 1 of the settings a plugin has a short name.
     """
-    plugins = host.toml(config).get("plugins")
+    settings = Settings()
+    plugins = settings.toml(config).get("plugins")
     found = {}
-    for name, settings in plugins.items() if isinstance(plugins, dict) else ():
-        path = host.path(settings.get("root_path")) if isinstance(settings, dict) else None
-        if path is not None:
+    for name, values in plugins.items() if isinstance(plugins, dict) else ():
+        path = settings.path(values, "root_path", config) if isinstance(values, dict) else None
+        if path is not None and os.path.isabs(path):
             found[name.removeprefix(SNAPSHOTTER)] = os.path.realpath(path)
     return found
-
-
-def homes(passwd: str = "/etc/passwd") -> list[str]:  # noqa: S107 - a file of accounts, without passwords
-    """Return the homes of this host's users, each once: those that may have stores of rootless engines."""
-    fields = (each for each in host.accounts(passwd) if len(each) > 5)
-    found = dict.fromkeys(each[5].rstrip("/") for each in fields if os.path.isabs(each[5]))
-    return [home for home in found if home]
 
 
 def _data_home(environment: Mapping[str, str]) -> str:
     return environment.get("XDG_DATA_HOME") or f"{environment.get('HOME', '/')}/.local/share"
 
 
-def _docker_root(path: str) -> str | None:
+def _docker_root(path: str, settings: Settings, user: Account | None = None) -> str | None:
     """Return the data root that a daemon.json names."""
-    try:
-        settings = orjson.loads(host.read(path))
-    except orjson.JSONDecodeError:
-        return None
-    found = (host.path(settings.get(key)) for key in ("data-root", "graph") if isinstance(settings, dict))
-    return next((each for each in found if each is not None), None)
+    values = settings.json(path, user, user.home if user else None)
+    for key in ("data-root", "graph"):
+        found = settings.path(values, key, path, user)
+        if found is not None and os.path.isabs(found):
+            return found
+        if found is not None:
+            settings.note(path, f"{key} is no absolute path", user)
+    return None

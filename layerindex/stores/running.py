@@ -10,6 +10,9 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from layerindex.guard import reading
+from layerindex.problems import Damage
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -34,6 +37,14 @@ def running_since(root: Folder, databases: Iterable[tuple[str, str]] = LOCKED) -
     `databases` are those that it holds locked.
     NEVER: none has it open, so nothing in the root is in motion. None: that cannot be told.
     """
+    try:
+        with reading("/proc/locks"):
+            return _running_since(root, databases)
+    except Damage:
+        return None
+
+
+def _running_since(root: Folder, databases: Iterable[tuple[str, str]]) -> float | None:
     inodes = {_inode(root, *names) for names in databases} - {None}
     if not inodes:
         return None

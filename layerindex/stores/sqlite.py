@@ -2,14 +2,17 @@
 
 The file and its write-ahead log are read into memory, the log's committed pages are put in place, and SQLite gets the
 result: no lock is taken and nothing is written, as opening a file with a log would do. A database is hostile until it
-is known otherwise: only plain tables are read, nothing that its schema could call is run, and the time is bounded.
+is known otherwise: one with anything but tables and indexes is refused, and a table that computes columns; nothing that
+its schema could call is run; steps, rows and bytes are bounded.
 
 Format: https://www.sqlite.org/fileformat2.html
 """
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 import sqlite3
 import time
 from contextlib import closing
@@ -17,6 +20,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from layerindex import interrupt
+from layerindex.guard import reader
 from layerindex.names import printable
 from layerindex.problems import Damage
 
@@ -25,10 +29,31 @@ if TYPE_CHECKING:
 
     from layerindex.stores.files import Folder
 
-LIMIT = 256 * 1024 * 1024
+LIMIT = 64 * 1024 * 1024
 """Most bytes of a database, and of its log; Podman's have some KB for each container."""
-SECONDS = 30
-"""Longest time that a query may take."""
+ROWS = 500_000
+"""Most rows of all tables that are read."""
+SCHEMA_STEPS = 100_000
+"""Most steps of SQLite's machine to read the schema: some 10,000 tables; Podman has 15."""
+STEPS = 20_000_000
+"""Most steps to read the rows; an honest row needs some 10."""
+STRIDE = 1000
+"""Steps between two looks at how many were taken."""
+BOUNDS = {
+    sqlite3.SQLITE_LIMIT_LENGTH: 16 * 1024 * 1024,
+    sqlite3.SQLITE_LIMIT_SQL_LENGTH: 100_000,
+    sqlite3.SQLITE_LIMIT_COLUMN: 100,
+    sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 20,
+    sqlite3.SQLITE_LIMIT_COMPOUND_SELECT: 1,
+    sqlite3.SQLITE_LIMIT_VDBE_OP: 5000,
+    sqlite3.SQLITE_LIMIT_FUNCTION_ARG: 8,
+    sqlite3.SQLITE_LIMIT_ATTACHED: 0,
+    sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 1,
+    sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
+}
+"""What SQLite may use: the longest row, and little for each statement, its own or one in the schema."""
+PLAIN = re.compile(r"CREATE (?:TABLE|(?:UNIQUE )?INDEX) ", re.IGNORECASE)
+"""How the schema of a database begins its statements in which nothing is computed and nothing runs by itself."""
 ATTEMPTS = 5
 PAUSE = 0.02
 """Seconds to wait for a writer before another attempt."""
@@ -43,36 +68,67 @@ _FRAME = Struct(">6I")
 _WAL_MAGIC = (0x377F0682, 0x377F0683)
 
 
-def read_tables(folder: Folder, name: str, tables: Mapping[str, Sequence[str]]) -> dict[str, list[tuple[Any, ...]]]:
-    """Return the rows of some tables, each with the columns that are wanted; raises Damage.
+@reader
+def read_rows(folder: Folder, name: str, tables: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Yield each row of some tables with the table's name: the columns that are wanted; raises Damage.
 
-    A table that is not there has no rows.
+    A table that is not there has no rows. All rows together have at most as many bytes as the database: pages that
+    several rows share, as no engine writes them, would make much of little.
     """
     where = folder.where(name)
     content = _content(folder, name)
+    size = room = len(content)
     try:
         with closing(sqlite3.connect(":memory:")) as connection:
+            for kind, bound in BOUNDS.items():
+                connection.setlimit(kind, bound)
             connection.deserialize(content)
-            return dict(_rows(connection, tables))
+            del content
+            for count, (table, row) in enumerate(_rows(connection, where, tables), 1):
+                room -= sum(len(value) for value in row if isinstance(value, str | bytes))
+                if count > ROWS or room < 0:
+                    detail = f"its rows are more than {ROWS}, or have more bytes than its {size}; not read further"
+                    raise Damage("too-large", where, detail)
+                yield table, row
     except (sqlite3.Error, OverflowError, UnicodeDecodeError) as error:
         interrupt.check()
         raise Damage("bad-sqlite", where, printable(f"SQLite says: {error}")) from error
 
 
 def _rows(
-    connection: sqlite3.Connection, tables: Mapping[str, Sequence[str]]
-) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
-    interrupt.Watch(connection, SECONDS)
+    connection: sqlite3.Connection, where: str, tables: Mapping[str, Sequence[str]]
+) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    _bound(connection, SCHEMA_STEPS)
     for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "query_only = ON"):
         connection.execute(f"PRAGMA {pragma}")
-    plain = "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE 'CREATE TABLE%'"
-    present = {name for (name,) in connection.execute(plain)}
+    present = set()
+    for kind, name, sql in connection.execute("SELECT type, name, sql FROM sqlite_schema"):
+        if sql is not None and not (isinstance(sql, str) and PLAIN.match(sql)):
+            detail = f"it has something else than tables and indexes: {printable(f'{name!r:.60}')}"
+            raise Damage("bad-sqlite", where, detail)
+        if kind == "table":
+            present.add(name)
+    _bound(connection, STEPS)
     for table, columns in tables.items():
         if table not in present:
-            yield table, []
             continue
+        computed = [row[1] for row in connection.execute(f'PRAGMA table_xinfo("{table}")') if row[6]]
+        if computed:
+            raise Damage("bad-sqlite", where, f"{table} has columns that are computed: {printable(computed[0])[:60]}")
         chosen = ", ".join(f"[{column}]" for column in columns)  # in quotes, a column that is not there is a text
-        yield table, connection.execute(f'SELECT {chosen} FROM "{table}"').fetchall()  # noqa: S608 - names of our own
+        for row in connection.execute(f'SELECT {chosen} FROM "{table}"'):  # noqa: S608 - names of our own
+            yield table, row
+
+
+def _bound(connection: sqlite3.Connection, steps: int) -> None:
+    """Have SQLite interrupt itself after so many steps of its machine."""
+    left = itertools.count(steps // STRIDE, -1)
+
+    def look() -> bool:
+        interrupt.check()
+        return next(left) <= 0
+
+    connection.set_progress_handler(look, STRIDE)
 
 
 def _content(folder: Folder, name: str) -> bytes:

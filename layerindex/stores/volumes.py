@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
+from layerindex.guard import reading
 from layerindex.names import listed
 from layerindex.problems import Damage, Damages
 from layerindex.records import Volume
@@ -42,14 +43,19 @@ class Known(NamedTuple):
 def read_known(volumes: Folder) -> tuple[dict[str, Known], list[Damage]]:
     """Return the volumes that metadata.db names, and what is wrong with it; raises Damage when it cannot be read."""
     known: dict[str, Known] = {}
-    damages: list[Damage] = Damages()
     if METADATA not in volumes:
-        return known, damages
+        return known, []
+    with reading(volumes.where(METADATA)):
+        return known, _read_known(volumes, known)
+
+
+def _read_known(volumes: Folder, known: dict[str, Known]) -> list[Damage]:
     from layerindex.stores.bolt import read_bolt  # noqa: PLC0415 - not for a store without volumes
 
     database = read_bolt(volumes, METADATA)
     bucket = database.root.bucket(BUCKET)
     where = volumes.where(METADATA)
+    damages: list[Damage] = Damages()
     for key, value in bucket.items() if bucket is not None else ():
         name = os.fsdecode(key)
         if not isinstance(value, bytes) or not _is_name(key):
@@ -63,7 +69,7 @@ def read_known(volumes: Folder) -> tuple[dict[str, Known], list[Damage]]:
         known[name] = Known(field.get("Driver", ids.text) or LOCAL, _texts(field, "Labels"), _texts(field, "Options"))
         damages += field.damages
     # In this order: what is wrong with its pages shows while they are read.
-    return known, [*database.damages, *damages]
+    return [*database.damages, *damages]
 
 
 def _is_name(key: bytes) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from layerindex.guard import FAILED
 from layerindex.problems import KINDS, Damage
 from tools.fuzz.target import hold
 
@@ -12,6 +13,13 @@ if TYPE_CHECKING:
 
 SAID = 1000
 """Most characters of a problem's detail."""
+
+
+def held(found: Damage) -> None:
+    """Hold that a finding is of a known kind, and none that stands for what a reader raised: that is a find."""
+    problem = found.problem
+    hold(problem.code in KINDS and len(problem.detail) <= SAID, "a problem that is none", problem)
+    hold(problem.code != FAILED, "a reader failed", problem)
 
 
 def taken(items: Iterable[Any], size: int, each: int = 1, more: int = 16) -> list[Any]:
@@ -29,8 +37,7 @@ def taken(items: Iterable[Any], size: int, each: int = 1, more: int = 16) -> lis
         found.append(damage)
     for item in found:
         if isinstance(item, Damage):
-            problem = item.problem
-            hold(problem.code in KINDS and len(problem.detail) <= SAID, "a problem that is none", problem)
+            held(item)
         elif isinstance(item, tuple):
             short = all(len(value) <= 6 * size + 512 for value in item if isinstance(value, str | bytes))
             hold(short, "a text that is longer than the input allows", item)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from layerindex import shapes
+from layerindex.guard import each
 from layerindex.problems import Damage
 from layerindex.stores.buildkit import FOLDER, METADATA, Cache, Snapshot
 
@@ -29,7 +30,8 @@ def read_builds(root: Folder, driver: str, places: Mapping[str, Place], claims: 
         if (kept := root.optional(FOLDER, folder)) is not None:
             with kept as opened:
                 if METADATA in opened:
-                    yield from _Builds(root, opened, places, claims).read()
+                    builds = _Builds(root, opened, places, claims)
+                    yield from each(builds.read, opened.where(METADATA))
     except Damage as found:
         claims.sources.damaged("build cache", found)
         yield found

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layerindex import shapes
+from layerindex.guard import reading
 from layerindex.names import printable
 from layerindex.problems import Damage, Damages
 from layerindex.stores import ids
@@ -99,7 +100,8 @@ class Content:
             self.manifests[digest] = None
             found = Damages()
             try:
-                self.manifests[digest] = self._read(digest, found)
+                with reading(self.folder.where(digest.removeprefix("sha256:")), digest):
+                    self.manifests[digest] = self._read(digest, found)
             except Damage as damage:
                 if damage.problem.code != "vanished" and self.has(digest):
                     found.append(damage)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from layerindex.guard import reading
 from layerindex.problems import Damage
 from layerindex.stores import ids
 from layerindex.stores.values import Fields
@@ -29,19 +30,26 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def with_status(root: Folder, container: Container) -> Iterator[Container | Damage]:
     """Yield a container with the state that its status tells, or as it is; and what is wrong with that."""
     try:
-        with root.folder(*FOLDER, container.container_id) as folder:
-            field = Fields(folder.json(NAME, STATUS), folder.where(NAME), container.container_id)
-    except Damage as found:
+        with reading(f"{'/'.join(FOLDER)}/{container.container_id}/{NAME}", container.container_id):
+            found, damages = _with_status(root, container)
+    except Damage as damage:
         yield container
-        if found.problem.code != "missing":  # it is no container of the plugin's, or is being removed
-            yield found
+        if damage.problem.code != "missing":  # it is no container of the plugin's, or is being removed
+            yield damage
         return
+    yield found
+    yield from damages
+
+
+def _with_status(root: Folder, container: Container) -> tuple[Container, list[Damage]]:
+    with root.folder(*FOLDER, container.container_id) as folder:
+        field = Fields(folder.json(NAME, STATUS), folder.where(NAME), container.container_id)
     created, started, finished = (field.get(f"{each}At", _moment) for each in ("Created", "Started", "Finished"))
     # In the plugin's order of precedence (Status.State).
     state = "exited" if finished else "running" if started else "created" if created else "unknown"
     exit_code = field.get("ExitCode", ids.number) if finished else None
-    yield container._replace(state=state, started_at=started, finished_at=finished, exit_code=exit_code)
-    yield from field.damages
+    told = container._replace(state=state, started_at=started, finished_at=finished, exit_code=exit_code)
+    return told, field.damages
 
 
 def _moment(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON held

@@ -6,6 +6,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from layerindex.guard import each, reading
 from layerindex.names import listed, printable
 from layerindex.problems import Damage
 from layerindex.records import Container
@@ -135,7 +136,7 @@ def beside(docker: DockerStore, driver: str) -> Docker:
     What is wrong with its containers is told with its own data root, which is a store too.
     """
     containers: dict[str, Container] = {}
-    with suppress(Damage), Folder(docker.root) as root:
+    with suppress(Damage), reading(docker.root), Folder(docker.root) as root:
         for item in read_clients(docker, root):
             if isinstance(item, Container) and item.driver == driver:
                 containers[item.container_id] = item
@@ -148,7 +149,7 @@ def _builds_beside(
     """Yield the build cache of an engine with another root; paths of what is wrong there are whole."""
     try:
         with Folder(data_root) as root:
-            for item in read_builds(root, driver, places, claims):
+            for item in each(lambda: read_builds(root, driver, places, claims), "buildkit"):
                 yield _whole(item, data_root) if isinstance(item, Damage) else item
     except Damage as found:
         whole = _whole(found, data_root)

@@ -202,6 +202,8 @@ class Images:
         manifest = self.content.manifest(target.digest)
         if manifest is not None and manifest.config is not None and not manifest.is_image:
             return  # something else than an image has been put there
+        if self.content.has(target.digest if manifest is None or manifest.config is None else manifest.config.digest):
+            return  # it is here, and what is wrong with it is said
         what = "its manifest" if manifest is None else "the config of each of its platforms"
         where = f"{namespace}: {ids.shorten(name)}"
         yield Damage("missing-image", self.blobs.path, f"{where} leads to {target.digest}; {what} is not here", name)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import stat
+from functools import partial
 from typing import TYPE_CHECKING
 
 from layerindex import shapes
+from layerindex.guard import each
 from layerindex.names import printable
 from layerindex.problems import Damage, not_regular
 from layerindex.records import Ingest
@@ -42,7 +44,7 @@ def read_ingests(root: Folder, metadata: Metadata) -> Iterator[Ingest | Damage]:
                         yield Damage("unexpected-entry", folder.where(name), "a name that does not belong here")
                         continue
                     try:
-                        yield from _ingest(folder, name, expected)
+                        yield from each(partial(_ingest, folder, name, expected), folder.where(name))
                     except Damage as found:
                         if folder.exists(name):  # what has ended meanwhile is no finding
                             yield found

@@ -7,9 +7,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex import shapes, standing
+from layerindex.guard import reading
 from layerindex.problems import Damage, not_regular
 from layerindex.records import Blob, ContainerdSnapshot, Layer, Lease, LeaseResource, Record
 from layerindex.stores import ids
+from layerindex.stores.buildkit import FOLDER as BUILDKIT
 from layerindex.stores.claims import DOUBTS, Claims, Sources
 from layerindex.stores.containerd import metadata as meta
 from layerindex.stores.containerd import snapshots as stored
@@ -73,20 +75,24 @@ class View:
     """The two databases as they were at one time."""
 
     def __init__(self, root: Folder, driver: str, folder: str) -> None:
-        """What cannot be read is empty, with its damage in `damages`."""
+        """Nothing is known before it is read."""
         self.root, self.driver, self.folder = root, driver, folder
         self.damages: list[Damage] = []
         self.sources = Sources()
-        # A snapshot is made before its namespace knows it, and goes after that: in this order, what is in meta.db and
-        # was there all the time is in the snapshotter's database too.
         self.stored: dict[str, Stored] = {}
         self.metadata: Metadata = meta.Metadata({}, [])
+
+    def read(self) -> View:
+        """Read both; what cannot be read is empty, with its damage in `damages`."""
+        # A snapshot is made before its namespace knows it, and goes after that: in this order, what is in meta.db and
+        # was there all the time is in the snapshotter's database too.
         self._read_stored()
         self._read_metadata()
+        return self
 
     def _read_stored(self) -> None:
         try:
-            with self.root.folder(self.folder) as opened:
+            with reading(self.root.where(f"{self.folder}/{stored.NAME}")), self.root.folder(self.folder) as opened:
                 if stored.NAME not in opened and not _has_any(opened):
                     where = self.root.where(f"{self.folder}/{stored.NAME}")
                     self.sources.note("layers", where, standing.ABSENT)  # the snapshotter was never used
@@ -98,7 +104,7 @@ class View:
 
     def _read_metadata(self) -> None:
         try:
-            with self.root.folder(meta.FOLDER) as opened:
+            with reading(self.root.where(METADATA)), self.root.folder(meta.FOLDER) as opened:
                 self.metadata = meta.read_metadata(opened)
         except Damage as found:
             self._note([found], METADATA)
@@ -175,40 +181,56 @@ class Scan:
         self.configs: Mapping[str, Config] = {}
         self.targets: Mapping[str, Sequence[Platform]] = {}
         """The images that are here, and those behind each digest."""
+        self.view = View(root, driver, folder)
+        self.places: list[Place] = []
         self.odd: set[str] = set()
         """Snapshots that only one of the databases knew, at two looks."""
+        self.failed = Sources()
+        """What is in doubt because a reader failed."""
 
     def items(self) -> Iterator[Record | Damage]:
         """Yield everything; what cannot be opened ends only its own part."""
         before = names(self.root, self.folder)
-        yield from self._read_databases()
-        yield from part(self._read_content())
-        yield from self._layers()
-        yield from read_containers(
+        yield from self._part(self._read_databases, METADATA)
+        yield from self._part(self._read_content, CONTENT)
+        yield from self._part(self._layers, METADATA)
+        yield from self._part(self._containers, METADATA)
+        if self.first:
+            yield from self._part(lambda: read_ingests(self.root, self.view.metadata), f"{CONTENT}/ingest")
+            yield from self._part(self._leases, METADATA)
+            yield from self._part(self._others, METADATA)
+        claims, damages = self._claims(self.view)
+        yield from damages
+        if (docker := self.docker) is not None:
+            places = {place.key: place for place in reversed(self.places)}
+            yield from part(lambda: docker.builds(places, claims), BUILDKIT, claims.sources.failed)
+        yield from self._part(lambda: self._directories(before, claims), self.folder)
+        yield from self._part(self._snapshots, METADATA)
+        claims.sources.merge(self.failed)
+        yield from claims.sources
+
+    def _part(self, read: Callable[[], Iterable[Record | Damage]], where: str) -> Iterator[Record | Damage]:
+        return part(read, self.root.where(where), self.failed.failed)
+
+    def _containers(self) -> Iterator[Record | Damage]:
+        return read_containers(
             self.root, self.view.metadata, self.driver, self.targets, self.places, self.docker, first=self.first
         )
-        if self.first:
-            yield from part(read_ingests(self.root, self.view.metadata))
-            yield from self._leases()
-            yield from self._others()
-        claims = self._claims(self.view)
-        if self.docker is not None:
-            yield from self.docker.builds({place.key: place for place in reversed(self.places)}, claims)
-        yield from part(
-            read_directories(
-                self.root, self.folder, before, claims, self.view.stored, self._again, native=self.driver == "native"
-            )
-        )
-        yield from self._snapshots()
-        yield from claims.sources
+
+    def _directories(self, before: set[str], claims: Claims) -> Iterator[Record | Damage]:
+        native = self.driver == "native"
+        return read_directories(self.root, self.folder, before, claims, self.view.stored, self._again, native=native)
+
+    def _look(self) -> View:
+        return View(self.root, self.driver, self.folder).read()
 
     def _read_databases(self) -> Iterator[Damage]:
         """Read both; where they differ once more, as an engine may have been at it, and say what differs still."""
-        self.view = View(self.root, self.driver, self.folder)
+        self.view = self._look()
         odd = self.view.odd
         if odd and self.since != NEVER:
             time.sleep(PAUSE)
-            self.view = View(self.root, self.driver, self.folder)
+            self.view = self._look()
         self.odd = odd & self.view.odd
         self.places = self.view.places
         yield from self.view.damages
@@ -221,7 +243,7 @@ class Scan:
         """Read the databases once more, after so many seconds; where no engine runs there is nothing to wait for."""
         if self.since != NEVER:
             time.sleep(wait)
-        return self._claims(View(self.root, self.driver, self.folder))
+        return self._claims(self._look())[0]
 
     # Images ----------------------------------------------------------------------------------------------------------
 
@@ -247,7 +269,7 @@ class Scan:
             return
         if self.since != NEVER:
             time.sleep(PAUSE)
-        namespaces = View(self.root, self.driver, self.folder).metadata.namespaces.values()
+        namespaces = self._look().metadata.namespaces.values()
         targets = {name: target.digest for found in namespaces for name, target in found.images.items()}
         blobs = {digest for found in namespaces for digest in found.blobs}
         for item in missing:
@@ -334,10 +356,15 @@ class Scan:
 
     # Snapshots -------------------------------------------------------------------------------------------------------
 
-    def _claims(self, view: View) -> Claims:
-        """Return why directories exist, as the databases say."""
+    def _claims(self, view: View) -> tuple[Claims, list[Record | Damage]]:
+        """Return why directories exist, as the databases say, and what was wrong with finding that out."""
         claims = Claims()
         claims.sources.merge(view.sources)
+        claims.sources.merge(self.failed)
+        where = self.root.where(METADATA)
+        return claims, list(part(lambda: self._claim(view, claims), where, claims.sources.failed))
+
+    def _claim(self, view: View, claims: Claims) -> Iterator[Damage]:
         holders = self._holders(view)
         known = set()
         for place in view.places:
@@ -348,7 +375,7 @@ class Scan:
             if name not in known:
                 # What was so at the first look too waits for the end of its removal; else it is just being made.
                 claims.add(row.number, "removing" if name in self.odd else "writing", name)
-        return claims
+        yield from ()
 
     def _holders(self, view: View) -> dict[tuple[str, str], str]:
         """Return the container of each snapshot that is a container's own, by namespace and key."""

@@ -94,7 +94,7 @@ class ContainerdStore(NamedTuple):
 
     def records(self) -> Iterator[Record]:
         """Return every fact of the store, and a Problem for everything that could not be read or is odd."""
-        return self.read(self.docker(self.driver) if self.docker is not None else None)
+        return told(self.root, lambda root: self._items(root, self.docker(self.driver) if self.docker else None))
 
     def read(self, docker: Docker | None) -> Iterator[Record]:
         """Return the same, with what a Docker engine knows that stands on it."""

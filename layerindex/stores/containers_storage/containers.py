@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
+from layerindex.guard import reading
 from layerindex.problems import Damage
 from layerindex.records import Container, ContainerVolume
 from layerindex.stores import ids
@@ -77,9 +78,10 @@ def read_logs(containers: Folder, container_id: str) -> Logs:
     if not containers.exists(container_id):
         return logs
     try:
-        if (opened := containers.optional(container_id, USERDATA)) is not None:
-            with opened as folder:
-                take_logs(logs, folder, container_id, _log_kind)
+        with reading(containers.where(container_id), container_id):
+            if (opened := containers.optional(container_id, USERDATA)) is not None:
+                with opened as folder:
+                    take_logs(logs, folder, container_id, _log_kind)
     except Damage as found:
         return logs._replace(damages=[*logs.damages, found], whole=False)
     return logs

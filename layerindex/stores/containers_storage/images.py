@@ -10,6 +10,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layerindex import shapes
+from layerindex.guard import each, reading
 from layerindex.problems import Damage
 from layerindex.records import ImageManifest, ImageRef
 from layerindex.stores import ids
@@ -45,12 +46,19 @@ def read_items(folder: Folder, items: list[Item]) -> Iterator[StoredImage | Dama
     """Yield the images that the list in `<driver>-images/` names, with what lies beside it."""
     for item in items:
         # Anew, so that what is wrong with a value is told each time.
-        for found in _image(folder, item._replace(field=Fields(item.field.values, item.field.where, item.id))):
+        for found in _salvaged(folder, item._replace(field=Fields(item.field.values, item.field.where, item.id))):
             if isinstance(found, Damage) and found.problem.subject is None:
                 problem = found.problem
                 yield Damage(problem.code, problem.path, problem.detail, item.id)
             else:
                 yield found
+
+
+def _salvaged(folder: Folder, item: Item) -> Iterator[StoredImage | Damage]:
+    try:
+        yield from each(lambda: _image(folder, item), folder.where(item.id), item.id)
+    except Damage as found:
+        yield found
 
 
 def top_layers(item: Item) -> list[str]:
@@ -117,18 +125,27 @@ class _BigData:
             if key != MANIFEST and not key.startswith(f"{MANIFEST}-"):
                 continue
             try:
-                content = self.folder.read(file, JSON)
-                digest = ids.sha256(content)
-                if digest in seen:
-                    continue
-                seen.add(digest)
-                said_digest = key.removeprefix(f"{MANIFEST}-")
-                if said_digest not in (MANIFEST, digest):
-                    detail = f"its bytes have the digest {digest}"
-                    self.damages.append(Damage("digest-mismatch", self.folder.where(file), detail, said(said_digest)))
-                yield self._manifest(digest, self.folder.parsed(file, content), len(content), primary=key == MANIFEST)
-            except Damage as found:
-                self.damages.append(found)
+                found = self._copy(key, file, seen)
+            except Damage as damage:
+                self.damages.append(damage)
+            else:
+                if found is not None:
+                    yield found
+
+    def _copy(self, key: str, file: str, seen: set[str]) -> ImageManifest | None:
+        """Return the manifest in a file; None when it was seen. Raises Damage."""
+        with reading(self.folder.where(file)):
+            content = self.folder.read(file, JSON)
+            digest = ids.sha256(content)
+            if digest in seen:
+                return None
+            seen.add(digest)
+            said_digest = key.removeprefix(f"{MANIFEST}-")
+            if said_digest not in (MANIFEST, digest):
+                detail = f"its bytes have the digest {digest}"
+                self.damages.append(Damage("digest-mismatch", self.folder.where(file), detail, said(said_digest)))
+            values = self.folder.parsed(file, content)
+            return self._manifest(digest, values, len(content), primary=key == MANIFEST)
 
     def _manifest(self, digest: str, values: dict[str, Any], size: int, *, primary: bool) -> ImageManifest:
         media_type = values.get("mediaType")

@@ -12,6 +12,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layerindex import shapes
+from layerindex.guard import reading
 from layerindex.names import as_text
 from layerindex.problems import Damage
 from layerindex.stores import ids
@@ -56,7 +57,8 @@ def read_libpod(root: Folder) -> Known:
         try:
             with root.folder(*folders) if folders else nullcontext(root) as folder:
                 if name in folder:
-                    _Database(folder, name, known).read()
+                    with reading(folder.where(name)):
+                        _Database(folder, name, known).read()
                     known = known._replace(found=True)
         except Damage as found:
             if found.problem not in {each.problem for each in known.damages}:  # one folder may hold both kinds
@@ -92,12 +94,11 @@ class _Database:
         known.damages.extend(database.damages)
 
     def _sqlite(self) -> None:
-        from layerindex.stores.sqlite import read_tables  # noqa: PLC0415 - not for a store without it
+        from layerindex.stores.sqlite import read_rows  # noqa: PLC0415 - not for a store without it
 
-        into = (self.known.containers, self.known.states, self.known.volumes)
-        for rows, values in zip(read_tables(self.folder, self.name, TABLES).values(), into, strict=True):
-            for key, content in rows:
-                self._take(_bytes(key), _bytes(content), values)
+        into = dict(zip(TABLES, (self.known.containers, self.known.states, self.known.volumes), strict=True))
+        for table, (key, content) in read_rows(self.folder, self.name, TABLES):
+            self._take(_bytes(key), _bytes(content), into[table])
 
     def _take(self, key: bytes, content: bytes, into: dict[str, Fields]) -> None:
         text, where = os.fsdecode(key), self.folder.where(self.name)

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from layerindex import shapes
+from layerindex.guard import reading
 from layerindex.names import printable
 from layerindex.problems import Damage
 from layerindex.stores import ids
@@ -58,7 +59,8 @@ def read_list(folder: Folder, name: str) -> Iterator[Item | Damage]:
     seen: set[str] = set()
     for file in (name, f"{VOLATILE}{name}"):
         try:
-            values = _values(folder, file)
+            with reading(folder.where(file)):
+                values = _values(folder, file)
         except Damage as found:
             yield found
             continue
@@ -77,8 +79,14 @@ def read_objects(folder: Folder, name: str, make: Callable[[Item], T]) -> Iterat
     for item in read_list(folder, name):
         if isinstance(item, Damage):
             yield item
+            continue
+        try:
+            with reading(item.field.where):  # without its id as the subject: what it names is not known
+                made = make(item)
+        except Damage as found:
+            yield found
         else:
-            yield make(item)
+            yield made
             yield from item.field.damages
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from layerindex import shapes, standing
+from layerindex.guard import each, reading
 from layerindex.names import listed
 from layerindex.problems import KINDS, Damage, vanished
 from layerindex.records import Mount, UnfinishedLayer
@@ -22,7 +24,7 @@ from layerindex.stores.overlay import PAUSE, directory_names, read_overlay
 from layerindex.stores.parts import TEMPORARY, leftover, part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from layerindex.records import Image, Record
     from layerindex.stores.containers_storage.containers import StoredContainer
@@ -98,24 +100,26 @@ class Scan:
         chains = layers.Chains(known)
         self.claims = self._claims(lists, chains)
         self.apart = lists.layers.keys() - layers.standing(lists.layers, chains).values()
-        yield from self._check_layers(lists, known, chains)
         live = self._live(lists, known) if lists.complete else None
-        yield from layers.layer_records(lists.layers, chains, live)
-        yield from self._leftovers()
-        yield from part(self._images(lists, known, chains))
         state = read_libpod(self.root) if self.first else None
+        parts: list[tuple[Callable[[], Iterable[Record | Damage]], str]] = [
+            (lambda: self._check_layers(lists, known, chains), f"{self.driver}-layers"),
+            (lambda: layers.layer_records(lists.layers, chains, live), f"{self.driver}-layers"),
+            (self._leftovers, ""),
+            (lambda: self._images(lists, known, chains), f"{self.driver}-images"),
+            (lambda: () if state is None else state.damages, "libpod"),
+            (lambda: self._containers(lists, known, chains, lent.value, state), f"{self.driver}-containers"),
+        ]
         if state is not None:
-            yield from state.damages
-        yield from part(self._containers(lists, known, chains, lent.value, state))
-        if self.first and state is not None:
-            yield from volumes.read_volumes(self.root, state, self._libpod_again)
+            parts.append((lambda: volumes.read_volumes(self.root, state, self._libpod_again), "volumes"))
         if live is not None:
-            yield from self._dangling(lists, live)
+            parts.append((lambda: self._dangling(lists, live), f"{self.driver}-layers"))
         if self.walkable:
-            yield from part(read_overlay(self.root, self.driver, before, self.claims, self._again, lent.value.links))
-            yield from self._passing()
-            yield from part(self._mount_program())
-            yield from self._missing_directories(lists)
+            overlay = partial(read_overlay, self.root, self.driver, before, self.claims, self._again, lent.value.links)
+            parts += [(overlay, self.driver), (self._passing, self.driver), (self._mount_program, self.driver)]
+            parts.append((lambda: self._missing_directories(lists), self.driver))
+        for read, where in parts:
+            yield from part(read, where, self.claims.sources.failed)
         yield from self.claims.sources
 
     def _folder(self, kind: str) -> Folder:
@@ -174,8 +178,8 @@ class Scan:
         """Note the state of a list: what may be hidden in it is in doubt."""
         hidden = [each for each in damages if _hides(each)]
         for fact in TELLS[kind]:
-            for each in hidden:
-                sources.damaged(fact, each)
+            for found in hidden:
+                sources.damaged(fact, found)
             if not hidden:
                 there = any(self.root.exists(f"{self.driver}-{kind}", name) for name in _names(kind))
                 where = f"{self.driver}-{kind}/{KIND_OF_LIST[kind]}"
@@ -186,7 +190,7 @@ class Scan:
             return  # as in an image store that others use
         count = 0
         try:
-            with self._folder(kind) as folder:
+            with reading(f"{self.driver}-{kind}"), self._folder(kind) as folder:
                 for item in read(folder):
                     if not isinstance(item, Damage):
                         yield item
@@ -242,7 +246,7 @@ class Scan:
         damages: list[Damage] = []
         for path in self.additional:
             try:
-                with Folder(path) as root:
+                with reading(""), Folder(path) as root:
                     other = Scan(root, self.driver, (), walkable=self.walkable, first=False)
                     lists = other._lists()
                     for layer_id, layer in lists.layers.items():
@@ -267,8 +271,9 @@ class Scan:
     # Layers --------------------------------------------------------------------------------------------------------
 
     def _check_layers(self, lists: Lists, known: dict[str, StoredLayer], chains: layers.Chains) -> Iterator[Damage]:
+        whole = not self.claims.sources.doubts("missing layer")
         for layer_id, layer in sorted(lists.layers.items()):
-            if layer.parent is not None and layer.parent not in known:
+            if layer.parent is not None and layer.parent not in known and whole:
                 yield Damage("missing-parent", layer.where, f"{layer.parent} is in no list", layer_id)
             if layer.incomplete:
                 yield Damage("incomplete-layer", layer.where, "its flags say that it is not whole", layer_id)
@@ -461,6 +466,8 @@ class Scan:
     ) -> Iterator[Damage]:
         where = f"{self.driver}-images/{images.LIST}"
         image_id = config.image.image_id
+        if self.claims.sources.doubts("missing layer"):
+            return  # what is in no list that could be read may be in another
         if stored.layers and stored.layers[0] not in known:
             yield Damage("missing-layer", where, f"its top layer {stored.layers[0]} is in no list", image_id)
             return
@@ -487,11 +494,30 @@ class Scan:
         if self.root.exists(f"{self.driver}-containers"):
             with self._folder("containers") as folder:
                 for container in sorted(lists.containers.values()):
-                    yield from self._container(container, folder, engine, known, chains)
+                    yield from self._salvaged(container, folder, engine, known, chains)
                     yield from self._check_container(container, lists, image_ids)
         unlisted = sorted(engine.containers.keys() - lists.containers.keys())
         if unlisted:
-            yield from self._unlisted(unlisted, engine)
+            yield from self._unlisted(unlisted, engine, complete=lists.complete)
+
+    def _salvaged(
+        self,
+        container: StoredContainer,
+        folder: Folder,
+        engine: Known,
+        known: dict[str, StoredLayer],
+        chains: layers.Chains,
+    ) -> Iterator[Record | Damage]:
+        """Yield a container; where reading what is known of it failed, that it is there."""
+        name = container.container_id
+        try:
+            yield from list(each(lambda: self._container(container, folder, engine, known, chains), folder.path, name))
+        except Damage as found:
+            self.claims.sources.damaged("containers", found)
+            yield found
+            unknown = Known({}, {}, {}, [], found=False)
+            image_id = self._image_of(container)
+            yield containers.container_record(container, unknown, image_id, Logs([], [], whole=False), self.driver)
 
     def _container(
         self,
@@ -523,12 +549,13 @@ class Scan:
     def _check_container(self, container: StoredContainer, lists: Lists, image_ids: set[str]) -> Iterator[Damage]:
         where = f"{self.driver}-containers/{containers.LIST}"
         name = container.container_id
-        if container.layer is not None and container.layer not in lists.layers:
+        doubts = self.claims.sources.doubts
+        if container.layer is not None and container.layer not in lists.layers and not doubts("missing layer"):
             yield Damage("container-without-mount", where, f"its layer {container.layer} is in no list", name)
-        if container.image is not None and container.image not in image_ids:
+        if container.image is not None and container.image not in image_ids and not doubts("missing image"):
             yield Damage("missing-image", where, f"its image {container.image} is gone", name)
 
-    def _unlisted(self, names: list[str], engine: Known) -> Iterator[Record | Damage]:
+    def _unlisted(self, names: list[str], engine: Known, *, complete: bool) -> Iterator[Record | Damage]:
         """Yield containers that only Podman's state knows: of a root filesystem elsewhere, or half removed."""
         now = self._libpod_again().containers
         for name in names:
@@ -540,7 +567,7 @@ class Scan:
             yield containers.container_record(stored, engine, self._image_of(stored), Logs([], []), self.driver)
             yield from containers.container_volumes(name, engine)
             yield from _said(engine, name)
-            if not config.values.get("rootfs"):
+            if complete and not config.values.get("rootfs"):
                 detail = "Podman's state knows it, the storage does not"
                 yield Damage("container-without-mount", config.where, detail, name)
 

@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from layerindex.stores.host import accounts, toml
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from layerindex.stores.host import Account, Settings, accounts, is_below
 
 SYSTEM = ("usr/share/containers/storage.conf", "etc/containers/storage.conf")
 """Settings of all users; the later counts."""
@@ -20,83 +17,118 @@ ROOTFUL = "var/lib/containers/storage"
 ROOTLESS = ".local/share/containers/storage"
 OWN = ".config/containers/storage.conf"
 """A user's own settings, below the home."""
+LENT = 100
+"""Most image stores that one settings file may name."""
 VARIABLE = re.compile(r"\$(?:\{(HOME|UID|USER)\}|(HOME|UID|USER)\b)")
 
 
 class GraphRoot(NamedTuple):
-    """A folder that may be a graph root, and those that lend it images."""
+    """A folder that may be a graph root, those that lend it images, and the user who says so: None for the system."""
 
     root: str
     additional: tuple[str, ...] = ()
+    user: Account | None = None
 
 
-class _User(NamedTuple):
-    name: str
-    uid: str
-    home: str
-
-
-def graph_roots(host: str = "/") -> list[GraphRoot]:
+def graph_roots(host: str = "/", settings: Settings | None = None) -> list[GraphRoot]:
     """Return where stores of containers-storage may be on the host whose files lie below `host`.
 
-    None of them need be there. What stands in settings is taken as it is found; a folder is named once, by the path
-    that no symlink is on.
+    None of them need be there. A folder is named once, by the path that no symlink is on. What is not a user's own, a
+    user's settings name in vain: else one could give root's store, or another user's, a second name and other settings.
     """
+    reader = _Reader(host, settings or Settings())
     system: dict[str, Any] = {}
     for path in SYSTEM:
-        system |= _storage(os.path.join(host, path))
-    found: dict[str, GraphRoot] = {}
-    root = _text(system, "graphroot") or f"/{ROOTFUL}"
-    lent = _lent(system)
-    for place in (GraphRoot(root, lent), *(_rootless(host, user, system) for user in _users(host))):
-        others = tuple(_real(host, other) for other in place.additional if os.path.isabs(other))
+        system |= reader.storage(os.path.join(host, path))
+    where = os.path.join(host, SYSTEM[-1])
+    root = reader.settings.path(system, "graphroot", where) or f"/{ROOTFUL}"
+    reader.take(GraphRoot(root, reader.lent(system, where)))
+    for user in accounts(os.path.join(host, "etc/passwd")):
+        if user.uid != "0":  # root's store is the system's
+            reader.take(reader.rootless(user, system))
+    return list(reader.found.values())
+
+
+def is_own(path: str, user: Account, home: str) -> bool:
+    """Say whether a path without symlinks lies in a user's home, or belongs to the user; so does what is not there."""
+    if is_below(path, os.path.realpath(home)):
+        return True
+    try:
+        return f"{os.stat(path).st_uid}" == user.uid
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+
+
+class _Reader:
+    """Reads the settings of a host, and gathers the places that they name."""
+
+    def __init__(self, host: str, settings: Settings) -> None:
+        self.host, self.settings = host, settings
+        self.found: dict[str, GraphRoot] = {}
+
+    def take(self, place: GraphRoot) -> None:
+        """Add a place and those that lend it images, as far as they are the user's to name."""
+        user, others = place.user, []
+        for other in place.additional:
+            path = self._real(other)
+            if os.path.isabs(other) and (user is None or self._is_shared(path, user)):
+                others.append(path)
         if os.path.isabs(place.root):
-            path = _real(host, place.root)
-            found.setdefault(path, GraphRoot(path, others))
-        for other in others:
-            found.setdefault(other, GraphRoot(other))
-    return list(found.values())
+            path = self._real(place.root)
+            if user is None or self._is_own(path, user):
+                self.found.setdefault(path, GraphRoot(path, tuple(others), user))
+        for path in others:
+            self.found.setdefault(path, GraphRoot(path, (), user))
+
+    def _real(self, path: str) -> str:
+        return os.path.realpath(os.path.join(self.host, path.lstrip("/")))
+
+    def _home(self, user: Account) -> str:
+        return os.path.join(self.host, user.home.lstrip("/"))
+
+    def _is_own(self, path: str, user: Account) -> bool:
+        if is_own(path, user, self._home(user)):
+            return True
+        if path not in self.found:  # else it is the system's or another's, and scanned as that
+            self.settings.note(path, f"it is not {user.name}'s, whose settings or home name it; not scanned", user)
+        return False
+
+    def _is_shared(self, path: str, user: Account) -> bool:
+        """Say whether a folder may lend a user images: it is root's, and no part of another root, or the user's own."""
+        try:
+            shared = os.stat(path).st_uid == 0 and not any(is_below(path, root) for root in self.found)
+        except OSError:
+            shared = False
+        return shared or self._is_own(path, user)
+
+    def rootless(self, user: Account, system: dict[str, Any]) -> GraphRoot:
+        """Return the place of a user's store."""
+        where = os.path.join(self._home(user), OWN)
+        own = self.storage(where, user)
+        said = self.settings.path(own, "graphroot", where, user)
+        said = said or self.settings.path(system, "rootless_storage_path", os.path.join(self.host, SYSTEM[-1]))
+        root = _expanded(said, user) if said else f"{user.home}/{ROOTLESS}"
+        return GraphRoot(root, tuple(_expanded(each, user) for each in self.lent(own, where, user)), user)
+
+    def storage(self, path: str, user: Account | None = None) -> dict[str, Any]:
+        """Return the section [storage] of a settings file, its options beside it; empty for what cannot be read."""
+        home = None if user is None else self._home(user)
+        storage = self.settings.toml(path, user, home).get("storage")
+        if not isinstance(storage, dict):
+            return {}
+        options = storage.get("options")
+        return {**(options if isinstance(options, dict) else {}), **storage}
+
+    def lent(self, values: dict[str, Any], where: str, user: Account | None = None) -> tuple[str, ...]:
+        """Return the image stores beside the graph root."""
+        lists = values.get("additionalimagestores")
+        named = [*(lists[:LENT] if isinstance(lists, list) else []), values.get("imagestore")]
+        found = (self.settings.path({"image store": each}, "image store", where, user) for each in named)
+        return tuple(dict.fromkeys(each for each in found if each is not None))
 
 
-def _real(host: str, path: str) -> str:
-    return os.path.realpath(os.path.join(host, path.lstrip("/")))
-
-
-def _rootless(host: str, user: _User, system: dict[str, Any]) -> GraphRoot:
-    own = _storage(os.path.join(host, user.home.lstrip("/"), OWN))
-    said = _text(own, "graphroot") or _text(system, "rootless_storage_path")
-    root = _expanded(said, user) if said else f"{user.home.rstrip('/')}/{ROOTLESS}"
-    return GraphRoot(root, tuple(_expanded(each, user) for each in _lent(own)))
-
-
-def _expanded(path: str, user: _User) -> str:
+def _expanded(path: str, user: Account) -> str:
     values = {"HOME": user.home, "UID": user.uid, "USER": user.name}
     return VARIABLE.sub(lambda match: values[match[1] or match[2]], path)
-
-
-def _users(host: str) -> Iterator[_User]:
-    """Yield the users of the host but root, whose store is the system's."""
-    for fields in accounts(os.path.join(host, "etc/passwd")):
-        if len(fields) == 7 and fields[2] != "0" and os.path.isabs(fields[5]) and fields[5] != "/":
-            yield _User(fields[0], fields[2], fields[5])
-
-
-def _storage(path: str) -> dict[str, Any]:
-    """Return the section [storage] of a settings file, its options beside it; empty for what cannot be read."""
-    storage = toml(path).get("storage")
-    if not isinstance(storage, dict):
-        return {}
-    options = storage.get("options")
-    return {**(options if isinstance(options, dict) else {}), **storage}
-
-
-def _lent(settings: dict[str, Any]) -> tuple[str, ...]:
-    """Return the image stores beside the graph root."""
-    lists = settings.get("additionalimagestores")
-    found = [*(lists if isinstance(lists, list) else []), settings.get("imagestore")]
-    return tuple(dict.fromkeys(each for each in found if isinstance(each, str) and each and "\0" not in each))
-
-
-def _text(settings: dict[str, Any], key: str) -> str | None:
-    value = settings.get(key)
-    return value if isinstance(value, str) and value and "\0" not in value else None

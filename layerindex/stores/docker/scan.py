@@ -10,11 +10,13 @@ import re
 import time
 from collections import deque
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING
 
 from layerindex import shapes, standing
+from layerindex.guard import FAILED, each
 from layerindex.names import on_disk, printable
-from layerindex.problems import KINDS, Damage, vanished
+from layerindex.problems import KINDS, Damage
 from layerindex.records import Container, ContainerVolume, ImageRef, Layer, LayerBlob, Mount, Problem, Record, Use
 from layerindex.stores import buildkit, ids
 from layerindex.stores.claims import NEED_DIRECTORY, Claims, Need
@@ -25,6 +27,7 @@ from layerindex.stores.layerdb import read_layer, read_mounts, read_unfinished
 from layerindex.stores.overlay import PAUSE, directory_names, read_overlay
 from layerindex.stores.parts import TEMPORARY, leftover
 from layerindex.stores.running import NEVER, running_since
+from layerindex.stores.salvage import salvage
 from layerindex.stores.volumes import read_absent, read_known, read_volume
 
 if TYPE_CHECKING:
@@ -33,8 +36,6 @@ if TYPE_CHECKING:
     from layerindex.stores.docker.store import DockerStore
     from layerindex.stores.files import Folder
     from layerindex.stores.volumes import Known
-
-T = TypeVar("T")
 
 LAYER_NAME = re.compile(f"{shapes.HEX.pattern}|{shapes.REMOVING.pattern}")
 WRITE_SET = re.compile(r"write-set-\d+")
@@ -53,46 +54,6 @@ UNREAD = {code for code, kind in KINDS.items() if kind.severity == "error"} - MI
 def read_clients(store: DockerStore, root: Folder) -> Iterator[Record | Damage]:
     """Yield the containers and volumes of an engine that keeps images in containerd."""
     return Scan(store, root).clients()
-
-
-def salvage(read: Callable[[Folder, str], Iterable[T]], folder: Folder, shape: re.Pattern[str]) -> Iterator[T | Damage]:
-    """Yield what `read` yields for each name of that shape in a folder, and in place of what it cannot read the damage.
-
-    An entry that misses a file is read once more at the end: an engine may have been about to write it.
-    """
-    young = []
-    for name in sorted(folder.entries):
-        if name.startswith(TEMPORARY):
-            yield leftover(folder, name)
-        elif not shape.fullmatch(name):
-            yield Damage("unexpected-entry", folder.where(name), "a name that does not belong here")
-        else:
-            items = _attempt(read, folder, name)
-            if any(isinstance(item, Damage) and item.problem.code == "missing" for item in items):
-                young.append(name)
-            else:
-                yield from items
-    if young:
-        time.sleep(PAUSE)
-    for name in young:
-        for item in _attempt(read, folder, name):
-            yield _settled(item, folder, name) if isinstance(item, Damage) else item
-
-
-def _attempt(read: Callable[[Folder, str], Iterable[T]], folder: Folder, name: str) -> list[T | Damage]:
-    items: list[T | Damage] = []
-    try:
-        items.extend(read(folder, name))
-    except Damage as found:
-        items.append(found)
-    return items
-
-
-def _settled(found: Damage, folder: Folder, name: str) -> Damage:
-    """Return a finding, or that the whole entry is gone: while an engine runs, it is taken away under us."""
-    if found.problem.code == "missing" and not folder.exists(name):
-        return vanished(found.problem.path)
-    return found
 
 
 def _elsewhere(container: Container) -> Container:
@@ -137,10 +98,11 @@ class Scan:
         yield from self.clients()
         if self.driver in READABLE:
             if "buildkit" in self.root:
-                yield from self._part(self._read_buildkit)
+                yield from self._part(self._read_buildkit, None, buildkit.FOLDER)
             self._note_lost(before)
-            yield from self._part(lambda: read_overlay(self.root, self.driver, before, self.claims, self._again))
-            yield from self._check_directories()
+            overlay = partial(read_overlay, self.root, self.driver, before, self.claims, self._again)
+            yield from self._part(overlay, None, self.driver)
+            yield from self._part(self._check_directories, None, self.driver)
         yield from self.claims.sources
 
     def _note_lost(self, names: set[str]) -> None:
@@ -155,9 +117,9 @@ class Scan:
     def clients(self) -> Iterator[Record | Damage]:
         """Yield containers and volumes."""
         yield from self._part(self._read_containers, "containers", "containers")
-        yield from self._check_mounts()
+        yield from self._part(self._check_mounts, None, self._where("layerdb", "mounts"))
         if self.store.first:
-            yield from self._check_remapped()
+            yield from self._part(self._check_remapped, None, "")
             if "volumes" in self.root:
                 yield from self._part(self._read_volumes, "volumes", "volumes")
             else:
@@ -174,9 +136,9 @@ class Scan:
         deque(second._directories(), maxlen=0)
         deque(second._part(second._read_mounts, "mounts", second._where("layerdb", "mounts")), maxlen=0)
         deque(second._part(second._read_containers, "containers", "containers"), maxlen=0)
-        deque(second._check_mounts(), maxlen=0)
+        deque(second._part(second._check_mounts, None, self._where("layerdb", "mounts")), maxlen=0)
         if "buildkit" in self.root:
-            deque(second._part(second._read_buildkit), maxlen=0)
+            deque(second._part(second._read_buildkit, None, buildkit.FOLDER), maxlen=0)
         return second.claims
 
     def _read_buildkit(self) -> Iterator[Record | Damage]:
@@ -189,10 +151,10 @@ class Scan:
         yield from self._directories()
         yield from self._part(self._read_references, "names", self._where("repositories.json"))
         yield from self._part(self._read_images, "images", self._where("imagedb"))
-        yield from self._part(self._check_references)
-        yield from self._check_parents()
-        yield from self._part(self._read_sources)
-        yield from self._part(self._read_blobs)
+        yield from self._part(self._check_references, None, self._where("repositories.json"))
+        yield from self._part(self._check_parents, None, self._where("layerdb", "sha256"))
+        yield from self._part(self._read_sources, None, self._where("distribution", "v2metadata-by-diffid"))
+        yield from self._part(self._read_blobs, None, self._where("distribution", "diffid-by-digest"))
         yield from self._part(self._read_mounts, "mounts", self._where("layerdb", "mounts"))
 
     def _directories(self) -> Iterator[Record | Damage]:
@@ -201,15 +163,15 @@ class Scan:
         yield from self._part(self._read_layers, "layers", self._where("layerdb", "sha256"))
 
     def _part(
-        self, part: Callable[[], Iterator[Record | Damage]], tells: str | None = None, source: str = ""
+        self, part: Callable[[], Iterator[Record | Damage]], tells: str | None, source: str
     ) -> Iterator[Record | Damage]:
         """Yield one part of the pass; what of it could not be read leaves in doubt what it `tells`.
 
-        `source` is where the part lies.
+        `source` is where the part lies. Where a reader failed that tells nothing of its own, all is in doubt.
         """
         whole = True
         try:
-            for item in part():
+            for item in each(part, source):
                 # What went away unread may have named a user, as what is damaged.
                 if tells and isinstance(item, Damage) and item.problem.code in UNREAD:
                     whole = False
@@ -219,6 +181,8 @@ class Scan:
             whole = False
             if tells:
                 self.claims.sources.damaged(tells, found)
+            elif found.problem.code == FAILED:
+                self.claims.sources.failed(found)
             if found.problem not in self.told:
                 self.told.add(found.problem)
                 yield found
@@ -301,7 +265,7 @@ class Scan:
                 yield item
 
     def _check_references(self) -> Iterator[Record | Damage]:
-        missing = [ref for ref in self.refs if ref.image_id not in self.images]
+        missing = [ref for ref in self.refs if self._is_missing(ref.image_id)]
         if missing:
             # A name may have been removed with its image since it was read.
             with self._folder() as folder:
@@ -359,7 +323,7 @@ class Scan:
         below: Layer | None = None
         for layer, found in zip(config.layers, layers, strict=True):
             above, below = below, found
-            if found is None and content.exists(name):
+            if found is None and layer.chain_id not in self.tried and content.exists(name):
                 who = f"layer {layer.position} of image {name[:12]}"
                 if layer.position == 0 or (above is not None and above.cache_id is not None):
                     need = Need(who, above.cache_id if above else None)
@@ -381,7 +345,7 @@ class Scan:
             name = layer.chain_id.removeprefix("sha256:")
             if parent in self.layers:
                 self.claims.expect(layer.cache_id, self.layers[parent].cache_id)
-            elif self._exists("layerdb", "sha256", name):
+            elif parent not in self.tried and self._exists("layerdb", "sha256", name):
                 self.claims.lost("layers", self._record(parent), f"the layer {layer.chain_id[:19]} on it")
                 where = f"image/{self.driver}/layerdb/sha256/{name}/parent"
                 yield Damage("missing-parent", where, f"{parent} is not in layerdb", layer.chain_id)
@@ -467,7 +431,7 @@ class Scan:
             self._lose_mount(container)
             detail = "layerdb/mounts has no entry for it; the engine cannot start it"
             yield Damage("container-without-mount", folder.where(name), detail, name)
-        if container.image_id is not None and container.image_id not in self.images:
+        if container.image_id is not None and self._is_missing(container.image_id):
             yield Damage("missing-image", folder.where(name), f"its image {container.image_id} is gone", name)
 
     def _lose_mount(self, container: Container) -> None:
@@ -495,14 +459,24 @@ class Scan:
             if not self._exists("layerdb", "mounts", *map(on_disk, name.split("/"))):
                 continue
             where = f"image/{self.driver}/layerdb/mounts/{printable(name)}"
-            if container_id is None and self._mount_kind(mount) == "mount":
+            gone = container_id is None and not self._is_container(name)
+            if gone and self._mount_kind(mount) == "mount":
                 self.claims.lost("containers", f"containers/{printable(name)}", "its writable layer in layerdb/mounts")
-            if container_id is None:
+            if gone:
                 yield Damage("stale-mount", where, "containers/ has no container of that name", name)
-            if mount.parent_chain_id is not None and mount.parent_chain_id not in self.layers:
+            if mount.parent_chain_id is not None and mount.parent_chain_id not in self.layers.keys() | self.tried:
                 who = f"the writable layer of {printable(name)[:12]}"
                 self.claims.lost("layers", self._record(mount.parent_chain_id), who)
                 yield Damage("missing-parent", f"{where}/parent", f"{mount.parent_chain_id} is not in layerdb", name)
+
+    def _is_missing(self, image_id: str) -> bool:
+        """Say whether an image is not there, and not only unreadable."""
+        name = image_id.removeprefix("sha256:")
+        return image_id not in self.images and not self._exists("imagedb", "content", "sha256", name)
+
+    def _is_container(self, name: str) -> bool:
+        """Say whether the name of a writable layer is that of a container, which may be unreadable."""
+        return shapes.HEX.fullmatch(name) is not None and self.root.exists("containers", name)
 
     def _mount_kind(self, mount: Mount) -> str:
         """Say what asked for a writable layer that is no container's.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from layerindex.guard import reading
 from layerindex.names import on_disk, printable
 from layerindex.problems import Damage, vanished
 from layerindex.stores.docker.drivers import CONTAINERD, READABLE, REMAPPED, drivers, remapped_roots
@@ -100,7 +101,7 @@ class DockerStore(NamedTuple):
     def engine_id(self) -> str | None:
         """Return what the root's engine-id file says (Docker 23 and later)."""
         try:
-            with Folder(self.root) as root:
+            with reading("engine-id"), Folder(self.root) as root:
                 return root.text("engine-id") if "engine-id" in root else None
         except Damage:
             return None

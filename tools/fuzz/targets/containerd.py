@@ -19,7 +19,7 @@ from layerindex.stores.containerd.metadata import Target as Named
 from layerindex.stores.containerd.reachable import expires_at, reachable
 from layerindex.stores.files import Folder
 from tests.bolt_writer import bolt
-from tools.fuzz import given, scratch
+from tools.fuzz import checks, given, scratch
 from tools.fuzz.checks import taken
 from tools.fuzz.target import Target, hold
 from tools.fuzz.targets.docker import CONFIG, DIGEST, ID, JSON_WORDS
@@ -31,7 +31,8 @@ def _bolt(data: bytes) -> None:
     """Read all of a bolt database; what it holds twice cannot be read twice."""
     try:
         database = Bolt(data, "meta.db")
-    except Damage:
+    except Damage as found:
+        checks.held(found)
         return
     held, waiting = 0, [database.root]
     while waiting:
@@ -52,7 +53,8 @@ def _metadata(data: bytes) -> None:
     with scratch.confined(), Folder(path) as folder:
         try:
             found = read_metadata(folder)
-        except Damage:
+        except Damage as damage:
+            checks.held(damage)
             return
     taken(found.damages, len(data))
     for namespace in found.namespaces.values():

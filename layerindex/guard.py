@@ -1,0 +1,88 @@
+"""Reading what strangers wrote: whatever a reader raises is a finding about its source, and ends that source alone.
+
+This is the one place that catches everything. It wraps reading and never the writing of what was read: what our own
+output raises (`LayerindexError`, or anything that is raised outside of the reader) and what ends the program pass.
+"""
+
+from __future__ import annotations
+
+from functools import wraps
+from inspect import isgeneratorfunction
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar, cast
+
+from layerindex.errors import LayerindexError
+from layerindex.names import printable
+from layerindex.problems import Damage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from types import TracebackType
+
+    from layerindex.stores.files import Folder
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+FAILED = "reader-failed"
+"""The code of these findings."""
+
+SHOWN = 200
+"""Most characters that are shown of what an exception says."""
+
+
+def failure(error: Exception, where: str, subject: str | None = None) -> Damage:
+    """Return the finding that a reader raised an exception; its text is bounded and fit to print."""
+    said = f"{error}"[:SHOWN]
+    return Damage(
+        FAILED, where, printable(f"{type(error).__name__}: {said}" if said else type(error).__name__), subject
+    )
+
+
+class reading:  # noqa: N801 - it reads as the function that it could be
+    """Raise Damage in place of whatever the reading of a source raises; `where` is the source, fit to print."""
+
+    def __init__(self, where: str, subject: str | None = None) -> None:
+        self.where, self.subject = where, subject
+
+    def __enter__(self) -> None:
+        """Begin to read."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End; raises Damage."""
+        if not isinstance(error, Exception) or isinstance(error, Damage | LayerindexError):
+            return
+        found = failure(error, self.where, self.subject)
+        # A finding may be kept for long: not with what the reader held.
+        error.__traceback__ = error.__context__ = error.__cause__ = None
+        del error, traceback
+        raise found
+
+
+def each(read: Callable[[], Iterable[T]], where: str, subject: str | None = None) -> Iterator[T]:
+    """Yield what a reader yields; raises Damage in place of whatever it raises.
+
+    What the consumer raises does not come here: a generator sees of it only that it is closed.
+    """
+    with reading(where, subject):
+        yield from read()
+
+
+def reader(read: Callable[Concatenate[Folder, str, P], T]) -> Callable[Concatenate[Folder, str, P], T]:
+    """Mark a function that reads the file or folder of a name in a folder: it raises nothing but Damage."""
+    if isgeneratorfunction(read):
+
+        @wraps(read)
+        def items(folder: Folder, name: str, *others: P.args, **named: P.kwargs) -> Iterator[object]:
+            with reading(folder.where(name)):
+                yield from cast("Iterator[object]", read(folder, name, *others, **named))
+
+        return cast("Callable[Concatenate[Folder, str, P], T]", items)
+
+    @wraps(read)
+    def value(folder: Folder, name: str, *others: P.args, **named: P.kwargs) -> T:
+        with reading(folder.where(name)):
+            return read(folder, name, *others, **named)
+
+    return cast("Callable[Concatenate[Folder, str, P], T]", value)

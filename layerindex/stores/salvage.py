@@ -1,0 +1,59 @@
+"""Reading a folder that has an entry for each thing: each is read on its own, and costs itself alone."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+from layerindex.guard import each
+from layerindex.problems import Damage, vanished
+from layerindex.stores.overlay import PAUSE
+from layerindex.stores.parts import TEMPORARY, leftover
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Callable, Iterable, Iterator
+
+    from layerindex.stores.files import Folder
+
+T = TypeVar("T")
+
+
+def salvage(read: Callable[[Folder, str], Iterable[T]], folder: Folder, shape: re.Pattern[str]) -> Iterator[T | Damage]:
+    """Yield what `read` yields for each name of that shape in a folder, and in place of what it cannot read the damage.
+
+    An entry that misses a file is read once more at the end: an engine may have been about to write it.
+    """
+    young = []
+    for name in sorted(folder.entries):
+        if name.startswith(TEMPORARY):
+            yield leftover(folder, name)
+        elif not shape.fullmatch(name):
+            yield Damage("unexpected-entry", folder.where(name), "a name that does not belong here")
+        else:
+            items = _attempt(read, folder, name)
+            if any(isinstance(item, Damage) and item.problem.code == "missing" for item in items):
+                young.append(name)
+            else:
+                yield from items
+    if young:
+        time.sleep(PAUSE)
+    for name in young:
+        for item in _attempt(read, folder, name):
+            yield _settled(item, folder, name) if isinstance(item, Damage) else item
+
+
+def _attempt(read: Callable[[Folder, str], Iterable[T]], folder: Folder, name: str) -> list[T | Damage]:
+    items: list[T | Damage] = []
+    try:
+        items.extend(each(lambda: read(folder, name), folder.where(name)))
+    except Damage as found:
+        items.append(found)
+    return items
+
+
+def _settled(found: Damage, folder: Folder, name: str) -> Damage:
+    """Return a finding, or that the whole entry is gone: while an engine runs, it is taken away under us."""
+    if found.problem.code == "missing" and not folder.exists(name):
+        return vanished(found.problem.path)
+    return found
