@@ -45,10 +45,18 @@ hidden AS MATERIALIZED (
   SELECT h.snapshot_id, h.container_id, d.directory_id
   FROM hiding AS h CROSS JOIN directories AS d ON d.path > rtrim(h.path, '/') || '/' AND d.path < rtrim(h.path, '/') || '0'
 ),
+linked AS MATERIALIZED (
+  SELECT k.* FROM (SELECT DISTINCT listing_id FROM chosen) CROSS JOIN hard_links AS k USING (listing_id)
+),
 own AS MATERIALIZED (
-  SELECT c.snapshot_id, c.container_id, e.*
-  FROM chosen AS c CROSS JOIN entries AS e USING (listing_id)
-  WHERE e.type = 'file' AND (c.snapshot_id, c.container_id, e.directory_id) NOT IN (
+  SELECT w.snapshot_id, w.container_id, w.directory_id, w.name, coalesce(k.size, w.size) AS size, w.mode, w.uid, w.gid, w.mtime,
+    w.mtime_ns, w.capability, coalesce(k.content_crc64, w.content_crc64) AS content_crc64
+  FROM (
+    SELECT c.snapshot_id, c.container_id, e.* FROM chosen AS c CROSS JOIN entries AS e USING (listing_id)
+    WHERE e.type IN ('file', 'hardlink')) AS w
+  -- Which of two names is the file is the disk's order.
+  LEFT JOIN linked AS k ON k.listing_id = w.listing_id AND k.directory_id = w.directory_id AND k.name = w.name
+  WHERE coalesce(k.type, w.type) = 'file' AND (w.snapshot_id, w.container_id, w.directory_id) NOT IN (
     SELECT snapshot_id, container_id, directory_id FROM hidden)
 ),
 -- What the layers have at each of these paths, the nearest of them, beside what the container has.

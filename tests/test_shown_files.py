@@ -216,7 +216,7 @@ def test_copies_whose_content_was_not_compared(shop: Shop) -> None:
     image = shop.root.image(
         shop.root.layer({"f": b"AAAA", "mode": b"1234", "empty": b"", "g": b"123", "h": hardlink("g")}), ["x:1"]
     )
-    own: Files = {"f": b"BBB\n", "mode": regular(b"1234", mode=0o600), "empty": b"", "h": b"123"}
+    own: Files = {"a": b"BBB\n", "f": hardlink("a"), "mode": regular(b"1234", mode=0o600), "empty": b"", "h": b"123"}
     shop.root.container(image, name="box", files=own)
     shop.ask("copied-up", "path")
     expected = {

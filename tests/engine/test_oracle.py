@@ -328,7 +328,6 @@ def copies(upper: Path, image: Image) -> list[tuple[object, ...]]:
     tree = image.tree()
     hiding = {path for path in below(upper) if path.is_dir() and not path.is_symlink() and is_opaque(path)}
     rows: list[tuple[object, ...]] = []
-    names: set[int] = set()
     for path in below(upper):
         status, place = path.lstat(), spelt(str(path.relative_to(upper)))
         lower = tree.get(place)
@@ -339,8 +338,6 @@ def copies(upper: Path, image: Image) -> list[tuple[object, ...]]:
             or not hiding.isdisjoint(path.parents)
         ):
             continue
-        assert status.st_nlink == 1 or status.st_ino not in names, "which of two names is the file is the walk's matter"
-        names.add(status.st_ino)
         modes = (octal(stat.S_IMODE(status.st_mode)), octal(lower.mode))
         changed = (status.st_mtime_ns // 10**9, status.st_size) != (lower.mtime, lower.size)
         rows.append((place, status.st_size, lower.size, *modes, "changed" if changed else "kept"))
