@@ -1,7 +1,7 @@
 """Run the fault suite of tests/faults in a full dose, and count; takes a C compiler, and root for full disks.
 
     python -m tools.faults [--seed N] [--jobs N] [--killed N] [--filled N] [--broken N] [--first-scans N]
-                           [--together N]
+                           [--clock-back N] [--together N]
 
 Each number says how many rounds of that fault there are (`--together`: processes). A round is drawn from its seed:
 `--seed 17 --killed 1 --filled 0 …` repeats one. Exit status 1: a round failed; what it was is printed.
@@ -30,6 +30,7 @@ KINDS: Final = {
     "filled": (100, rounds.filled),
     "broken": (40, rounds.broken),
     "first_scans": (20, rounds.first_scans),
+    "clock_back": (10, rounds.clock_back),
 }
 TOGETHER: Final = 200
 

@@ -40,7 +40,8 @@ def check_words(done: Done) -> None:
 def check_whole(stage: Stage, command: Command, play: Play, done: Done | None) -> None:
     """The database has what it had, or all of what was to come; which of both, the exit status says (None: killed).
 
-    Then the next scan works, and adds its snapshot; and who may read the files is as it should be.
+    Then the next scan works, adds its snapshot, and leaves no litter (in TMPDIR, the next export, which uses it, does
+    not); and who may read the files is as it should be.
     """
     found = outcome(play.db)
     assert found in (command.before, command.after), found
@@ -55,11 +56,17 @@ def check_whole(stage: Stage, command: Command, play: Play, done: Done | None) -
     check_words(after)
     expected = command.after if older else found
     assert outcome(play.db) == expected + type(found)({("next", stage.whole): 1})
+    if any(play.temporary.iterdir()):
+        assert stage.run(("export", "-", "--db", "{db}", "-q"), play).status == 0
     check_files(stage, command, play)
 
 
 def check_files(stage: Stage, command: Command, play: Play) -> None:
-    """Each export is whole, and what is made is for its owner alone."""
+    """No litter is left, each export is whole, and what is made is for its owner alone."""
+    names = {path.name for path in play.folder.iterdir()}
+    assert names <= {"db", "in.db.zst", "out.db.zst"}, names
+    left = sorted(path.name for path in play.temporary.iterdir())
+    assert [] == left, f"{left} after {command.name}"
     for path in play.folder.iterdir():
         mode = stat.S_IMODE(path.stat().st_mode)
         assert mode == 0o600, f"{path.name} is {mode:o} after {command.name}"
@@ -258,3 +265,29 @@ def _check_ends(ends: Mapping[int, tuple[str, Done]]) -> int:
             whole |= {tuple(row.split("\t")[1:]) for row in done.printed.splitlines()[1:]}
     assert len(whole) <= 1, f"parts of a snapshot were seen: {whole}"
     return refused
+
+
+def clock_back(stage: Stage, seed: int) -> str:
+    """Set the clock back between two scans, or in the middle of one: the later scan is the newest, and stays."""
+    rng = random.Random(seed)
+    play = stage.play()
+    scan = ("scan", "{store}", "--db", "{db}", "--host", "web-1", "--label")
+    back, step = rng.choice([60, 86_400, 400 * 86_400]), rng.choice([0, 0, rng.randint(1, 40)])
+    assert stage.run((*scan, "first"), play).status == 0
+    faults = {"FAULT_CLOCK": -back, "FAULT_STEP": step}
+    done = stage.run((*scan, "second"), play, faults)
+    assert done.status == 0, done.said
+    assert "Traceback" not in done.said
+    newest = stage.run(("query", "--db", "{db}", "--format", "tsv", "--sql", NEWEST), play).printed.splitlines()[1:]
+    assert newest == ["2\tsecond"], newest
+    pruned = stage.run(("snapshots", "prune", "--keep", "1", "--db", "{db}"), play, faults)
+    assert pruned.status == 0, pruned.said
+    left = stage.run(("query", "--db", "{db}", "--format", "tsv", "--sql", LABELS), play).printed.splitlines()[1:]
+    assert left == ["second"], left
+    assert outcome(play.db) == {("web-1", stage.whole): 1}
+    stage.close(play)
+    return f"clock {back} s back {f'at its reading {step}' if step else 'before the scan'}"
+
+
+NEWEST: Final = "SELECT snapshot_id, label FROM selected_snapshots JOIN snapshots USING (snapshot_id)"
+LABELS: Final = "SELECT label FROM snapshots"

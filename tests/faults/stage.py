@@ -105,6 +105,7 @@ def run(words: tuple[str, ...], play: Play, store: Path, faults: Mapping[str, ob
         env=environment(play, faults),
         capture_output=True,
         text=True,
+        errors="replace",  # an export to standard output is no text
         timeout=120,
         check=False,
     )

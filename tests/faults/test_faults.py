@@ -33,7 +33,7 @@ def test_killed(stage: Stage, seed: int) -> None:
     rounds.killed(stage, seed)
 
 
-@pytest.mark.parametrize("seed", seeds(8))
+@pytest.mark.parametrize("seed", seeds(12))
 def test_broken(stage: Stage, seed: int) -> None:
     """A disk that fails is one sentence, and what was written is whole."""
     rounds.broken(stage, seed)
@@ -55,3 +55,9 @@ def test_first_scans(stage: Stage, seed: int) -> None:
 def test_together(stage: Stage) -> None:
     """Scans, imports, prunes and readers at once: each does its work, or says in a sentence why not."""
     rounds.together(stage, SEED, count=16)
+
+
+@pytest.mark.parametrize("seed", seeds(3))
+def test_clock_back(stage: Stage, seed: int) -> None:
+    """Whatever the clock says, the later scan is the newest one."""
+    rounds.clock_back(stage, seed)
