@@ -181,6 +181,30 @@ def test_interrupted_before_it_commits(world: World, tmp_path: Path, stop: signa
     assert content(db) == before
 
 
+FORKED = """
+import os, signal, sys
+fork = os.fork
+def forked():
+    pid = fork()
+    if pid == 0:
+        for number in (signal.SIGINT, signal.SIGHUP):
+            os.kill(os.getpid(), number)
+    return pid
+os.fork = forked
+from layerindex.__main__ import main
+main()
+"""
+
+
+def test_a_worker_leaves_signals_to_the_scan(big: DataRoot, tmp_path: Path) -> None:
+    """A signal that meets a worker in its first moment does not have it undo what the scan does."""
+    command = [sys.executable, "-c", FORKED, "scan", str(big.path), "--db", str(tmp_path / "db"), "--jobs", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert (0, False) == (done.returncode, "Interrupted" in done.stderr), done.stderr
+    assert [(1, *WHOLE)] == snapshots(tmp_path / "db")
+
+
 def test_interrupted_in_the_middle(big: DataRoot, tmp_path: Path) -> None:
     """Ctrl-C while the store is read leaves the database as before, or with a whole snapshot where it came too late."""
     db = tmp_path / "db"

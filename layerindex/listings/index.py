@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from layerindex import interrupt
 from layerindex.errors import LayerindexError
 from layerindex.guard import FAILED
 from layerindex.listings.batches import SMALL_BYTES, Batch, Source, ended
@@ -237,12 +238,16 @@ class _Worker:
     def __init__(self, number: int, sources: Sequence[Source], queue: Queue, fast: bool, inherited: list[int]) -> None:
         self.number = number
         self.pipe, end = os.pipe()
+        # A signal that the child met as its parent does would have it undo the parent's work.
+        unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, interrupt.SIGNALS)
         self.pid = os.fork()
         if self.pid == 0:
             status = 1
             try:
-                signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+                for ignored in (signal.SIGINT, signal.SIGHUP):
+                    signal.signal(ignored, signal.SIG_IGN)  # the parent decides
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
                 for fd in (self.pipe, *inherited):
                     os.close(fd)
                 _keep_memory()
@@ -253,6 +258,7 @@ class _Worker:
                 pass
             finally:
                 os._exit(status)
+        signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
         os.close(end)
         self.status: int | None = None
 
