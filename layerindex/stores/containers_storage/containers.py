@@ -72,6 +72,11 @@ def _metadata(value: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever JSON hel
     return found if isinstance(found, dict) else {}
 
 
+def of_podman(container: StoredContainer) -> bool:
+    """Say whether Podman made a container: it alone keeps a name with it."""
+    return isinstance(container.metadata.get("name"), str)
+
+
 def read_logs(containers: Folder, container_id: str) -> Logs:
     """Return the log files in a container's folder; none is opened."""
     logs = Logs([], [])

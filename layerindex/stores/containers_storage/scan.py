@@ -15,7 +15,7 @@ from layerindex.records import Mount, UnfinishedLayer
 from layerindex.stores import ids
 from layerindex.stores.claims import Claims, Sources
 from layerindex.stores.containers import Logs
-from layerindex.stores.containers_storage import containers, images, layers, volumes
+from layerindex.stores.containers_storage import containers, evidence, images, layers, volumes
 from layerindex.stores.containers_storage.libpod import Known, read_libpod
 from layerindex.stores.containers_storage.lists import KEPT, VOLATILE, read_list
 from layerindex.stores.files import Folder
@@ -100,6 +100,7 @@ class Scan:
         chains = layers.Chains(known)
         self.claims = self._claims(lists, chains)
         self.apart = lists.layers.keys() - layers.standing(lists.layers, chains).values()
+        self._doubt_containers(lists)
         live = self._live(lists, known) if lists.complete else None
         state = read_libpod(self.root) if self.first else None
         parts: list[tuple[Callable[[], Iterable[Record | Damage]], str]] = [
@@ -111,6 +112,7 @@ class Scan:
             (lambda: self._containers(lists, known, chains, lent.value, state), f"{self.driver}-containers"),
         ]
         if state is not None:
+            evidence.doubt_state(self.claims.sources, self.root, state, lists.containers, "libpod")
             parts.append((lambda: volumes.read_volumes(self.root, state, self._libpod_again), "volumes"))
         if live is not None:
             parts.append((lambda: self._dangling(lists, live), f"{self.driver}-layers"))
@@ -232,6 +234,19 @@ class Scan:
             if top not in lists.layers:
                 claims.add(top, "storage-layer", top)
         return claims
+
+    def _doubt_containers(self, lists: Lists) -> None:
+        """Say where a list of containers is not there and something proves that it was."""
+        kind = f"{self.driver}-containers"
+        absent = [name for name in _names("containers") if not self.root.exists(kind, name)]
+        if not absent:
+            return
+        tops = {top for item in lists.images for top in images.top_layers(item)}
+        tops |= {each.layer for each in lists.containers.values() if each.layer is not None}
+        folders = sorted(set(evidence.folders(self.root, kind)) - lists.containers.keys())
+        proofs = [f"container {name} has a folder" for name in folders]
+        proofs += [f"layer {name} is one of a container" for name in evidence.writable(lists.layers, tops)]
+        evidence.doubt_lists(self.claims.sources, f"{kind}/{absent[0]}", proofs)
 
     def _again(self, wait: float) -> Claims:
         """Read the lists once more, after so many seconds; what is wrong with them was said before."""
@@ -395,6 +410,9 @@ class Scan:
         kind = f"{self.driver}-images"
         for found in damages:
             problem = found.problem
+            if evidence.hides(found):
+                self.claims.sources.damaged("images", found)
+                self.claims.sources.damaged("manifests", found)
             again = problem.path == f"{kind}/{problem.subject}" and self.root.exists(kind, problem.subject or "")
             if (again or problem.subject in gone) and problem.code in ("missing", "vanished"):
                 yield vanished(problem.path, problem.subject)
@@ -420,6 +438,8 @@ class Scan:
             if key not in manifests:
                 manifests.add(key)
                 yield manifest
+        if stored.config is None:
+            self._claim_all(stored, image_id, known)
         if stored.config is None or image_id in seen:
             return
         seen.add(image_id)
@@ -431,6 +451,12 @@ class Scan:
         yield from config.layers
         yield from config.history
         yield from self._check_image(stored, config, way, known, sizes)
+
+    def _claim_all(self, stored: StoredImage, image_id: str, known: dict[str, StoredLayer]) -> None:
+        """Note all layers of an image whose config, which would name them, cannot be read."""
+        for top in stored.layers:
+            for layer in _way(top, known):
+                self.claims.add(layer.layer_id, "image", image_id)
 
     def _claim_apart(self, top: str, kind: str, owner: str, known: dict[str, StoredLayer]) -> None:
         for layer in _way(top, known):

@@ -1,0 +1,85 @@
+"""What is said of a graph root whose users were not all read: unknown, never unused."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.storageroot import StorageRoot
+from tests.test_containers_storage import storage_scanned
+
+if TYPE_CHECKING:
+    import sqlite3
+    from pathlib import Path
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> StorageRoot:
+    """Give an empty graph root."""
+    return StorageRoot(tmp_path / "storage")
+
+
+def standing(connection: sqlite3.Connection, kind: str, thing: str) -> tuple[str, str | None]:
+    """Return how a thing stands, and why."""
+    sql = "SELECT standing, because FROM standings WHERE kind = ? AND id = ?"
+    found: tuple[str, str | None] = connection.execute(sql, (kind, thing)).fetchone()
+    return found
+
+
+def test_list_of_containers_lost(root: StorageRoot) -> None:
+    """A layer that only a container can have proves that there was one, and an image of it may be in use."""
+    image = root.image(root.layer(), ["localhost/a:1"])
+    container = root.container(image, state=None, metadata={})
+    root.save()
+    root.list_file("containers").unlink()
+    root.userdata(container).rmdir()
+    root.userdata(container).parent.rmdir()
+    found, because = standing(storage_scanned(root.path), "image", image.image_id)
+    assert found == "unknown"
+    assert because == (
+        f"overlay-containers/containers.json (lost: layer {container.layer.layer_id} is one of a container)"
+    )
+
+
+def test_list_of_containers_torn(root: StorageRoot) -> None:
+    """What a torn list named is not known."""
+    image = root.image(root.layer(), ["localhost/a:1"])
+    root.container(image, state=None, metadata={})
+    root.save()
+    root.list_file("containers").write_bytes(root.list_file("containers").read_bytes()[:60])
+    found, because = standing(storage_scanned(root.path), "image", image.image_id)
+    assert found == "unknown"
+    assert "overlay-containers/containers.json (damaged" in (because or "")
+
+
+def test_no_container_was_there(root: StorageRoot) -> None:
+    """A store in which nothing was run has no list of containers, and its image is unused."""
+    image = root.image(root.layer(), ["localhost/a:1"])
+    root.save()
+    root.list_file("containers").unlink()
+    assert standing(storage_scanned(root.path), "image", image.image_id) == ("unused", None)
+
+
+@pytest.mark.parametrize("damage", ["removed", "torn"])
+def test_state_of_podman_lost(root: StorageRoot, damage: str) -> None:
+    """Podman's database alone tells which container has a volume."""
+    root.container(root.image(root.layer(), ["localhost/a:1"]), name="c1", volumes=["data:/data"])
+    root.save()
+    if damage == "removed":
+        root.bolt_file.unlink()
+    else:
+        root.bolt_file.write_bytes(b"\0" * 4096)
+    found, because = standing(storage_scanned(root.path), "volume", "data")
+    assert found == "unknown"
+    assert "libpod" in (because or "")
+
+
+def test_image_without_config_keeps_its_layers(root: StorageRoot) -> None:
+    """The list of images names the top layer, whatever becomes of the config."""
+    layer = root.layer()
+    image = root.image(layer, ["localhost/a:1"])
+    root.save()
+    root.data_file(image, image.image_id).write_text(json.dumps([]))
+    assert standing(storage_scanned(root.path), "layer", layer.chain_id) == ("used", None)
