@@ -35,5 +35,8 @@ CROSS JOIN images AS i USING (snapshot_id, image_id)
 JOIN standings AS t ON t.snapshot_id = i.snapshot_id AND t.kind = 'name' AND t.id = i.image_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = i.snapshot_id
 WHERE t.standing <> 'used'
+  AND NOT EXISTS (SELECT 1 FROM recorded_uses AS n
+    WHERE n.snapshot_id = i.snapshot_id AND n.used_kind = 'image' AND n.used = i.image_id
+      AND n.user_kind IN ('manifest list', 'store'))
   AND NOT EXISTS (SELECT 1 FROM images AS c WHERE c.snapshot_id = i.snapshot_id AND c.parent_image_id = i.image_id)
 ORDER BY h.host, i.snapshot_id, i.created_at DESC, i.image_id;

@@ -64,6 +64,12 @@ other_names AS MATERIALIZED (
       SELECT o.snapshot_id, o.image_id, o.repository FROM image_refs AS o
       WHERE o.ref IN spelt OR o.normalized IN spelt))
 ),
+-- What manifest lists and other stores of the host need.
+needed AS MATERIALIZED (
+  SELECT snapshot_id, used AS image_id, user_kind || ' ' || user AS block
+  FROM selected_snapshots JOIN recorded_uses USING (snapshot_id)
+  WHERE used_kind = 'image' AND user_kind IN ('manifest list', 'store')
+),
 gone_containers AS MATERIALIZED (
   SELECT s.snapshot_id, s.set_id, s.id AS container_id
   FROM sets AS s JOIN containers AS c ON c.snapshot_id = s.snapshot_id AND c.container_id = s.id
@@ -81,6 +87,9 @@ candidates (snapshot_id, set_id, image_id) AS (
 ),
 kept (snapshot_id, set_id, image_id) AS (
   SELECT c.snapshot_id, c.set_id, c.image_id FROM candidates AS c JOIN other_names USING (snapshot_id, image_id)
+  UNION
+  SELECT c.snapshot_id, c.set_id, c.image_id
+  FROM candidates AS c JOIN needed USING (snapshot_id, image_id)
   UNION
   SELECT c.snapshot_id, c.set_id, c.image_id
   FROM candidates AS c JOIN containers AS u ON u.snapshot_id = c.snapshot_id AND u.image_id = c.image_id
@@ -179,6 +188,14 @@ container_sums AS MATERIALIZED (
   GROUP BY snapshot_id, set_id
 ),
 blocks AS MATERIALIZED (
+  SELECT s.snapshot_id, s.set_id, n.block
+  FROM sets AS s JOIN needed AS n ON n.snapshot_id = s.snapshot_id AND n.image_id = s.id WHERE s.kind = 'image'
+  UNION
+  -- Where a source of containers was not read, one may run on it.
+  SELECT s.snapshot_id, s.set_id, 'unknown: ' || t.because
+  FROM sets AS s JOIN standings AS t ON t.snapshot_id = s.snapshot_id AND t.kind = 'image' AND t.id = s.id
+  WHERE s.kind = 'image' AND t.standing = 'unknown'
+  UNION
   SELECT s.snapshot_id, s.set_id, 'tag ' || o.ref AS block
   FROM sets AS s JOIN other_names AS o ON o.snapshot_id = s.snapshot_id AND o.image_id = s.id WHERE s.kind = 'image'
   UNION

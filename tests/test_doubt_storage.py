@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from layerindex import catalog
+from layerindex.query import run
 from tests.storageroot import StorageRoot
 from tests.test_containers_storage import storage_scanned
 
@@ -83,3 +86,44 @@ def test_image_without_config_keeps_its_layers(root: StorageRoot) -> None:
     root.save()
     root.data_file(image, image.image_id).write_text(json.dumps([]))
     assert standing(storage_scanned(root.path), "layer", layer.chain_id) == ("used", None)
+
+
+def answers(connection: sqlite3.Connection, name: str) -> list[tuple[object, ...]]:
+    """Return the rows of a canned answer."""
+    query = catalog.load(name)
+    return [tuple(row) for row in run(connection, query.sql, catalog.values(query, {})).rows]
+
+
+def test_manifest_list(root: StorageRoot) -> None:
+    """A list is a name with instances: an untagged image that it names is used, and nothing is missing."""
+    image = root.image(root.layer())
+    manifest = f"sha256:{hashlib.sha256(image.manifest).hexdigest()}"
+    elsewhere = f"sha256:{'e' * 64}"
+    platform = {"os": "linux", "architecture": "arm64", "variant": "v8"}
+    entries: list[dict[str, Any]] = [
+        {"digest": manifest, "size": 7},
+        {"digest": elsewhere, "size": -1, "platform": platform},
+        {"digest": "../x"},
+    ]
+    root.manifest_list(["localhost/multi:1"], entries)
+    connection = storage_scanned(root)
+    assert standing(connection, "image", image.image_id) == ("used", None)
+    sql = "SELECT digest, image_id, size, architecture, on_disk FROM image_manifests WHERE index_digest <> ?"
+    sql += " ORDER BY on_disk"
+    assert connection.execute(sql, ("",)).fetchall() == [
+        (elsewhere, "", None, "arm64", 0),
+        (manifest, image.image_id, 7, None, 1),
+    ]
+    for name in ("missing-data", "dangling-images", "unused-images"):
+        assert answers(connection, name) == []
+    (freed,) = answers(connection, "reclaim")
+    assert "manifest list localhost/multi:1" in freed
+
+
+def test_reclaim_without_containers(root: StorageRoot) -> None:
+    """What may have a container is not said to be free to go."""
+    root.image(root.layer(), ["localhost/a:1"])
+    root.save()
+    root.list_file("containers").write_text("[{")
+    (freed,) = answers(storage_scanned(root.path), "reclaim")
+    assert any(isinstance(each, str) and each.startswith("unknown: overlay-containers") for each in freed)

@@ -14,6 +14,7 @@ from layerindex.guard import each, reading
 from layerindex.problems import Damage
 from layerindex.records import ImageManifest, ImageRef
 from layerindex.stores import ids
+from layerindex.stores.containers_storage.instances import read_instances
 from layerindex.stores.containers_storage.lists import file_name, reference, said, texts
 from layerindex.stores.files import JSON
 from layerindex.stores.imagedb import Config, read_config
@@ -40,6 +41,8 @@ class StoredImage(NamedTuple):
     """Its top layer, and copies of that with other owners."""
     config: Config | None
     manifests: list[ImageManifest]
+    instances: list[ImageManifest]
+    """What it names where it is a manifest list."""
 
 
 def read_items(folder: Folder, items: list[Item]) -> Iterator[StoredImage | Damage]:
@@ -75,7 +78,7 @@ def _image(folder: Folder, item: Item) -> Iterator[StoredImage | Damage]:
     names = field.get("names", texts) or []
     keys = field.get("big-data-names", texts) or []
     yield from field.damages
-    config, manifests = None, []
+    config, manifests, instances = None, [], []
     try:
         with folder.folder(item.id) as data:
             big = _BigData(data, keys)
@@ -88,6 +91,8 @@ def _image(folder: Folder, item: Item) -> Iterator[StoredImage | Damage]:
                         yield found
             elif not manifests or any(each.kind == "image" for each in manifests):
                 yield Damage("missing", data.where(f"sha256:{item.id}"), "the image has no config", item.id)
+            else:  # with a config, the list is only the one that the image was pulled by
+                instances = big.instances
             yield from big.damages
     except Damage as found:
         if keys or found.problem.code != "missing":
@@ -97,7 +102,7 @@ def _image(folder: Folder, item: Item) -> Iterator[StoredImage | Damage]:
             each._replace(image_id=config.image.image_id) if each.kind == "image" and each.image_id else each
             for each in manifests
         ]
-    yield StoredImage(item.id, names, layers, config, manifests)
+    yield StoredImage(item.id, names, layers, config, manifests, instances)
 
 
 def _references(value: Any) -> list[str]:  # noqa: ANN401 - whatever JSON held
@@ -111,6 +116,8 @@ class _BigData:
         self.folder = folder
         self.files: dict[str, str] = {}
         self.damages: list[Damage] = []
+        self.instances: list[ImageManifest] = []
+        """Of the manifest lists among its manifests."""
         self._config: str | None = None
         for key in dict.fromkeys(keys):
             try:
@@ -151,6 +158,7 @@ class _BigData:
         media_type = values.get("mediaType")
         media_type = said(media_type) if isinstance(media_type, str) else None
         if isinstance(values.get("manifests"), list):
+            self.instances += read_instances(digest, values["manifests"])
             return ImageManifest(digest, "", "", "index", media_type, size)
         config = values.get("config")
         config_id = config.get("digest") if isinstance(config, dict) else None

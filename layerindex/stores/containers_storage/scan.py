@@ -16,6 +16,7 @@ from layerindex.stores import ids
 from layerindex.stores.claims import Claims, Sources
 from layerindex.stores.containers import Logs
 from layerindex.stores.containers_storage import containers, evidence, images, layers, volumes
+from layerindex.stores.containers_storage.instances import ManifestLists
 from layerindex.stores.containers_storage.libpod import Known, read_libpod
 from layerindex.stores.containers_storage.lists import KEPT, VOLATILE, read_list
 from layerindex.stores.files import Folder
@@ -85,6 +86,7 @@ class Scan:
         self.claims = Claims()
         self.image_ids: dict[str, str] = {}
         """Of each image in the list the id that is the same in every store."""
+        self.manifest_lists = ManifestLists()
         self.apart: set[str] = set()
         """Layers whose users do not show by their chain: they have none, or another layer stands for it."""
 
@@ -394,6 +396,7 @@ class Scan:
                     damages.append(stored)
                 else:
                     yield from self._image(stored, seen, manifests, family, known, sizes)
+        yield from self.manifest_lists.records()
         yield from self._unless_removed(damages)
 
     def _unless_removed(self, damages: list[Damage]) -> Iterator[Damage]:
@@ -433,7 +436,9 @@ class Scan:
             return
         self.image_ids[stored.storage_id] = image_id
         yield from images.references(stored, image_id)
+        self.manifest_lists.add(stored.names, stored.instances)
         for manifest in stored.manifests:
+            self.manifest_lists.add_image(manifest)
             key = (manifest.digest, manifest.image_id, manifest.index_digest)
             if key not in manifests:
                 manifests.add(key)
