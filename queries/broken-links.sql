@@ -4,7 +4,8 @@
 -- object = "what is broken: the short name, or the directory whose file names it"
 -- problem = "what is wrong"
 -- link = "the short name"
--- target = "what the symlink says, or the directory that should have it"
+-- target = "what the symlink says or, where it is lost, must say; or the directory that should have it"
+-- repair = "the command, in the driver's folder, that makes a lost symlink again; NULL where there is none"
 -- host = "the host"
 
 WITH broken AS (
@@ -19,7 +20,11 @@ WITH broken AS (
   FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id) JOIN overlay_dirs AS d USING (snapshot_id)
   WHERE d.link IS NULL AND s.driver IN ('overlay2', 'fuse-overlayfs', 'overlay')
   UNION ALL
-  SELECT d.snapshot_id, d.cache_id, 'its link is not in l/', d.link, NULL
+  SELECT d.snapshot_id, d.cache_id, 'its link is not in l/', d.link,
+    CASE WHEN d.role <> 'foreign' AND NOT EXISTS (
+        SELECT 1 FROM overlay_dirs AS o
+        WHERE o.snapshot_id = d.snapshot_id AND o.link = d.link AND o.cache_id <> d.cache_id)
+      THEN '../' || d.cache_id || '/diff' END
   FROM selected_snapshots JOIN overlay_dirs AS d USING (snapshot_id)
   WHERE d.link IS NOT NULL
     AND NOT EXISTS (SELECT 1 FROM links AS l WHERE l.snapshot_id = d.snapshot_id AND l.link = d.link)
@@ -41,6 +46,7 @@ WITH broken AS (
   FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id) JOIN overlay_dirs AS d USING (snapshot_id)
   WHERE d.lower_count IS NULL AND s.driver IN ('overlay2', 'fuse-overlayfs', 'overlay')
 )
-SELECT b.object, b.problem, b.link, b.target, h.host
+SELECT b.object, b.problem, b.link, b.target,
+  CASE WHEN b.problem = 'its link is not in l/' THEN 'ln -s ' || b.target || ' l/' || b.link END AS repair, h.host
 FROM broken AS b JOIN snapshot_hosts AS h USING (snapshot_id)
 ORDER BY h.host, b.snapshot_id, b.object, b.problem, b.link;

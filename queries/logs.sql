@@ -1,5 +1,5 @@
 -- title = "Container logs and their bytes"
--- description = "The log files that the json-file and local drivers keep in the container's folder, rotated ones included, largest first; docker system df does not count them. A container whose log goes elsewhere has no row."
+-- description = "The log files that the json-file and local drivers keep in the container's folder, rotated ones included, largest first; docker system df does not count them. A container whose log goes elsewhere has no row; of a remote driver's, what the engine keeps beside it. Of a running container whose log file was removed files is 0: its bytes are freed by a restart."
 -- [params]
 -- container = { type = "container", help = "only this container" }
 -- [columns]
@@ -23,6 +23,11 @@ WITH sums AS MATERIALIZED (
     coalesce(min(g.path) FILTER (WHERE g.rotation = 0), min(g.path)) AS path
   FROM selected_snapshots JOIN container_logs AS g USING (snapshot_id)
   GROUP BY g.snapshot_id, g.container_id, g.driver
+  UNION ALL
+  SELECT p.snapshot_id, p.subject, c.log_driver, 0, NULL, NULL, NULL, NULL, p.path
+  FROM selected_snapshots JOIN problems AS p USING (snapshot_id)
+  JOIN containers AS c ON c.snapshot_id = p.snapshot_id AND c.container_id = p.subject
+  WHERE p.code = 'missing-log'
 )
 SELECT c.name, g.container_id, c.state, g.driver, g.files, g.apparent_bytes, g.disk_bytes, g.newest, g.oldest, g.path,
   coalesce(n.label, c.image_ref) AS image,

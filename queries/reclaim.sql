@@ -227,6 +227,12 @@ blocks AS MATERIALIZED (
   SELECT j.snapshot_id, j.set_id, p.pin || ' (' || count(*) || CASE count(*) WHEN 1 THEN ' layer)' ELSE ' layers)' END
   FROM judged AS j JOIN pins AS p ON p.snapshot_id = j.snapshot_id AND p.chain_id = j.chain_id
   WHERE j.unused GROUP BY j.snapshot_id, j.set_id, p.pin
+  UNION
+  -- What could not be read may need it too.
+  SELECT s.snapshot_id, s.set_id, CASE d.thing WHEN 'name' THEN 'names' ELSE 'users' END || ' unknown: ' || d.because
+  FROM sets AS s JOIN doubts AS d ON d.snapshot_id = s.snapshot_id
+  WHERE d.thing = 'layer' OR (s.kind = 'image' AND (d.thing = 'name'
+    OR (d.thing = 'image' AND d.snapshot_id NOT IN (SELECT snapshot_id FROM doubts WHERE thing = 'layer'))))
 ),
 objects AS (
   SELECT DISTINCT snapshot_id, set_id, CASE set_id WHEN 'set' THEN 'set' ELSE kind END AS kind,

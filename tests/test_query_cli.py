@@ -131,7 +131,8 @@ Usage: layerindex query links [-p KEY=VALUE]...
   The short names in l/ and where they lead
 
   Mount options name directories by these 26 characters; this turns a lowerdir= list back into
-  directories. Of overlay2 and of Podman's overlay: containerd has none.
+  directories. Of overlay2 and of Podman's overlay: containerd has none. A short name that l/ lost
+  is told from the link file of its directory, with the command that makes it again.
 
 Parameters:
   link  only this short name
@@ -139,7 +140,9 @@ Parameters:
 Columns:
   link      the short name
   cache_id  the directory it leads to; NULL when it leads nowhere
-  target    what the symlink says
+  target    what the symlink says; NULL when there is none
+  repair    the command, in the driver's folder, that makes a symlink again which is lost; NULL
+            where it is there
   role      role of that directory
   lower_of  how many directories name it in their lower
   host      the host

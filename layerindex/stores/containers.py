@@ -27,9 +27,19 @@ if TYPE_CHECKING:
     from layerindex.stores.files import Folder
 
 CONFIG = "config.v2.json"
+HOST_CONFIG = "hostconfig.json"
 
 LOCAL_LOGS = "local-logs"
 """The local driver's folder in a container's."""
+
+CACHED = "container-cached.log"
+"""What the engine keeps of a log that goes to a remote one, in the local driver's form (moby `loggerutils/cache`)."""
+
+LOCAL_NAMES = (f"{LOCAL_LOGS}/container.log", CACHED)
+"""How the names of files of the local driver begin."""
+
+LOG_FILES = {"json-file": "{}-json.log", "local": f"{LOCAL_LOGS}/container.log"}
+"""The current log file of each driver that keeps one in the container's folder."""
 
 ROTATION = re.compile(r"(?:\.([0-9]{1,9}))?(?:\.gz)?")
 """How the names of log files end: the current one has nothing, older ones a number, packed ones .gz too."""
@@ -41,8 +51,9 @@ def read_container(containers: Folder, name: str) -> Iterator[Container | Contai
     A config that cannot be read leaves a row in state unknown: the folder proves that the container is there.
     """
     with containers.folder(name) as folder:
-        log_driver, log_damage = _log_driver(folder)
-        yield from log_damage
+        host, host_damages = _host_config(folder, name)
+        log_driver = host.below("LogConfig").get("Type", ids.text)
+        yield from host_damages
         logs = _read_logs(folder, name)
         yield from logs.files
         yield from logs.damages
@@ -51,8 +62,13 @@ def read_container(containers: Folder, name: str) -> Iterator[Container | Contai
         except Damage as found:
             yield found
             yield _unreadable(name, log_driver, logs.size)
-            return
-        yield from config
+            yield from each(lambda: _asked_for(name, host), host.where, name)
+        else:
+            yield from config
+            yield from (
+                lost for item in config if isinstance(item, Container) for lost in _lost_log(folder, item, logs)
+            )
+        yield from host.damages
 
 
 def _read_config(
@@ -99,6 +115,17 @@ def _container(name: str, field: Fields, log_driver: str | None, log_bytes: int 
     )
 
 
+def _lost_log(folder: Folder, container: Container, logs: Logs) -> Iterator[Damage]:
+    """Say that the log file of a running container is gone: the engine still writes it, and holds its bytes."""
+    base = LOG_FILES.get(container.log_driver or "")
+    if base is None or container.log_path is None or container.state not in ("running", "paused") or not logs.whole:
+        return
+    where = folder.where(base.format(container.container_id))
+    if not logs.damages and not any(file.rotation == 0 for file in logs.files):
+        detail = "the log was removed while the container runs; what the engine wrote is freed when it is restarted"
+        yield Damage("missing-log", where, detail, container.container_id)
+
+
 def _state(state: Fields) -> str:
     """Return the state in moby's order of precedence (State.StateString)."""
     flags = state.values
@@ -130,17 +157,41 @@ def _volumes(name: str, field: Fields) -> Iterator[ContainerVolume]:
         )
 
 
-def _log_driver(folder: Folder) -> tuple[str | None, list[Damage]]:
-    """Return the logging driver that hostconfig.json names."""
-    if "hostconfig.json" not in folder:
-        return None, []
-    where = folder.where("hostconfig.json")
+def _host_config(folder: Folder, name: str) -> tuple[Fields, list[Damage]]:
+    """Return what hostconfig.json says, nothing where it is not there, and why it could not be read."""
+    where = folder.where(HOST_CONFIG)
+    if HOST_CONFIG not in folder:
+        return Fields({}, where, name), []
     try:
-        with reading(where):
-            field = Fields(folder.json("hostconfig.json"), where, "")
-            return field.below("LogConfig").get("Type", ids.text), field.damages
+        with reading(where, name):
+            return Fields(folder.json(HOST_CONFIG), where, name), []
     except Damage as found:
-        return None, [found]
+        return Fields({}, where, name), [found]
+
+
+def _asked_for(name: str, host: Fields) -> Iterator[ContainerVolume]:
+    """Yield the mounts that the user asked for, all that is known of a container whose config cannot be read.
+
+    `Binds` are of `-v source:destination[:mode]`, `Mounts` of `--mount`; a source that is no path is a volume's name.
+    """
+    found: dict[str, ContainerVolume] = {}
+    for bind in host.get("Binds", ids.listed) or []:
+        source, _, rest = f"{bind}".partition(":")
+        destination, _, mode = rest.partition(":")
+        if source and destination:
+            found[destination] = _mount(name, destination, source, read_only="ro" in mode.split(","))
+    for mount in host.get("Mounts", ids.listed) or []:
+        point = Fields({"mount": mount}, host.where, name, host.damages).below("mount")
+        asked, target = point.get("Source", ids.text), point.get("Target", ids.text)
+        if asked and target and point.values.get("Type") in ("volume", "bind"):
+            found[target] = _mount(name, target, asked, read_only=bool(point.values.get("ReadOnly")))
+    yield from found.values()
+
+
+def _mount(name: str, destination: str, source: str, *, read_only: bool) -> ContainerVolume:
+    if source.startswith("/"):
+        return ContainerVolume(name, destination, "bind", None, source, None, int(not read_only))
+    return ContainerVolume(name, destination, "volume", source, None, None, int(not read_only))
 
 
 class Logs(NamedTuple):
@@ -168,7 +219,7 @@ def log_driver_of(name: str, container_id: str) -> str | None:
     """Return the driver that writes files of this name into a container's folder or, with a slash, below it."""
     if name.startswith(f"{container_id}-json.log"):
         return "json-file"
-    return "local" if name.startswith(f"{LOCAL_LOGS}/container.log") else None
+    return "local" if name.startswith(LOCAL_NAMES) else None
 
 
 def container_place(path: tuple[str, ...], *, is_folder: bool) -> Held:
@@ -200,7 +251,7 @@ def _kind(name: str, container_id: str) -> LogKind | None:
     driver = log_driver_of(name, container_id)
     if driver is None:
         return None
-    base = f"{container_id}-json.log" if driver == "json-file" else f"{LOCAL_LOGS}/container.log"
+    base = next(each for each in (f"{container_id}-json.log", *LOCAL_NAMES) if name.startswith(each))
     match = ROTATION.fullmatch(name.removeprefix(base))
     return LogKind(driver, None if match is None else int(match[1] or 0))
 

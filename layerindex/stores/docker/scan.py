@@ -320,18 +320,25 @@ class Scan:
         yield image._replace(size=size)
         yield from config.layers
         yield from config.history
+        yield from self._check_layers(config, layers, content)
+
+    def _check_layers(self, config: Config, layers: list[Layer | None], content: Folder) -> Iterator[Damage]:
+        """Note each layer of an image of which layerdb does not say where it is; yield those without a record."""
+        name = config.image.image_id.removeprefix("sha256:")
         below: Layer | None = None
         for layer, found in zip(config.layers, layers, strict=True):
             above, below = below, found
-            if found is None and layer.chain_id not in self.tried and content.exists(name):
-                who = f"layer {layer.position} of image {name[:12]}"
-                if layer.position == 0 or (above is not None and above.cache_id is not None):
-                    need = Need(who, above.cache_id if above else None)
-                    self.claims.lose_directory("layers", self._record(layer.chain_id), need)
-                else:
-                    self.claims.lost("layers", self._record(layer.chain_id), who)
+            if (found is not None and found.cache_id is not None) or not content.exists(name):
+                continue
+            who = f"layer {layer.position} of image {name[:12]}"
+            if layer.position == 0 or (above is not None and above.cache_id is not None):
+                need = Need(who, above.cache_id if above else None)
+                self.claims.lose_directory("layers", self._record(layer.chain_id), need)
+            else:
+                self.claims.lost("layers", self._record(layer.chain_id), who)
+            if found is None:
                 detail = f"layer {layer.position}, chain {layer.chain_id}, is not in layerdb"
-                yield Damage("missing-layer", content.where(name), detail, image.image_id)
+                yield Damage("missing-layer", content.where(name), detail, config.image.image_id)
 
     def _record(self, chain_id: str) -> str:
         """Return where layerdb keeps a layer."""
