@@ -191,11 +191,6 @@ blocks AS MATERIALIZED (
   SELECT s.snapshot_id, s.set_id, n.block
   FROM sets AS s JOIN needed AS n ON n.snapshot_id = s.snapshot_id AND n.image_id = s.id WHERE s.kind = 'image'
   UNION
-  -- Where a source of containers was not read, one may run on it.
-  SELECT s.snapshot_id, s.set_id, 'unknown: ' || t.because
-  FROM sets AS s JOIN standings AS t ON t.snapshot_id = s.snapshot_id AND t.kind = 'image' AND t.id = s.id
-  WHERE s.kind = 'image' AND t.standing = 'unknown'
-  UNION
   SELECT s.snapshot_id, s.set_id, 'tag ' || o.ref AS block
   FROM sets AS s JOIN other_names AS o ON o.snapshot_id = s.snapshot_id AND o.image_id = s.id WHERE s.kind = 'image'
   UNION
