@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from layerindex import catalog
+from layerindex import catalog, database, scan
 from layerindex.query import run
+from layerindex.stores.containers_storage.store import find_stores
 from tests.storageroot import StorageRoot
 from tests.test_containers_storage import storage_scanned
 
 if TYPE_CHECKING:
-    import sqlite3
     from pathlib import Path
 
 
@@ -127,3 +128,30 @@ def test_reclaim_without_containers(root: StorageRoot) -> None:
     root.list_file("containers").write_text("[{")
     (freed,) = answers(storage_scanned(root.path), "reclaim")
     assert any(isinstance(each, str) and each.startswith("unknown: overlay-containers") for each in freed)
+
+
+def test_borrowed_image(tmp_path: Path, root: StorageRoot) -> None:
+    """What another store of the host runs and builds on is used in the store that lends it."""
+    lent = root.layer()
+    image = root.image(lent, ["localhost/base:1"])
+    root.save()
+    borrower = StorageRoot(tmp_path / "rw", seed=2)
+    borrower.container(image, name="c1")
+    borrower.image(borrower.layer(parent=lent), ["localhost/child:1"])
+    borrower.save()
+    (store,) = find_stores(str(root.path))
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    database.create(connection)
+    scan.scan(connection, store._replace(borrowers=(str(borrower.path),)), scan.Filing(scan.Host("h", None)))
+    users = connection.execute("SELECT user FROM uses WHERE user_kind = 'store' ORDER BY 1").fetchall()
+    assert users == [(f"{borrower.path}: container c1",), (f"{borrower.path}: image localhost/child:1",)]
+    assert standing(connection, "image", image.image_id) == ("used", None)
+
+
+def test_image_store_alone(root: StorageRoot) -> None:
+    """A store without a place for containers keeps images for others, which were not looked at."""
+    image = root.image(root.layer(), ["localhost/base:1"])
+    root.save()
+    root.list_file("containers").unlink()
+    root.list_file("containers").parent.rmdir()
+    assert standing(storage_scanned(root.path), "image", image.image_id)[0] == "unknown"

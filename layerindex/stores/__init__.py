@@ -36,8 +36,10 @@ def find(root: str) -> list[Store]:
     """Return every store under a folder; raises Damage when it cannot be opened."""
     storage = containers_storage.find_stores(root)
     if storage:
-        lent = next((place.additional for place in containers_storage.graph_roots() if place.root == root), ())
-        storage = [store._replace(additional=lent) for store in storage]
+        places = containers_storage.graph_roots()
+        lent = next((place.additional for place in places if place.root == root), ())
+        borrowers = tuple(place.root for place in places if root in place.additional)
+        storage = [store._replace(additional=lent, borrowers=borrowers) for store in storage]
     found: list[Store] = [*_containerd(root), *storage]
     for docker in find_stores(root):
         found += (on_containerd(docker) if docker.driver == CONTAINERD else []) or [docker]

@@ -16,6 +16,7 @@ from layerindex.stores import ids
 from layerindex.stores.claims import Claims, Sources
 from layerindex.stores.containers import Logs
 from layerindex.stores.containers_storage import containers, evidence, images, layers, volumes
+from layerindex.stores.containers_storage.borrowers import borrowed
 from layerindex.stores.containers_storage.instances import ManifestLists
 from layerindex.stores.containers_storage.libpod import Known, read_libpod
 from layerindex.stores.containers_storage.lists import KEPT, VOLATILE, read_list
@@ -80,7 +81,17 @@ class Lent(NamedTuple):
 class Scan:
     """One pass over what a driver keeps under a graph root."""
 
-    def __init__(self, root: Folder, driver: str, additional: Sequence[str], *, walkable: bool, first: bool) -> None:
+    def __init__(  # noqa: PLR0913 - what a store is
+        self,
+        root: Folder,
+        driver: str,
+        additional: Sequence[str],
+        *,
+        walkable: bool,
+        first: bool,
+        borrowers: Sequence[str] = (),
+    ) -> None:
+        self.borrowers = borrowers
         self.root, self.driver, self.additional = root, driver, additional
         self.walkable, self.first = walkable, first
         self.claims = Claims()
@@ -110,6 +121,7 @@ class Scan:
             (lambda: layers.layer_records(lists.layers, chains, live), f"{self.driver}-layers"),
             (self._leftovers, ""),
             (lambda: self._images(lists, known, chains), f"{self.driver}-images"),
+            (lambda: self._borrowed(lists), f"{self.driver}-images"),
             (lambda: () if state is None else state.damages, "libpod"),
             (lambda: self._containers(lists, known, chains, lent.value, state), f"{self.driver}-containers"),
         ]
@@ -274,6 +286,28 @@ class Scan:
                 detail = f"{listed(path)}, which lends it images: {found.problem.detail}"
                 damages.append(Damage(found.problem.code, found.problem.path, detail))
         return _Lent(lent, damages)
+
+    def _borrowed(self, lists: Lists) -> Iterator[Record | Damage]:
+        """Yield what stores of this host that borrow from this one need here."""
+        sources = self.claims.sources
+        if not self.borrowers and not self.root.exists(f"{self.driver}-containers"):
+            sources.note("borrowers", self.root.path or ".", standing.UNSEEN, "others may run what is kept here")
+        tops: dict[str, list[str]] = {}
+        for item in lists.images:
+            for top in images.top_layers(item):
+                tops.setdefault(top, []).append(self.image_ids.get(item.id, f"sha256:{item.id}"))
+        for path in self.borrowers:
+            try:
+                with reading(""), Folder(path) as root:
+                    borrower = Scan(root, self.driver, (), walkable=self.walkable, first=False)
+                    other = borrower._lists()
+            except Damage as found:
+                sources.note("borrowers", listed(path), standing.DAMAGED, found.problem.detail)
+                continue
+            if not other.complete:
+                sources.note("borrowers", listed(path), standing.DAMAGED, "its lists were not read whole")
+            stored = {**lists.layers, **other.layers}
+            yield from borrowed(path, stored, other.containers, other.images, tops)
 
     def _short_names(self) -> Iterator[tuple[str, str]]:
         try:

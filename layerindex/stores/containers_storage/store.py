@@ -57,6 +57,8 @@ class ContainersStore(NamedTuple):
     drivers: tuple[str, ...]
     additional: tuple[str, ...] = ()
     """Graph roots that lend this one images: additional image stores, or where images are kept apart."""
+    borrowers: tuple[str, ...] = ()
+    """Graph roots of this host that borrow images from this one."""
 
     @property
     def name(self) -> str:
@@ -169,7 +171,10 @@ class ContainersStore(NamedTuple):
     def _items(self, root: Folder) -> Iterator[Record | Damage]:
         if not self.walkable:
             yield Damage("other-driver", self.driver, self.limits or "")
-        yield from Scan(root, self.driver, self.additional, walkable=self.walkable, first=self.first).items()
+        found = Scan(
+            root, self.driver, self.additional, walkable=self.walkable, first=self.first, borrowers=self.borrowers
+        )
+        yield from found.items()
 
 
 def _check_names(folder: Folder, cache_id: str) -> None:
