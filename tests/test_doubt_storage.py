@@ -155,3 +155,16 @@ def test_image_store_alone(root: StorageRoot) -> None:
     root.list_file("containers").unlink()
     root.list_file("containers").parent.rmdir()
     assert standing(storage_scanned(root.path), "image", image.image_id)[0] == "unknown"
+
+
+def test_borrowed_is_not_missing(tmp_path: Path, root: StorageRoot) -> None:
+    """What another store lends is not missing in the store that stands on it."""
+    lent = root.layer()
+    image = root.image(lent, ["localhost/base:1"])
+    root.save()
+    borrower = StorageRoot(tmp_path / "rw", seed=2)
+    borrower.container(image, name="c1")
+    borrower.image(borrower.layer(parent=lent), ["localhost/child:1"])
+    connection = storage_scanned(borrower, [root.path])
+    assert answers(connection, "missing-data") == []
+    assert answers(connection, "problems") == []

@@ -11,7 +11,7 @@ from layerindex import shapes, standing
 from layerindex.guard import each, reading
 from layerindex.names import listed
 from layerindex.problems import KINDS, Damage, vanished
-from layerindex.records import Mount, UnfinishedLayer
+from layerindex.records import Mount, UnfinishedLayer, Use
 from layerindex.stores import ids
 from layerindex.stores.claims import Claims, Sources
 from layerindex.stores.containers import Logs
@@ -134,6 +134,7 @@ class Scan:
             overlay = partial(read_overlay, self.root, self.driver, before, self.claims, self._again, lent.value.links)
             parts += [(overlay, self.driver), (self._passing, self.driver), (self._mount_program, self.driver)]
             parts.append((lambda: self._missing_directories(lists), self.driver))
+        parts.append((lambda: self._used_elsewhere(lists, chains, lent.value), f"{self.driver}-layers"))
         for read, where in parts:
             yield from part(read, where, self.claims.sources.failed)
         yield from self.claims.sources
@@ -308,6 +309,17 @@ class Scan:
                 sources.note("borrowers", listed(path), standing.DAMAGED, "its lists were not read whole")
             stored = {**lists.layers, **other.layers}
             yield from borrowed(path, stored, other.containers, other.images, tops)
+
+    def _used_elsewhere(self, lists: Lists, chains: layers.Chains, lent: Lent) -> Iterator[Record | Damage]:
+        """Yield what this store needs and another lends it, so that it is not taken for missing."""
+        own = self.root.path or "."
+        needed = {layer.parent for layer in lists.layers.values() if layer.parent is not None}
+        tops = needed | {top for item in lists.images for top in images.top_layers(item)}
+        for layer_id in sorted(layers.reached(tops, {**lent.layers, **lists.layers}) - lists.layers.keys()):
+            if (chain := chains.of.get(layer_id)) is not None:
+                yield Use("layer", chain, "borrowed", own, "layers")
+        for image in sorted({held.image for held in lists.containers.values() if held.image in lent.images}):
+            yield Use("image", f"sha256:{image}", "borrowed", own, "images")
 
     def _short_names(self) -> Iterator[tuple[str, str]]:
         try:
