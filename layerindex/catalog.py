@@ -19,7 +19,7 @@ _WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 
 class Param(NamedTuple):
-    """A parameter: its meaning, its type (text, integer, image, container, layer) and its default."""
+    """A parameter: its meaning, its type (text, integer, image(s), container(s), layer) and its default."""
 
     help: str
     type: str = "text"

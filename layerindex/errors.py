@@ -20,6 +20,12 @@ class UsageError(LayerindexError):
     exit_status = 2
 
 
+class NotThereError(UsageError):
+    """A thing was named that the selected snapshots do not have: nothing was wrong with how the command was called."""
+
+    exit_status = 1
+
+
 class NotAStoreError(LayerindexError):
     """The folder to scan holds no store."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layerindex import genuine, interrupt
 from layerindex.catalog import near
-from layerindex.errors import QueryError, UsageError
+from layerindex.errors import NotThereError, QueryError, UsageError
 from layerindex.failures import temporary
 
 if TYPE_CHECKING:
@@ -166,22 +166,29 @@ KINDS = {
 """For each kind of parameter that names a thing: its table, its id, and what else it may be called."""
 
 
+LISTS = {"images": "image", "containers": "container"}
+"""For each kind of parameter that names several things with commas between: the kind of each of them."""
+
+
 NAMED = "SELECT 1 FROM image_names WHERE snapshot_id IN selected_snapshots AND name = ?"
 """Whether an image is called so: names in full and as Docker shortens them, also where another engine wrote them."""
 
 
 def resolved(connection: sqlite3.Connection, canned: Query | None, values: Values) -> Values:
-    """Return the values of a canned query's parameters with shortened ids made whole; raises UsageError."""
+    """Return the values of a canned query with shortened ids made whole; raises NotThereError and UsageError."""
     whole = dict(values)
     for key, param in canned.params.items() if canned else ():
         value = whole[key]
-        if param.type in KINDS and isinstance(value, str):
+        if isinstance(value, str) and param.type in KINDS:
             whole[key] = resolve(connection, param.type, value)
+        elif isinstance(value, str) and param.type in LISTS:
+            words = filter(None, map(str.strip, value.split(",")))
+            whole[key] = ",".join(resolve(connection, LISTS[param.type], word) for word in words)
     return whole
 
 
 def resolve(connection: sqlite3.Connection, kind: str, word: str) -> str:
-    """Return the full id that a user shortened, or the name as it stands; raises UsageError.
+    """Return the full id that a user shortened, or the name as it stands; raises NotThereError, UsageError.
 
     An image may be a reference (`latest` may be left out) or an id, a container a name or an id, a layer a chain_id,
     diff_id or cache-id; ids by any unambiguous prefix, with or without `sha256:`.
@@ -197,7 +204,7 @@ def resolve(connection: sqlite3.Connection, kind: str, word: str) -> str:
         if found:
             return _only(word, kind, found)
     names = [name for (name,) in connection.execute(names_sql or "") if name]
-    raise UsageError(f"no {kind} {word!r} in the selected snapshots{near(word, names)}")
+    raise NotThereError(f"no {kind} {word!r} in the selected snapshots{near(word, names)}")
 
 
 def named(connection: sqlite3.Connection, kind: str, word: str) -> str | None:
@@ -224,7 +231,7 @@ def _layer(connection: sqlite3.Connection, word: str) -> str:
         found = _prefixed(connection, "layers", column, word)
         if found:
             return _only(word, "layer", found)
-    raise UsageError(f"no layer {word!r} in the selected snapshots: no chain_id, diff_id or cache-id begins with it")
+    raise NotThereError(f"no layer {word!r} in the selected snapshots: no chain_id, diff_id or cache-id begins with it")
 
 
 def _only(word: str, kind: str, found: list[str]) -> str:

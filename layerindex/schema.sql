@@ -647,7 +647,7 @@ LEFT JOIN (
   SELECT snapshot_id, chain_id FROM image_layers
   UNION SELECT l.snapshot_id, l.user FROM recorded_uses AS l JOIN recorded_uses AS o
     ON o.snapshot_id = l.snapshot_id AND o.used_kind = 'directory' AND o.used = l.used
-      AND o.user_kind NOT IN ('layer', 'lower')
+      AND o.user_kind NOT IN ('layer', 'lower', 'build-snapshot')
     WHERE l.used_kind = 'directory' AND l.user_kind = 'layer') AS u
   ON u.snapshot_id = y.snapshot_id AND u.chain_id = y.chain_id
 LEFT JOIN doubts AS d ON d.snapshot_id = y.snapshot_id AND d.thing = 'layer';

@@ -1,5 +1,5 @@
 -- title = "Build-cache records and the directories they hold"
--- description = "BuildKit's cache, largest first. shared as docker system df says it: the record, or one that builds on it, is a layer of an image, so a prune of the cache frees nothing. disk_bytes are those of the whole directory, which several records may hold. Whether a build uses a record just now is in the engine's memory only."
+-- description = "BuildKit's cache, largest first. shared as docker system df says it: the record, or one that builds on it, is a layer of an image, so a prune of the cache frees nothing. disk_bytes are those of all files in the directory, in its diff folder, which several records may hold. Whether a build uses a record just now is in the engine's memory only."
 -- [params]
 -- type = { help = "only this record_type, such as exec.cachemount" }
 -- [columns]
@@ -19,7 +19,7 @@
 -- children = "how many records build on it"
 -- committed = "1 when it is immutable, 0 when it can still be written"
 -- cache_id = "directory that holds its data; NULL when there is none or it cannot be told"
--- disk_bytes = "bytes of that directory on disk; NULL when not walked"
+-- disk_bytes = "bytes on disk of the files of that directory; NULL when not walked"
 -- same_as = "record that still holds its data, and that docker lists in its place"
 -- chain_id = "chain_id of the layer it is, or pins"
 -- deleting = "1 when its removal was begun and not finished"

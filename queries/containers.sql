@@ -45,4 +45,4 @@ JOIN snapshot_hosts AS h ON h.snapshot_id = c.snapshot_id
 WHERE NOT EXISTS (SELECT 1 FROM twice AS x WHERE x.snapshot_id = c.snapshot_id AND x.container_id = c.container_id)
   AND (:container IS NULL OR :container IN (c.container_id, c.name, substr(c.container_id, 1, 12)))
   AND (:state IS NULL OR c.state = :state)
-ORDER BY h.host, c.snapshot_id, c.created_at DESC, c.container_id;
+ORDER BY h.host, c.snapshot_id, rtrim(c.created_at, 'Z') DESC, c.container_id;

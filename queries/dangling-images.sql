@@ -39,4 +39,4 @@ WHERE t.standing <> 'used'
     WHERE n.snapshot_id = i.snapshot_id AND n.used_kind = 'image' AND n.used = i.image_id
       AND n.user_kind IN ('manifest list', 'store'))
   AND NOT EXISTS (SELECT 1 FROM images AS c WHERE c.snapshot_id = i.snapshot_id AND c.parent_image_id = i.image_id)
-ORDER BY h.host, i.snapshot_id, i.created_at DESC, i.image_id;
+ORDER BY h.host, i.snapshot_id, rtrim(i.created_at, 'Z') DESC, i.image_id;

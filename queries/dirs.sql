@@ -1,7 +1,7 @@
 -- title = "Every directory of the driver and why it exists"
 -- description = "The way back from a directory: its role, who owns it, and the images and container behind that. unknown: no owner was found, but not every source that could name one was read, such as BuildKit's databases."
 -- [params]
--- dir = { help = "only the directory of this name, link, or beginning of a name" }
+-- dir = { help = "only the directory of this name, link (also as l/NAME), or beginning of a name" }
 -- role = { help = "only this role, such as layer, container or unknown" }
 -- [columns]
 -- cache_id = "name of the directory"
@@ -12,7 +12,7 @@
 -- link = "its short name in l/; NULL where the driver gives none"
 -- lower_count = "how many directories are below it"
 -- size = "its layer's size; NULL for what is not a layer"
--- disk_bytes = "bytes on disk; NULL when not walked"
+-- disk_bytes = "bytes on disk of its files, which lie in its diff folder; NULL when not walked"
 -- host = "the host"
 
 SELECT d.cache_id, d.role,
@@ -33,6 +33,6 @@ SELECT d.cache_id, d.role,
 FROM selected_snapshots
 JOIN overlay_dirs AS d USING (snapshot_id)
 JOIN snapshot_hosts AS h ON h.snapshot_id = d.snapshot_id
-WHERE (:dir IS NULL OR d.link = :dir OR d.cache_id = :dir OR d.cache_id GLOB :dir || '*')
+WHERE (:dir IS NULL OR :dir IN (d.link, 'l/' || d.link) OR d.cache_id = :dir OR d.cache_id GLOB :dir || '*')
   AND (:role IS NULL OR d.role = :role)
 ORDER BY h.host, d.snapshot_id, d.cache_id;

@@ -22,6 +22,10 @@ WITH chosen AS MATERIALIZED (
   FROM selected_snapshots JOIN disk_usage AS u USING (snapshot_id)
   WHERE :category IS NULL OR u.category = :category
 ),
+-- Snapshots whose rows are not all that is there.
+parts AS MATERIALIZED (
+  SELECT snapshot_id FROM selected_snapshots JOIN snapshots USING (snapshot_id) WHERE scope = 'metadata' AND :category IS NULL
+),
 -- count(x) = count(*): a sum of which a part is unknown is unknown.
 -- total() and not sum(): sparse files may claim more than 63 bits together, and sum() would fail.
 sums AS MATERIALIZED (
@@ -33,17 +37,18 @@ sums AS MATERIALIZED (
     CASE WHEN min(note) = max(note) THEN min(note) END AS only_note
   FROM chosen GROUP BY snapshot_id, category, holder
   UNION ALL
-  SELECT snapshot_id, 2, 'total', NULL, count(*),
-    CASE WHEN count(items) = count(*) THEN sum(items) END,
-    CASE WHEN count(apparent_bytes) = count(*) THEN CAST(total(apparent_bytes) AS INTEGER) END,
-    CASE WHEN count(disk_bytes) = count(*) THEN CAST(total(disk_bytes) AS INTEGER) END,
-    sum(counted_by_docker), count(*) - count(disk_bytes), NULL
-  FROM chosen GROUP BY snapshot_id
+  SELECT c.snapshot_id, 2, 'total', NULL, count(*),
+    CASE WHEN count(items) = count(*) AND p.snapshot_id IS NULL THEN sum(items) END,
+    CASE WHEN count(apparent_bytes) = count(*) AND p.snapshot_id IS NULL THEN CAST(total(apparent_bytes) AS INTEGER) END,
+    CASE WHEN count(disk_bytes) = count(*) AND p.snapshot_id IS NULL THEN CAST(total(disk_bytes) AS INTEGER) END,
+    sum(counted_by_docker), count(*) - count(disk_bytes),
+    CASE WHEN p.snapshot_id IS NOT NULL THEN 'only layers and logs were looked at: scan without --no-files, or with --walk' END
+  FROM chosen AS c LEFT JOIN parts AS p USING (snapshot_id) GROUP BY c.snapshot_id
 ),
 weighed AS MATERIALIZED (SELECT *, coalesce(disk_bytes, apparent_bytes) AS weight FROM sums),
 whole AS MATERIALIZED (
-  SELECT snapshot_id, CASE WHEN count(disk_bytes) = count(*) THEN CAST(total(disk_bytes) AS INTEGER) END AS disk_bytes
-  FROM selected_snapshots JOIN disk_usage USING (snapshot_id) GROUP BY snapshot_id
+  SELECT u.snapshot_id, CASE WHEN count(u.disk_bytes) = count(*) AND s.scope <> 'metadata' THEN CAST(total(u.disk_bytes) AS INTEGER) END AS disk_bytes
+  FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id) JOIN disk_usage AS u USING (snapshot_id) GROUP BY u.snapshot_id
 ),
 labels AS MATERIALIZED (
   SELECT l.snapshot_id, l.image_id, n.label

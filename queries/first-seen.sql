@@ -1,5 +1,5 @@
 -- title = "When each tag, image and layer was first seen"
--- description = "Over all snapshots of each store, whatever --host and --snapshot say. Tags are matched in full, so that debian:12 is docker.io/library/debian:12, and shown as that snapshot has them. A tag has a row for each image that it named; a layer is told by its diff_id."
+-- description = "Over all snapshots of each store, whatever --host and --snapshot say. Tags are matched in full, so that debian:12 is docker.io/library/debian:12, and shown as that snapshot has them. A tag has a row for each image that it named; an image is there whether or not that tag names it; a layer is told by its diff_id."
 -- [params]
 -- image = { help = "only this image and its tags: a reference, or an id or its beginning" }
 -- layer = { help = "only this layer: a diff_id or its beginning" }
@@ -22,7 +22,7 @@ spelt (ref) AS MATERIALIZED (
 ),
 -- CROSS JOIN: SQLite keeps this order, and looks into each snapshot by the key.
 wanted AS MATERIALIZED (
-  SELECT r.snapshot_id, r.image_id FROM snapshots CROSS JOIN image_refs AS r USING (snapshot_id)
+  SELECT DISTINCT r.image_id FROM snapshots CROSS JOIN image_refs AS r USING (snapshot_id)
   WHERE r.ref IN spelt OR r.normalized IN spelt
 ),
 asked AS MATERIALIZED (
@@ -40,7 +40,7 @@ seen AS MATERIALIZED (
   SELECT 'image', NULL, NULL, i.image_id, s.snapshot_id, s.host_id, s.store, s.root, s.started_at, s.ordered_at, s.uid
   FROM snapshots AS s CROSS JOIN images AS i USING (snapshot_id) CROSS JOIN asked AS a
   WHERE :layer IS NULL AND (:image IS NULL OR i.image_id BETWEEN a.image AND a.image || 'g'
-    OR (i.snapshot_id, i.image_id) IN (SELECT snapshot_id, image_id FROM wanted))
+    OR i.image_id IN (SELECT image_id FROM wanted))
   UNION ALL
   SELECT DISTINCT 'layer', NULL, NULL, y.diff_id, s.snapshot_id, s.host_id, s.store, s.root, s.started_at, s.ordered_at, s.uid
   FROM snapshots AS s CROSS JOIN layers AS y USING (snapshot_id)

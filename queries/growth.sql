@@ -9,12 +9,12 @@
 -- root = "root of the store"
 -- images = "images found"
 -- layers = "layers found"
--- layer_bytes = "sum of their sizes"
+-- layer_bytes = "sum of their sizes; NULL when one is unknown"
 -- grown_bytes = "layer_bytes less those of the snapshot before; NULL for the first"
 -- containers = "containers found"
--- log_bytes = "bytes of their logs"
--- volume_bytes = "bytes of volumes, on disk where measured"
--- cache_bytes = "bytes of the build cache"
+-- log_bytes = "bytes of their logs: at least these, where one could not be read"
+-- volume_bytes = "bytes of volumes, on disk where measured: at least these, where one was not"
+-- cache_bytes = "bytes of the build cache, without records at same_as: at least these, where one was not measured"
 -- disk_bytes = "bytes on disk below the root; NULL where the scan did not measure all of it"
 -- problems = "problems found"
 -- orphans = "directories that nothing owns"
@@ -25,13 +25,15 @@ WITH totals AS MATERIALIZED (
   SELECT s.snapshot_id, s.host_id, s.store, s.root, s.started_at, s.ordered_at, s.uid, s.label,
     (SELECT count(*) FROM images AS i WHERE i.snapshot_id = s.snapshot_id) AS images,
     (SELECT count(*) FROM layers AS y WHERE y.snapshot_id = s.snapshot_id) AS layers,
-    (SELECT CAST(total(y.size) AS INTEGER) FROM layers AS y WHERE y.snapshot_id = s.snapshot_id) AS layer_bytes,
+    (SELECT CASE WHEN count(y.size) = count(*) THEN CAST(total(y.size) AS INTEGER) END FROM layers AS y WHERE y.snapshot_id = s.snapshot_id) AS layer_bytes,
     (SELECT count(*) FROM containers AS c WHERE c.snapshot_id = s.snapshot_id) AS containers,
     (SELECT CASE WHEN count(c.log_bytes) > 0 THEN CAST(total(c.log_bytes) AS INTEGER) END FROM containers AS c WHERE c.snapshot_id = s.snapshot_id) AS log_bytes,
     (SELECT CASE WHEN count(v.bytes) > 0 THEN CAST(total(v.bytes) AS INTEGER) END
      FROM (SELECT snapshot_id, coalesce(disk_bytes, apparent_bytes) AS bytes FROM volumes) AS v
      WHERE v.snapshot_id = s.snapshot_id) AS volume_bytes,
-    (SELECT CASE WHEN count(b.size) > 0 THEN CAST(total(b.size) AS INTEGER) END FROM build_cache AS b WHERE b.snapshot_id = s.snapshot_id) AS cache_bytes,
+    (SELECT CASE WHEN count(b.size) > 0 THEN CAST(total(b.size) FILTER (WHERE m.record_id IS NULL) AS INTEGER) END FROM build_cache AS b
+     LEFT JOIN build_cache AS m ON m.snapshot_id = b.snapshot_id AND m.record_id = b.equal_mutable
+     WHERE b.snapshot_id = s.snapshot_id) AS cache_bytes,
     (SELECT CASE WHEN count(*) = count(u.disk_bytes) THEN CAST(total(u.disk_bytes) AS INTEGER) END FROM disk_usage AS u
      WHERE u.snapshot_id = s.snapshot_id) AS disk_bytes,
     (SELECT count(*) FROM problems AS p WHERE p.snapshot_id = s.snapshot_id) AS problems,

@@ -17,14 +17,15 @@
 -- days = "whole days from last_used to the scan"
 -- host = "the host"
 
+-- Without the Z at its end a time sorts as text: 05Z is after 05.1Z.
 WITH containers_of AS MATERIALIZED (
   SELECT c.snapshot_id, c.image_id, count(*) AS containers,
-    count(*) FILTER (WHERE c.state IN ('running', 'paused', 'restarting')) AS running, max(c.created_at) AS last_created,
-    max(c.started_at) AS last_started, max(c.finished_at) AS last_finished
+    count(*) FILTER (WHERE c.state IN ('running', 'paused', 'restarting')) AS running, max(rtrim(c.created_at, 'Z')) || 'Z' AS last_created,
+    max(rtrim(c.started_at, 'Z')) || 'Z' AS last_started, max(rtrim(c.finished_at, 'Z')) || 'Z' AS last_finished
   FROM selected_snapshots JOIN containers AS c USING (snapshot_id) GROUP BY c.snapshot_id, c.image_id
 ),
 builds AS MATERIALIZED (
-  SELECT snapshot_id, chain_id, max(b.last_used_at) AS last_used_at
+  SELECT snapshot_id, chain_id, max(rtrim(b.last_used_at, 'Z')) || 'Z' AS last_used_at
   FROM selected_snapshots JOIN build_cache AS b USING (snapshot_id) WHERE b.chain_id IS NOT NULL
   GROUP BY snapshot_id, chain_id
 ),
@@ -41,9 +42,9 @@ traces AS MATERIALIZED (
   LEFT JOIN containers_of AS c ON c.snapshot_id = i.snapshot_id AND c.image_id = i.image_id
 ),
 used AS (
-  SELECT t.*, nullif(CASE WHEN t.running > 0 THEN t.scanned_at ELSE max(coalesce(t.last_created, ''),
-    coalesce(t.last_started, ''), coalesce(t.last_finished, ''), coalesce(t.last_built_on, ''),
-    coalesce(t.last_updated_at, '')) END, '') AS last_used
+  SELECT t.*, nullif(CASE WHEN t.running > 0 THEN t.scanned_at ELSE max(rtrim(coalesce(t.last_created, ''), 'Z'),
+    rtrim(coalesce(t.last_started, ''), 'Z'), rtrim(coalesce(t.last_finished, ''), 'Z'),
+    rtrim(coalesce(t.last_built_on, ''), 'Z'), rtrim(coalesce(t.last_updated_at, ''), 'Z')) || 'Z' END, 'Z') AS last_used
   FROM traces AS t
 )
 SELECT n.label AS image, u.image_id, u.last_used, u.containers, u.running, u.last_created, u.last_started,
@@ -54,4 +55,4 @@ FROM used AS u
 JOIN image_labels AS n ON n.snapshot_id = u.snapshot_id AND n.image_id = u.image_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = u.snapshot_id
 WHERE :image IS NULL OR (u.snapshot_id, u.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image)
-ORDER BY u.last_used, u.created_at, h.host, u.snapshot_id, u.image_id;
+ORDER BY rtrim(u.last_used, 'Z'), rtrim(u.created_at, 'Z'), h.host, u.snapshot_id, u.image_id;

@@ -38,12 +38,19 @@ pairs AS (
   FROM ancestors AS a JOIN listed AS b ON b.snapshot_id = a.snapshot_id AND b.image_id = a.base_id
   WHERE a.base_id <> a.image_id
 ),
+-- Of images with the same layers that were built on each other, how many are below.
+steps AS MATERIALIZED (
+  SELECT a.snapshot_id, a.image_id, count(DISTINCT a.base_id) AS below
+  FROM ancestors AS a JOIN listed AS i USING (snapshot_id, image_id)
+  JOIN listed AS b ON b.snapshot_id = a.snapshot_id AND b.image_id = a.base_id AND b.layer_count = i.layer_count
+  WHERE a.base_id <> a.image_id GROUP BY a.snapshot_id, a.image_id
+),
 bases AS (
   SELECT snapshot_id, image_id, base_id, max(by_layers) AS by_layers, max(by_parent) AS by_parent
   FROM pairs GROUP BY snapshot_id, image_id, base_id
 )
 SELECT ni.label AS image, nb.label AS base,
-  dense_rank() OVER (PARTITION BY p.snapshot_id, p.image_id ORDER BY b.layer_count DESC) AS depth,
+  dense_rank() OVER (PARTITION BY p.snapshot_id, p.image_id ORDER BY b.layer_count DESC, coalesce(t.below, 0) DESC) AS depth,
   i.layer_count - b.layer_count AS extra_layers,
   i.size - b.size AS extra_bytes,
   CASE WHEN by_layers AND by_parent THEN 'layers+parent' WHEN by_layers THEN 'layers' ELSE 'parent' END AS evidence,
@@ -51,6 +58,7 @@ SELECT ni.label AS image, nb.label AS base,
 FROM bases AS p
 JOIN listed AS i ON i.snapshot_id = p.snapshot_id AND i.image_id = p.image_id
 JOIN listed AS b ON b.snapshot_id = p.snapshot_id AND b.image_id = p.base_id
+LEFT JOIN steps AS t ON t.snapshot_id = p.snapshot_id AND t.image_id = p.base_id
 JOIN image_labels AS ni ON ni.snapshot_id = p.snapshot_id AND ni.image_id = p.image_id
 JOIN image_labels AS nb ON nb.snapshot_id = p.snapshot_id AND nb.image_id = p.base_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = p.snapshot_id

@@ -19,7 +19,7 @@
 -- total() and not sum(): sparse files may claim more than 63 bits together, and sum() would fail.
 WITH sums AS MATERIALIZED (
   SELECT g.snapshot_id, g.container_id, g.driver, count(*) AS files, CAST(total(g.apparent_bytes) AS INTEGER) AS apparent_bytes,
-    CAST(total(g.disk_bytes) AS INTEGER) AS disk_bytes, max(g.modified_at) AS newest, min(g.modified_at) AS oldest,
+    CAST(total(g.disk_bytes) AS INTEGER) AS disk_bytes, max(rtrim(g.modified_at, 'Z')) || 'Z' AS newest, min(rtrim(g.modified_at, 'Z')) || 'Z' AS oldest,
     coalesce(min(g.path) FILTER (WHERE g.rotation = 0), min(g.path)) AS path
   FROM selected_snapshots JOIN container_logs AS g USING (snapshot_id)
   GROUP BY g.snapshot_id, g.container_id, g.driver

@@ -11,7 +11,7 @@
 -- lower_count = "how many directories are below it"
 -- children = "directories whose lower names it"
 -- apparent_bytes = "sum of st_size; NULL when its files were not indexed"
--- disk_bytes = "bytes on disk; NULL when not walked"
+-- disk_bytes = "bytes on disk of its files, which lie in its diff folder; NULL when not walked"
 -- files = "files and folders in it; NULL when not indexed"
 -- newest = "latest modification time in it; NULL when not indexed"
 -- scope = "how far the scan read: metadata, files or walk"

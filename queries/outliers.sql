@@ -1,5 +1,5 @@
 -- title = "Hosts that lack what most hosts have"
--- description = "missing: the host does not have a tag that most have. other image: it has the tag, for an image of other layers than most. Most is a percentage of all hosts; at least two of them must have it."
+-- description = "missing: the host does not have a tag that most have. other image: it has the tag, in one of its roots, for an image of other layers than most. Most is a percentage of all hosts; at least two of them must have it."
 -- [params]
 -- threshold = { type = "integer", help = "percentage of hosts that must have a thing", default = 80 }
 -- [columns]
@@ -18,13 +18,13 @@ fleet AS MATERIALIZED (
   SELECT count(*) AS hosts, max(2, (count(*) * coalesce(:threshold, 80) + 99) / 100) AS most FROM chosen
 ),
 named AS MATERIALIZED (
-  SELECT r.normalized AS ref, min(r.ref) AS label, s.host_id, min(r.image_id) AS image_id, min(r.snapshot_id) AS snapshot_id
+  SELECT r.normalized AS ref, min(r.ref) AS label, s.host_id, r.image_id, min(r.snapshot_id) AS snapshot_id
   FROM selected_snapshots CROSS JOIN image_refs AS r USING (snapshot_id) CROSS JOIN snapshots AS s USING (snapshot_id)
-  WHERE r.tag IS NOT NULL GROUP BY r.normalized, s.host_id
+  WHERE r.tag IS NOT NULL GROUP BY r.normalized, s.host_id, r.image_id
 ),
 common AS MATERIALIZED (
-  SELECT n.ref, count(*) AS have_it, min(n.image_id) <> max(n.image_id) AS drifts
-  FROM named AS n CROSS JOIN fleet AS f GROUP BY n.ref HAVING count(*) >= min(f.most)
+  SELECT n.ref, count(DISTINCT n.host_id) AS have_it, min(n.image_id) <> max(n.image_id) AS drifts
+  FROM named AS n CROSS JOIN fleet AS f GROUP BY n.ref HAVING count(DISTINCT n.host_id) >= min(f.most)
 ),
 -- An image id says which layers: one look for each, on a host that has them.
 contents AS MATERIALIZED (
@@ -36,18 +36,19 @@ contents AS MATERIALIZED (
     WHERE c.drifts GROUP BY n.image_id) AS n
 ),
 variants AS MATERIALIZED (
-  SELECT n.ref, x.content, count(*) AS have_it
+  SELECT n.ref, x.content, count(DISTINCT n.host_id) AS have_it
   FROM common AS c CROSS JOIN named AS n USING (ref) CROSS JOIN contents AS x USING (image_id) CROSS JOIN fleet AS f
-  WHERE c.drifts GROUP BY n.ref, x.content HAVING count(*) >= min(f.most)
+  WHERE c.drifts GROUP BY n.ref, x.content HAVING count(DISTINCT n.host_id) >= min(f.most)
 ),
 odd AS (
   SELECT 'missing' AS kind, c.ref, NULL AS content, c.have_it, NULL AS image_id, p.host_id
   FROM common AS c CROSS JOIN fleet AS f CROSS JOIN chosen AS p
   WHERE c.have_it < f.hosts AND NOT EXISTS (SELECT 1 FROM named AS n WHERE n.ref = c.ref AND n.host_id = p.host_id)
   UNION ALL
-  SELECT 'other image', v.ref, v.content, v.have_it, n.image_id, n.host_id
+  SELECT DISTINCT 'other image', v.ref, v.content, v.have_it, n.image_id, n.host_id
   FROM variants AS v CROSS JOIN named AS n USING (ref) CROSS JOIN contents AS x USING (image_id)
-  WHERE x.content <> v.content
+  -- Of several platforms under one tag each may be what most have.
+  WHERE NOT EXISTS (SELECT 1 FROM variants AS o WHERE o.ref = v.ref AND o.content = x.content)
 )
 SELECT o.kind, (SELECT min(n.label) FROM named AS n WHERE n.ref = o.ref) AS tag, o.content, o.have_it, f.hosts, o.image_id, h.name AS host
 FROM odd AS o CROSS JOIN fleet AS f JOIN hosts AS h USING (host_id)

@@ -1,5 +1,5 @@
 -- title = "Who owns a directory: every reason why it exists"
--- description = "One row for each reason. Without any reason the one row says by its role whether it is an orphan, or why that cannot be said; nothing here deletes. thing may be any path that names the directory, such as the one a scanner reports."
+-- description = "One row for each reason; a lower of a directory that has an owner itself is none, query dirs and table overlay_lowers have these. Without any reason the one row says by its role whether it is an orphan, or why that cannot be said; nothing here deletes. thing may be any path that names the directory, such as the one a scanner reports."
 -- [params]
 -- thing = { help = "the directory: a path with its name behind overlay2, overlay or snapshots, its name, link, chain_id, diff_id or mount id, or the beginning of one; all of them when left out" }
 -- [columns]
@@ -14,7 +14,7 @@
 -- containers = "names of the containers that need it"
 -- cache_entry = "what BuildKit says of the cache record that keeps its data in it"
 -- link = "its short name in l/; NULL where the driver gives none"
--- disk_bytes = "bytes on disk; NULL when not walked"
+-- disk_bytes = "bytes on disk of its files, which lie in its diff folder; NULL when not walked"
 -- host = "the host"
 
 WITH RECURSIVE parts (at, rest, name, parent, grand) AS (

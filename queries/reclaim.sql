@@ -1,8 +1,8 @@
 -- title = "What removing images and containers frees, what blocks it"
 -- description = "Each image and container by itself; of those that are named also all of them together, last. An image goes when no other tag, no container and no child image is left, and takes the untagged images below it along that only it kept. A layer goes when no image, container, mount or build-cache record that stays needs it, nor a layer on it. A running container stays. Containers also hold their writable layer and logs, volumes are not counted. An image that is named by one of several tags only loses that tag."
 -- [params]
--- image = { help = "an image, or several with commas between: names, ids or 12-character ids" }
--- container = { help = "a container, or several with commas between: names, ids or 12-character ids" }
+-- image = { type = "images", help = "an image, or several with commas between: names, ids or their beginnings" }
+-- container = { type = "containers", help = "a container, or several with commas between: names, ids or their beginnings" }
 -- [columns]
 -- object = "tags of the image, name of the container, or all of these"
 -- kind = "image, container, set, or unknown for a name that nothing has"
@@ -10,7 +10,7 @@
 -- exclusive_layers = "how many layers go"
 -- exclusive_bytes = "sum of their sizes; NULL when one is unknown"
 -- container_bytes = "apparent bytes of writable layers and logs that go; NULL when unknown"
--- disk_bytes = "bytes on disk of the directories and logs that go; NULL when not walked"
+-- disk_bytes = "bytes on disk of the logs, and of the files of the directories, that go; NULL when not walked"
 -- still_shared_bytes = "sum of the sizes of its layers that stay"
 -- blocked_by = "what keeps it or its layers"
 -- host = "the host"
@@ -125,7 +125,8 @@ pins (snapshot_id, chain_id, pin) AS (
   SELECT y.snapshot_id, y.chain_id, 'build cache'
   FROM selected_snapshots CROSS JOIN layers AS y USING (snapshot_id)
   CROSS JOIN overlay_dir_owners AS o ON o.snapshot_id = y.snapshot_id AND o.cache_id = y.cache_id
-  WHERE o.kind IN ('build-cache', 'build-snapshot')
+  -- A key of snapshots.db without a record holds nothing: a prune of the cache leaves such.
+  WHERE o.kind = 'build-cache'
   UNION
   SELECT y.snapshot_id, y.chain_id, 'layers that nothing uses' FROM selected_snapshots JOIN layers AS y USING (snapshot_id)
   WHERE (y.snapshot_id, y.chain_id) NOT IN (SELECT snapshot_id, chain_id FROM uses)

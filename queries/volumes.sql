@@ -12,7 +12,7 @@
 -- containers = "their names and states"
 -- apparent_bytes = "sum of st_size below it; NULL when not measured"
 -- disk_bytes = "bytes on disk, as du counts; NULL when not measured"
--- files = "files and folders below it; NULL when not measured"
+-- files = "files and folders below its folder, _data and opts.json among them; NULL when not measured"
 -- on_disk = "1 when volumes/ has its directory, else 0"
 -- options = "its options as JSON"
 -- labels = "its labels as JSON; NULL when the engine's database does not say"

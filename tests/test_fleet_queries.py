@@ -261,20 +261,20 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_first_and_last_seen(days: str) -> None:
-    """When a tag began to name an image and ended to, and when images and layers came and went."""
+    """When a tag began to name an image and ended to; an image is there also when that tag is another's."""
     with database.reading(days) as connection:
         first = ask(connection, "first-seen", "kind seen_at absent_at snapshots", image="app")
         last = ask(connection, "last-seen", "kind seen_at gone_at snapshots", image="app:latest")
         layers = ask(connection, "last-seen", "kind seen_at gone_at")
 
     assert [
-        ("image", "day 1", None, 1),
+        ("image", "day 1", None, 2),
         ("image", "day 2", "day 1", 2),
         ("tag", "day 1", None, 1),
         ("tag", "day 2", "day 1", 2),
     ] == first
     assert [
-        ("image", "day 1", "day 2", 1),
+        ("image", "day 2", "day 3", 2),
         ("image", "day 3", None, 2),
         ("tag", "day 1", "day 2", 1),
         ("tag", "day 3", None, 2),
@@ -361,3 +361,19 @@ def test_no_table_is_read_whole(
 
     assert [] == scans, plan
     assert query.run(connection, canned.sql, values).columns
+
+
+def test_outliers_of_a_host_with_two_roots(tmp_path: Path) -> None:
+    """Every root of a host counts: an odd image in one of them is found, and the host is still one host."""
+    db = str(tmp_path / "fleet.db")
+    for host in range(4):
+        usual = DataRoot(tmp_path / f"usual-{host}")
+        usual.image(usual.layer({"a": b"usual"}), ["app:1"])
+        scanned(db, usual.path, f"host-{host}")
+    odd = DataRoot(tmp_path / "odd")
+    image = odd.image(odd.layer({"a": b"odd"}), ["app:1"])
+    scanned(db, odd.path, "host-3")
+    with database.reading(db) as connection:
+        found = ask(connection, "outliers", "kind tag have_it hosts host image_id")
+
+    assert [("other image", "app:1", 4, 4, "host-3", image.image_id)] == found

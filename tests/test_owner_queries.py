@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from layerindex import catalog, database, problems, query, scan, stores
+from layerindex import catalog, database, problems, query, scan, shipped, stores
+from layerindex.errors import LayerindexError
 from tests.dataroot import NOW, DataRoot, Image, directory, hardlink, opaque, regular, stamp, symlink, whiteout
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def test_a_part_that_is_unknown(full: DataRoot) -> None:
     assert ("image layer", 2, None, None) in ask("disk-usage", "category items apparent_bytes disk_bytes")
     ((total, disk, percent, note),) = ask("disk-usage", "category disk_bytes percent note")[-1:]
     assert ("total", None, None) == (total, disk, percent)
-    assert note == "the bytes on disk of 2 of them are not known: scan with --walk"
+    assert note == "only layers and logs were looked at: scan without --no-files, or with --walk"
 
 
 # build-cache --------------------------------------------------------------------------------------------------------
@@ -276,6 +277,66 @@ def test_logs(root: DataRoot) -> None:
         0
     ]
     assert [(quiet.container_id, 1)] == ask("logs", "container_id files", container=quiet.container_id[:12])
+
+
+def test_times_sort_as_times(root: DataRoot) -> None:
+    """A whole second comes before its parts, which as text it does not."""
+    for name in ("first", "second"):
+        root.image(root.layer({name: b"1"}), [f"{name}:1"])
+    times = "UPDATE images SET created_at = (SELECT CASE ref WHEN 'first:1' THEN '{}' ELSE '{}' END {})"
+    refs = "FROM image_refs AS r WHERE r.image_id = images.image_id"
+    ask = asker(root, METADATA, times.format("2026-01-01T00:00:05Z", "2026-01-01T00:00:05.1Z", refs))
+
+    assert [("second",), ("first",)] == ask("images", "repository")
+
+
+def test_last_use_of_two_times(root: DataRoot) -> None:
+    """The later of two times is the one that is later, not the text that is."""
+    root.container(root.image(root.layer({"a": b"1"}), ["a:1"]), name="web")
+    early = "UPDATE containers SET created_at = NULL, started_at = '2026-01-01T00:00:05Z'"
+    late = "UPDATE containers SET finished_at = '2026-01-01T00:00:05.1Z'"
+    ask = asker(root, METADATA, early, late, "UPDATE images SET last_updated_at = NULL")
+
+    assert [("2026-01-01T00:00:05.1Z",)] == ask("last-used", "last_used")
+
+
+def test_lineage_of_what_differs_in_config_alone(root: DataRoot) -> None:
+    """Of images with the same layers the one that was built on the other is nearer."""
+    base = root.layer({"a": b"1"})
+    first = root.image(base, ["first:1"])
+    second = root.image(base, ["second:1"], parent=first)
+    root.image(root.layer({"b": b"2"}, parent=base), ["third:1"], parent=second)
+    found = asker(root, METADATA)("lineage", "image base depth")
+
+    assert [("second:1", "first:1", 1), ("third:1", "second:1", 1), ("third:1", "first:1", 2)] == found
+
+
+def test_bytes_of_a_record_and_its_twin(root: DataRoot) -> None:
+    """What two records share is there once, in a comparison and in what a host held."""
+    mutable = root.build_record(root.buildkit_dir(), committed=False, snapshot_size=5)
+    root.build_record(None, equal_mutable=mutable, snapshot_size=5)
+    ask = asker(root, METADATA)
+    with database.reading(str(root.path.parent / "asked.db")) as connection:
+        rows = list(query.run(connection, shipped.query("compare/totals"), {"a": 1, "b": 1}).rows)
+
+    assert [(7, "build-cache", 2, 2, 5, 5)] == [row for row in rows if row[1] == "build-cache"]
+    assert [(5,)] == ask("growth", "cache_bytes")
+
+
+def test_growth_of_layers_without_a_size(root: DataRoot) -> None:
+    """A sum of which a part is unknown is unknown."""
+    root.layer({"a": b"1"})
+    root.layer_file(root.layer({"b": b"1"}), "size").unlink()
+
+    assert [(2, None)] == asker(root, METADATA)("growth", "layers layer_bytes")
+
+
+def test_a_directory_by_its_short_name_as_a_path(root: DataRoot) -> None:
+    """`dirs` takes the short name of a mount option as `links` does."""
+    layer = root.layer({"a": b"1"})
+    root.layer({"b": b"1"}, parent=layer)
+
+    assert [(layer.cache_id,)] == asker(root, METADATA)("dirs", "cache_id", dir=f"l/{layer.link}")
 
 
 # reclaim ------------------------------------------------------------------------------------------------------------
@@ -402,6 +463,47 @@ def test_reclaim_of_what_the_build_cache_pins(root: DataRoot) -> None:
         ("d:1", 0, 0, 7, "layers that nothing uses (1 layer)"),
         ("g:1", 0, 0, 2, f"mount {'5' * 64}"),
     ]
+
+
+def test_reclaim_of_ids(root: DataRoot) -> None:
+    """Ids are taken as everywhere: with or without sha256:, by any beginning; a name that nothing has is an error."""
+    image = root.image(sized(root, None, 10, "a"), ["a:1"])
+    container = root.container(root.image(sized(root, None, 20, "b"), ["b:1"]), name="web")
+    asker(root, METADATA)
+    canned = catalog.load("reclaim")
+    digits = image.image_id.removeprefix("sha256:")
+    with database.reading(str(root.path.parent / "asked.db")) as connection:
+
+        def whole(**given: str) -> dict[str, str | int | None]:
+            return query.resolved(connection, canned, catalog.values(canned, given))
+
+        for word in (digits, digits[:5], image.image_id[:15], image.image_id):
+            assert whole(image=f" {word},b:1 ") == {"image": f"{image.image_id},b:1", "container": None}
+        assert whole(container=container.container_id[:7]) == {"image": None, "container": container.container_id}
+        with pytest.raises(LayerindexError, match="no container 'none' in the selected snapshots") as caught:
+            whole(container="web,none")
+    assert caught.value.exit_status == 1
+
+
+def test_reclaim_of_layers_that_a_pruned_cache_left_keys_of(root: DataRoot) -> None:
+    """A key of snapshots.db without a record keeps no layer; where the records are torn, it may have one."""
+    layer = sized(root, None, 10, "a")
+    lone = sized(root, None, 5, "b")
+    root.image(layer, ["a:1"])
+    keys = {each.chain_id: {"chainid": each.chain_id.encode()} for each in (layer, lone)}
+    root.database("buildkit/metadata_v2.db", {"_main": {}})
+    root.database("buildkit/snapshots.db", keys)
+    ask = asker(root, METADATA)
+    assert [("a:1", 1, 10, 0, None)] == ask("reclaim", RECLAIM)
+    assert [(lone.chain_id, "unused")] == ask("unreferenced-layers", "chain_id standing")
+
+    (root.path.parent / "asked.db").unlink()
+    (root.path / "buildkit" / "metadata_v2.db").write_bytes(b"torn")
+    ask = asker(root, METADATA)
+    ((_, layers, *_, blocked),) = ask("reclaim", RECLAIM)
+    assert layers == 0
+    assert "build cache (1 layer)" in blocked
+    assert [] == ask("unreferenced-layers", "chain_id")
 
 
 def test_sums_beyond_63_bits(root: DataRoot) -> None:

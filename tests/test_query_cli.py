@@ -182,16 +182,6 @@ IMGES = f"no query 'imges' (did you mean {MEANT}?); `layerindex query` lists the
         (["images", "-p", "image"], "-p takes KEY=VALUE, not 'image'"),
         (["images", "-p", "=x"], "-p takes KEY=VALUE, not '=x'"),
         (["images", "--sql", "SELECT 1"], "give a NAME or --sql, not both"),
-        (["images", "-p", "image=debain"], "no image 'debain' in the selected snapshots (did you mean debian:12?)"),
-        (["images", "-p", "image=000000"], "no image '000000' in the selected snapshots"),
-        (
-            ["containers", "-p", "container=frond"],
-            "no container 'frond' in the selected snapshots (did you mean front?)",
-        ),
-        (
-            ["layers", "-p", "layer=zz"],
-            "no layer 'zz' in the selected snapshots: no chain_id, diff_id or cache-id begins with it",
-        ),
         (["images", "--host", "web1"], "no host 'web1' (did you mean web-1 or db-1?); the database has db-1, web-1"),
         (["images", "--host", "\udcff"], "no host '\\\\xff'; the database has db-1, web-1"),
         (["images", "--snapshot", "9"], "no snapshot 9; `layerindex query snapshots` lists them"),
@@ -218,6 +208,27 @@ IMGES = f"no query 'imges' (did you mean {MEANT}?); `layerindex query` lists the
 def test_what_cannot_be_asked(store: Exhibits, arguments: list[str], sentence: str) -> None:
     """A question that cannot be is refused with a sentence, near words where there are some, and exit status 2."""
     assert sentence == refusal(store.path, *arguments, status=2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["images", "-p", "image=debain"], "no image 'debain' in the selected snapshots (did you mean debian:12?)"),
+        (["images", "-p", "image=000000"], "no image '000000' in the selected snapshots"),
+        (
+            ["containers", "-p", "container=frond"],
+            "no container 'frond' in the selected snapshots (did you mean front?)",
+        ),
+        (
+            ["layers", "-p", "layer=zz"],
+            "no layer 'zz' in the selected snapshots: no chain_id, diff_id or cache-id begins with it",
+        ),
+        (["reclaim", "-p", "image=debian:12,000000"], "no image '000000' in the selected snapshots"),
+    ],
+)
+def test_what_is_not_there(store: Exhibits, arguments: list[str], sentence: str) -> None:
+    """A thing that no selected snapshot has is an error with near words, no wrong use: exit status 1, as of `show`."""
+    assert sentence == refusal(store.path, *arguments, status=1)
 
 
 def test_a_reason_moves_no_cursor(store: Exhibits) -> None:

@@ -10,7 +10,7 @@ import click
 
 from layerindex import catalog, database, query
 from layerindex.cli import options
-from layerindex.errors import UsageError
+from layerindex.errors import NotThereError, UsageError
 from layerindex.names import listed, typed
 
 if TYPE_CHECKING:
@@ -59,8 +59,12 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
     }
     with database.reading(path) as connection:
         snapshots.select(connection)
+        try:
+            whole = query.resolved(connection, canned, {**dict.fromkeys(canned.params), **values})
+        except NotThereError as error:  # status 1 is of a search that found nothing
+            raise UsageError(str(error)) from error
         for wanted in _wanted(pattern):
-            answer = query.run(connection, canned.sql, query.resolved(connection, canned, {**values, **wanted}))
+            answer = query.run(connection, canned.sql, {**whole, **wanted})
             first = next(answer.rows, None)
             if first is not None:
                 output.write(query.Result(answer.columns, _again(first, answer.rows)))

@@ -104,6 +104,8 @@ class Cache:
         self.old = METADATA not in folder and OLD_METADATA in folder
         self.entries: dict[str, Entry] = {}
         self.snapshots: dict[str, Snapshot] = {}
+        self.records_known = False
+        """Whether all records are known, so that a key which none of them leads to has none."""
         self.whole = True
         """Whether all keys of snapshots.db are known, so that what is not among them is not there."""
         self.twins: dict[str, Entry] = {}
@@ -115,6 +117,7 @@ class Cache:
         """Yield all rows and findings."""
         # A snapshot is made before its record: in this order, a record that is seen has been given its snapshot.
         self.entries, damages = self._read_entries()
+        self.records_known = not damages
         yield from damages
         self.twins = {entry.equal_mutable: entry for entry in self.entries.values() if entry.equal_mutable}
         yield from self._read_snapshots()
@@ -183,11 +186,15 @@ class Cache:
         return [name for name in dict.fromkeys(names) if name is not None]
 
     def _claim_unnamed(self) -> None:
-        """Note the directories of keys that no record leads to, as a crash leaves them: BuildKit keeps them."""
+        """Note the directories of keys that no record leads to, as a crash or a prune leaves them: BuildKit keeps them.
+
+        Such a key does not keep a layer in layerdb; where records may be lost, it may be one of a record, which does.
+        """
+        kind = "build-snapshot" if self.records_known else "build-cache"
         for key in self.snapshots:
             if key not in self.used:
                 for cache_id in self._held(key):
-                    self.claims.add(cache_id, "build-snapshot", key)
+                    self.claims.add(cache_id, kind, key)
 
     # Records -------------------------------------------------------------------------------------------------------
 

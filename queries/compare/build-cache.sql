@@ -20,7 +20,7 @@ WITH known AS MATERIALIZED (
 ),
 matched AS MATERIALIZED (
   SELECT k.*, o.record_id AS other, row_number() OVER (
-    PARTITION BY k.side, o.record_id IS NULL, k.record_type, k.description ORDER BY k.created_at, k.record_id) AS place
+    PARTITION BY k.side, o.record_id IS NULL, k.record_type, k.description ORDER BY rtrim(k.created_at, 'Z'), k.record_id) AS place
   FROM known AS k LEFT JOIN known AS o ON o.record_id = k.record_id AND o.side <> k.side
 ),
 compared AS (

@@ -38,8 +38,10 @@ counted (position, section, side, things, bytes) AS (
     WHERE x.snapshot_id = :a AND x.tag IS NOT NULL), NULL
   FROM sides AS s
   UNION ALL
-  SELECT 7, 'build-cache', s.side, count(r.record_id), CASE WHEN count(r.size) > 0 THEN CAST(total(r.size) AS INTEGER) END
-  FROM sides AS s LEFT JOIN build_cache AS r USING (snapshot_id) GROUP BY s.side
+  SELECT 7, 'build-cache', s.side, count(r.record_id), CASE WHEN count(r.size) > 0 THEN CAST(total(r.size) FILTER (WHERE m.record_id IS NULL) AS INTEGER) END
+  FROM sides AS s LEFT JOIN build_cache AS r USING (snapshot_id)
+  -- A record whose data is still a mutable one's: docker counts the mutable one alone.
+  LEFT JOIN build_cache AS m ON m.snapshot_id = r.snapshot_id AND m.record_id = r.equal_mutable GROUP BY s.side
   UNION ALL
   SELECT 8, 'problems', s.side, (SELECT count(*) FROM problems AS p WHERE p.snapshot_id = s.snapshot_id) + count(d.cache_id),
     CASE WHEN count(coalesce(d.disk_bytes, d.apparent_bytes)) > 0
