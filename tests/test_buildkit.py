@@ -349,7 +349,7 @@ def test_no_metadata(root: DataRoot) -> None:
     root.file(METADATA).unlink()
     found = Found(root)
     assert ([], [("missing", None)]) == (found.claims.doubts, found.codes)
-    assert {data.cache_id: {("build-snapshot", made), ("build-snapshot", data.cache_id)}} == found.owners
+    assert {data.cache_id: {("build-cache", made), ("build-cache", data.cache_id)}} == found.owners
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 10000, bolt({})[:8192]])
