@@ -80,7 +80,7 @@ def test_nothing(root: DataRoot) -> None:
     """A folder without databases is of an engine that never built: no doubt."""
     found = Found(root)
     assert [] == found.items
-    assert [] == found.claims.doubts
+    assert [] == found.doubted
     (root.path / "buildkit").rmdir()
     assert ["missing"] == [problem.code for problem in Found(root).problems]
 
@@ -91,7 +91,7 @@ def test_fresh(root: DataRoot) -> None:
     root.database(METADATA, {})
     found = Found(root)
     assert [] == found.items
-    assert [] == found.claims.doubts
+    assert [] == found.doubted
 
 
 def test_every_value(root: DataRoot) -> None:
@@ -181,7 +181,7 @@ def test_parents_in_a_circle(root: DataRoot, circle: list[str]) -> None:
     found = Found(root)
     assert ["parent-circle"] == [problem.code for problem in found.problems]
     assert set(circle) == set(found.rows)
-    assert [] == found.claims.doubts
+    assert [] == found.doubted
 
 
 # Directories ---------------------------------------------------------------------------------------------------------
@@ -271,7 +271,7 @@ def test_snapshots_without_record(root: DataRoot) -> None:
         data.cache_id: {("build-snapshot", ID), ("build-snapshot", data.cache_id)},
         layer.cache_id: {("build-snapshot", layer.chain_id), ("build-snapshot", "1700000000-lease")},
     } == found.owners
-    assert ([], []) == (found.problems, found.claims.doubts)
+    assert ([], []) == (found.problems, found.doubted)
 
 
 def test_only_a_blob(root: DataRoot) -> None:
@@ -348,7 +348,7 @@ def test_no_metadata(root: DataRoot) -> None:
     made = root.build_record(data)
     root.file(METADATA).unlink()
     found = Found(root)
-    assert ([], [("missing", None)]) == (found.claims.doubts, found.codes)
+    assert ([], [("missing", None)]) == (found.doubted, found.codes)
     assert {data.cache_id: {("build-cache", made), ("build-cache", data.cache_id)}} == found.owners
 
 
@@ -359,7 +359,7 @@ def test_unreadable(root: DataRoot, name: str, content: bytes) -> None:
     root.build_record(root.buildkit_dir())
     root.file(name).write_bytes(content)
     found = Found(root)
-    assert ([SNAPSHOTS] if name == SNAPSHOTS else []) == found.claims.doubts
+    assert ([SNAPSHOTS] if name == SNAPSHOTS else []) == found.doubted
     assert {name} == {problem.path for problem in found.problems}
     assert "removing" not in {kind for owners in found.owners.values() for kind, _ in owners}
 
@@ -369,7 +369,7 @@ def test_folder_is_none(root: DataRoot) -> None:
     root.file("buildkit").rmdir()
     os.symlink("/etc", root.file("buildkit"))
     found = Found(root)
-    assert (["buildkit"], [("not-a-folder", None)]) == (found.claims.doubts, found.codes)
+    assert (["buildkit"], [("not-a-folder", None)]) == (found.doubted, found.codes)
 
 
 @pytest.mark.parametrize(
@@ -388,7 +388,7 @@ def test_bad_snapshots(root: DataRoot, snapshots: object, found: tuple[str, str]
     """An id that looks like none is never used, and leaves a doubt."""
     write(root, snapshots, {})
     seen = Found(root)
-    assert ([found], [SNAPSHOTS]) == (seen.codes, seen.claims.doubts)
+    assert ([found], [SNAPSHOTS]) == (seen.codes, seen.doubted)
     assert set(seen.owners) <= {ID}
 
 
@@ -418,7 +418,7 @@ def test_bad_values(root: DataRoot, values: dict[str, bytes], code: str) -> None
     found = Found(root)
     assert [(code, ID)] == found.codes
     assert ID == found.rows[ID].cache_id
-    assert [] == found.claims.doubts
+    assert [] == found.doubted
 
 
 def test_bad_records(root: DataRoot) -> None:
@@ -458,7 +458,7 @@ def test_fuzz(root: DataRoot, monkeypatch: pytest.MonkeyPatch) -> None:
             root.file(name).write_bytes(content)
             found = Found(root, layer)
             torn = {problem.path for problem in found.problems if problem.code in ("bolt-page", "bad-bolt")}
-            assert found.claims.doubts or SNAPSHOTS not in torn
+            assert found.doubted or SNAPSHOTS not in torn
         for end in range(0, len(whole), 4096):
             root.file(name).write_bytes(whole[:end])
             assert Found(root, layer).problems
