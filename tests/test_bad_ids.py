@@ -233,13 +233,15 @@ def test_denied_place_is_no_proof(world: World) -> None:
 
 
 def test_layer_and_directory_alone(world: World) -> None:
-    """A layer without its directory is a problem; a directory without any owner is an orphan."""
+    """A layer without its directory is a problem; what stands on it leaves in doubt what a stray directory is."""
     orphan = world.root.orphan()
     world.root.link_file(world.top.link).unlink()
     shutil.rmtree(world.root.overlay_dir(world.top))
     connection = scanned(world.root)
     assert [subject for _, subject in problems(connection, "missing-directory")] == [world.top.chain_id]
-    assert table(connection, "cache_id", "overlay_dirs WHERE role = 'orphan'") == [(orphan.cache_id,)]
+    [(role, because)] = table(connection, "role, unknown_because", f"overlay_dirs WHERE cache_id = '{orphan.cache_id}'")
+    assert role == "unknown"
+    assert "stands on what it names" in because
 
 
 @pytest.mark.parametrize("unproved", ["buildkit", "damage", "write-set"])

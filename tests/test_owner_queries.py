@@ -688,8 +688,8 @@ def test_copied_up(root: DataRoot) -> None:
 
     assert ask("copied-up", "path size image_size change mode image_mode") == [
         ("/etc/conf", 7, 5, "changed", "0644", "0644"),
-        ("/bin/second", 4, 4, "metadata", "0700", "0755"),
-        ("/bin/tool", 4, 4, "metadata", "0700", "0755"),
+        ("/bin/second", 4, 4, "metadata, size and time agree", "0700", "0755"),
+        ("/bin/tool", 4, 4, "metadata, size and time agree", "0700", "0755"),
         ("/etc/touched", 4, 4, "changed", "0644", "0644"),
         ("/opened", 4, 4, "same", "0644", "0644"),
     ]

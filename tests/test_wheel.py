@@ -111,12 +111,24 @@ def test_scans_and_answers(installed: Program, tmp_path: Path) -> None:
     assert "whole" in installed("db", "check", cwd=tmp_path).stderr
 
 
+UPGRADE = """
+import sqlite3, sys
+from layerindex import genuine, migrate
+made = sqlite3.connect(sys.argv[1], isolation_level=None)
+for thing in genuine.things("0001").values():
+    made.execute(thing.sql)
+made.execute("INSERT INTO alembic_version VALUES ('0001')")
+made.execute(f"PRAGMA application_id = {genuine.APPLICATION_ID}")
+made.close()
+migrate.upgrade(sys.argv[1])
+"""
+"""Makes a database of the first revision, and upgrades it."""
+
+
 def test_upgrades(environment: Path, installed: Program, tmp_path: Path) -> None:
     """The installed program finds the migrations that the wheel carries: from the first on they make the schema."""
     path = tmp_path / "layerindex.db"
-    path.touch()
-    script = "import sys; from layerindex import migrate; migrate.upgrade(sys.argv[1])"
-    run(environment / "bin" / "python", "-c", script, path, cwd=tmp_path)
+    run(environment / "bin" / "python", "-c", UPGRADE, path, cwd=tmp_path)
 
     assert "whole" in installed("db", "check", cwd=tmp_path).stderr
     assert installed("query", "images", "--format", "jsonl", cwd=tmp_path).stdout == ""

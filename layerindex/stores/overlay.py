@@ -252,7 +252,7 @@ class _View:
 
     def _target(self, link: str) -> str | None:
         found = self.links.get(link)
-        if found is not None and found.cache_id is not None:
+        if found is not None:
             return found.cache_id
         # Where l/ lost it, the directory itself still tells its short name.
         return self.elsewhere.get(link) or self._own_links.get(link)

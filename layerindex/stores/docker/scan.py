@@ -336,7 +336,7 @@ class Scan:
                 self.claims.lose_directory("layers", self._record(layer.chain_id), need)
             else:
                 self.claims.lost("layers", self._record(layer.chain_id), who)
-            if found is None:
+            if found is None and layer.chain_id not in self.tried:
                 detail = f"layer {layer.position}, chain {layer.chain_id}, is not in layerdb"
                 yield Damage("missing-layer", content.where(name), detail, config.image.image_id)
 
