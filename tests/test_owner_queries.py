@@ -691,7 +691,7 @@ def test_copied_up(root: DataRoot) -> None:
         ("/bin/second", 4, 4, "metadata, size and time agree", "0700", "0755"),
         ("/bin/tool", 4, 4, "metadata, size and time agree", "0700", "0755"),
         ("/etc/touched", 4, 4, "changed", "0644", "0644"),
-        ("/opened", 4, 4, "same", "0644", "0644"),
+        ("/opened", 4, 4, "size and time agree", "0644", "0644"),
     ]
     layers = {"/etc/conf": top.cache_id, "/opened": base.cache_id}
     assert layers == {path: found for path, found in ask("copied-up", "path cache_id") if path in layers}

@@ -238,7 +238,7 @@ def test_orphans_are_what_the_engine_cannot_remove(owned: Owned) -> None:
     )
     below = owned.index.rows("SELECT cache_id, lower_cache_id FROM overlay_lowers")
     held = owned.stale | {name for (name,) in killed}
-    strays = owned.roles("orphan") | owned.planted | owned.removing
+    strays = owned.roles("orphan") | owned.roles("unknown") | owned.removing
     expected = strays | held | {lower for name, lower in below if name in held}
     engine.docker("rm", "-f", *engine.docker("ps", "-aq").split())
     try:
