@@ -6,6 +6,7 @@ import csv
 import io
 import os
 import random
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -172,7 +173,7 @@ def test_header(name: str) -> None:
     for param in header.get("params", {}).values():
         assert param.keys() <= {"type", "help", "default"}
         assert is_phrase(param["help"])
-        assert param.get("type", "text") in {"text", "integer", "image", "container", "layer"}
+        assert param.get("type", "text") in {"text", "integer", "image", "container", "layer", "images"}
         kind = int if param.get("type") == "integer" else str
         assert isinstance(param.get("default", kind()), kind)
 
@@ -290,7 +291,7 @@ def test_order_among_equals(store: Exhibits, name: str) -> None:
 def test_order_ends_in_a_key(store: Exhibits, name: str) -> None:
     """The columns that a query sorts by are together different in each row, whatever else is equal."""
     rest, _, order = catalog.load(name).sql.rpartition("\nORDER BY ")
-    words = [word.removesuffix(" DESC") for word in order.rstrip(";\n").split(", ")]
+    words = [word.removesuffix(" DESC") for word in re.split(r", (?![^(]*\))", order.rstrip(";\n"))]
     terms = [word for word in words if "." in word]
     given = dict.fromkeys(catalog.load(name).params) | ABOUT_FILES.get(name, {})
     stages, _, select = rest.rpartition("\nSELECT ")
