@@ -173,7 +173,7 @@ def test_header(name: str) -> None:
     for param in header.get("params", {}).values():
         assert param.keys() <= {"type", "help", "default"}
         assert is_phrase(param["help"])
-        assert param.get("type", "text") in {"text", "integer", "image", "container", "layer", "images"}
+        assert param.get("type", "text") in {"text", "integer", "image", "images", "container", "containers", "layer"}
         kind = int if param.get("type") == "integer" else str
         assert isinstance(param.get("default", kind()), kind)
 
