@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+from contextlib import closing
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -110,6 +111,22 @@ def tables(revision: str = REVISION) -> list[str]:
     return [
         thing.name for thing in things(revision).values() if thing.type == "table" and thing.name != "alembic_version"
     ]
+
+
+def columns(table: str, type_: str | None = None) -> list[str]:
+    """Return the columns of a table of ours, in order: all, or those of one type."""
+    return [name for name, its_type in _columns()[table] if type_ in (None, its_type)]
+
+
+@cache
+def _columns() -> dict[str, list[tuple[str, str]]]:
+    """Return name and type of each column by table, as SQLite reads our own script."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for table in tables():
+            connection.execute(things(REVISION)[table].sql)
+            found[table] = connection.execute("SELECT name, type FROM pragma_table_info(?)", (table,)).fetchall()
+    return found
 
 
 def revision(

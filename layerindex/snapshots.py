@@ -59,7 +59,7 @@ def remove(connection: sqlite3.Connection, numbers: Sequence[int]) -> Removed:
         connection.execute(
             f"DELETE FROM main.{table} WHERE snapshot_id IN (SELECT snapshot_id FROM temp.gone)"
         ).rowcount
-        for table in merge.facts(connection)
+        for table in merge.facts()
     )
     sql = "DELETE FROM main.snapshots WHERE snapshot_id IN (SELECT snapshot_id FROM temp.gone)"
     snapshots = connection.execute(sql).rowcount

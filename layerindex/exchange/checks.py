@@ -11,7 +11,7 @@ import math
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
-from layerindex import names
+from layerindex import genuine, names
 from layerindex.errors import RefusedFileError
 from layerindex.exchange import merge
 
@@ -135,7 +135,7 @@ def values(connection: sqlite3.Connection, source: str) -> None:
         raise RefusedFileError(source, f"a row of {table} points to nothing")
     for _ in _decoded(connection, HOSTS, "hosts", source):
         pass
-    for table in ("snapshots", *merge.facts(connection)):
+    for table in ("snapshots", *merge.facts()):
         _facts(connection, table, source)
     if found := connection.execute(LISTING.format(fresh=FRESH, digest=_or_null(DIGEST, "l.diff_id"))).fetchone():
         raise RefusedFileError(source, f"{found[0]} of a listing is not as layerindex writes it")
@@ -150,16 +150,18 @@ def values(connection: sqlite3.Connection, source: str) -> None:
 def _facts(connection: sqlite3.Connection, table: str, source: str) -> None:
     rows = merge.arrived(table)
     shapes = {column: shape for (name, column), shape in SHAPES.items() if name == table}
-    for column, shape in shapes.items():
-        if connection.execute(f"SELECT 1 {rows} AND NOT ({_or_null(shape, f't.{column}')}) LIMIT 1").fetchone():
-            raise RefusedFileError(source, f"{table}.{column} is not as layerindex writes it")
-    texts = _together("t", merge.columns(connection, table, "TEXT"))
+    wrong = [f"WHEN NOT ({_or_null(shape, f't.{column}')}) THEN '{column}'" for column, shape in shapes.items()]
+    if wrong:
+        sql = f"SELECT CASE {' '.join(wrong)} END AS wrong {rows} AND wrong IS NOT NULL LIMIT 1"
+        if found := connection.execute(sql).fetchone():
+            raise RefusedFileError(source, f"{table}.{found[0]} is not as layerindex writes it")
+    texts = _together("t", genuine.columns(table, "TEXT"))
     for _ in _decoded(connection, f"SELECT {texts} {rows}", table, source):
         pass
 
 
 def _entries(connection: sqlite3.Connection, source: str) -> None:
-    sql = ENTRIES.format(fresh=FRESH, texts=_together("e", merge.columns(connection, "entries", "TEXT")))
+    sql = ENTRIES.format(fresh=FRESH, texts=_together("e", genuine.columns("entries", "TEXT")))
     for wrong, _ in _decoded(connection, sql, "entries", source):
         if wrong:
             raise RefusedFileError(source, "an entry's type, mode or name is not as layerindex writes it")

@@ -61,7 +61,7 @@ def import_file(path: str, source: str, wait: Callable[[str], None], limit: int 
 
 def _merge(connection: sqlite3.Connection, name: str) -> Imported:
     with _blamed(name):
-        checks.whole(connection, "src", [*FACTS, *merge.facts(connection)], name)
+        checks.whole(connection, "src", [*FACTS, *merge.facts()], name)
         standing = connection.execute(STANDING).fetchone()
         plan = merge.plan(connection)
         # Entries are most of a file. Only those of new listings are read, and counted: no need to read all for damage.

@@ -152,8 +152,8 @@ def plan(connection: sqlite3.Connection, snapshots: Iterable[int] | None = None,
 
 def copy(connection: sqlite3.Connection, *, files: bool = True) -> int:
     """Copy the rows that a plan has numbered; return how many entries of listings they were."""
-    for table in ("snapshots", *facts(connection)):
-        connection.execute(_copy(connection, table, files=files))
+    for table in ("snapshots", *facts()):
+        connection.execute(_copy(table, files=files))
     if connection.execute("SELECT 1 FROM temp.fresh_listings LIMIT 1").fetchone() is None:
         return 0
     _run(connection, DIRECTORIES)
@@ -165,23 +165,15 @@ def forget(connection: sqlite3.Connection) -> None:
     _run(connection, END)
 
 
-def facts(connection: sqlite3.Connection) -> list[str]:
+def facts() -> list[str]:
     """Return the tables of our own schema that hold facts of one snapshot."""
-    return sorted(
-        name for name in genuine.tables() if name not in NUMBERED and "snapshot_id" in columns(connection, name)
-    )
-
-
-def columns(connection: sqlite3.Connection, table: str, type_: str | None = None) -> list[str]:
-    """Return the columns of a table of ours, all or those of one type."""
-    sql = "SELECT name FROM pragma_table_info(?, 'main') WHERE type = coalesce(?, type) ORDER BY cid"
-    return [name for (name,) in connection.execute(sql, (table, type_))]
+    return sorted(name for name in genuine.tables() if name not in NUMBERED and "snapshot_id" in genuine.columns(name))
 
 
 def dangling(connection: sqlite3.Connection) -> str | None:
     """Return a table with a row that points to nothing in the database it came from."""
-    for table in ("snapshots", *facts(connection)):
-        for column in columns(connection, table):
+    for table in ("snapshots", *facts()):
+        for column in genuine.columns(table):
             if column in MAPS and column != "snapshot_id":
                 sql = f"SELECT 1 {arrived(table)} AND t.{column} = {NOWHERE} LIMIT 1"
                 if connection.execute(sql).fetchone():
@@ -191,9 +183,9 @@ def dangling(connection: sqlite3.Connection) -> str | None:
     return "entries" if connection.execute(sql).fetchone() else None
 
 
-def _copy(connection: sqlite3.Connection, table: str, *, files: bool) -> str:
+def _copy(table: str, *, files: bool) -> str:
     """Return the statement that copies the rows of the snapshots that are new, with their new numbers."""
-    names = columns(connection, table)
+    names = genuine.columns(table)
     values = [f"t.{name}" for name in names]
     for position, name in enumerate(names):
         if name == "snapshot_id":
@@ -228,7 +220,7 @@ def _copy_entries(connection: sqlite3.Connection) -> int:
                sum(entry_count) FROM main.listings"""
     coming, all_ = connection.execute(sql).fetchone()
     index = NameIndex(connection, coming, all_ - coming)
-    names = [name for name in columns(connection, "entries") if name not in ("listing_id", "directory_id")]
+    names = [name for name in genuine.columns("entries") if name not in ("listing_id", "directory_id")]
     copied = connection.execute(
         f"""INSERT INTO main.entries (listing_id, directory_id, {", ".join(names)})
             SELECT f.new, d.new, {", ".join(f"e.{name}" for name in names)}
