@@ -51,6 +51,7 @@ NAMED_BY = {
     "layer": ("layers", "mounts", "containers", "images", "build cache", "borrowers"),
     "image": ("containers", "manifests", "borrowers"),
     "volume": ("containers",),
+    "mount": ("containers",),
     "name": ("names",),
     "missing directory": ("directories",),
     "missing layer": ("layers",),

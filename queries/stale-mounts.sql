@@ -4,6 +4,8 @@
 -- name = "name of the entry: often the id of a container that is gone"
 -- kind = "image mount, build mount or unknown"
 -- container = "name of the container that mounts the image"
+-- standing = "used by an image mount or a build, or unknown: a crash or a removal by hand leaves such"
+-- because = "what may name its user, where that is unknown"
 -- mount_id = "directory of the writable layer; NULL when the entry does not say"
 -- init_id = "directory of the init layer below it"
 -- on_disk = "1 when the directory of the writable layer is there, else 0; NULL for drivers whose directories are not read"
@@ -36,6 +38,7 @@ SELECT m.name,
       SELECT v.container_id FROM container_volumes AS v
       WHERE v.snapshot_id = m.snapshot_id AND v.type = 'image' AND instr(v.source, '/' || m.mount_id || '/') > 0)))
   END AS container,
+  t.standing, t.because,
   m.mount_id, m.init_id,
   CASE WHEN m.driver IN ('overlay2', 'fuse-overlayfs', 'overlay', 'overlayfs', 'native') THEN m.cache_id IS NOT NULL END AS on_disk,
   (SELECT group_concat(label, '; ') FROM (SELECT DISTINCT n.label FROM image_layers AS l
@@ -48,4 +51,5 @@ SELECT m.name,
   CAST(julianday(m.started_at) - julianday(m.newest, 'unixepoch') AS INTEGER) AS age_days,
   h.host
 FROM stale AS m JOIN snapshot_hosts AS h USING (snapshot_id)
+LEFT JOIN standings AS t ON t.snapshot_id = m.snapshot_id AND t.kind = 'mount' AND t.id = m.name
 ORDER BY h.host, m.snapshot_id, m.disk_bytes DESC, m.apparent_bytes DESC, m.name;

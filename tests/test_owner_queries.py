@@ -576,6 +576,9 @@ def test_stale_mounts(root: DataRoot) -> None:
         (mounted.name, "image mount", "web", mounted.mount_id, None, 1, "a:1", 1),
     }
     assert known == set(ask("stale-mounts", "name kind container mount_id init_id on_disk image files"))
+    lost = f"containers/{crashed.name} (lost: its writable layer in layerdb/mounts needs it)"
+    standings = {(build.name, "used", None), (crashed.name, "unknown", lost), (mounted.name, "used", None)}
+    assert standings == set(ask("stale-mounts", "name standing because"))
     first = ask("stale-mounts", "name newest age_days disk_bytes")[0]
     assert (crashed.name, "2001-09-09T01:46:40Z", 10) == first[:3]
     assert first[3] > 0

@@ -596,12 +596,12 @@ FROM (
   SELECT s.snapshot_id, n.thing, count(*) OVER (PARTITION BY s.snapshot_id, n.thing) AS many,
     row_number() OVER (PARTITION BY s.snapshot_id, n.thing ORDER BY s.kind, s.path) AS rank,
     s.path || ' (' || s.state || coalesce(': ' || s.detail, '') || ')' AS said
-  FROM (SELECT 'directory' AS thing, 'layers' AS fact UNION ALL SELECT 'directory', 'mounts' UNION ALL SELECT 'directory', 'containers' UNION ALL SELECT 'directory', 'images' UNION ALL SELECT 'directory', 'build cache' UNION ALL SELECT 'directory', 'links' UNION ALL SELECT 'layer', 'layers' UNION ALL SELECT 'layer', 'mounts' UNION ALL SELECT 'layer', 'containers' UNION ALL SELECT 'layer', 'images' UNION ALL SELECT 'layer', 'build cache' UNION ALL SELECT 'layer', 'borrowers' UNION ALL SELECT 'image', 'containers' UNION ALL SELECT 'image', 'manifests' UNION ALL SELECT 'image', 'borrowers' UNION ALL SELECT 'volume', 'containers' UNION ALL SELECT 'name', 'names' UNION ALL SELECT 'missing directory', 'directories' UNION ALL SELECT 'missing layer', 'layers' UNION ALL SELECT 'missing image', 'images' UNION ALL SELECT 'missing mount', 'mounts' UNION ALL SELECT 'missing volume', 'volumes') AS n JOIN sources AS s ON s.kind = n.fact
+  FROM (SELECT 'directory' AS thing, 'layers' AS fact UNION ALL SELECT 'directory', 'mounts' UNION ALL SELECT 'directory', 'containers' UNION ALL SELECT 'directory', 'images' UNION ALL SELECT 'directory', 'build cache' UNION ALL SELECT 'directory', 'links' UNION ALL SELECT 'layer', 'layers' UNION ALL SELECT 'layer', 'mounts' UNION ALL SELECT 'layer', 'containers' UNION ALL SELECT 'layer', 'images' UNION ALL SELECT 'layer', 'build cache' UNION ALL SELECT 'layer', 'borrowers' UNION ALL SELECT 'image', 'containers' UNION ALL SELECT 'image', 'manifests' UNION ALL SELECT 'image', 'borrowers' UNION ALL SELECT 'volume', 'containers' UNION ALL SELECT 'mount', 'containers' UNION ALL SELECT 'name', 'names' UNION ALL SELECT 'missing directory', 'directories' UNION ALL SELECT 'missing layer', 'layers' UNION ALL SELECT 'missing image', 'images' UNION ALL SELECT 'missing mount', 'mounts' UNION ALL SELECT 'missing volume', 'volumes') AS n JOIN sources AS s ON s.kind = n.fact
   -- What is lost is missing itself, and may not be elsewhere.
   WHERE s.state NOT IN ('read', 'absent') AND (s.state <> 'lost' OR n.thing NOT LIKE 'missing %')
 )
 WHERE rank <= 3 GROUP BY snapshot_id, thing;
-CREATE VIEW standings AS /* Whether a directory, layer, image or volume is used, unused or unknown, and why; of kind name: whether a tag names the image. */
+CREATE VIEW standings AS /* Whether a directory, layer, image, volume or mount is used, unused or unknown, and why; of kind name: whether a tag names the image. */
 SELECT snapshot_id, 'directory' AS kind, cache_id AS id,
   CASE WHEN role = 'orphan' THEN 'unused' WHEN role IN ('unknown', 'foreign', 'removing', 'in-flight') THEN 'unknown'
     ELSE 'used' END AS standing,
@@ -649,7 +649,17 @@ LEFT JOIN (
       AND o.user_kind NOT IN ('layer', 'lower', 'build-snapshot')
     WHERE l.used_kind = 'directory' AND l.user_kind = 'layer') AS u
   ON u.snapshot_id = y.snapshot_id AND u.chain_id = y.chain_id
-LEFT JOIN doubts AS d ON d.snapshot_id = y.snapshot_id AND d.thing = 'layer';
+LEFT JOIN doubts AS d ON d.snapshot_id = y.snapshot_id AND d.thing = 'layer'
+UNION ALL
+SELECT m.snapshot_id, 'mount', m.name,
+  CASE WHEN m.container_id IS NOT NULL OR o.owner IS NOT NULL THEN 'used' ELSE 'unknown' END,
+  CASE WHEN m.container_id IS NULL AND o.owner IS NULL THEN coalesce(d.because, 'no container has its name any more') END
+FROM mounts AS m
+LEFT JOIN (
+  SELECT DISTINCT snapshot_id, user AS owner, used FROM recorded_uses
+  WHERE used_kind = 'directory' AND user_kind IN ('image-mount', 'build-mount')) AS o
+  ON o.snapshot_id = m.snapshot_id AND o.owner = m.name AND o.used = m.mount_id
+LEFT JOIN doubts AS d ON d.snapshot_id = m.snapshot_id AND d.thing = 'mount';
 CREATE VIEW files AS /* Every entry with its whole path and its time as text. */
 SELECT e.listing_id, CASE d.path WHEN '/' THEN '/' || e.name ELSE d.path || '/' || e.name END AS path,
   e.name, e.name_raw, e.type, e.mode, e.uid, e.gid, e.size, e.mtime, e.mtime_ns,
