@@ -817,8 +817,8 @@ WHERE rank <= {TOLD} GROUP BY snapshot_id, thing""",  # noqa: S608 - words of ou
     ),
     View(
         "standings",
-        "Whether a directory, layer, image, volume or mount is used, unused or unknown, and why; of kind name: whether a "
-        "tag names the image.",
+        "Whether a directory, layer, image, volume or mount is used, unused or unknown, and why; of kind name: whether "
+        "a tag names the image.",
         """
 SELECT snapshot_id, 'directory' AS kind, cache_id AS id,
   CASE WHEN role = 'orphan' THEN 'unused' WHEN role IN ('unknown', 'foreign', 'removing', 'in-flight') THEN 'unknown'
@@ -871,7 +871,7 @@ LEFT JOIN doubts AS d ON d.snapshot_id = y.snapshot_id AND d.thing = 'layer'
 UNION ALL
 SELECT m.snapshot_id, 'mount', m.name,
   CASE WHEN m.container_id IS NOT NULL OR o.owner IS NOT NULL THEN 'used' ELSE 'unknown' END,
-  CASE WHEN m.container_id IS NULL AND o.owner IS NULL THEN coalesce(d.because, 'no container has its name any more') END
+  CASE WHEN m.container_id IS NULL AND o.owner IS NULL THEN coalesce(d.because, 'no container has its name') END
 FROM mounts AS m
 LEFT JOIN (
   SELECT DISTINCT snapshot_id, user AS owner, used FROM recorded_uses

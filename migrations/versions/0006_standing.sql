@@ -653,7 +653,7 @@ LEFT JOIN doubts AS d ON d.snapshot_id = y.snapshot_id AND d.thing = 'layer'
 UNION ALL
 SELECT m.snapshot_id, 'mount', m.name,
   CASE WHEN m.container_id IS NOT NULL OR o.owner IS NOT NULL THEN 'used' ELSE 'unknown' END,
-  CASE WHEN m.container_id IS NULL AND o.owner IS NULL THEN coalesce(d.because, 'no container has its name any more') END
+  CASE WHEN m.container_id IS NULL AND o.owner IS NULL THEN coalesce(d.because, 'no container has its name') END
 FROM mounts AS m
 LEFT JOIN (
   SELECT DISTINCT snapshot_id, user AS owner, used FROM recorded_uses
