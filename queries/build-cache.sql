@@ -6,7 +6,7 @@
 -- record_id = "the record"
 -- record_type = "regular, internal, frontend, source.local, source.git.checkout or exec.cachemount"
 -- description = "what BuildKit says it is"
--- size = "bytes as BuildKit measured them; NULL when it did not"
+-- size = "bytes as BuildKit measured them; where it did not, as the engine will: of its layer, or of the files in its directory; NULL when not known"
 -- reclaimable = "bytes that docker system df calls reclaimable: 0 when shared or counted at same_as, else size"
 -- shared = "1 when an image has its layer, or that of a record that builds on it, else 0"
 -- images = "tags or ids of the listed images that have its layer"
@@ -50,26 +50,29 @@ layer_names AS MATERIALIZED (
   GROUP BY snapshot_id, chain_id
 ),
 records AS MATERIALIZED (
-  SELECT b.*, (b.snapshot_id, b.record_id) IN (SELECT snapshot_id, record_id FROM shared) AS shared, (
+  SELECT b.*, coalesce(b.size, (
+      SELECT y.size FROM layers AS y
+      WHERE y.snapshot_id = b.snapshot_id AND y.chain_id = b.chain_id AND y.cache_id = b.cache_id), d.apparent_bytes) AS bytes,
+    d.disk_bytes, (b.snapshot_id, b.record_id) IN (SELECT snapshot_id, record_id FROM shared) AS shared, (
     SELECT o.record_id FROM build_cache AS o
     WHERE o.snapshot_id = b.snapshot_id AND o.record_id = b.equal_mutable) AS same_as
   -- The plus lets SQLite expect many records, and make an index of what is joined to them.
-  FROM build_cache AS b WHERE +b.snapshot_id IN (SELECT snapshot_id FROM selected_snapshots)
+  FROM build_cache AS b LEFT JOIN overlay_dirs AS d ON d.snapshot_id = b.snapshot_id AND d.cache_id = b.cache_id
+  WHERE +b.snapshot_id IN (SELECT snapshot_id FROM selected_snapshots)
 )
-SELECT b.record_id, b.record_type, b.description, b.size,
-  CASE WHEN b.shared OR b.same_as IS NOT NULL THEN 0 ELSE b.size END AS reclaimable,
+SELECT b.record_id, b.record_type, b.description, b.bytes AS size,
+  CASE WHEN b.shared OR b.same_as IS NOT NULL THEN 0 ELSE b.bytes END AS reclaimable,
   b.shared, k.names AS images, b.created_at, b.last_used_at, b.usage_count, b.cache_mount,
   (SELECT group_concat(value, ', ') FROM (SELECT j.value
      FROM json_each(CASE WHEN json_valid(b.image_refs) THEN b.image_refs ELSE '[]' END) AS j ORDER BY 1)) AS image_refs,
   (SELECT group_concat(parent_record_id, ', ') FROM (SELECT p.parent_record_id FROM build_cache_parents AS p
      WHERE p.snapshot_id = b.snapshot_id AND p.record_id = b.record_id ORDER BY p.position)) AS parents,
   coalesce(c.children, 0) AS children,
-  b.committed, b.cache_id, d.disk_bytes, b.same_as, b.chain_id, b.deleting,
+  b.committed, b.cache_id, b.disk_bytes, b.same_as, b.chain_id, b.deleting,
   h.host
 FROM records AS b
 LEFT JOIN children AS c ON c.snapshot_id = b.snapshot_id AND c.record_id = b.record_id
 LEFT JOIN layer_names AS k ON k.snapshot_id = b.snapshot_id AND k.chain_id = b.chain_id
-LEFT JOIN overlay_dirs AS d ON d.snapshot_id = b.snapshot_id AND d.cache_id = b.cache_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = b.snapshot_id
 WHERE :type IS NULL OR b.record_type = :type
-ORDER BY b.size DESC, h.host, b.snapshot_id, b.record_id;
+ORDER BY b.bytes DESC, h.host, b.snapshot_id, b.record_id;

@@ -18,6 +18,7 @@ from layerindex.listings.batches import PROBLEMS_KEPT, SMALL_BYTES
 from layerindex.listings.measure import Count, Place
 from tests.conftest import HOST, mounted, nobody_special, without_capabilities
 from tests.dataroot import DataRoot, fifo, hardlink, regular, symlink, whiteout
+from tests.test_file_queries import ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -209,6 +210,32 @@ def test_what_docker_counts(rich: Rich) -> None:
     ]
     for connection in (counted(rich), counted(rich, walk=False)):
         assert expected == rows(connection, sql)
+
+
+@pytest.mark.parametrize(("walk", "files"), [(True, True), (False, True), (False, False)])
+def test_layers_that_the_build_cache_holds(rich: Rich, *, walk: bool, files: bool) -> None:
+    """A layer of no image that a record of the build cache holds is build cache, as docker system df says."""
+    rich.root.build_record(rich.lost)
+    rich.root.build_record(rich.top)
+    connection = counted(rich, walk=walk, files=files)
+    found = rows(connection, "SELECT owner, counted_by_docker FROM disk_usage WHERE category = 'build cache'")
+    assert found == [(rich.lost.cache_id, 1)]
+    sql = "SELECT owner FROM disk_usage WHERE category = 'image layer' AND counted_by_docker ORDER BY 1"
+    assert rows(connection, sql) == [(name,) for name in sorted((rich.base.cache_id, rich.top.cache_id))]
+    if walk:
+        assert_all(connection, rich.root.path)
+
+
+def test_records_that_were_never_measured(rich: Rich) -> None:
+    """They have the size that the engine will find: of their layer, or of their directory's files; the same once."""
+    of_layer = rich.root.build_record(rich.lost, cache_chainID=rich.lost.chain_id, snapshot_size=-1)
+    data = rich.root.buildkit_dir(files={"jar": KB * 30})
+    held = rich.root.build_record(data, committed=False, snapshot_size=-1)
+    same = rich.root.build_record(data, equal_mutable=held, snapshot_size=-1)
+    found = {row[0]: row[1:] for row in ask(counted(rich), "build-cache", "record_id size reclaimable same_as")}
+    assert found[of_layer] == (1024, 1024, None)
+    assert found[held] == (30 * 1024, 30 * 1024, None)
+    assert found[same] == (30 * 1024, 0, held)
 
 
 def test_logs_are_told_from_other_files(rich: Rich) -> None:

@@ -26,11 +26,12 @@ if TYPE_CHECKING:
     from layerindex.records import Record
     from layerindex.stores.store import Store
 
+LAYER, CACHE = "image layer", "build cache"
 ROLES = {
-    "layer": "image layer",
+    "layer": LAYER,
     "container": "container writable",
     "init": "container init",
-    "build-cache": "build cache",
+    "build-cache": CACHE,
 }
 """What a directory's bytes are called by its role; of other roles the role itself."""
 DATA_ROOT = Place(("data root", ""), apart=True)
@@ -54,8 +55,11 @@ SELECT d.cache_id, d.role, coalesce((SELECT min(o.owner) FROM overlay_dir_owners
 FROM overlay_dirs AS d LEFT JOIN listings AS l USING (listing_id) WHERE d.snapshot_id = ? ORDER BY d.cache_id"""
 LAYERS = """
 SELECT cache_id, max(size), max(EXISTS (
-  SELECT 1 FROM image_layers AS i WHERE i.snapshot_id = y.snapshot_id AND i.chain_id = y.chain_id))
+  SELECT 1 FROM image_layers AS i WHERE i.snapshot_id = y.snapshot_id AND i.chain_id = y.chain_id)),
+  max(EXISTS (SELECT 1 FROM overlay_dir_owners AS o
+    WHERE o.snapshot_id = y.snapshot_id AND o.cache_id = y.cache_id AND o.kind = 'build-cache'))
 FROM layers AS y WHERE snapshot_id = ? AND cache_id IS NOT NULL GROUP BY cache_id"""
+"""Layers by directory: whether an image has them, and whether a record of the build cache holds them."""
 VOLUMES = "SELECT name FROM volumes WHERE snapshot_id = ? AND driver = 'local' AND options IS NULL"
 """Volumes as docker system df lists them: those with options are mounts of something else."""
 LOGS = "SELECT container_id, apparent_bytes, disk_bytes FROM container_logs WHERE snapshot_id = ?"
@@ -77,7 +81,8 @@ class Facts(NamedTuple):
     """What the database says before anything is counted."""
 
     directories: dict[str, Directory]
-    layers: dict[str, int | None]
+    layers: dict[str, tuple[Key, int | None]]
+    """Of each layer's directory who holds it, and the layer's size."""
     counted: set[Key]
     """What docker system df counts."""
     disk_sizes: bool
@@ -135,11 +140,15 @@ def _facts(connection: sqlite3.Connection, snapshot_id: int, *, directories: boo
     }
     layers = {}
     counted = {("volumes", name) for (name,) in connection.execute(VOLUMES, (snapshot_id,))}
-    counted |= {each.key for each in found.values() if each.key[0] in ("container writable", "build cache")}
-    for cache_id, size, in_image in connection.execute(LAYERS, (snapshot_id,)):
-        layers[cache_id] = size
-        if in_image:
-            counted.add(("image layer", cache_id))
+    counted |= {each.key for each in found.values() if each.key[0] in ("container writable", CACHE)}
+    for cache_id, size, in_image, in_cache in connection.execute(LAYERS, (snapshot_id,)):
+        # What no image has is build cache where a record holds it, as docker system df says.
+        key = (CACHE if in_cache and not in_image else LAYER, cache_id)
+        layers[cache_id] = (key, size)
+        if in_image or in_cache:
+            counted.add(key)
+        if cache_id in found and found[cache_id].key[0] == LAYER:
+            found[cache_id] = found[cache_id]._replace(key=key)
     return Facts(found, layers, counted, disk_sizes)
 
 
@@ -153,12 +162,11 @@ def _declared(connection: sqlite3.Connection, snapshot_id: int, facts: Facts) ->
         logs.setdefault(container_id, Account()).add(1, apparent, disk)
     for container_id, account in sorted(logs.items()):
         yield _row(("container logs", container_id), account, facts, LOGGED)
-    for cache_id, size in sorted(facts.layers.items()):
-        yield _layer(cache_id, size, facts)
+    for key, size in sorted(facts.layers.values()):
+        yield _layer(key, size, facts)
 
 
-def _layer(cache_id: str, size: int | None, facts: Facts) -> DiskUsage:
-    key = ("image layer", cache_id)
+def _layer(key: Key, size: int | None, facts: Facts) -> DiskUsage:
     if facts.disk_sizes:
         return DiskUsage(*key, None, None, size, int(key in facts.counted), COUNTED)
     return DiskUsage(*key, None, size, None, int(key in facts.counted), DECLARED)
@@ -168,12 +176,14 @@ def _known_directories(facts: Facts) -> Iterator[DiskUsage]:
     """Yield what the layers and the listings say of the driver's directories."""
     merged: dict[Key, list[Directory]] = {}
     for cache_id, found in facts.directories.items():
-        if found.key[0] != "image layer":
+        if cache_id in facts.layers and found.key == facts.layers[cache_id][0]:
+            continue
+        if found.key[0] == LAYER:
+            yield _layer(found.key, None, facts)
+        else:
             merged.setdefault(found.key, []).append(found)
-        elif cache_id not in facts.layers:
-            yield _layer(cache_id, None, facts)
-    for cache_id, size in facts.layers.items():
-        yield _layer(cache_id, size, facts)
+    for key, size in facts.layers.values():
+        yield _layer(key, size, facts)
     for key, parts in merged.items():
         note = LISTED if all(part.complete for part in parts) else PARTLY_LISTED
         items = _sum(part.items for part in parts)

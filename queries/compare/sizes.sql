@@ -31,7 +31,9 @@ totals AS MATERIALIZED (
   FROM unmeasured AS s JOIN containers AS c ON c.snapshot_id = s.snapshot_id WHERE c.log_bytes IS NOT NULL GROUP BY s.side
   UNION ALL
   SELECT s.side, 'build cache', count(*), CASE WHEN count(r.size) > 0 THEN CAST(total(r.size) AS INTEGER) END, NULL
-  FROM unmeasured AS s JOIN build_cache AS r ON r.snapshot_id = s.snapshot_id GROUP BY s.side
+  FROM unmeasured AS s JOIN build_cache AS r ON r.snapshot_id = s.snapshot_id
+  WHERE NOT EXISTS (SELECT 1 FROM build_cache AS m WHERE m.snapshot_id = r.snapshot_id AND m.record_id = r.equal_mutable)
+  GROUP BY s.side
 ),
 compared AS (
   SELECT coalesce(a.category, b.category) AS category, a.items AS a_items, b.items AS b_items,
