@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ALL = "all"
 """In place of a target: each in turn."""
+ROUND = 50_000
+"""Most executions of one process: what atheris traces it never forgets, up to tens of kilobytes for each."""
 DONE = re.compile(rb"Done (\d+) runs in (\d+) second")
 
 
@@ -83,22 +85,35 @@ def _guided(target: Target, options: argparse.Namespace) -> int:
         for number, data in enumerate(corpus.inputs(target)):
             seeds.joinpath(f"{number}").write_bytes(data)
         words.write_text("".join(f'"{_escaped(word)}"\n' for word in target.words))
-        command = [sys.executable, "-m", "tools.fuzz.guided", target.name, f"-runs={options.runs}"]
-        command += [f"-max_len={target.largest}", f"-seed={options.seed or 1}", f"-timeout={plain.HANG}"]
+        command = [sys.executable, "-m", "tools.fuzz.guided", target.name]
+        command += [f"-max_len={target.largest}", f"-timeout={plain.HANG}"]
         command += [f"-dict={words}"] if target.words else []  # an empty one is refused
         command += [f"-artifact_prefix={folder}/broken-", "-rss_limit_mb=2048", "-print_final_stats=0"]
-        if options.seconds != float("inf"):
-            command.append(f"-max_total_time={options.seconds:.0f}")
         command += [str(options.corpus or found), str(seeds)]
-        ended = subprocess.run(command, env=os.environ | {"TMPDIR": folder}, stderr=subprocess.PIPE, check=False)
-        done = DONE.search(ended.stderr)
-        if done:
-            print(f"{target.name}: {int(done[1])} executions in {int(done[2])} s, guided by atheris", flush=True)
-        for path in Path(folder).glob("broken-*"):
-            print(corpus.keep_broken(target, path.read_bytes(), options.corpus))
-        if ended.returncode:
-            sys.stderr.write(ended.stderr.decode(errors="replace")[-6000:])
-        return int(ended.returncode != 0)
+        done = seconds = 0
+        while done < options.runs and seconds < options.seconds:
+            ended = _round(command, options, done, seconds, folder)
+            if match := DONE.search(ended.stderr):
+                done, seconds = done + int(match[1]), seconds + int(match[2])
+            for path in Path(folder).glob("broken-*"):
+                print(corpus.keep_broken(target, path.read_bytes(), options.corpus))
+            if ended.returncode or not match:
+                sys.stderr.write(ended.stderr.decode(errors="replace")[-6000:])
+                return 1
+            print(f"{target.name}: {done} executions in {seconds} s, guided by atheris", flush=True)
+        return 0
+
+
+def _round(
+    command: list[str], options: argparse.Namespace, done: int, seconds: int, folder: str
+) -> subprocess.CompletedProcess[bytes]:
+    """Run some of the executions that are left; what they find, the next round begins with."""
+    limits = [f"-runs={min(ROUND, options.runs - done)}", f"-seed={(options.seed or 1) + done // ROUND}"]
+    if options.seconds != float("inf"):
+        limits.append(f"-max_total_time={max(1, options.seconds - seconds):.0f}")
+    return subprocess.run(
+        [*command[:4], *limits, *command[4:]], env=os.environ | {"TMPDIR": folder}, stderr=subprocess.PIPE, check=False
+    )
 
 
 def _escaped(word: bytes) -> str:
