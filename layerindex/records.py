@@ -218,6 +218,7 @@ class Volume(NamedTuple):
     apparent_bytes: int | None = None
     disk_bytes: int | None = None
     entry_count: int | None = None
+    holds: str | None = None
 
 
 class ContainerLog(NamedTuple):
@@ -357,6 +358,7 @@ class DiskUsage(NamedTuple):
     disk_bytes: int | None
     counted_by_docker: int
     note: str | None
+    place: str | None = None
 
 
 class Problem(NamedTuple):

@@ -416,6 +416,7 @@ _facts(
     _integer("apparent_bytes", "Sum of st_size below it, each inode once; NULL when not measured."),
     _integer("disk_bytes", "512 * st_blocks below it, each inode once, as du counts; NULL when not measured."),
     _integer("entry_count", "Files and folders below it; NULL when not measured."),
+    _text("holds", "What was seen in it: the state of a builder, or a whole store of an engine; NULL for neither."),
 )
 _facts(
     "container_logs",
@@ -565,7 +566,7 @@ _facts(
 )
 _facts(
     "disk_usage",
-    "Who holds how many bytes below the root; after scan --walk the disk_bytes add up to du -s -x.",
+    "Who holds how many bytes below the root; after scan --walk those without a place add up to what du -s -x prints.",
     _key("category", "What holds the bytes, such as image layer, container, build cache, logs, volumes, unaccounted."),
     _key("owner", "Directory, container, volume or folder it is; empty where the category is one thing."),
     _integer("items", "How many files and folders they are, or of how many things; NULL when not counted."),
@@ -573,6 +574,11 @@ _facts(
     _integer("disk_bytes", "512 * st_blocks, each inode once, as du counts; NULL when not measured."),
     _integer("counted_by_docker", "1 when docker system df counts it, else 0.", nullable=False),
     _text("note", "How the figure was found."),
+    _text(
+        "place",
+        "Where it lies if not on the root's own filesystem: the folder of the root on which another is mounted, or "
+        "where a symlink leads; NULL for what du -s -x counts.",
+    ),
 )
 _facts(
     "drift",

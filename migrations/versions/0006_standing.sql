@@ -209,7 +209,7 @@ CREATE TABLE containers ( /* A container, as its engine last saved it. */
  STRICT;
 CREATE INDEX containers_image ON containers (snapshot_id, image_id);
 CREATE INDEX containers_name ON containers (name);
-CREATE TABLE disk_usage ( /* Who holds how many bytes below the root; after scan --walk the disk_bytes add up to du -s -x. */
+CREATE TABLE disk_usage ( /* Who holds how many bytes below the root; after scan --walk those without a place add up to what du -s -x prints. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	category TEXT NOT NULL /* What holds the bytes, such as image layer, container, build cache, logs, volumes, unaccounted. */, 
 	owner TEXT NOT NULL /* Directory, container, volume or folder it is; empty where the category is one thing. */, 
@@ -218,6 +218,7 @@ CREATE TABLE disk_usage ( /* Who holds how many bytes below the root; after scan
 	disk_bytes INTEGER /* 512 * st_blocks, each inode once, as du counts; NULL when not measured. */, 
 	counted_by_docker INTEGER NOT NULL /* 1 when docker system df counts it, else 0. */, 
 	note TEXT /* How the figure was found. */, 
+	place TEXT /* Where it lies if not on the root's own filesystem: the folder of the root on which another is mounted, or where a symlink leads; NULL for what du -s -x counts. */, 
 	PRIMARY KEY (snapshot_id, category, owner), 
 	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
 )
@@ -526,6 +527,7 @@ CREATE TABLE volumes ( /* A volume: a directory in volumes/, or one that only th
 	apparent_bytes INTEGER /* Sum of st_size below it, each inode once; NULL when not measured. */, 
 	disk_bytes INTEGER /* 512 * st_blocks below it, each inode once, as du counts; NULL when not measured. */, 
 	entry_count INTEGER /* Files and folders below it; NULL when not measured. */, 
+	holds TEXT /* What was seen in it: the state of a builder, or a whole store of an engine; NULL for neither. */, 
 	PRIMARY KEY (snapshot_id, name), 
 	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
 )
@@ -748,7 +750,7 @@ JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN container_volumes AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_volumes AS /* Volumes of the selected snapshots, with their host. */
-SELECT h.name AS host, s.store, s.root, t.name, t.driver, t.options, t.labels, t.on_disk, t.apparent_bytes, t.disk_bytes, t.entry_count
+SELECT h.name AS host, s.store, s.root, t.name, t.driver, t.options, t.labels, t.on_disk, t.apparent_bytes, t.disk_bytes, t.entry_count, t.holds
 FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
@@ -820,7 +822,7 @@ JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN standings AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_disk_usage AS /* Bytes by owner of the selected snapshots, with their host. */
-SELECT h.name AS host, s.store, s.root, t.category, t.owner, t.items, t.apparent_bytes, t.disk_bytes, t.counted_by_docker, t.note
+SELECT h.name AS host, s.store, s.root, t.category, t.owner, t.items, t.apparent_bytes, t.disk_bytes, t.counted_by_docker, t.note, t.place
 FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
