@@ -27,9 +27,11 @@ def make_stores(podman_root: Path, containerd_root: Path) -> None:
     with Podman() as podman, Containerd() as containerd:
         for number, group in enumerate(groups()):
             tar = ["tar", "-C", "/", "--format=gnu", "-cf", "-", *group]
-            command = ["podman", *map(str, podman.engine()), "import", "-", f"bench:{number}"]
+            command = podman.command("import", "-", f"bench:{number}")
             with subprocess.Popen(tar, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as packed:
-                subprocess.run(command, stdin=packed.stdout, stdout=subprocess.DEVNULL, check=True)
+                subprocess.run(
+                    command, env=podman.environment(), stdin=packed.stdout, stdout=subprocess.DEVNULL, check=True
+                )
             saved = podman.folder / "saved.tar"
             podman("save", "--format", "oci-archive", "--output", saved, f"bench:{number}")
             containerd.ctr("images", "import", saved)

@@ -25,13 +25,14 @@ from .engine import (
     _read_pid,
     _signal,
 )
+from .programs import HERE, Programs
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-CONTAINERD = Path("/usr/bin/containerd")
-CTR = Path("/usr/bin/ctr")
-RUNC = Path("/usr/sbin/runc")
+CONTAINERD = "/usr/bin/containerd"
+CTR = "/usr/bin/ctr"
+RUNC = "/usr/sbin/runc"
 DEBOOTSTRAP = Path("/usr/sbin/debootstrap")
 SUITE = "trixie"
 MIRROR = "http://deb.debian.org/debian"
@@ -50,18 +51,16 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 """
 
 
-def why_not() -> str | None:
+def why_not(programs: Programs = HERE) -> str | None:
     """Say why no containerd can run here, or nothing where one can."""
-    for program, package in ((CONTAINERD, "containerd"), (CTR, "containerd"), (RUNC, "runc")):
-        if not os.access(program, os.X_OK):
-            return f"{program} is missing (Debian package {package})"
-    return engine.why_not()
+    return programs.why_not(CONTAINERD, CTR, RUNC) or engine.why_not()
 
 
 class Containerd:
     """A containerd with a root, state and sockets of its own; a context manager that leaves nothing behind."""
 
-    def __init__(self) -> None:
+    def __init__(self, programs: Programs = HERE) -> None:
+        self._programs = programs
         self.folder = Path(tempfile.mkdtemp(prefix="li", dir="/tmp"))  # short, whatever TMPDIR says
         self.root = self.folder / "root"
         self._log = self.folder / "log"
@@ -85,7 +84,7 @@ class Containerd:
         config = self.folder / "config.toml"
         config.write_text(self._config())
         with self._log.open("ab") as log:
-            self._daemon = self._started([str(CONTAINERD), "-c", str(config), "--log-level", "warn"], log)
+            self._daemon = self._started([CONTAINERD, "-c", str(config), "--log-level", "warn"], log)
         deadline = time.monotonic() + READY_SECONDS
         while True:
             try:
@@ -104,7 +103,8 @@ class Containerd:
 
     def _started(self, command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
         """Start the daemon's process."""
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        entered = self._programs.command(*command)
+        return subprocess.Popen(entered, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
     def stop(self) -> None:
         """Stop the daemon; what runs in containers goes on until `close`."""
@@ -138,7 +138,7 @@ class Containerd:
 
     def command(self, *words: str | Path, namespace: str = "default") -> list[str]:
         """Return a command of the client."""
-        return [str(CTR), "--address", f"{self.folder}/s", "--namespace", namespace, *(str(word) for word in words)]
+        return self._programs.command(CTR, "--address", f"{self.folder}/s", "--namespace", namespace, *words)
 
     def ctr(self, *words: str | Path, namespace: str = "default", given: bytes | None = None) -> str:
         """Run the client and return what it said; raises EngineError."""
@@ -163,8 +163,8 @@ class RootlessContainerd(Containerd):
     """The first ids outside of those that are from 1 on inside."""
     COUNT = 65_536
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, programs: Programs = HERE) -> None:
+        super().__init__(programs)
         self.user = pwd.getpwnam("nobody")
         for folder in (self.folder, self.root, self.folder / "state"):
             folder.mkdir(exist_ok=True)
@@ -174,7 +174,7 @@ class RootlessContainerd(Containerd):
         ids = (f"--reuid={self.user.pw_uid}", f"--regid={self.user.pw_gid}", "--clear-groups")
         space = ["unshare", "--user", "--mount", "sh", "-c", 'echo; read ready; exec "$@" >&2 </dev/null', "sh"]
         daemon = subprocess.Popen(
-            ["setpriv", *ids, *space, *command],
+            self._programs.command("setpriv", *ids, *space, *command),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

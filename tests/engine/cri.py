@@ -13,9 +13,12 @@ import grpc
 
 from .containerd import CONFIG, Containerd
 from .engine import COMMAND_SECONDS, READY_SECONDS, EngineError
+from .programs import HERE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from .programs import Programs
 
 NAMESPACE = "k8s.io"
 PAUSE = "docker.io/li/pause:1"
@@ -32,6 +35,7 @@ PLUGIN = f"""\
   conf_dir = "{{folder}}/cni"
   bin_dir = "{{folder}}/cni"
 """
+ATTEMPTS = 5
 NODE = 2
 """The host's network, which needs no CNI."""
 
@@ -113,8 +117,8 @@ class Message:
 class Cri(Containerd):
     """A containerd as a Kubernetes node has it, with pods in the host's network."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, programs: Programs = HERE) -> None:
+        super().__init__(programs)
         self._channel = grpc.insecure_channel(f"unix:{self.folder}/s")
         self._pods: dict[str, bytes] = {}
 
@@ -196,6 +200,13 @@ class Cri(Containerd):
         return CONTAINER_STATES[self.status(container).number(3)]
 
     def remove(self, pod: str) -> None:
-        """Stop and remove a pod with its containers."""
-        self.call("Runtime", "StopPodSandbox", (1, pod))
+        """Stop and remove a pod with its containers; tries again as kubelet does: one may end while it is stopped."""
+        for attempt in range(ATTEMPTS):
+            try:
+                self.call("Runtime", "StopPodSandbox", (1, pod))
+                break
+            except EngineError:
+                if attempt == ATTEMPTS - 1:
+                    raise
+                time.sleep(0.1)
         self.call("Runtime", "RemovePodSandbox", (1, pod))

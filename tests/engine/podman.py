@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from .engine import BUSYBOX, EngineError, _why_no_overlay, mounts_below
+from .programs import HERE, Programs
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -29,6 +30,15 @@ network_config_dir = "{folder}/net"
 """
 """By default locks are in /dev/shm, and stay there."""
 
+TODAY = """\
+[containers]
+cgroups = "disabled"
+default_ulimits = ["nofile=1024:1024", "nproc=1000:1000"]
+[engine.runtimes]
+crun = ["/usr/bin/crun"]
+"""
+"""Podman 5 knows cgroups of version 2 alone, which a machine of version 1 cannot give it for containers."""
+
 STORAGE = """\
 [storage]
 driver = "overlay"
@@ -40,27 +50,33 @@ RUN = ("--network", "none", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1
 """Limits that a machine without the right to raise them has too."""
 
 
-def why_not() -> str | None:
+def why_not(programs: Programs = HERE) -> str | None:
     """Say why no Podman can run here, or nothing where one can."""
     if os.geteuid() != 0:
         return "this test's Podman needs root"
-    for program in ("podman", "buildah"):
-        if shutil.which(program) is None:
-            return f"{program} is missing (Debian package {program})"
+    if missing := programs.why_not("/usr/bin/podman", "/usr/bin/buildah"):
+        return missing
     if not os.access(BUSYBOX, os.X_OK):
         return f"{BUSYBOX} is missing (Debian package busybox-static)"
     return _why_no_overlay()
 
 
+def settings(folder: Path, programs: Programs) -> str:
+    """Return containers.conf."""
+    return SETTINGS.format(folder=folder) + (TODAY if programs.today else "")
+
+
 class Podman:
     """Podman and Buildah with one graph root; a context manager that leaves nothing behind."""
 
-    def __init__(self, user: str | None = None, *, options: tuple[str, ...] = ()) -> None:
+    def __init__(self, user: str | None = None, *, options: tuple[str, ...] = (), programs: Programs = HERE) -> None:
         """With a `user` it is that user's, without any right of root's; `options` are more for its storage."""
+        self._programs = programs
+        programs.want_new_cgroups()
         self.folder = Path(tempfile.mkdtemp(prefix="lp", dir="/tmp"))  # short, whatever TMPDIR says
         self._as_user = [] if user is None else ["runuser", "-u", user, "--", "env", f"HOME={self.folder}"]
         self.root = self.folder / "root"
-        (self.folder / "containers.conf").write_text(SETTINGS.format(folder=self.folder))
+        (self.folder / "containers.conf").write_text(settings(self.folder, programs))
         (self.folder / "storage.conf").write_text(STORAGE.format(folder=self.folder))
         (self.folder / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
         (self.folder / "xdg").mkdir(mode=0o700)
@@ -96,18 +112,37 @@ class Podman:
             subprocess.run(["umount", "-l", point], capture_output=True, check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def engine(self) -> list[str | Path]:
-        """Return the options that make Podman this one."""
+    def inner(self) -> list[str | Path]:
+        """Return the command of this Podman for a script that it runs itself."""
         ways = ("--cgroup-manager=cgroupfs", "--events-backend=none")
-        return [*self._places, "--tmpdir", self.folder / "tmp", *ways]
+        return ["podman", *self._places, "--tmpdir", self.folder / "tmp", *ways]
+
+    def command(self, *words: str | Path) -> list[str]:
+        """Return a command of this Podman; `environment` belongs to it."""
+        return self._started(*self.inner(), *words)
+
+    def _started(self, *words: str | Path) -> list[str]:
+        """Return a command in the folder, as the user."""
+        return self._programs.command("env", f"--chdir={self.folder}", *self._as_user, *words)
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that keep settings of the machine out."""
+        kept = {key: value for key, value in os.environ.items() if key in ("PATH", "LANG", "LC_ALL")}
+        return kept | {
+            "CONTAINERS_CONF": str(self.folder / "containers.conf"),
+            "CONTAINERS_STORAGE_CONF": str(self.folder / "storage.conf"),
+            "HOME": str(self.folder),
+            "TMPDIR": str(self.folder),
+            "XDG_RUNTIME_DIR": str(self.folder / "xdg"),
+        }
 
     def __call__(self, *words: str | Path, input: bytes | None = None) -> str:  # noqa: A002
         """Run Podman and return what it printed."""
-        return self._run(["podman", *self.engine(), *words], input)
+        return self._run(self.command(*words), input)
 
     def buildah(self, *words: str | Path) -> str:
         """Run Buildah on the same graph root."""
-        return self._run(["buildah", *self._places, *words], None).strip()
+        return self._run(self._started("buildah", *self._places, *words), None).strip()
 
     def inspect(self, kind: str, *names: str) -> list[dict[str, Any]]:
         """Return what `podman KIND inspect` says of each name, in their order."""
@@ -119,26 +154,16 @@ class Podman:
         found: list[dict[str, Any]] = json.loads(self(*words, "--format", "json"))
         return found
 
-    def _run(self, words: list[str | Path], content: bytes | None) -> str:
-        ours = {
-            "CONTAINERS_CONF": str(self.folder / "containers.conf"),
-            "CONTAINERS_STORAGE_CONF": str(self.folder / "storage.conf"),
-            "HOME": str(self.folder),
-            "TMPDIR": str(self.folder),
-            "XDG_RUNTIME_DIR": str(self.folder / "xdg"),
-        }
-        kept = {key: value for key, value in os.environ.items() if key in ("PATH", "LANG", "LC_ALL")}
+    def _run(self, command: list[str], content: bytes | None) -> str:
         result = subprocess.run(
-            [str(word) for word in (*self._as_user, *words)],
-            cwd=self.folder,
+            command,
             input=content if content is not None else b"",
             capture_output=True,
-            env={**kept, **ours},
+            env=self.environment(),
             timeout=COMMAND_SECONDS,
             check=False,
         )
         if result.returncode != 0:
             said = result.stderr.decode(errors="replace")[-LOG_TAIL:]
-            message = f"{' '.join(str(word) for word in words)} ended with {result.returncode}: {said}"
-            raise EngineError(message)
+            raise EngineError(f"{' '.join(command)} ended with {result.returncode}: {said}")
         return result.stdout.decode()

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from .programs import Programs
+
 pytestmark = pytest.mark.engine
 
 APP = "docker.io/li/app:1"
@@ -69,10 +71,10 @@ class Store(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def daemon() -> Iterator[Containerd]:
+def daemon(programs: Programs) -> Iterator[Containerd]:
     """Give a running containerd."""
-    need(why_not())
-    with Containerd() as containerd:
+    need(why_not(programs))
+    with Containerd(programs) as containerd:
         yield containerd
 
 

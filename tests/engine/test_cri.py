@@ -26,8 +26,10 @@ from .program import CHECKOUT, Index, layerindex, scan
 
 if TYPE_CHECKING:
     import tarfile
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from .programs import Programs
 
 pytestmark = pytest.mark.engine
 
@@ -95,6 +97,14 @@ def imported(containerd: Containerd, namespace: str) -> None:
     containerd.ctr("images", "import", path, namespace=namespace)
 
 
+def until(happened: Callable[[], bool]) -> None:
+    """Wait for what the plugin does when it hears of it."""
+    deadline = time.monotonic() + 30
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def blocks(root: Path) -> int:
     """Return what `du` counts."""
     said = subprocess.run(["du", "-s", "-x", "--block-size=1", root], capture_output=True, text=True, check=True)
@@ -116,11 +126,12 @@ class Node(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+def node(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     """Give a node with a pod of one container that runs, one that ended after it wrote, and one that never started."""
-    need(why_not())
-    with Cri() as cri:
+    need(why_not(programs))
+    with Cri(programs) as cri:
         imported(cri, NAMESPACE)
+        until(lambda: {APP, *MORE, PAUSE} <= {tag for _, tag in images_of(cri)})
         pod = cri.run_pod("web")
         script = f"echo new > /new; rm /srv/file; mkdir /opt/made; exit {EXIT_CODE}"
         commands = {"wrote": (*SHELL, script), "waits": SLEEP, "runs": SLEEP, "bare": SLEEP}
@@ -131,10 +142,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
             cri.run(containers[name])
         # Images that go are told to the plugin as events.
         cri.ctr("images", "rm", "--sync", MORE[1], namespace=NAMESPACE)
-        deadline = time.monotonic() + 30
-        while cri.state(containers["wrote"]) != "exited" or MORE[1] in {tag for _, tag in images_of(cri)}:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        until(lambda: cri.state(containers["wrote"]) == "exited" and MORE[1] not in {tag for _, tag in images_of(cri)})
         indexed = scan(cri.root, tmp_path_factory.mktemp("node") / "db", "--walk")
         yield Node(cri, pod, containers, indexed, blocks(cri.root))
 
@@ -309,14 +317,14 @@ class Both(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
+def both(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     """Give both, the user's with a container's changes."""
-    need(why_not())
+    need(why_not(programs))
     folder = tmp_path_factory.mktemp("both")
-    with Containerd() as containerd:
+    with Containerd(programs) as containerd:
         imported(containerd, "default")
         of_root = scan(containerd.root, folder / "root.db", "--walk")
-    with RootlessContainerd() as containerd:
+    with RootlessContainerd(programs) as containerd:
         imported(containerd, "default")
         containerd.ctr("containers", "create", APP, "changed")
         point = containerd.folder / "m"

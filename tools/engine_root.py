@@ -1,0 +1,78 @@
+"""Make a Debian with Podman, Buildah and containerd of today, which the engine tests run beside this machine's.
+
+    python3 -m tools.engine_root [FOLDER]
+
+FOLDER is $LAYERINDEX_ENGINES or ~/.cache/layerindex-engines/forky unless given, and is kept: a root that is there is
+not made anew. It takes root, debootstrap, a mirror of Debian, two to four minutes and 700 MB. Exits 1 and says why where
+it cannot be made; the tests of these engines are then skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+SUITE = "forky"
+SCRIPT = "sid"
+"""The way to set a suite up that is newer than this machine's debootstrap: that of unstable."""
+MIRROR = "http://deb.debian.org/debian"
+PACKAGES = "podman,buildah,containerd,runc,crun,netavark,uidmap,ca-certificates,busybox-static,python3-minimal"
+VARIABLE = "LAYERINDEX_ENGINES"
+DEBOOTSTRAP = "/usr/sbin/debootstrap"
+MAKING_SECONDS = 900
+"""A mirror that answers this slowly is none."""
+LOG_TAIL = 3000
+"""Characters of what debootstrap said that are shown."""
+PROGRAMS = ("usr/bin/podman", "usr/bin/buildah", "usr/bin/containerd", "usr/bin/ctr", "usr/bin/crun", "usr/sbin/runc")
+
+
+def place() -> Path:
+    """Return where the root is kept."""
+    return Path(os.environ.get(VARIABLE) or Path.home() / ".cache" / "layerindex-engines" / SUITE)
+
+
+def why_not(root: Path) -> str | None:
+    """Say why no engine of today can run from a root, or nothing where it has them."""
+    lost = [name for name in PROGRAMS if not os.access(root / name, os.X_OK)]
+    return f"{root} has no {lost[0]} (python3 -m tools.engine_root makes such a root)" if lost else None
+
+
+def make(root: Path) -> str | None:
+    """Make the root where none is; return why that cannot be."""
+    if why_not(root) is None:
+        return None
+    if os.geteuid() != 0:
+        return "a Debian is made by root"
+    if not os.access(DEBOOTSTRAP, os.X_OK):
+        return f"{DEBOOTSTRAP} is missing (Debian package debootstrap)"
+    unfinished = root.with_name(f"{root.name}.part")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.parent.mkdir(parents=True, exist_ok=True)
+    options = ("--variant=minbase", f"--include={PACKAGES}")
+    command = [DEBOOTSTRAP, *options, SUITE, str(unfinished), MIRROR, SCRIPT]
+    try:
+        made = subprocess.run(command, capture_output=True, text=True, check=False, timeout=MAKING_SECONDS)
+    except subprocess.TimeoutExpired:
+        return f"debootstrap did not end within {MAKING_SECONDS} s"
+    if made.returncode != 0:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        return f"debootstrap failed: {(made.stdout + made.stderr)[-LOG_TAIL:]}"
+    shutil.rmtree(unfinished / "var" / "cache" / "apt", ignore_errors=True)
+    unfinished.rename(root)
+    return why_not(root)
+
+
+def main() -> None:
+    """Make it, or say why not."""
+    root = Path(sys.argv[1]) if len(sys.argv) > 1 else place()
+    reason = make(root)
+    if reason:
+        sys.exit(f"no engines of today: {reason}")
+    print(root)
+
+
+if __name__ == "__main__":
+    main()
