@@ -3,7 +3,7 @@
     python3 -m tools.engine_root [FOLDER]
 
 FOLDER is $LAYERINDEX_ENGINES or ~/.cache/layerindex-engines/forky unless given, and is kept: a root that is there is
-not made anew. It takes root, debootstrap, a mirror of Debian, two to four minutes and 700 MB. Exits 1 and says why where
+not made anew. It takes root, debootstrap, a mirror of Debian, some minutes and 700 MB. Exits 1 and says why where
 it cannot be made; the tests of these engines are then skipped.
 """
 
