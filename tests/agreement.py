@@ -29,7 +29,7 @@ def same(what: object, expected: list[Row], found: list[Row]) -> None:
     """Compare rows in no order; say which image and query it is."""
     missing = sorted(set(expected) - set(found), key=key)
     extra = sorted(set(found) - set(expected), key=key)
-    assert ([], [], len(expected)) == (missing, extra, len(found)), what
+    assert ([], [], len(expected)) == (missing, extra, len(found)), (what, missing, extra)
 
 
 def seconds(text: str | None) -> int | None:

@@ -7,6 +7,7 @@ are made, with other seeds each day.
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import os
 import random
@@ -15,11 +16,11 @@ import subprocess
 import tarfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import pytest
 
-from layerindex import database
+from layerindex import compare, database
 from layerindex.names import as_bytes
 from tests import agreement
 from tests.engine.archives import ImageSource, Step, archive
@@ -29,10 +30,12 @@ from tests.engine.program import Index, scan
 from tests.engine.store import BUILDKIT, CLASSIC, RUN, build
 from tests.layer_tars import Member, tar
 from tests.overlay_model import Entry, Image, Layer, octal, read_layer, spelt
+from tests.overlay_model import compared as compared_by_model
 from tests.random_layers import random_stack
 from tests.test_file_queries import ask
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable, Iterator, Sequence
 
     from tests.engine.engine import Engine
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.engine
 
 T = TypeVar("T")
+Row = tuple[Any, ...]
 
 FEW = "24 8"
 TOGETHER = 20
@@ -69,6 +73,12 @@ class World(NamedTuple):
     chains: dict[str, list[str]]
     containers: dict[str, str]
     """The image of each container by its name."""
+    later: Path
+    """The same store and, as a second snapshot, with each name that `turned` gives led to the next thing."""
+    turned: dict[str, tuple[str, str]]
+    """Names of images, and what each names in the first and in the second snapshot."""
+    renamed: dict[str, tuple[str, str]]
+    """Names of containers, and the ids in both."""
 
 
 def dose() -> tuple[int, int, int]:
@@ -92,7 +102,35 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         subprocess.run(["sync", "-f", str(engine.root)], check=True, timeout=60)
         index = scan(engine.root, tmp_path_factory.mktemp("oracle") / "db")
         layers, chains = saved(engine, index, tags)
-        yield World(engine, index, seed, layers, chains, made)
+        later = tmp_path_factory.mktemp("later") / "db"
+        turned, renamed = turn(engine, tags, list(made), later)
+        yield World(engine, index, seed, layers, chains, made, later, turned, renamed)
+
+
+def turn(
+    engine: Engine, tags: list[str], containers: list[str], path: Path
+) -> tuple[dict[str, tuple[str, str]], dict[str, tuple[str, str]]]:
+    """Scan, lead names to other images and give containers each other's names, scan again, and undo that."""
+    turned = {f"turn:{number}": pair for number, pair in enumerate(itertools.pairwise([*tags, tags[0]]))}
+    ids = {name: engine.get(f"/containers/{name}/json")["Id"] for name in containers}
+    following = dict(zip(containers, [*containers[1:], *containers[:1]], strict=True))
+    for when in (0, 1):
+        for name, pair in turned.items():
+            engine.docker("tag", pair[when], name)
+        scan(engine.root, path)
+        if when == 0:
+            rename(engine, {ids[other]: name for name, other in following.items()})
+    rename(engine, {each: name for name, each in ids.items()})
+    for name in turned:
+        engine.docker("rmi", name)
+    return turned, {name: (ids[name], ids[other]) for name, other in following.items()}
+
+
+def rename(engine: Engine, names: dict[str, str]) -> None:
+    """Give containers names, by their ids."""
+    for stage in ("off-", ""):
+        for each, name in names.items():
+            engine.docker("rename", each, stage + name)
 
 
 def load(engine: Engine, seeds: range) -> list[str]:
@@ -254,23 +292,28 @@ def batched(things: Sequence[T], number: int) -> Iterator[Sequence[T]]:
         yield things[start : start + number]
 
 
-def exported(engine: Engine, image: str) -> tuple[dict[str, Entry], set[frozenset[str]]]:
-    """Return what a fresh container of an image shows by `docker export`, less what the engine adds."""
+def fresh(engine: Engine, image: str) -> tuple[dict[str, Entry], set[frozenset[str]]]:
+    """Return what a fresh container of an image shows, less what the engine adds, and the names of one file each."""
     engine.docker("create", *RUN, "--name", "fresh", image, "/none")
-    path = engine.folder / "export.tar"
     try:
-        engine.docker("export", "-o", path, "fresh")
+        whole = exported(engine, "fresh")
     finally:
         engine.docker("rm", "fresh")
-    whole = Image([read_layer(path.read_bytes(), ancient=True)])
     return {name: entry for name, entry in whole.tree().items() if name not in ADDED}, whole.names()
+
+
+def exported(engine: Engine, container: str) -> Image:
+    """Return what a container shows by `docker export`."""
+    path = engine.folder / "export.tar"
+    engine.docker("export", "-o", path, container)
+    return Image([read_layer(path.read_bytes(), ancient=True)])
 
 
 def test_images_are_what_the_engine_shows(world: World) -> None:
     """Each image's listing is that of `docker export`, in every column, and so are the sets of names of one file."""
     with database.reading(str(world.store.path)) as connection:
         for tag in world.images:
-            expected, sets = exported(world.engine, tag)
+            expected, sets = fresh(world.engine, tag)
             found, names = agreement.listing(connection, tag)
             # An implied folder's time is when it was made; that of the folder above the engine's files is too.
             plain = {
@@ -347,3 +390,37 @@ def copies(upper: Path, image: Image) -> list[tuple[object, ...]]:
 def is_opaque(path: Path) -> bool:
     """Say whether a folder on disk is marked as opaque."""
     return "trusted.overlay.opaque" in os.listxattr(path)
+
+
+def test_differing_files_are_those_of_the_engine(world: World) -> None:
+    """`compare --files` of a name that leads to another image later, or is another container's, has what differs."""
+    containers = {each: exported(world.engine, each) for pair in world.renamed.values() for each in pair}
+    with database.reading(str(world.later)) as connection:
+        for name, (before, after) in world.turned.items():
+            expected = compared_by_model(world.images[before], world.images[after])
+            found, _ = differing(connection, image=name)
+            agreement.same((world.seed, name, "compare --files"), expected, found)
+        for name, (before, after) in world.renamed.items():
+            expected = compared_by_model(containers[before], containers[after])
+            found, unread = differing(connection, container=name)
+            agreement.same((world.seed, name, "compare --files"), told(expected, unread), told(found, unread))
+
+
+def differing(
+    connection: sqlite3.Connection, *, image: str | None = None, container: str | None = None
+) -> tuple[list[Row], set[str]]:
+    """Return what `compare --files` says differs and where, and the paths whose content it does not know."""
+    result = compare.tree(connection, {"a": 1, "b": 2}, compare.Files(image, container))
+    places = [result.columns.index(name) for name in ("change", "path", "a_crc64", "b_crc64")]
+    rows = [[row[place] for place in places] for row in result.rows]
+    return [(change, path) for change, path, *_ in rows], {path for _, path, *crcs in rows if None in crcs}
+
+
+def told(rows: list[Row], unread: set[str]) -> list[Row]:
+    """Return rows without what the engine adds, and without what is said of content that nobody read."""
+    said = [
+        (", ".join(word for word in change.split(", ") if path not in unread or not word.startswith("content")), path)
+        for change, path in rows
+        if path not in ADDED
+    ]
+    return [row for row in said if row[0]]
