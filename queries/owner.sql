@@ -75,8 +75,8 @@ wanted AS MATERIALIZED (
 ),
 -- A directory of more than one layer is damage: the query then says the first.
 held AS MATERIALIZED (
-  SELECT w.snapshot_id, w.cache_id, min(y.chain_id) AS chain_id FROM wanted AS w
-  LEFT JOIN layers AS y ON y.cache_id = w.cache_id AND y.snapshot_id = w.snapshot_id
+  SELECT w.snapshot_id, w.cache_id, min(y.owner) AS chain_id FROM wanted AS w
+  LEFT JOIN overlay_dir_owners AS y ON y.cache_id = w.cache_id AND y.snapshot_id = w.snapshot_id AND y.kind = 'layer'
   GROUP BY w.snapshot_id, w.cache_id
 ),
 users AS MATERIALIZED (

@@ -8,9 +8,9 @@
 -- kind = "image, container, set, or unknown for a name that nothing has"
 -- id = "the image or container"
 -- exclusive_layers = "how many layers go"
--- exclusive_bytes = "sum of their sizes; NULL when one is unknown"
+-- exclusive_bytes = "sum of their sizes, of each copy of a layer that is mapped for other users too; NULL when one is unknown"
 -- container_bytes = "apparent bytes of writable layers and logs that go; NULL when unknown"
--- disk_bytes = "bytes on disk of the logs, and of the files of the directories, that go; NULL when not walked"
+-- disk_bytes = "bytes on disk of the directories, logs and containers' own folders that go, as du counts; NULL when not walked"
 -- still_shared_bytes = "sum of the sizes of its layers that stay"
 -- blocked_by = "what keeps it or its layers"
 -- host = "the host"
@@ -151,15 +151,23 @@ gone_uses AS MATERIALIZED (
     FROM gone_containers AS g JOIN mount_layers AS m ON m.snapshot_id = g.snapshot_id AND m.container_id = g.container_id)
   GROUP BY snapshot_id, set_id, chain_id
 ),
+copies AS MATERIALIZED (
+  SELECT y.snapshot_id, y.chain_id, count(*) AS copies,
+    CASE WHEN count(u.disk_bytes) = count(*) THEN CAST(total(u.disk_bytes) AS INTEGER) END AS disk_bytes
+  FROM (SELECT DISTINCT snapshot_id, chain_id FROM set_layers) AS s CROSS JOIN layer_directories AS y USING (snapshot_id, chain_id)
+  LEFT JOIN disk_usage AS u ON u.snapshot_id = y.snapshot_id AND u.owner = y.cache_id
+    AND u.category IN ('image layer', 'build cache')
+  GROUP BY y.snapshot_id, y.chain_id
+),
 judged AS MATERIALIZED (
-  SELECT s.snapshot_id, s.set_id, s.chain_id, y.size, d.disk_bytes, coalesce(g.users, 0) = u.users AS unused,
+  SELECT s.snapshot_id, s.set_id, s.chain_id, coalesce(d.copies, 1) * y.size AS size, d.disk_bytes, coalesce(g.users, 0) = u.users AS unused,
     coalesce(g.users, 0) = u.users
       AND (s.snapshot_id, s.chain_id) NOT IN (SELECT snapshot_id, chain_id FROM pins) AS gone
   FROM set_layers AS s
   CROSS JOIN layers AS y ON y.snapshot_id = s.snapshot_id AND y.chain_id = s.chain_id
   JOIN uses AS u ON u.snapshot_id = s.snapshot_id AND u.chain_id = s.chain_id
   LEFT JOIN gone_uses AS g ON g.snapshot_id = s.snapshot_id AND g.set_id = s.set_id AND g.chain_id = s.chain_id
-  LEFT JOIN overlay_dirs AS d ON d.snapshot_id = y.snapshot_id AND d.cache_id = y.cache_id
+  LEFT JOIN copies AS d ON d.snapshot_id = y.snapshot_id AND d.chain_id = y.chain_id
 ),
 -- count(x) = count(*): a sum of which a part is unknown is unknown.
 -- total() and not sum(): sizes that a store claims may be more than 63 bits together, and sum() would fail.
@@ -178,9 +186,13 @@ container_sums AS MATERIALIZED (
   FROM (
     SELECT g.snapshot_id, g.set_id,
       d.apparent_bytes + CASE WHEN m.init_id IS NULL THEN 0 ELSE i.apparent_bytes END + c.log_bytes AS bytes,
-      d.disk_bytes + CASE WHEN m.init_id IS NULL THEN 0 ELSE i.disk_bytes END + CASE WHEN c.log_bytes IS NOT NULL THEN
-        (SELECT CAST(total(f.disk_bytes) AS INTEGER) FROM container_logs AS f
-         WHERE f.snapshot_id = c.snapshot_id AND f.container_id = c.container_id) END AS disk_bytes
+      CASE WHEN m.init_id IS NULL THEN 0 ELSE (
+          SELECT u.disk_bytes FROM disk_usage AS u
+          WHERE u.snapshot_id = m.snapshot_id AND u.category = 'container init' AND u.owner = m.init_id) END
+        + (SELECT CASE WHEN count(u.disk_bytes) = count(*) AND max(u.category = 'container writable')
+            THEN CAST(total(u.disk_bytes) AS INTEGER) END FROM disk_usage AS u
+          WHERE u.snapshot_id = c.snapshot_id AND u.owner = c.container_id
+            AND u.category IN ('container writable', 'container files', 'container logs')) AS disk_bytes
     FROM gone_containers AS g
     JOIN containers AS c ON c.snapshot_id = g.snapshot_id AND c.container_id = g.container_id
     LEFT JOIN mounts AS m ON m.snapshot_id = c.snapshot_id AND m.name = c.container_id

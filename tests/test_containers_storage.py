@@ -153,17 +153,18 @@ def test_layer_without_diff_id(root: StorageRoot) -> None:
 
 
 def test_layer_for_two_user_namespaces(root: StorageRoot) -> None:
-    """Copies of a layer with other owners are one layer in two directories."""
-    base = root.layer({"a": b"1"}, layer_id="a" * 64)
-    copy = root.layer({"a": b"1"}, layer_id="b" * 64)
+    """Copies of a layer with other owners are one layer in two directories; the image's own stands for both."""
+    base = root.layer({"a": b"1"}, layer_id="b" * 64)
+    others = [{"container_id": 0, "host_id": 1, "size": 5000}]
+    copy = root.layer({"a": b"1"}, layer_id="a" * 64, uidmap=others, gidmap=others)
     image = root.image(base, ["localhost/a:1"], mapped_layers=[copy.layer_id])
     connection = storage_scanned(root)
     assert codes(connection) == set()
     assert table(connection, "chain_id, cache_id", "layers") == [(base.chain_id, base.layer_id)]
     owners = table(connection, "cache_id, kind, owner", "overlay_dir_owners WHERE kind = 'layer'")
-    assert owners == [(base.layer_id, "layer", base.chain_id), (copy.layer_id, "layer", base.chain_id)]
+    assert owners == [(copy.layer_id, "layer", base.chain_id), (base.layer_id, "layer", base.chain_id)]
     owners = table(connection, "cache_id, owner", "overlay_dir_owners WHERE kind = 'image'")
-    assert owners == [(base.layer_id, image.image_id), (copy.layer_id, image.image_id)]
+    assert owners == [(copy.layer_id, image.image_id), (base.layer_id, image.image_id)]
 
 
 def test_volatile_layers(root: StorageRoot) -> None:

@@ -300,7 +300,7 @@ def test_long_chain() -> None:
 
     def stored(number: int, parent: str | None) -> StoredLayer:
         diff_id = f"sha256:{number:064}"
-        return StoredLayer(f"{number}", parent, [], None, diff_id, 1, None, None, None, False, 0, "")
+        return StoredLayer(f"{number}", parent, [], None, diff_id, 1, None, None, None, False, False, 0, "")
 
     count = 50_000
     layers = {f"{number}": stored(number, f"{number - 1}" if number else None) for number in range(count)}

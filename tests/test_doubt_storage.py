@@ -18,6 +18,8 @@ from tests.test_containers_storage import storage_scanned
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.storageroot import Layer
+
 
 @pytest.fixture
 def root(tmp_path: Path) -> StorageRoot:
@@ -168,3 +170,26 @@ def test_borrowed_is_not_missing(tmp_path: Path, root: StorageRoot) -> None:
     connection = storage_scanned(borrower, [root.path])
     assert answers(connection, "missing-data") == []
     assert answers(connection, "problems") == []
+
+
+def test_reclaim_of_mapped_copies(root: StorageRoot) -> None:
+    """With an image go the copies of its layer for other users: each has the layer's owner, chain and size."""
+    base = root.layer({"a": b"1"}, layer_id="b" * 64)
+    others = [{"container_id": 0, "host_id": 1, "size": 5000}]
+    copy = root.layer({"a": b"1"}, layer_id="a" * 64, uidmap=others, gidmap=others)
+    (root.directory(copy) / "diff1").mkdir()
+    (root.directory(copy) / "diff1" / "a").write_bytes(b"1" * 9000)
+    root.image(base, ["localhost/a:1"], mapped_layers=[copy.layer_id])
+    root.save()
+    connection = storage_scanned(root.path, options=scan.Options(walk=True))
+    (freed,) = answers(connection, "reclaim")
+    assert freed[3:5] == (1, 2 * base.size)
+    blocks = {each.stat().st_ino: each.stat().st_blocks for layer in (base, copy) for each in all_below(root, layer)}
+    assert freed[6] == 512 * sum(blocks.values())
+    owned = {(row[0], row[4]) for row in answers(connection, "owner") if row[2] == "layer"}
+    assert owned == {(copy.layer_id, base.chain_id), (base.layer_id, base.chain_id)}
+
+
+def all_below(root: StorageRoot, layer: Layer) -> list[Path]:
+    """Return a layer's directory and all that is in it."""
+    return [root.directory(layer), *root.directory(layer).rglob("*")]

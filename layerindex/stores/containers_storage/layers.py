@@ -37,6 +37,8 @@ class StoredLayer(NamedTuple):
     compressed_size: int | None
     toc_digest: str | None
     incomplete: bool
+    mapped: bool
+    """Whether its files have the owners of another user namespace, as copies of an image's layer."""
     volatile: int
     where: str
 
@@ -60,6 +62,7 @@ def _layer(item: Item) -> StoredLayer:
         field.get("compressed-size", ids.size),
         field.get("toc-digest", ids.digest),
         (field.get("flags", ids.mapping) or {}).get("incomplete") is True,
+        bool(field.get("uidmap", ids.listed) or field.get("gidmap", ids.listed)),
         item.volatile,
         field.where,
     )
@@ -107,9 +110,9 @@ def reached(tops: Iterable[str], layers: Mapping[str, StoredLayer]) -> set[str]:
 
 
 def standing(layers: Mapping[str, StoredLayer], chains: Chains) -> dict[str, str]:
-    """Return for each chain the layer that stands for it: the first by name that is whole."""
+    """Return for each chain the layer that stands for it: the first by name that is whole, a copy for others last."""
     found: dict[str, str] = {}
-    for layer_id in sorted(layers, reverse=True):
+    for layer_id in sorted(layers, key=lambda each: (layers[each].mapped, each), reverse=True):
         chain = chains.of[layer_id]
         if chain is not None and not layers[layer_id].incomplete:
             found[chain] = layer_id
@@ -121,9 +124,9 @@ def layer_records(
 ) -> Iterator[Layer | LayerBlob | StorageLayer | UnfinishedLayer]:
     """Yield the rows of layers; `live` are those that something needs, None when that is not known.
 
-    Two layers of one chain, as of images mapped for two user namespaces, have one row in `layers`: the first by name.
+    Layers of one chain, as of images mapped for other user namespaces, have one row in `layers`, of what stands for it.
     """
-    seen: set[str] = set()
+    ones = standing(layers, chains)
     blobs: set[tuple[str, str]] = set()
     for layer_id, layer in sorted(layers.items()):
         chain, diff_id = chains.of[layer_id], layer.diff_id
@@ -151,8 +154,7 @@ def layer_records(
             continue
         if chain is None or diff_id is None:
             continue
-        if chain not in seen:
-            seen.add(chain)
+        if ones[chain] == layer_id:
             yield Layer(chain, diff_id, parent_chain, layer_id, layer.size, 1)
         if layer.compressed_digest is not None and (diff_id, layer.compressed_digest) not in blobs:
             blobs.add((diff_id, layer.compressed_digest))
