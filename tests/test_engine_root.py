@@ -27,6 +27,7 @@ def debootstrap(folder: Path, monkeypatch: pytest.MonkeyPatch, *, status: int) -
     program.chmod(0o755)
     monkeypatch.setattr(engine_root, "DEBOOTSTRAP", str(program))
     monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(engine_root, "mirror", lambda: "a mirror")
 
 
 def test_a_root_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,3 +47,12 @@ def test_a_mirror_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
     root = tmp_path / "cache" / "root"
     assert engine_root.make(root) == "debootstrap failed: made\n"
     assert list(root.parent.iterdir()) == []
+
+
+def test_without_a_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no apt-get nothing is asked of the network."""
+    asked = engine_root.mirror
+    debootstrap(tmp_path, monkeypatch, status=0)
+    monkeypatch.setattr(engine_root, "mirror", asked)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert engine_root.make(tmp_path / "root") == "apt-get names no mirror of Debian"

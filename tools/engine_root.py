@@ -18,7 +18,6 @@ from pathlib import Path
 SUITE = "forky"
 SCRIPT = "sid"
 """The way to set a suite up that is newer than this machine's debootstrap: that of unstable."""
-MIRROR = "http://deb.debian.org/debian"
 PACKAGES = "podman,buildah,containerd,runc,crun,netavark,uidmap,ca-certificates,busybox-static,python3-minimal"
 VARIABLE = "LAYERINDEX_ENGINES"
 DEBOOTSTRAP = "/usr/sbin/debootstrap"
@@ -40,19 +39,28 @@ def why_not(root: Path) -> str | None:
     return f"{root} has no {lost[0]} (python3 -m tools.engine_root makes such a root)" if lost else None
 
 
+def mirror() -> str:
+    """Return the mirror of Debian that this machine's own packages come from; empty where there is none."""
+    command = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Component: main"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+    except OSError:
+        return ""
+    return next((each for each in found if "security" not in each), "")
+
+
 def make(root: Path) -> str | None:
     """Make the root where none is; return why that cannot be."""
     if why_not(root) is None:
         return None
-    if os.geteuid() != 0:
-        return "a Debian is made by root"
-    if not os.access(DEBOOTSTRAP, os.X_OK):
-        return f"{DEBOOTSTRAP} is missing (Debian package debootstrap)"
+    where = mirror()
+    if lacking := _lacking(where):
+        return lacking
     unfinished = root.with_name(f"{root.name}.part")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.parent.mkdir(parents=True, exist_ok=True)
     options = ("--variant=minbase", f"--include={PACKAGES}")
-    command = [DEBOOTSTRAP, *options, SUITE, str(unfinished), MIRROR, SCRIPT]
+    command = [DEBOOTSTRAP, *options, SUITE, str(unfinished), where, SCRIPT]
     try:
         made = subprocess.run(command, capture_output=True, text=True, check=False, timeout=MAKING_SECONDS)
     except subprocess.TimeoutExpired:
@@ -63,6 +71,14 @@ def make(root: Path) -> str | None:
     shutil.rmtree(unfinished / "var" / "cache" / "apt", ignore_errors=True)
     unfinished.rename(root)
     return why_not(root)
+
+
+def _lacking(where: str) -> str | None:
+    if os.geteuid() != 0:
+        return "a Debian is made by root"
+    if not os.access(DEBOOTSTRAP, os.X_OK):
+        return f"{DEBOOTSTRAP} is missing (Debian package debootstrap)"
+    return None if where else "apt-get names no mirror of Debian"
 
 
 def main() -> None:

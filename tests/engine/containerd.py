@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
+from tools.engine_root import mirror
+
 from . import engine
 from .engine import (
     COMMAND_SECONDS,
@@ -35,7 +37,6 @@ CTR = "/usr/bin/ctr"
 RUNC = "/usr/sbin/runc"
 DEBOOTSTRAP = Path("/usr/sbin/debootstrap")
 SUITE = "trixie"
-MIRROR = "http://deb.debian.org/debian"
 ROOTFS = "LAYERINDEX_ROOTFS"
 """Variable with a Debian of today that is kept between runs: `debootstrap --include=docker.io trixie FOLDER`."""
 
@@ -211,7 +212,7 @@ def rootfs(folder: Path) -> Path | str:
         return f"{ROOTFS} names no root of a Debian, which takes a minute to make"
     if not os.access(DEBOOTSTRAP, os.X_OK):
         return f"{DEBOOTSTRAP} is missing (Debian package debootstrap)"
-    command = [DEBOOTSTRAP, "--variant=minbase", "--include=docker.io,ca-certificates", SUITE, folder, MIRROR]
+    command = [DEBOOTSTRAP, "--variant=minbase", "--include=docker.io,ca-certificates", SUITE, folder, mirror()]
     made = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
     return folder if made.returncode == 0 else f"debootstrap failed: {(made.stdout + made.stderr)[-LOG_TAIL:]}"
 
