@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from layerindex.stores import ids
+from layerindex.stores.containers_storage import moment
 from layerindex.stores.containers_storage import scan as storage_scan
 from layerindex.stores.containers_storage.layers import Chains
 from layerindex.stores.containers_storage.lists import file_name
@@ -475,17 +476,17 @@ def test_folder_that_is_a_symlink(world: World, folder: str) -> None:
 def test_lists_that_change(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lists that are replaced between two readings are read again, for together they tell of one moment."""
     root = world.root
-    before = storage_scan.Scan._read_lists  # noqa: SLF001 - where an engine comes between
+    before = moment.Reader._read_lists  # noqa: SLF001 - where an engine comes between
     states: Iterator[int] = iter(range(100))
 
-    def changing(self: storage_scan.Scan) -> storage_scan.Lists:
+    def changing(self: moment.Reader) -> moment.Lists:
         found = before(self)
         if next(states) == 0:
             root.image(root.layer({"new": b"1"}), ["localhost/new:1"])
             root.save()
         return found
 
-    monkeypatch.setattr(storage_scan.Scan, "_read_lists", changing)
+    monkeypatch.setattr(moment.Reader, "_read_lists", changing)
     connection = storage_scanned(root.path)
     assert codes(connection) == set()
     assert ("localhost/new:1",) in table(connection, "ref", "image_refs")
@@ -493,7 +494,7 @@ def test_lists_that_change(world: World, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_lists_that_always_change(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lists that never come to rest are read as they are, with that said."""
-    monkeypatch.setattr(storage_scan.Scan, "_identity", lambda _: [(int.from_bytes(os.urandom(7)),)])
+    monkeypatch.setattr(moment.Reader, "_identity", lambda _: [(int.from_bytes(os.urandom(7)),)])
     assert "inconsistent" in codes(storage_scanned(world.root.path))
 
 

@@ -13,6 +13,7 @@ import orjson
 from layerindex.records import Layer, LayerBlob, StorageLayer, UnfinishedLayer
 from layerindex.stores import ids
 from layerindex.stores.containers_storage.lists import read_objects, reference, texts
+from layerindex.stores.imagedb import LAYERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -106,6 +107,18 @@ def reached(tops: Iterable[str], layers: Mapping[str, StoredLayer]) -> set[str]:
         while at is not None and at in layers and at not in found:
             found.add(at)
             at = layers[at].parent
+    return found
+
+
+def way(top: str, known: Mapping[str, StoredLayer]) -> list[StoredLayer]:
+    """Return a layer with all below it, as far as an image can go."""
+    found: list[StoredLayer] = []
+    seen: set[str] = set()
+    at: str | None = top
+    while at is not None and at in known and at not in seen and len(found) <= LAYERS:
+        seen.add(at)
+        found.append(known[at])
+        at = known[at].parent
     return found
 
 

@@ -8,6 +8,7 @@ and Buildah have neither; without it, no container's state is known.
 from __future__ import annotations
 
 import os
+import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,6 +18,7 @@ from layerindex.names import as_text
 from layerindex.problems import Damage
 from layerindex.stores import ids
 from layerindex.stores.containers_storage.lists import KEPT
+from layerindex.stores.overlay import PAUSE
 from layerindex.stores.values import Fields
 
 if TYPE_CHECKING:
@@ -64,6 +66,12 @@ def read_libpod(root: Folder) -> Known:
             if found.problem not in {each.problem for each in known.damages}:  # one folder may hold both kinds
                 known.damages.append(found)
     return known
+
+
+def read_again(root: Folder) -> Known:
+    """Return the same a moment later."""
+    time.sleep(PAUSE)
+    return read_libpod(root)
 
 
 class _Database:

@@ -1,0 +1,116 @@
+"""The containers of a store, those that only Podman's state knows too, and what is wrong with them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from layerindex import shapes
+from layerindex.guard import each
+from layerindex.problems import Damage
+from layerindex.records import Mount
+from layerindex.stores import ids
+from layerindex.stores.containers import Logs
+from layerindex.stores.containers_storage import containers
+from layerindex.stores.containers_storage.libpod import Known, read_again
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from layerindex.records import Record
+    from layerindex.stores.containers_storage.containers import StoredContainer
+    from layerindex.stores.containers_storage.found import Found
+    from layerindex.stores.containers_storage.image_scan import Images
+    from layerindex.stores.files import Folder
+    from layerindex.stores.values import Fields
+
+
+class Containers:
+    """The containers of a store, told after its images."""
+
+    def __init__(self, found: Found, images: Images) -> None:
+        self.found, self.images = found, images
+        self._apart = found.apart
+
+    def records(self, state: Known | None) -> Iterator[Record | Damage]:
+        """Yield the containers; `state` is what Podman's own state says."""
+        engine = state or Known({}, {}, {}, [], found=False)
+        lists = self.found.lists
+        image_ids = self.found.lent.images | {item.id for item in lists.images}
+        if self.found.root.exists(f"{self.found.driver}-containers"):
+            with self.found.folder("containers") as folder:
+                for container in sorted(lists.containers.values()):
+                    yield from self._salvaged(container, folder, engine)
+                    yield from self._check(container, image_ids)
+        unlisted = sorted(engine.containers.keys() - lists.containers.keys())
+        if unlisted:
+            yield from self._unlisted(unlisted, engine, complete=lists.complete)
+
+    def _salvaged(self, container: StoredContainer, folder: Folder, engine: Known) -> Iterator[Record | Damage]:
+        """Yield a container; where reading what is known of it failed, that it is there."""
+        name = container.container_id
+        try:
+            yield from list(each(lambda: self._container(container, folder, engine), folder.path, name))
+        except Damage as found:
+            self.found.claims.sources.damaged("containers", found)
+            yield found
+            unknown = Known({}, {}, {}, [], found=False)
+            image_id = self._image_of(container)
+            yield containers.container_record(
+                container, unknown, image_id, Logs([], [], whole=False), self.found.driver
+            )
+
+    def _container(self, container: StoredContainer, folder: Folder, engine: Known) -> Iterator[Record | Damage]:
+        logs = containers.read_logs(folder, container.container_id)
+        yield from logs.files
+        yield from logs.damages
+        yield containers.container_record(container, engine, self._image_of(container), logs, self.found.driver)
+        yield from containers.container_volumes(container.container_id, engine)
+        yield from _said(engine, container.container_id)
+        known = self.found.known
+        if container.layer is not None and container.layer in known:
+            parent = known[container.layer].parent
+            chain = None if parent is None else self.found.chains.of.get(parent)
+            if parent is not None:
+                self.found.claim(parent, "container-base", container.container_id, self._apart)
+            yield Mount(container.container_id, container.layer, None, chain, container.container_id)
+
+    def _image_of(self, container: StoredContainer) -> str | None:
+        if container.image is None:
+            return None
+        own = f"sha256:{container.image}"
+        return self.images.ids.get(container.image) or (own if shapes.DIGEST.fullmatch(own) else None)
+
+    def _check(self, container: StoredContainer, image_ids: set[str]) -> Iterator[Damage]:
+        where = f"{self.found.driver}-containers/{containers.LIST}"
+        name = container.container_id
+        doubts = self.found.claims.sources.doubts
+        if (
+            container.layer is not None
+            and container.layer not in self.found.lists.layers
+            and not doubts("missing layer")
+        ):
+            yield Damage("container-without-mount", where, f"its layer {container.layer} is in no list", name)
+        if container.image is not None and container.image not in image_ids and not doubts("missing image"):
+            yield Damage("missing-image", where, f"its image {container.image} is gone", name)
+
+    def _unlisted(self, names: list[str], engine: Known, *, complete: bool) -> Iterator[Record | Damage]:
+        """Yield containers that only Podman's state knows: of a root filesystem elsewhere, or half removed."""
+        now = read_again(self.found.root).containers
+        for name in names:
+            if name not in now:
+                continue
+            config = engine.containers[name]
+            image = config.get("rootfsImageID", ids.text)
+            stored = containers.StoredContainer(name, [], image, None, {}, None)
+            yield containers.container_record(stored, engine, self._image_of(stored), Logs([], []), self.found.driver)
+            yield from containers.container_volumes(name, engine)
+            yield from _said(engine, name)
+            if complete and not config.values.get("rootfs"):
+                detail = "Podman's state knows it, the storage does not"
+                yield Damage("container-without-mount", config.where, detail, name)
+
+
+def _said(engine: Known, container_id: str) -> list[Damage]:
+    """Return what was wrong with the values that Podman's state has of a container."""
+    fields: list[Fields | None] = [engine.containers.get(container_id), engine.states.get(container_id)]
+    return [damage for field in fields if field is not None for damage in field.damages]

@@ -1,0 +1,50 @@
+"""What a scan knows of a store before it looks at its images and containers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from layerindex.stores.containers_storage import layers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from layerindex.stores.claims import Claims
+    from layerindex.stores.containers_storage.layers import StoredLayer
+    from layerindex.stores.containers_storage.lending import Lent
+    from layerindex.stores.containers_storage.moment import Lists
+    from layerindex.stores.files import Folder
+
+
+class Found(NamedTuple):
+    """The lists of a driver, what follows from them, and who needs its directories."""
+
+    root: Folder
+    driver: str
+    lists: Lists
+    lent: Lent
+    known: Mapping[str, StoredLayer]
+    """The layers of this store and of those that lend it some."""
+    chains: layers.Chains
+    claims: Claims
+
+    @classmethod
+    def of(cls, root: Folder, driver: str, lists: Lists, lent: Lent, claims: Claims) -> Found:
+        """Return it with the layers and their chains."""
+        known = {**lent.layers, **lists.layers}
+        return cls(root, driver, lists, lent, known, layers.Chains(known), claims)
+
+    def folder(self, kind: str) -> Folder:
+        """Open one of the driver's folders of metadata; raises Damage."""
+        return self.root.folder(f"{self.driver}-{kind}")
+
+    @property
+    def apart(self) -> set[str]:
+        """Layers whose users do not show by their chain: they have none, or another layer stands for it."""
+        return self.lists.layers.keys() - layers.standing(self.lists.layers, self.chains).values()
+
+    def claim(self, top: str, kind: str, owner: str, among: set[str] | None = None) -> None:
+        """Note who needs a layer and all below it, of those among some only."""
+        for layer in layers.way(top, self.known):
+            if among is None or layer.layer_id in among:
+                self.claims.add(layer.layer_id, kind, owner)
