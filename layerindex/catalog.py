@@ -19,11 +19,16 @@ _WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 
 class Param(NamedTuple):
-    """A parameter: its meaning, its type (text, integer, image(s), container(s), layer) and its default."""
+    """A parameter: its meaning, its type (text, integer, image(s), container(s), layer) and its default.
+
+    `values` has all that it may be, where that is a closed set; without a `required` one there is no answer.
+    """
 
     help: str
     type: str = "text"
     default: str | int | None = None
+    values: list[str] | None = None
+    required: bool = False
 
 
 class Query(NamedTuple):
@@ -62,7 +67,8 @@ def parsed(name: str, text: str) -> Query:
         meta = tomllib.loads("\n".join(header))
         params = {key: Param(**value) for key, value in meta.get("params", {}).items()}
         found = Query(name, meta["title"], meta["description"], params, meta["columns"], text)
-        texts = [found.title, found.description, *found.columns.values(), *(param.help for param in params.values())]
+        texts = [found.title, found.description, *found.columns.values()]
+        texts += [text for param in params.values() for text in (param.help, *(param.values or ()))]
         if not all(isinstance(each, str) for each in texts):
             raise TypeError("a title, description or explanation that is no text")  # noqa: TRY301 - said as the others
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -77,19 +83,30 @@ def near(word: str, words: list[str]) -> str:
 
 
 def values(query: Query, given: dict[str, str]) -> dict[str, str | int | None]:
-    """Return the value of each parameter in its type, from the words a user gave; raises UsageError."""
+    """Return the value of each parameter in its type, from the words a user gave; raises UsageError.
+
+    An empty word is as good as none.
+    """
     for key in given:
         if key not in query.params:
             takes = f"it takes {', '.join(query.params)}" if query.params else "it takes none"
             raise UsageError(f"query {query.name} has no parameter {key!r}{near(key, list(query.params))}; {takes}")
-    bound: dict[str, str | int | None] = {key: param.default for key, param in query.params.items()}
-    for key, word in given.items():
-        bound[key] = word
-        if query.params[key].type == "integer":
-            bound[key] = whole(word)
-            if bound[key] is None:
-                raise UsageError(f"parameter {key} of query {query.name} is a whole number, not {word!r}")
-    return bound
+    return {key: _value(query.name, key, param, given.get(key, "")) for key, param in query.params.items()}
+
+
+def _value(name: str, key: str, param: Param, word: str) -> str | int | None:
+    if not word:
+        if param.required:
+            raise UsageError(f"query {name} needs -p {key}=…: {param.help}")
+        return param.default
+    if param.values and word not in param.values:
+        raise UsageError(f"parameter {key} of query {name} is {' or '.join(param.values)}, not {word!r}")
+    if param.type != "integer":
+        return word
+    number = whole(word)
+    if number is None:
+        raise UsageError(f"parameter {key} of query {name} is a whole number, not {word!r}")
+    return number
 
 
 def whole(word: str) -> int | None:

@@ -74,5 +74,5 @@ FROM records AS b
 LEFT JOIN children AS c ON c.snapshot_id = b.snapshot_id AND c.record_id = b.record_id
 LEFT JOIN layer_names AS k ON k.snapshot_id = b.snapshot_id AND k.chain_id = b.chain_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = b.snapshot_id
-WHERE :type IS NULL OR b.record_type = :type
+WHERE nullif(:type, '') IS NULL OR b.record_type = :type
 ORDER BY b.bytes DESC, h.host, b.snapshot_id, b.record_id;

@@ -30,5 +30,5 @@ FROM (SELECT snapshot_id, image_id, child_id, min(distance) AS distance FROM bel
 LEFT JOIN image_labels AS np ON np.snapshot_id = b.snapshot_id AND np.image_id = b.image_id
 JOIN image_labels AS nc ON nc.snapshot_id = b.snapshot_id AND nc.image_id = b.child_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = b.snapshot_id
-WHERE :image IS NULL OR (b.snapshot_id, b.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image)
+WHERE nullif(:image, '') IS NULL OR (b.snapshot_id, b.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image)
 ORDER BY h.host, b.snapshot_id, 1, b.image_id, b.distance, nc.label, b.child_id;

@@ -1,8 +1,8 @@
 -- title = "Files that differ between two images"
 -- description = "The merged trees of two images side by side: files only in a, only in b, and those that differ in type, mode, owner, size, link or content. Modification times are shown, not compared. Content is compared by size and CRC-64. A hard link is compared as the file that it names. Where a name stands on several hosts, images of one snapshot are compared."
 -- [params]
--- a = { type = "image", help = "one image" }
--- b = { type = "image", help = "the other image" }
+-- a = { type = "image", required = true, help = "one image" }
+-- b = { type = "image", required = true, help = "the other image" }
 -- [columns]
 -- kind = "only a, only b, or what differs: type, mode, owner, size, link, content"
 -- path = "path from the root of the image"

@@ -17,7 +17,7 @@ WITH RECURSIVE chosen AS MATERIALIZED (
   FROM selected_snapshots JOIN containers AS c USING (snapshot_id)
   JOIN mounts AS m USING (snapshot_id, container_id)
   JOIN overlay_dirs AS d ON d.snapshot_id = m.snapshot_id AND d.cache_id = m.mount_id
-  WHERE :container IS NULL OR :container IN (c.container_id, c.name)
+  WHERE nullif(:container, '') IS NULL OR :container IN (c.container_id, c.name)
 ),
 -- The layers below, 0 the nearest.
 below AS MATERIALIZED (

@@ -2,7 +2,7 @@
 -- description = "The state is the last one saved: a host that lost power still says running. rw_bytes and rw_files are known when file listings were indexed."
 -- [params]
 -- container = { type = "container", help = "only this container" }
--- state = { help = "only containers in this state" }
+-- state = { values = ["running", "paused", "restarting", "removing", "dead", "created", "exited", "unknown"], help = "only containers in this state" }
 -- [columns]
 -- container_id = "the container"
 -- name = "its name"
@@ -43,6 +43,6 @@ LEFT JOIN image_labels AS n ON n.snapshot_id = c.snapshot_id AND n.image_id = c.
 LEFT JOIN overlay_dirs AS d ON d.snapshot_id = c.snapshot_id AND d.cache_id = c.mount_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = c.snapshot_id
 WHERE NOT EXISTS (SELECT 1 FROM twice AS x WHERE x.snapshot_id = c.snapshot_id AND x.container_id = c.container_id)
-  AND (:container IS NULL OR :container IN (c.container_id, c.name, substr(c.container_id, 1, 12)))
-  AND (:state IS NULL OR c.state = :state)
+  AND (nullif(:container, '') IS NULL OR :container IN (c.container_id, c.name, substr(c.container_id, 1, 12)))
+  AND (nullif(:state, '') IS NULL OR c.state = :state)
 ORDER BY h.host, c.snapshot_id, rtrim(c.created_at, 'Z') DESC, c.container_id;

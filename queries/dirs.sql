@@ -2,7 +2,7 @@
 -- description = "The way back from a directory: its role, who owns it, and the images and container behind that. unknown: no owner was found, but not every source that could name one was read, such as BuildKit's databases."
 -- [params]
 -- dir = { help = "only the directory of this name, link (also as l/NAME), or beginning of a name" }
--- role = { help = "only this role, such as layer, container or unknown" }
+-- role = { values = ["layer", "container", "init", "build-cache", "removing", "mount", "in-flight", "snapshot", "foreign", "orphan", "unknown"], help = "only this role" }
 -- [columns]
 -- cache_id = "name of the directory"
 -- role = "layer, container, init, removing, mount, in-flight, orphan or unknown"
@@ -33,6 +33,6 @@ SELECT d.cache_id, d.role,
 FROM selected_snapshots
 JOIN overlay_dirs AS d USING (snapshot_id)
 JOIN snapshot_hosts AS h ON h.snapshot_id = d.snapshot_id
-WHERE (:dir IS NULL OR :dir IN (d.link, 'l/' || d.link) OR d.cache_id = :dir OR d.cache_id GLOB :dir || '*')
-  AND (:role IS NULL OR d.role = :role)
+WHERE (nullif(:dir, '') IS NULL OR :dir IN (d.link, 'l/' || d.link) OR d.cache_id = :dir OR d.cache_id GLOB :dir || '*')
+  AND (nullif(:role, '') IS NULL OR d.role = :role)
 ORDER BY h.host, d.snapshot_id, d.cache_id;

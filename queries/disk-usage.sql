@@ -1,7 +1,7 @@
 -- title = "Where every byte of the data root is"
 -- description = "One row for each kind of holder, then unaccounted, then the total. After scan --walk the disk_bytes without the total row add up to du -s -x --block-size=1. A figure is NULL when any part of it is not known; note says how the figures were found. docker system df counts layers of images, writable layers, local volumes and build cache, and nothing else."
 -- [params]
--- by = { help = "owner: a row for each holder" }
+-- by = { values = ["owner"], help = "a row for each holder" }
 -- category = { help = "only this category, a row for each holder" }
 -- [columns]
 -- category = "what holds the bytes; total for the sum of the rows above"
@@ -18,13 +18,13 @@
 -- host = "the host"
 
 WITH chosen AS MATERIALIZED (
-  SELECT u.*, CASE WHEN (:by = 'owner' OR :category IS NOT NULL) AND u.owner <> '' THEN u.owner END AS holder
+  SELECT u.*, CASE WHEN (:by = 'owner' OR nullif(:category, '') IS NOT NULL) AND u.owner <> '' THEN u.owner END AS holder
   FROM selected_snapshots JOIN disk_usage AS u USING (snapshot_id)
-  WHERE :category IS NULL OR u.category = :category
+  WHERE nullif(:category, '') IS NULL OR u.category = :category
 ),
 -- Snapshots whose rows are not all that is there.
 parts AS MATERIALIZED (
-  SELECT snapshot_id FROM selected_snapshots JOIN snapshots USING (snapshot_id) WHERE scope = 'metadata' AND :category IS NULL
+  SELECT snapshot_id FROM selected_snapshots JOIN snapshots USING (snapshot_id) WHERE scope = 'metadata' AND nullif(:category, '') IS NULL
 ),
 -- count(x) = count(*): a sum of which a part is unknown is unknown.
 -- total() and not sum(): sparse files may claim more than 63 bits together, and sum() would fail.
@@ -53,7 +53,7 @@ whole AS MATERIALIZED (
 labels AS MATERIALIZED (
   SELECT l.snapshot_id, l.image_id, n.label
   FROM selected_snapshots JOIN listed_images AS l USING (snapshot_id) JOIN image_labels AS n USING (snapshot_id, image_id)
-  WHERE :by = 'owner' OR :category IS NOT NULL
+  WHERE :by = 'owner' OR nullif(:category, '') IS NOT NULL
 ),
 layer_names AS MATERIALIZED (
   SELECT snapshot_id, cache_id, group_concat(label, '; ') AS names FROM (

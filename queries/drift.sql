@@ -18,5 +18,5 @@ SELECT x.kind, x.path, x.expected, x.found, x.cache_id,
      WHERE y.snapshot_id = x.snapshot_id AND y.cache_id = x.cache_id ORDER BY 1)) AS images,
   h.host
 FROM selected_snapshots JOIN drift AS x USING (snapshot_id) JOIN snapshot_hosts AS h USING (snapshot_id)
-WHERE :cache IS NULL OR x.cache_id = :cache OR x.cache_id GLOB :cache || '*'
+WHERE nullif(:cache, '') IS NULL OR x.cache_id = :cache OR x.cache_id GLOB :cache || '*'
 ORDER BY h.host, x.snapshot_id, x.cache_id, x.path, x.kind;

@@ -20,10 +20,10 @@ sets AS MATERIALIZED (
   SELECT h.snapshot_id, e.size, e.content_crc64, count(*) AS copies, count(DISTINCT h.chain_id) AS layers,
     min(h.listing_id * 1000000000000 + e.directory_id) AS place
   FROM held AS h CROSS JOIN entries AS e USING (listing_id)
-  WHERE e.type = 'file' AND e.size >= coalesce(:min_size, 1) AND e.content_crc64 IS NOT NULL
+  WHERE e.type = 'file' AND e.size >= coalesce(nullif(:min_size, ''), 1) AND e.content_crc64 IS NOT NULL
   GROUP BY h.snapshot_id, e.size, e.content_crc64 HAVING count(*) > 1
   ORDER BY (count(*) - 1) * e.size DESC, e.content_crc64, h.snapshot_id, e.size
-  LIMIT CASE coalesce(:top, 100) WHEN 0 THEN -1 ELSE coalesce(:top, 100) END
+  LIMIT CASE coalesce(nullif(:top, ''), 100) WHEN 0 THEN -1 ELSE coalesce(nullif(:top, ''), 100) END
 )
 SELECT printf('%016x', s.content_crc64) AS crc64, s.size, s.copies, s.layers, (s.copies - 1) * s.size AS reclaimable_bytes,
   (SELECT CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || min(e.name)

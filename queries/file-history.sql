@@ -1,7 +1,7 @@
 -- title = "One path through all layers of an image"
 -- description = "Every layer of an image that has the path, base first: what it was there, and which build step made it so. A whiteout removed it; an opaque directory above it, or the removal of a folder above it, is shown as a row of that folder."
 -- [params]
--- path = { help = "the whole path, such as /etc/passwd" }
+-- path = { required = true, help = "the whole path, such as /etc/passwd" }
 -- image = { type = "image", help = "the image; every listed image when left out" }
 -- [columns]
 -- image = "tags of the image, or its id"
@@ -40,6 +40,6 @@ JOIN image_labels AS n ON n.snapshot_id = i.snapshot_id AND n.image_id = i.image
 LEFT JOIN image_history AS s ON s.snapshot_id = i.snapshot_id AND s.image_id = i.image_id AND s.layer_position = l.position
 JOIN snapshot_hosts AS h ON h.snapshot_id = i.snapshot_id
 WHERE (p.path = :path OR e.type <> 'dir' OR e.opaque = 1)
-  AND CASE WHEN :image IS NULL THEN (i.snapshot_id, i.image_id) IN (SELECT snapshot_id, image_id FROM listed_images)
+  AND CASE WHEN nullif(:image, '') IS NULL THEN (i.snapshot_id, i.image_id) IN (SELECT snapshot_id, image_id FROM listed_images)
     ELSE (i.snapshot_id, i.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image) END
 ORDER BY h.host, i.snapshot_id, n.label, i.image_id, l.position, p.path;

@@ -3,7 +3,7 @@
 -- [params]
 -- name = { help = "the file's name, without folders; * ? [a-z] [!a-z] match as in a shell, and what is called just so is found too" }
 -- path = { help = "its whole path; * ? [a-z] [!a-z] match as in a shell, * also across folders, and what is called just so is found too" }
--- type = { help = "only entries of this type: file, dir, symlink, hardlink, whiteout …" }
+-- type = { values = ["file", "dir", "symlink", "hardlink", "char", "block", "fifo", "socket", "whiteout"], help = "only entries of this type" }
 -- min_size = { type = "integer", help = "only entries of at least this many bytes" }
 -- max_size = { type = "integer", help = "only entries of at most this many bytes" }
 -- image = { type = "image", help = "only in this image" }
@@ -28,7 +28,7 @@ WITH RECURSIVE named AS MATERIALIZED (
   SELECT e.listing_id, e.directory_id, e.name, e.type, e.size, e.mode, e.mtime, d.path AS folder,
     CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name AS path
   FROM entries AS e CROSS JOIN directories AS d USING (directory_id)
-  WHERE e.name = :name
+  WHERE e.name = nullif(:name, '')
   UNION ALL
   SELECT e.listing_id, e.directory_id, e.name, e.type, e.size, e.mode, e.mtime, d.path,
     CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name
@@ -40,7 +40,7 @@ WITH RECURSIVE named AS MATERIALIZED (
     CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name
   FROM directories AS d CROSS JOIN listings AS l CROSS JOIN entries AS e
     ON e.listing_id = l.listing_id AND e.directory_id = d.directory_id
-  WHERE d.path = coalesce(nullif(rtrim(rtrim(:path, replace(:path, '/', '')), '/'), ''), '/')
+  WHERE :path <> '' AND d.path = coalesce(nullif(rtrim(rtrim(:path, replace(:path, '/', '')), '/'), ''), '/')
     AND e.name = substr(:path, length(rtrim(:path, replace(:path, '/', ''))) + 1)
   UNION ALL
   SELECT e.listing_id, e.directory_id, e.name, e.type, e.size, e.mode, e.mtime, d.path,
@@ -50,7 +50,8 @@ WITH RECURSIVE named AS MATERIALIZED (
 ),
 kept AS MATERIALIZED (
   SELECT * FROM named
-  WHERE (:type IS NULL OR type = :type) AND (:min_size IS NULL OR size >= :min_size) AND (:max_size IS NULL OR size <= :max_size)
+  WHERE (nullif(:type, '') IS NULL OR type = :type)
+    AND (nullif(:min_size, '') IS NULL OR size >= :min_size) AND (nullif(:max_size, '') IS NULL OR size <= :max_size)
 ),
 -- Each folder above a found entry, with the name it has in the folder above it.
 above (folder, upper, name) AS (
@@ -67,20 +68,20 @@ stack AS MATERIALIZED (
   SELECT i.snapshot_id, i.image_id, NULL AS container_id, l.position, y.listing_id, y.cache_id, y.diff_id
   FROM selected_snapshots JOIN images AS i USING (snapshot_id)
   JOIN image_layers AS l USING (snapshot_id, image_id) JOIN layers AS y USING (snapshot_id, chain_id)
-  WHERE :container IS NULL
-    AND CASE WHEN :image IS NULL THEN (i.snapshot_id, i.image_id) IN (SELECT snapshot_id, image_id FROM listed_images)
+  WHERE nullif(:container, '') IS NULL
+    AND CASE WHEN nullif(:image, '') IS NULL THEN (i.snapshot_id, i.image_id) IN (SELECT snapshot_id, image_id FROM listed_images)
       ELSE (i.snapshot_id, i.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image) END
   UNION ALL
   SELECT c.snapshot_id, NULL, c.container_id, l.position, y.listing_id, y.cache_id, y.diff_id
   FROM selected_snapshots JOIN containers AS c USING (snapshot_id)
   JOIN image_layers AS l USING (snapshot_id, image_id) JOIN layers AS y USING (snapshot_id, chain_id)
-  WHERE :container IN (c.container_id, c.name) AND :image IS NULL
+  WHERE :container IN (c.container_id, c.name) AND nullif(:image, '') IS NULL
   UNION ALL
   SELECT c.snapshot_id, NULL, c.container_id, 1000 + (d.cache_id = m.mount_id), d.listing_id, d.cache_id, NULL
   FROM selected_snapshots JOIN containers AS c USING (snapshot_id)
   JOIN mounts AS m USING (snapshot_id, container_id)
   JOIN overlay_dirs AS d ON d.snapshot_id = m.snapshot_id AND d.cache_id IN (m.mount_id, m.init_id)
-  WHERE (:container IS NULL OR :container IN (c.container_id, c.name)) AND :image IS NULL
+  WHERE (nullif(:container, '') IS NULL OR :container IN (c.container_id, c.name)) AND nullif(:image, '') IS NULL
 ),
 placed AS MATERIALIZED (
   SELECT n.*, s.snapshot_id, s.image_id, s.container_id, s.position, s.cache_id, s.diff_id,
@@ -99,7 +100,7 @@ placed AS MATERIALIZED (
   SELECT n.*, d.snapshot_id, NULL, NULL, NULL, d.cache_id, (
     SELECT max(y.diff_id) FROM layers AS y WHERE y.snapshot_id = d.snapshot_id AND y.cache_id = d.cache_id), NULL
   FROM kept AS n JOIN overlay_dirs AS d USING (listing_id) JOIN selected_snapshots USING (snapshot_id)
-  WHERE :image IS NULL AND :container IS NULL
+  WHERE nullif(:image, '') IS NULL AND nullif(:container, '') IS NULL
     AND NOT EXISTS (SELECT 1 FROM stack AS s WHERE s.snapshot_id = d.snapshot_id AND s.cache_id = d.cache_id)
 )
 SELECT p.path, p.type, p.size, CASE WHEN p.mode IS NOT NULL THEN printf('%04o', p.mode) END AS mode,

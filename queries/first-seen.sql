@@ -26,25 +26,25 @@ wanted AS MATERIALIZED (
   WHERE r.ref IN spelt OR r.normalized IN spelt
 ),
 asked AS MATERIALIZED (
-  SELECT 'sha256:' || replace(:image, 'sha256:', '') AS image, 'sha256:' || replace(:layer, 'sha256:', '') AS layer
+  SELECT 'sha256:' || replace(:image, 'sha256:', '') AS image, 'sha256:' || replace(nullif(:layer, ''), 'sha256:', '') AS layer
 ),
 -- A tag is the same however it is written; in containerd several namespaces may have it.
 seen AS MATERIALIZED (
   SELECT 'tag' AS kind, r.normalized AS tag, min(r.ref) AS name, r.image_id AS id,
     s.snapshot_id, s.host_id, s.store, s.root, s.started_at, s.ordered_at, s.uid
   FROM snapshots AS s CROSS JOIN image_refs AS r USING (snapshot_id) CROSS JOIN asked AS a
-  WHERE r.tag IS NOT NULL AND :layer IS NULL AND (:image IS NULL OR r.image_id BETWEEN a.image AND a.image || 'g'
+  WHERE r.tag IS NOT NULL AND nullif(:layer, '') IS NULL AND (nullif(:image, '') IS NULL OR r.image_id BETWEEN a.image AND a.image || 'g'
     OR r.ref IN spelt OR r.normalized IN spelt)
   GROUP BY s.snapshot_id, r.normalized, r.image_id
   UNION ALL
   SELECT 'image', NULL, NULL, i.image_id, s.snapshot_id, s.host_id, s.store, s.root, s.started_at, s.ordered_at, s.uid
   FROM snapshots AS s CROSS JOIN images AS i USING (snapshot_id) CROSS JOIN asked AS a
-  WHERE :layer IS NULL AND (:image IS NULL OR i.image_id BETWEEN a.image AND a.image || 'g'
+  WHERE nullif(:layer, '') IS NULL AND (nullif(:image, '') IS NULL OR i.image_id BETWEEN a.image AND a.image || 'g'
     OR i.image_id IN (SELECT image_id FROM wanted))
   UNION ALL
   SELECT DISTINCT 'layer', NULL, NULL, y.diff_id, s.snapshot_id, s.host_id, s.store, s.root, s.started_at, s.ordered_at, s.uid
   FROM snapshots AS s CROSS JOIN layers AS y USING (snapshot_id)
-  WHERE y.diff_id IS NOT NULL AND :image IS NULL AND :layer IS NULL
+  WHERE y.diff_id IS NOT NULL AND nullif(:image, '') IS NULL AND nullif(:layer, '') IS NULL
   UNION ALL
   SELECT DISTINCT 'layer', NULL, NULL, y.diff_id, s.snapshot_id, s.host_id, s.store, s.root, s.started_at, s.ordered_at, s.uid
   FROM asked AS a CROSS JOIN layers AS y ON y.diff_id BETWEEN a.layer AND a.layer || 'g'

@@ -29,5 +29,5 @@ sums AS (
 )
 SELECT u.stored_layers, u.distinct_layers, u.stored_bytes, u.distinct_bytes, u.unique_layers, u.unique_bytes, h.name AS host
 FROM sums AS u LEFT JOIN hosts AS h ON h.host_id = u.host_id
-WHERE :host IS NULL OR h.name = :host
+WHERE nullif(:host, '') IS NULL OR h.name = :host
 ORDER BY host, u.host_id;

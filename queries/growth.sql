@@ -38,7 +38,7 @@ WITH totals AS MATERIALIZED (
      WHERE u.snapshot_id = s.snapshot_id) AS disk_bytes,
     (SELECT count(*) FROM problems AS p WHERE p.snapshot_id = s.snapshot_id) AS problems,
     (SELECT count(*) FROM overlay_dirs AS d WHERE d.snapshot_id = s.snapshot_id AND d.role = 'orphan') AS orphans
-  FROM snapshots AS s JOIN hosts AS n USING (host_id) WHERE :host IS NULL OR n.name = :host
+  FROM snapshots AS s JOIN hosts AS n USING (host_id) WHERE nullif(:host, '') IS NULL OR n.name = :host
 )
 SELECT t.started_at, t.snapshot_id, t.label, t.root, t.images, t.layers, t.layer_bytes,
   t.layer_bytes - lag(t.layer_bytes) OVER (PARTITION BY t.host_id, t.store, t.root ORDER BY t.ordered_at, t.uid) AS grown_bytes,

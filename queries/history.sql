@@ -25,5 +25,5 @@ LEFT JOIN image_layers AS l
   ON l.snapshot_id = s.snapshot_id AND l.image_id = s.image_id AND l.position = s.layer_position
 LEFT JOIN layers AS y ON y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = s.snapshot_id
-WHERE :image IS NULL OR (s.snapshot_id, s.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image)
+WHERE nullif(:image, '') IS NULL OR (s.snapshot_id, s.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image)
 ORDER BY h.host, s.snapshot_id, n.label, s.image_id, s.position;

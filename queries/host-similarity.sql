@@ -17,7 +17,7 @@ WITH held AS MATERIALIZED (
   WHERE y.diff_id IS NOT NULL GROUP BY y.diff_id, s.host_id
 ),
 chosen AS MATERIALIZED (
-  SELECT x.* FROM hosts AS h JOIN held AS x USING (host_id) WHERE :host IS NULL OR h.name = :host
+  SELECT x.* FROM hosts AS h JOIN held AS x USING (host_id) WHERE nullif(:host, '') IS NULL OR h.name = :host
 ),
 totals AS MATERIALIZED (SELECT host_id, CAST(total(size) AS INTEGER) AS bytes FROM held GROUP BY host_id),
 pairs AS MATERIALIZED (

@@ -1,7 +1,7 @@
 -- title = "What an image really shows at each path, and from which layer"
 -- description = "The merged tree of an image, as a fresh container would see it: for each path the topmost layer that has it, less what whiteouts, opaque directories and files in place of folders hide. Where a later layer hides the first name of a hard link, the next name is the file, and the others are links to that one."
 -- [params]
--- image = { type = "image", help = "the image; without it the answer is empty" }
+-- image = { type = "image", required = true, help = "the image" }
 -- under = { help = "only this path, as it stands, and what lies below it" }
 -- [columns]
 -- path = "path from the root of the image"
@@ -96,6 +96,6 @@ LEFT JOIN heirs AS i ON i.snapshot_id = s.snapshot_id AND i.image_id = s.image_i
 LEFT JOIN inherited AS b ON b.snapshot_id = s.snapshot_id AND b.image_id = s.image_id AND b.directory_id = s.directory_id
   AND b.name = s.name AND b.type = 'dir'
 JOIN snapshot_hosts AS h ON h.snapshot_id = s.snapshot_id
-WHERE :under IS NULL OR substr(d.path || '/', 1, length(rtrim(:under, '/')) + 1) = rtrim(:under, '/') || '/'
+WHERE nullif(:under, '') IS NULL OR substr(d.path || '/', 1, length(rtrim(:under, '/')) + 1) = rtrim(:under, '/') || '/'
   OR CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || s.name = rtrim(:under, '/')
 ORDER BY path, h.host, s.snapshot_id, s.image_id;

@@ -27,7 +27,7 @@ wanted AS MATERIALIZED (
   SELECT i.snapshot_id, i.image_id FROM selected_snapshots CROSS JOIN images AS i USING (snapshot_id)
   WHERE length(:image) = 12 AND i.image_id BETWEEN 'sha256:' || :image AND 'sha256:' || :image || 'g'
   UNION
-  SELECT i.snapshot_id, i.image_id FROM selected_snapshots CROSS JOIN images AS i USING (snapshot_id) WHERE :image IS NULL
+  SELECT i.snapshot_id, i.image_id FROM selected_snapshots CROSS JOIN images AS i USING (snapshot_id) WHERE nullif(:image, '') IS NULL
 )
 SELECT n.label AS image, i.image_id,
   (SELECT l.chain_id FROM image_layers AS l WHERE l.snapshot_id = i.snapshot_id AND l.image_id = i.image_id

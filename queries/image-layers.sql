@@ -31,5 +31,5 @@ LEFT JOIN image_history AS s
   ON s.snapshot_id = l.snapshot_id AND s.image_id = l.image_id AND s.layer_position = l.position
 LEFT JOIN uses AS u ON u.snapshot_id = l.snapshot_id AND u.chain_id = l.chain_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = l.snapshot_id
-WHERE :image IS NULL OR (l.snapshot_id, l.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image)
+WHERE nullif(:image, '') IS NULL OR (l.snapshot_id, l.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image)
 ORDER BY h.host, l.snapshot_id, n.label, l.image_id, l.position;

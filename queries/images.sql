@@ -42,5 +42,5 @@ LEFT JOIN image_refs AS r ON r.snapshot_id = i.snapshot_id AND (r.ref, r.image_i
   SELECT ref, image_id, namespace FROM image_refs AS o WHERE o.snapshot_id = i.snapshot_id AND o.image_id = i.image_id
   ORDER BY o.tag IS NULL, ref, namespace LIMIT 1)
 JOIN snapshot_hosts AS h ON h.snapshot_id = i.snapshot_id
-WHERE :image IS NULL OR (i.snapshot_id, i.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image)
+WHERE nullif(:image, '') IS NULL OR (i.snapshot_id, i.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image)
 ORDER BY h.host, i.snapshot_id, rtrim(i.created_at, 'Z') DESC, i.image_id;

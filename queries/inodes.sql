@@ -25,7 +25,7 @@ counts AS MATERIALIZED (
   FROM (SELECT DISTINCT listing_id FROM held) CROSS JOIN entries AS e USING (listing_id) GROUP BY e.listing_id
 ),
 biggest AS MATERIALIZED (
-  SELECT * FROM held JOIN counts USING (listing_id) ORDER BY inodes DESC, cache_id, snapshot_id LIMIT coalesce(:top, 50)
+  SELECT * FROM held JOIN counts USING (listing_id) ORDER BY inodes DESC, cache_id, snapshot_id LIMIT coalesce(nullif(:top, ''), 50)
 )
 SELECT b.inodes, b.files, b.dirs, b.symlinks, b.hardlinks, b.others, b.role, b.cache_id,
   coalesce((SELECT group_concat(label, '; ') FROM (SELECT DISTINCT n.label FROM layers AS y

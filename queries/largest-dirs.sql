@@ -28,13 +28,13 @@ levels (directory_id, path) AS (
 trees AS MATERIALIZED (
   SELECT s.listing_id, l.path, CAST(total(s.bytes) AS INTEGER) AS bytes, sum(s.files) AS files
   FROM levels AS l CROSS JOIN sums AS s USING (directory_id)
-  WHERE CASE l.path WHEN '/' THEN 0 ELSE length(l.path) - length(replace(l.path, '/', '')) END <= coalesce(:depth, 3)
+  WHERE CASE l.path WHEN '/' THEN 0 ELSE length(l.path) - length(replace(l.path, '/', '')) END <= coalesce(nullif(:depth, ''), 3)
   GROUP BY s.listing_id, l.path
 ),
 biggest AS MATERIALIZED (
   SELECT t.*, d.snapshot_id, d.cache_id, d.role
   FROM selected_snapshots JOIN overlay_dirs AS d USING (snapshot_id) JOIN trees AS t USING (listing_id)
-  ORDER BY t.bytes DESC, t.path, d.cache_id, d.snapshot_id LIMIT coalesce(:top, 20)
+  ORDER BY t.bytes DESC, t.path, d.cache_id, d.snapshot_id LIMIT coalesce(nullif(:top, ''), 20)
 )
 SELECT b.bytes, b.files, b.path, b.role, b.cache_id,
   (SELECT group_concat(label, '; ') FROM (SELECT DISTINCT n.label FROM layers AS y

@@ -15,7 +15,7 @@ WITH biggest AS MATERIALIZED (
   SELECT d.snapshot_id, d.cache_id, d.role, e.listing_id, e.directory_id, e.name, e.size
   FROM selected_snapshots JOIN overlay_dirs AS d USING (snapshot_id) CROSS JOIN entries AS e USING (listing_id)
   WHERE e.type = 'file'
-  ORDER BY e.size DESC, e.directory_id, e.name, d.snapshot_id, d.cache_id LIMIT coalesce(:top, 20)
+  ORDER BY e.size DESC, e.directory_id, e.name, d.snapshot_id, d.cache_id LIMIT coalesce(nullif(:top, ''), 20)
 )
 SELECT b.size, CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || b.name AS path, b.role, b.cache_id, y.diff_id,
   (SELECT count(*) FROM image_layers AS l JOIN listed_images USING (snapshot_id, image_id)

@@ -54,5 +54,5 @@ SELECT n.label AS image, u.image_id, u.last_used, u.containers, u.running, u.las
 FROM used AS u
 JOIN image_labels AS n ON n.snapshot_id = u.snapshot_id AND n.image_id = u.image_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = u.snapshot_id
-WHERE :image IS NULL OR (u.snapshot_id, u.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image)
+WHERE nullif(:image, '') IS NULL OR (u.snapshot_id, u.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image)
 ORDER BY rtrim(u.last_used, 'Z'), rtrim(u.created_at, 'Z'), h.host, u.snapshot_id, u.image_id;

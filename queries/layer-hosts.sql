@@ -12,14 +12,14 @@
 -- host = "the host"
 
 WITH wanted AS MATERIALIZED (
-  SELECT :layer AS diff_id WHERE :layer IS NOT NULL
+  SELECT :layer AS diff_id WHERE nullif(:layer, '') IS NOT NULL
   UNION
   -- CROSS JOIN: SQLite keeps this order, and looks the chain up once for each snapshot.
   SELECT y.diff_id FROM selected_snapshots CROSS JOIN layers AS y USING (snapshot_id) WHERE y.chain_id = :layer
   UNION
   SELECT y.diff_id FROM layers AS y WHERE y.cache_id = :layer AND y.snapshot_id IN (SELECT snapshot_id FROM selected_snapshots)
   UNION
-  SELECT y.diff_id FROM selected_snapshots CROSS JOIN layers AS y USING (snapshot_id) WHERE :layer IS NULL
+  SELECT y.diff_id FROM selected_snapshots CROSS JOIN layers AS y USING (snapshot_id) WHERE nullif(:layer, '') IS NULL
 ),
 carried AS MATERIALIZED (
   SELECT y.snapshot_id, y.diff_id, count(*) AS places, sum(y.size) AS size

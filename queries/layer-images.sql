@@ -23,5 +23,5 @@ LEFT JOIN image_layers AS l ON l.snapshot_id = y.snapshot_id AND l.chain_id = y.
 LEFT JOIN images AS i ON i.snapshot_id = l.snapshot_id AND i.image_id = l.image_id
 LEFT JOIN image_labels AS n ON n.snapshot_id = l.snapshot_id AND n.image_id = l.image_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = y.snapshot_id
-WHERE :layer IS NULL OR :layer IN (y.chain_id, y.diff_id, y.cache_id)
+WHERE nullif(:layer, '') IS NULL OR :layer IN (y.chain_id, y.diff_id, y.cache_id)
 ORDER BY h.host, y.snapshot_id, y.chain_id, n.label, l.image_id, l.position;

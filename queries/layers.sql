@@ -26,5 +26,5 @@ SELECT y.chain_id, y.diff_id, y.parent_chain_id, y.cache_id, y.size,
 FROM selected_snapshots
 JOIN layers AS y USING (snapshot_id)
 JOIN snapshot_hosts AS h ON h.snapshot_id = y.snapshot_id
-WHERE :layer IS NULL OR :layer IN (y.chain_id, y.diff_id, y.cache_id)
+WHERE nullif(:layer, '') IS NULL OR :layer IN (y.chain_id, y.diff_id, y.cache_id)
 ORDER BY y.size DESC, y.chain_id, y.snapshot_id;

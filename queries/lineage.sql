@@ -62,5 +62,5 @@ LEFT JOIN steps AS t ON t.snapshot_id = p.snapshot_id AND t.image_id = p.base_id
 JOIN image_labels AS ni ON ni.snapshot_id = p.snapshot_id AND ni.image_id = p.image_id
 JOIN image_labels AS nb ON nb.snapshot_id = p.snapshot_id AND nb.image_id = p.base_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = p.snapshot_id
-WHERE :image IS NULL OR (p.snapshot_id, p.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image)
+WHERE nullif(:image, '') IS NULL OR (p.snapshot_id, p.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image)
 ORDER BY h.host, p.snapshot_id, ni.label, p.image_id, depth, nb.label, p.base_id;

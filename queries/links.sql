@@ -27,5 +27,5 @@ SELECT l.link, l.cache_id, l.target, l.repair, d.role,
 FROM told AS l
 LEFT JOIN overlay_dirs AS d ON d.snapshot_id = l.snapshot_id AND d.cache_id = l.cache_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = l.snapshot_id
-WHERE :link IS NULL OR l.link = replace(:link, 'l/', '')
+WHERE nullif(:link, '') IS NULL OR l.link = replace(:link, 'l/', '')
 ORDER BY h.host, l.snapshot_id, l.link;

@@ -36,5 +36,5 @@ FROM sums AS g
 LEFT JOIN containers AS c ON c.snapshot_id = g.snapshot_id AND c.container_id = g.container_id
 LEFT JOIN image_labels AS n ON n.snapshot_id = c.snapshot_id AND n.image_id = c.image_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = g.snapshot_id
-WHERE :container IS NULL OR :container IN (g.container_id, c.name, substr(g.container_id, 1, 12))
+WHERE nullif(:container, '') IS NULL OR :container IN (g.container_id, c.name, substr(g.container_id, 1, 12))
 ORDER BY g.disk_bytes DESC, g.apparent_bytes DESC, h.host, g.snapshot_id, g.container_id, g.driver;

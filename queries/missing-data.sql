@@ -103,7 +103,7 @@ FROM found AS f JOIN snapshot_hosts AS h USING (snapshot_id)
 LEFT JOIN doubts AS d ON d.snapshot_id = f.snapshot_id AND d.thing = CASE f.code
   WHEN 'missing-parent' THEN 'missing layer' WHEN 'missing-layer' THEN 'missing layer' WHEN 'missing-image' THEN 'missing image'
   WHEN 'missing-volume' THEN 'missing volume' WHEN 'container-without-mount' THEN 'missing mount' ELSE 'missing directory' END
-WHERE (:code IS NULL OR f.code = :code)
+WHERE (nullif(:code, '') IS NULL OR f.code = :code)
   -- What another store of the host lends is there.
   AND NOT EXISTS (SELECT 1 FROM recorded_uses AS u
     WHERE u.snapshot_id = f.snapshot_id AND u.user_kind = 'borrowed' AND u.used = f.missing)

@@ -1,7 +1,7 @@
 -- title = "Directories that nothing needs, and how sure that is"
 -- description = "certain: nothing names it - no layer, container, mount, build-cache record, unfinished layer or lower of a live directory - every source that could was read, and it was there before and after. likely: half written or half removed, so a leftover unless an engine is still at it. unknown: no owner was found, but a source that may name one was not read whole. Writable layers without a container are in stale-mounts. Nothing here deletes anything. Check first: scan again as root while no engine works, ask query owner and /proc/mounts for the directory, look at newest; then try docker system prune and docker builder prune, or restart the engine, which finishes removals."
 -- [params]
--- confidence = { help = "only certain, likely or unknown" }
+-- confidence = { values = ["certain", "likely", "unknown"], help = "only what is so sure to be one" }
 -- [columns]
 -- cache_id = "name of the directory"
 -- role = "orphan, removing, in-flight, foreign or unknown"
@@ -49,5 +49,5 @@ SELECT j.cache_id, j.role, j.confidence, j.reason, j.link, j.lower_count,
   j.scope, j.started_at AS scanned_at,
   h.host
 FROM judged AS j JOIN snapshot_hosts AS h USING (snapshot_id)
-WHERE :confidence IS NULL OR j.confidence = :confidence
+WHERE nullif(:confidence, '') IS NULL OR j.confidence = :confidence
 ORDER BY h.host, j.snapshot_id, j.confidence, j.disk_bytes DESC, j.apparent_bytes DESC, j.cache_id;

@@ -15,7 +15,7 @@ WITH chosen AS MATERIALIZED (
   SELECT DISTINCT s.host_id FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id)
 ),
 fleet AS MATERIALIZED (
-  SELECT count(*) AS hosts, max(2, (count(*) * coalesce(:threshold, 80) + 99) / 100) AS most FROM chosen
+  SELECT count(*) AS hosts, max(2, (count(*) * coalesce(nullif(:threshold, ''), 80) + 99) / 100) AS most FROM chosen
 ),
 named AS MATERIALIZED (
   SELECT r.normalized AS ref, min(r.ref) AS label, s.host_id, r.image_id, min(r.snapshot_id) AS snapshot_id

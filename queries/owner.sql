@@ -69,7 +69,7 @@ named AS MATERIALIZED (
 ),
 -- The outermost folder decides, so that a file in a layer cannot pass for another directory; a whole name before a part.
 wanted AS MATERIALIZED (
-  SELECT snapshot_id, cache_id FROM selected_snapshots CROSS JOIN overlay_dirs USING (snapshot_id) WHERE :thing IS NULL
+  SELECT snapshot_id, cache_id FROM selected_snapshots CROSS JOIN overlay_dirs USING (snapshot_id) WHERE nullif(:thing, '') IS NULL
   UNION
   SELECT snapshot_id, cache_id FROM (SELECT *, rank() OVER (ORDER BY at, whole DESC) AS place FROM named) WHERE place = 1
 ),

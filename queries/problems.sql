@@ -2,7 +2,7 @@
 -- description = "Everything the scan could not read or found odd, worst first. `layerindex schema codes` explains each code."
 -- [params]
 -- code = { help = "only this code" }
--- severity = { help = "only this severity: error, warning or info" }
+-- severity = { values = ["error", "warning", "info"], help = "only this severity" }
 -- [columns]
 -- severity = "error: information is lost; warning: it is odd; info: good to know"
 -- code = "kind of problem"
@@ -15,5 +15,5 @@ SELECT p.severity, p.code, p.path, p.subject, p.detail, h.host
 FROM selected_snapshots
 JOIN problems AS p USING (snapshot_id)
 JOIN snapshot_hosts AS h USING (snapshot_id)
-WHERE (:code IS NULL OR p.code = :code) AND (:severity IS NULL OR p.severity = :severity)
+WHERE (nullif(:code, '') IS NULL OR p.code = :code) AND (nullif(:severity, '') IS NULL OR p.severity = :severity)
 ORDER BY CASE p.severity WHEN 'error' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, p.code, h.host, p.snapshot_id, p.problem_id;

@@ -40,23 +40,23 @@ named AS MATERIALIZED (
 members AS MATERIALIZED (
   SELECT snapshot_id, kind, id FROM named
   UNION
-  SELECT snapshot_id, 'image', image_id FROM listed WHERE :image IS NULL AND :container IS NULL
+  SELECT snapshot_id, 'image', image_id FROM listed WHERE nullif(:image, '') IS NULL AND nullif(:container, '') IS NULL
   UNION
   SELECT snapshot_id, 'container', container_id FROM selected_snapshots JOIN containers USING (snapshot_id)
-  WHERE :image IS NULL AND :container IS NULL
+  WHERE nullif(:image, '') IS NULL AND nullif(:container, '') IS NULL
 ),
 sets AS MATERIALIZED (
   SELECT snapshot_id, kind || ' ' || id AS set_id, kind, id FROM members
   UNION ALL
   SELECT snapshot_id, 'set', kind, id FROM members
-  WHERE (:image IS NOT NULL OR :container IS NOT NULL)
+  WHERE (nullif(:image, '') IS NOT NULL OR nullif(:container, '') IS NOT NULL)
     AND snapshot_id IN (SELECT snapshot_id FROM members GROUP BY snapshot_id HAVING count(*) > 1)
 ),
 -- Names that stay when an image is named by others of its names; digests go with the last tag of their repository.
 other_names AS MATERIALIZED (
   SELECT DISTINCT r.snapshot_id, r.image_id, r.ref
   FROM members AS m JOIN image_refs AS r ON r.snapshot_id = m.snapshot_id AND r.image_id = m.id
-  WHERE m.kind = 'image' AND :image IS NOT NULL
+  WHERE m.kind = 'image' AND nullif(:image, '') IS NOT NULL
     AND (m.snapshot_id, m.id) NOT IN (
       SELECT snapshot_id, id FROM named WHERE kind = 'image' AND word IN (id, substr(id, 8, 12)))
     AND r.ref NOT IN spelt AND r.normalized NOT IN spelt

@@ -29,6 +29,6 @@ SELECT s.chain_id, y.diff_id, y.cache_id, y.size, s.images, s.image_names,
 FROM shared AS s
 CROSS JOIN snapshot_hosts AS h USING (snapshot_id)
 LEFT JOIN layers AS y ON y.snapshot_id = s.snapshot_id AND y.chain_id = s.chain_id
-WHERE :image IS NULL OR (s.snapshot_id, s.chain_id) IN (
+WHERE nullif(:image, '') IS NULL OR (s.snapshot_id, s.chain_id) IN (
   SELECT snapshot_id, chain_id FROM image_layers JOIN image_names USING (snapshot_id, image_id) WHERE name = :image)
 ORDER BY saved_bytes DESC, s.chain_id, s.snapshot_id;

@@ -25,5 +25,5 @@ SELECT s.snapshot_id, h.host, s.store, s.root, s.label, s.scope, s.started_at,
   (SELECT count(*) FROM problems AS p WHERE p.snapshot_id = s.snapshot_id) AS problems,
   s.snapshot_id IN (SELECT snapshot_id FROM selected_snapshots) AS selected
 FROM snapshots AS s JOIN snapshot_hosts AS h USING (snapshot_id)
-WHERE :host IS NULL OR h.host = :host
+WHERE nullif(:host, '') IS NULL OR h.host = :host
 ORDER BY s.ordered_at DESC, s.uid DESC;

@@ -22,7 +22,7 @@ spelt (ref) AS MATERIALIZED (
 named AS MATERIALIZED (
   SELECT r.normalized AS ref, min(r.ref) AS label, r.image_id, s.host_id, min(r.snapshot_id) AS snapshot_id
   FROM selected_snapshots CROSS JOIN image_refs AS r USING (snapshot_id) CROSS JOIN snapshots AS s USING (snapshot_id)
-  WHERE r.tag IS NOT NULL AND (:tag IS NULL OR r.normalized IN (
+  WHERE r.tag IS NOT NULL AND (nullif(:tag, '') IS NULL OR r.normalized IN (
     SELECT x.normalized FROM image_refs AS x WHERE x.ref IN spelt OR x.normalized IN spelt))
   GROUP BY r.normalized, r.image_id, s.host_id
 ),

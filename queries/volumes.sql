@@ -1,7 +1,7 @@
 -- title = "Volumes: size, and which containers mount them"
 -- description = "Every volume that is on disk, that the engine's database remembers or that a container names. unused: no container, running or not, names it by its name or path; its data may still be wanted. unknown: no container that could be read does, but a source that may name one was not read whole, as because says. missing: it should be on disk and is not. Volumes of other drivers than local, and local ones with options, keep their data elsewhere."
 -- [params]
--- status = { help = "only used, unused, unknown or missing" }
+-- status = { values = ["used", "unused", "unknown", "missing"], help = "only volumes of this status" }
 -- [columns]
 -- name = "name of the volume"
 -- status = "used, unused, unknown or missing"
@@ -56,5 +56,5 @@ SELECT v.name, v.status, v.doubt AS because, v.driver,
   v.apparent_bytes, v.disk_bytes, v.entry_count AS files, v.on_disk, v.options, v.labels,
   h.host
 FROM judged AS v JOIN snapshot_hosts AS h USING (snapshot_id)
-WHERE :status IS NULL OR v.status = :status
+WHERE nullif(:status, '') IS NULL OR v.status = :status
 ORDER BY v.disk_bytes DESC, v.apparent_bytes DESC, h.host, v.snapshot_id, v.name;

@@ -15,7 +15,7 @@ WITH stack AS MATERIALIZED (
   SELECT i.snapshot_id, i.image_id, l.position, y.chain_id, y.listing_id, i.layer_count
   FROM selected_snapshots JOIN images AS i USING (snapshot_id)
   JOIN image_layers AS l USING (snapshot_id, image_id) JOIN layers AS y USING (snapshot_id, chain_id)
-  WHERE CASE WHEN :image IS NULL THEN (i.snapshot_id, i.image_id) IN (SELECT snapshot_id, image_id FROM listed_images)
+  WHERE CASE WHEN nullif(:image, '') IS NULL THEN (i.snapshot_id, i.image_id) IN (SELECT snapshot_id, image_id FROM listed_images)
     ELSE (i.snapshot_id, i.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image) END
 ),
 -- What hides everything below a path in lower layers: a whiteout, an opaque directory, or a file where a folder was.

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from layerindex import catalog, database, query, render, schema
-from layerindex.cli import group
+from layerindex import catalog, database, problems, query, render, schema
+from layerindex.cli import find, group
 from layerindex.errors import CatalogError
+from layerindex.stores import claims
 from tests import exhibits, fleet, test_file_queries
 from tests.dataroot import DataRoot
 
@@ -171,11 +172,24 @@ def test_header(name: str) -> None:
     for text in header["columns"].values():
         assert is_phrase(text)
     for param in header.get("params", {}).values():
-        assert param.keys() <= {"type", "help", "default"}
+        assert param.keys() <= {"type", "help", "default", "values", "required"}
         assert is_phrase(param["help"])
         assert param.get("type", "text") in {"text", "integer", "image", "images", "container", "containers", "layer"}
         kind = int if param.get("type") == "integer" else str
         assert isinstance(param.get("default", kind()), kind)
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "known"),
+    [
+        ("dirs", "role", {*claims.ROLES.values(), "foreign", "orphan", "unknown"}),
+        ("find-file", "type", set(find.TYPES)),
+        ("problems", "severity", {kind.severity for kind in problems.KINDS.values()}),
+    ],
+)
+def test_closed_sets_are_those_of_the_code(name: str, key: str, known: set[str]) -> None:
+    """What a header lists as possible is what a scan can write."""
+    assert known == set(catalog.load(name).params[key].values or ())
 
 
 def is_title(text: str) -> bool:
@@ -211,7 +225,7 @@ def test_declared_columns(connection: sqlite3.Connection, name: str) -> None:
 def test_defaults_are_in_the_sql(connection: sqlite3.Connection, name: str) -> None:
     """A parameter that is left out, as in the sqlite3 shell, is as if its default were given."""
     canned = catalog.load(name)
-    result = query.run(connection, canned.sql, catalog.values(canned, {}) | ABOUT_FILES.get(name, {}))
+    result = query.run(connection, canned.sql, catalog.values(canned, ABOUT_FILES.get(name, {})))
 
     assert [tuple(row.values()) for row in ask(connection, name)] == list(result.rows)
 
@@ -243,6 +257,18 @@ def test_every_golden_answer_has_its_query() -> None:
 def test_golden_answers_say_something(connection: sqlite3.Connection, name: str) -> None:
     """The known store has rows for every query."""
     assert ask(connection, name)
+
+
+@each_query
+def test_empty_text_is_no_value(connection: sqlite3.Connection, name: str) -> None:
+    """A parameter that is empty text says no more than one that is not bound: shells and Datasette send such."""
+    canned = catalog.load(name)
+    unbound = dict.fromkeys(canned.params)
+    for given in (unbound, unbound | ABOUT_FILES.get(name, {})):
+        for key in canned.params:
+            without, empty = ({**given, key: value} for value in (None, ""))
+            answers = [query.run(connection, canned.sql, each).rows for each in (without, empty)]
+            assert list(answers[0]) == list(answers[1])
 
 
 @each_query
@@ -439,7 +465,7 @@ def test_parameter(store: Exhibits, connection: sqlite3.Connection, name: str, p
     """A parameter leaves the rows it means, and changes nothing in them."""
     value, wanted = EXAMPLES[name, param]
     ids = {given: id_ for id_, given in store.names.items()}
-    given = catalog.values(catalog.load(name), {param: ids.get(value, value)})
+    given = catalog.values(catalog.load(name), ABOUT_FILES.get(name, {}) | {param: ids.get(value, value)})
     rows = ask(connection, name, **{param: given[param] or ""})
     named = [{column: store.named(cell) for column, cell in row.items()} for row in rows]
     whole = [{column: store.named(cell) for column, cell in row.items()} for row in ask(connection, name)]

@@ -101,7 +101,7 @@ def test_parameter(store: Exhibits) -> None:
     sql = "SELECT name FROM current_containers WHERE state = :state ORDER BY name"
 
     assert 3 == len(lines(store.path, "containers", "-p", "state=exited"))
-    assert [] == lines(store.path, "containers", "-p", "state=a=b")
+    assert [] == lines(store.path, "problems", "-p", "code=a=b")
     assert expected == answer(store.path, "--sql", sql, "-p", "state=exited", "--format", "csv")
 
 
@@ -236,13 +236,45 @@ def test_a_reason_moves_no_cursor(store: Exhibits) -> None:
     assert 'SQLite says: unrecognized token: "\\x1b"' == refusal(store.path, "--sql", "SELECT \x1b[2J", status=1)
 
 
-@pytest.mark.parametrize("word", ["x", "", "1.5", "--5", "1_000", "٣", "9" * 19, "0x10"])
+@pytest.mark.parametrize("word", ["x", "1.5", "--5", "1_000", "٣", "9" * 19, "0x10"])
 def test_no_whole_number(word: str) -> None:
     """A parameter that is a whole number takes no other text."""
     canned = catalog.Query("q", "t", "d.", {"top": catalog.Param("how many", "integer", 10)}, {}, "SELECT :top")
 
     with pytest.raises(UsageError, match=f"^parameter top of query q is a whole number, not {re.escape(repr(word))}$"):
         catalog.values(canned, {"top": word})
+
+
+PARAMS = {
+    "kind": catalog.Param("which", values=["old", "new"]),
+    "image": catalog.Param("the image", required=True),
+    "top": catalog.Param("how many", "integer", 10),
+}
+
+
+def test_values_of_a_closed_set() -> None:
+    """Another value than those there are is an error that lists them, not an empty answer."""
+    canned = catalog.Query("q", "t", "d.", PARAMS, {}, "")
+
+    assert catalog.values(canned, {"image": "a", "kind": "new"}) == {"kind": "new", "image": "a", "top": 10}
+    with pytest.raises(UsageError, match=r"^parameter kind of query q is old or new, not 'sure'$"):
+        catalog.values(canned, {"image": "a", "kind": "sure"})
+
+
+@pytest.mark.parametrize("given", [{}, {"image": ""}])
+def test_required_parameter(given: dict[str, str]) -> None:
+    """A parameter without which there is no answer is asked for; an empty one is none."""
+    canned = catalog.Query("q", "t", "d.", PARAMS, {}, "")
+
+    with pytest.raises(UsageError, match=r"^query q needs -p image=…: the image$"):
+        catalog.values(canned, given)
+
+
+def test_an_empty_word_is_no_value() -> None:
+    """What is empty has its default."""
+    canned = catalog.Query("q", "t", "d.", PARAMS, {}, "")
+
+    assert catalog.values(canned, {"image": "a", "kind": "", "top": ""}) == {"kind": None, "image": "a", "top": 10}
 
 
 @pytest.mark.parametrize(("word", "number"), [("0", 0), ("-7", -7), ("007", 7), ("9" * 18, 10**18 - 1)])

@@ -152,7 +152,7 @@ def rows(db: Path, query_name: str, host: str | None = None, **params: object) -
     with database.reading(str(db)) as connection:
         if host:
             query.select_snapshots(connection, [host], [])
-        defaults = catalog.values(catalog.load(query_name), {})
+        defaults = {key: param.default for key, param in catalog.load(query_name).params.items()}
         result = query.run(connection, catalog.load(query_name).sql, defaults | params)
         return [dict(zip(result.columns, row, strict=True)) for row in result.rows]
 

@@ -104,4 +104,7 @@ def explain(canned: catalog.Query) -> str:
 
 
 def _param(param: catalog.Param) -> str:
-    return param.help if param.default is None else f"{param.help}  [default: {param.default}]"
+    notes = ["required"] if param.required else []
+    notes += [f"one of: {', '.join(param.values)}"] if param.values else []
+    notes += [f"default: {param.default}"] if param.default is not None else []
+    return f"{param.help}  [{'; '.join(notes)}]" if notes else param.help

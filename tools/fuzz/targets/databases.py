@@ -172,7 +172,8 @@ def _answer(path: str, kind: int) -> Iterator[object]:
     if kind < len(names):
         canned = catalog.load(names[kind])
         with database.reading(path) as connection:
-            yield from query.run(connection, canned.sql, catalog.values(canned, {})).rows
+            defaults = {key: param.default for key, param in canned.params.items()}
+            yield from query.run(connection, canned.sql, defaults).rows
     elif kind & 1:
         with database.reading(path) as connection:
             asked = things.things("acme/web:1.0", answers.roots(connection))

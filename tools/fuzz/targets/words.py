@@ -88,8 +88,11 @@ def _header(data: bytes) -> None:
         return
     texts = [found.title, found.description, *found.columns.values(), *(param.help for param in found.params.values())]
     hold(all(isinstance(text, str) for text in texts), "a header whose words are none", found)
-    catalog_values = catalog.values(found, {})
-    hold(catalog_values.keys() == found.params.keys(), "parameters without a value", catalog_values)
+    try:
+        values = catalog.values(found, {key: "1" for key, param in found.params.items() if param.required})
+    except UsageError:
+        return  # 1 is none of its values
+    hold(values.keys() == found.params.keys(), "parameters without a value", values)
 
 
 REFERENCES = [
