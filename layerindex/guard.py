@@ -6,7 +6,7 @@ output raises (`LayerindexError`, or anything that is raised outside of the read
 
 from __future__ import annotations
 
-from functools import wraps
+from functools import partial, wraps
 from inspect import isgeneratorfunction
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar, cast
 
@@ -39,9 +39,12 @@ def failure(error: Exception, where: str, subject: str | None = None) -> Damage:
 
 
 class reading:  # noqa: N801 - it reads as the function that it could be
-    """Raise Damage in place of whatever the reading of a source raises; `where` is the source, fit to print."""
+    """Raise Damage in place of whatever the reading of a source raises; `where` is the source, fit to print.
 
-    def __init__(self, where: str, subject: str | None = None) -> None:
+    Or it is what says so when something was raised: most reading raises nothing.
+    """
+
+    def __init__(self, where: str | Callable[[], str], subject: str | None = None) -> None:
         self.where, self.subject = where, subject
 
     def __enter__(self) -> None:
@@ -53,14 +56,15 @@ class reading:  # noqa: N801 - it reads as the function that it could be
         """End; raises Damage."""
         if not isinstance(error, Exception) or isinstance(error, Damage | LayerindexError):
             return
-        found = failure(error, self.where, self.subject)
+        where = self.where if isinstance(self.where, str) else self.where()
+        found = failure(error, where, self.subject)
         # A finding may be kept for long: not with what the reader held.
         error.__traceback__ = error.__context__ = error.__cause__ = None
         del error, traceback
         raise found
 
 
-def each(read: Callable[[], Iterable[T]], where: str, subject: str | None = None) -> Iterator[T]:
+def each(read: Callable[[], Iterable[T]], where: str | Callable[[], str], subject: str | None = None) -> Iterator[T]:
     """Yield what a reader yields; raises Damage in place of whatever it raises.
 
     What the consumer raises does not come here: a generator sees of it only that it is closed.
@@ -75,14 +79,14 @@ def reader(read: Callable[Concatenate[Folder, str, P], T]) -> Callable[Concatena
 
         @wraps(read)
         def items(folder: Folder, name: str, *others: P.args, **named: P.kwargs) -> Iterator[object]:
-            with reading(folder.where(name)):
+            with reading(partial(folder.where, name)):
                 yield from cast("Iterator[object]", read(folder, name, *others, **named))
 
         return cast("Callable[Concatenate[Folder, str, P], T]", items)
 
     @wraps(read)
     def value(folder: Folder, name: str, *others: P.args, **named: P.kwargs) -> T:
-        with reading(folder.where(name)):
+        with reading(partial(folder.where, name)):
             return read(folder, name, *others, **named)
 
     return cast("Callable[Concatenate[Folder, str, P], T]", value)

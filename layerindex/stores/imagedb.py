@@ -145,7 +145,7 @@ def _history(image_id: str, config: Fields, layer_count: int) -> list[ImageHisto
         except ValueError as error:
             config.damages.append(Damage("bad-value", config.where, f"history: {error}", image_id))
             values = {"empty_layer": True}
-        step = Fields(values, config.where, image_id)
+        step = Fields(values, config.where, image_id, config.damages)
         empty = bool(values.get("empty_layer"))
         layer_position = None if empty or made >= layer_count else made
         made += not empty
@@ -161,7 +161,6 @@ def _history(image_id: str, config: Fields, layer_count: int) -> list[ImageHisto
                 layer_position,
             )
         )
-        config.damages.extend(step.damages)
     if made > layer_count:
         detail = f"history makes {made} layers, the image has {layer_count}"
         config.damages.append(Damage("history-mismatch", config.where, detail, image_id))

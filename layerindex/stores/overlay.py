@@ -207,6 +207,7 @@ class _View:
         self._others = frozenset(elsewhere.values())
         self.links, self.links_known = links or {}, links is not None
         self._own_links = self._told_by_themselves()
+        self._stacks = {each.cache_id: self._stack(each) for each in directories.values()}
         self._note_lost_lowers()
         self.named = self._named_by_live_directories()
         self._needs: dict[str | None, list[Need]] = defaultdict(list)
@@ -246,6 +247,10 @@ class _View:
         return named
 
     def _lower_ids(self, directory: Directory) -> list[str | None]:
+        """Return what a directory stands on, the nearest first, with None for what leads nowhere."""
+        return self._stacks[directory.cache_id]
+
+    def _stack(self, directory: Directory) -> list[str | None]:
         if directory.lower_ids is not None:
             return [each if each in self.directories or each in self._others else None for each in directory.lower_ids]
         return [self._target(item) for item in directory.lowers or []]

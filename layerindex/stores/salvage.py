@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from layerindex.guard import each
@@ -46,7 +47,7 @@ def salvage(read: Callable[[Folder, str], Iterable[T]], folder: Folder, shape: r
 def _attempt(read: Callable[[Folder, str], Iterable[T]], folder: Folder, name: str) -> list[T | Damage]:
     items: list[T | Damage] = []
     try:
-        items.extend(each(lambda: read(folder, name), folder.where(name)))
+        items.extend(each(partial(read, folder, name), partial(folder.where, name)))
     except Damage as found:
         items.append(found)
     return items

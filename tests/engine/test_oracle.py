@@ -46,7 +46,7 @@ T = TypeVar("T")
 Row = tuple[Any, ...]
 
 FEW = "24 8"
-TOGETHER = 20
+TOGETHER = 5
 """Images in one command of the engine, which must end in time."""
 BUILT = 8
 """One image in so many is built, by either builder in turn, on one that was loaded."""
