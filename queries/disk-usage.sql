@@ -1,5 +1,5 @@
 -- title = "Where every byte of the data root is"
--- description = "One row for each kind of holder, then unaccounted, then the total. After scan --walk the disk_bytes without the total row add up to du -s -x --block-size=1. A figure is NULL when any part of it is not known; note says how the figures were found. docker system df counts layers of images, writable layers, local volumes and build cache, and nothing else."
+-- description = "One row for each kind of holder, then unaccounted, then the total. After scan --walk the disk_bytes without the total row add up to du -s -x --block-size=1, less folders that are bound into volumes. What lies on a filesystem of its own, or behind a symlink, follows with a total of its own: place says where. A figure is NULL when any part of it is not known; note says how the figures were found. docker system df counts layers of images, writable layers, local volumes and build cache, and nothing else."
 -- [params]
 -- by = { values = ["owner"], help = "a row for each holder" }
 -- category = { help = "only this category, a row for each holder" }
@@ -14,6 +14,7 @@
 -- percent = "part of the disk_bytes of the whole data root"
 -- counted_by_docker = "how many of the items docker system df counts"
 -- note = "how the figures were found"
+-- place = "where it lies if not on the root's filesystem: the folder another is mounted on, or a symlink's target; NULL for the root's"
 -- snapshot_id = "the snapshot; query snapshots has its root"
 -- host = "the host"
 
@@ -29,26 +30,26 @@ parts AS MATERIALIZED (
 -- count(x) = count(*): a sum of which a part is unknown is unknown.
 -- total() and not sum(): sparse files may claim more than 63 bits together, and sum() would fail.
 sums AS MATERIALIZED (
-  SELECT snapshot_id, CASE category WHEN 'unaccounted' THEN 1 ELSE 0 END AS place, category, holder, count(*) AS items,
+  SELECT snapshot_id, place, CASE category WHEN 'unaccounted' THEN 1 ELSE 0 END AS rank, category, holder, count(*) AS items,
     CASE WHEN count(items) = count(*) THEN sum(items) END AS files,
     CASE WHEN count(apparent_bytes) = count(*) THEN CAST(total(apparent_bytes) AS INTEGER) END AS apparent_bytes,
     CASE WHEN count(disk_bytes) = count(*) THEN CAST(total(disk_bytes) AS INTEGER) END AS disk_bytes,
     sum(counted_by_docker) AS counted_by_docker, count(*) - count(disk_bytes) AS unmeasured,
     CASE WHEN min(note) = max(note) THEN min(note) END AS only_note
-  FROM chosen GROUP BY snapshot_id, category, holder
+  FROM chosen GROUP BY snapshot_id, place, category, holder
   UNION ALL
-  SELECT c.snapshot_id, 2, 'total', NULL, count(*),
+  SELECT c.snapshot_id, c.place, 2, 'total', NULL, count(*),
     CASE WHEN count(items) = count(*) AND p.snapshot_id IS NULL THEN sum(items) END,
     CASE WHEN count(apparent_bytes) = count(*) AND p.snapshot_id IS NULL THEN CAST(total(apparent_bytes) AS INTEGER) END,
     CASE WHEN count(disk_bytes) = count(*) AND p.snapshot_id IS NULL THEN CAST(total(disk_bytes) AS INTEGER) END,
     sum(counted_by_docker), count(*) - count(disk_bytes),
     CASE WHEN p.snapshot_id IS NOT NULL THEN 'only layers and logs were looked at: scan without --no-files, or with --walk' END
-  FROM chosen AS c LEFT JOIN parts AS p USING (snapshot_id) GROUP BY c.snapshot_id
+  FROM chosen AS c LEFT JOIN parts AS p USING (snapshot_id) GROUP BY c.snapshot_id, c.place
 ),
 weighed AS MATERIALIZED (SELECT *, coalesce(disk_bytes, apparent_bytes) AS weight FROM sums),
 whole AS MATERIALIZED (
-  SELECT u.snapshot_id, CASE WHEN count(u.disk_bytes) = count(*) AND s.scope <> 'metadata' THEN CAST(total(u.disk_bytes) AS INTEGER) END AS disk_bytes
-  FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id) JOIN disk_usage AS u USING (snapshot_id) GROUP BY u.snapshot_id
+  SELECT u.snapshot_id, u.place, s.scope, CASE WHEN count(u.disk_bytes) = count(*) AND s.scope <> 'metadata' THEN CAST(total(u.disk_bytes) AS INTEGER) END AS disk_bytes
+  FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id) JOIN disk_usage AS u USING (snapshot_id) GROUP BY u.snapshot_id, u.place
 ),
 labels AS MATERIALIZED (
   SELECT l.snapshot_id, l.image_id, n.label
@@ -81,12 +82,13 @@ SELECT u.category, u.holder AS owner,
   round(100.0 * u.disk_bytes / nullif(w.disk_bytes, 0), 1) AS percent,
   u.counted_by_docker,
   CASE WHEN u.only_note IS NOT NULL THEN u.only_note
-    WHEN u.place < 2 THEN (
+    WHEN u.rank < 2 THEN (
       SELECT group_concat(note, '; ') FROM (SELECT DISTINCT c.note FROM chosen AS c
-        WHERE c.snapshot_id = u.snapshot_id AND c.category = u.category ORDER BY 1))
-    WHEN u.unmeasured > 0 THEN 'the bytes on disk of ' || u.unmeasured || ' of them are not known: scan with --walk'
+        WHERE c.snapshot_id = u.snapshot_id AND c.category = u.category AND c.place IS u.place ORDER BY 1))
+    WHEN u.unmeasured > 0 THEN 'the bytes on disk of ' || u.unmeasured || ' of them are not known'
+      || CASE WHEN w.scope <> 'walk' THEN ': scan with --walk' ELSE '' END
   END AS note,
-  u.snapshot_id, h.host
-FROM weighed AS u JOIN whole AS w USING (snapshot_id) JOIN snapshot_hosts AS h USING (snapshot_id)
+  u.place, u.snapshot_id, h.host
+FROM weighed AS u JOIN whole AS w ON w.snapshot_id = u.snapshot_id AND w.place IS u.place JOIN snapshot_hosts AS h ON h.snapshot_id = u.snapshot_id
 LEFT JOIN layer_names AS k ON k.snapshot_id = u.snapshot_id AND k.cache_id = u.holder
-ORDER BY h.host, u.snapshot_id, u.place, u.weight DESC, u.category, u.holder;
+ORDER BY h.host, u.snapshot_id, u.place, u.rank, u.weight DESC, u.category, u.holder;

@@ -211,7 +211,8 @@ def test_folder_that_cannot_be_opened(world: World, folder: str, code: str) -> N
         with nobody_special():
             connection = scanned(world.root)
         path.chmod(0o700)
-    assert [path for path, _ in problems(connection, code)] == [where]
+    found = "elsewhere" if code == "not-a-folder" and "/" not in where else code
+    assert [path for path, _ in problems(connection, found)] == [where]
     kept = {"images": 3, "layers": 3, "mounts": 2, "overlay_dirs": 7, "links": 7, "containers": 2, "volumes": 1}
     lost = {"l": ("links",), "driver": ("overlay_dirs", "links")}.get(folder, (folder, f"{folder}s"))
     for name in kept.keys() - set(lost):

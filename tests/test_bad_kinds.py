@@ -66,9 +66,11 @@ OF_CONTAINERD = {"blob-size", "manifest-depth", "missing-blob", "unknown-media-t
 """Codes of containerd's store: test_containerd gives them."""
 OF_ALL = {"reader-failed", "bad-settings"}
 """Codes of any reader, and of what names stores: test_guard and test_places give them."""
-OF_DOUBT = {"missing-log"}
+OF_DOUBT = {"missing-log", "elsewhere", "not-mounted"}
 """Codes of what tests/test_doubt.py damages."""
-ELSEWHERE = OF_DOUBT | OF_LISTINGS | OF_STORAGE | OF_CONTAINERD | OF_ALL
+OF_USAGE = {"own-filesystem"}
+"""Codes of what tests/test_usage.py mounts."""
+ELSEWHERE = OF_USAGE | OF_DOUBT | OF_LISTINGS | OF_STORAGE | OF_CONTAINERD | OF_ALL
 
 
 def test_every_code_has_a_case() -> None:

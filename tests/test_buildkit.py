@@ -369,7 +369,7 @@ def test_folder_is_none(root: DataRoot) -> None:
     root.file("buildkit").rmdir()
     os.symlink("/etc", root.file("buildkit"))
     found = Found(root)
-    assert (["buildkit"], [("not-a-folder", None)]) == (found.doubted, found.codes)
+    assert (["buildkit"], [("elsewhere", None)]) == (found.doubted, found.codes)
 
 
 @pytest.mark.parametrize(

@@ -177,3 +177,48 @@ def test_removed_log(world: World, state: str) -> None:
     rows = ask(connection, "logs", "files path", container="held")
     where = f"containers/{container.container_id}/{path.name}"
     assert rows == ([(0, where)] if state == "running" else [])
+
+
+@pytest.mark.parametrize("name", ["volumes", "overlay2"])
+def test_folder_moved_to_another_disk(world: World, name: str) -> None:
+    """A symlink in its place is named, with its target; nothing is missing, unused or an orphan."""
+    place, target = world.root.file(name), world.root.path.parent / "disk2"
+    place.rename(target)
+    place.symlink_to(target)
+    connection = scanned(world.root)
+    [(path, detail)] = table(connection, "path, detail", "problems")
+    assert (path, f"leads to {target};" in detail, "no container starts" in detail) == (name, True, name == "overlay2")
+    found = ask(connection, "volumes", "name status because")
+    assert found == [
+        ("data", *(("unknown", f"volumes (elsewhere: {detail})") if name == "volumes" else ("used", None)))
+    ]
+    assert ask(connection, "orphans", "cache_id") == []
+    assert [row for row in ask(connection, "missing-data", "because") if row[0] is None] == []
+
+
+@pytest.mark.parametrize("name", ["volumes", "overlay2"])
+def test_folder_that_is_not_mounted(world: World, name: str) -> None:
+    """Where metadata names what is in an empty folder, its filesystem may not be mounted: nothing of it is missing."""
+    place = world.root.file(name)
+    shutil.rmtree(place)
+    place.mkdir()
+    connection = scanned(world.root)
+    [(code, detail)] = table(connection, "code, detail", "problems")
+    assert (code, detail.endswith("is its filesystem not mounted?")) == ("not-mounted", True)
+    assert {row[0] for row in ask(connection, "volumes", "status")} == {"unknown" if name == "volumes" else "used"}
+    assert [row for row in ask(connection, "missing-data", "because") if row[0] is None] == []
+
+
+def test_lost_and_found(world: World) -> None:
+    """What a filesystem makes for itself is neither a volume nor a directory of the driver."""
+    for name in ("volumes", "overlay2"):
+        world.root.file(f"{name}/lost+found").mkdir()
+    connection = scanned(world.root)
+    assert table(connection, "name", "volumes") == [("data",)]
+    assert standing(connection, "directory", "lost+found")[0] == "unknown"
+    assert {path for path, _ in table(connection, "path, code", "problems")} == {
+        "overlay2/lost+found",
+        "volumes/lost+found",
+    }
+    world.root.file("volumes/lost+found/_data").mkdir()
+    assert ("lost+found",) in table(scanned(world.root), "name", "volumes")

@@ -502,7 +502,7 @@ def test_more_than_can_be_told(rich: Rich) -> None:
     assert [("5 more like these",)] == rows(connection, "SELECT detail FROM problems WHERE code = 'more-problems'")
 
 
-@pytest.mark.parametrize("place", ["volumes/data/_data", "overlay2/merged", "tmp"])
+@pytest.mark.parametrize("place", ["volumes/data/_data", "overlay2/merged"])
 def test_other_filesystems(rich: Rich, place: str) -> None:
     """What is mounted below the root is not counted, as du -x does not, not even the folder it is mounted on."""
     merged = f"overlay2/{rich.container.mount.mount_id}/merged"
@@ -513,18 +513,51 @@ def test_other_filesystems(rich: Rich, place: str) -> None:
         connection = counted(rich)
         assert_all(connection, rich.root.path)
 
-    noted = [("tmp", "")] if place == "tmp" else [("volumes", "data")] if "data" in place else []
-    sql = "SELECT category, owner FROM disk_usage WHERE note LIKE '%another filesystem%'"
-    assert noted == rows(connection, sql)
+    sql = "SELECT category, owner FROM disk_usage WHERE note LIKE '%mounted in it%'"
+    assert ([("volumes", "data")] if "data" in place else []) == rows(connection, sql)
     if "data" in place:
         assert [(None,)] == rows(connection, "SELECT disk_bytes FROM volumes WHERE name = 'data'")
 
 
-def test_folder_that_is_mounted_below_itself(rich: Rich) -> None:
-    """A volume can be a mount of a folder that it lies in: du passes over what would begin anew."""
-    with mounted(rich.volume, "--bind", str(rich.root.path.parent)):
+def test_volume_that_is_a_bind_of_another_folder(rich: Rich, tmp_path: Path) -> None:
+    """Its bytes lie in that folder, not in the root, also where both are on one filesystem."""
+    (tmp_path / "films").mkdir()
+    (tmp_path / "films/film").write_bytes(KB * 1000)
+    with mounted(rich.volume, "--bind", str(tmp_path / "films")):
         connection = counted(rich)
-        assert_all(connection, rich.root.path)
+    assert usage(connection, "volumes", "data")[2] < 100 * 1024
+    assert [(None,)] == rows(connection, "SELECT disk_bytes FROM volumes WHERE name = 'data'")
+
+
+@pytest.mark.parametrize(("name", "category"), [("tmp", "tmp"), ("volumes", "volumes"), ("overlay2", "image layer")])
+def test_folder_with_a_filesystem_of_its_own(rich: Rich, name: str, category: str) -> None:
+    """It is named, and counted apart from what du -x of the root says."""
+    moved, place = rich.root.path.parent / "moved", rich.root.file(name)
+    place.rename(moved)
+    place.mkdir()
+    with mounted(place, "-t", "tmpfs", "tmpfs"):
+        subprocess.run(["cp", "-a", f"{moved}/.", str(place)], check=True)
+        connection = counted(rich)
+        here, there = du(rich.root.path), du(place)
+    in_root, apart = rows(connection, "SELECT place, sum(disk_bytes) FROM disk_usage GROUP BY place ORDER BY place")
+    assert (in_root, apart) == ((None, here), (name, there))
+    sql = f"SELECT sum(disk_bytes) > 0 FROM disk_usage WHERE category = '{category}' AND place = '{name}'"
+    assert rows(connection, sql) == [(1,)]
+    told = [] if name == "tmp" else [(name,)]
+    assert rows(connection, "SELECT path FROM problems WHERE code = 'own-filesystem'") == told
+
+
+@pytest.mark.parametrize("walk", [True, False])
+def test_folder_behind_a_symlink(rich: Rich, *, walk: bool) -> None:
+    """Where it leads is named; nothing there is counted."""
+    target = rich.root.path.parent / "disk2"
+    rich.root.file("volumes").rename(target)
+    rich.root.file("volumes").symlink_to(target)
+    connection = counted(rich, walk=walk)
+    found = rows(connection, "SELECT category, disk_bytes, note, place FROM disk_usage WHERE place NOT NULL")
+    assert found == [("volume metadata", None, "a symlink leads elsewhere; it is not followed", str(target))]
+    totals = [row for row in ask(connection, "disk-usage", "category place disk_bytes") if row[0] == "total"]
+    assert totals == [("total", None, du(rich.root.path) if walk else None), ("total", str(target), None)]
 
 
 def count(path: Path, when: tuple[str, ...], change: Callable[[], object]) -> Count:

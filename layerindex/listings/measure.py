@@ -49,6 +49,8 @@ class Place(NamedTuple):
     """It has been counted."""
     skipped: bool = False
     """It is not to be counted."""
+    mounted: bool = False
+    """Something that lies elsewhere is mounted on it."""
 
 
 class Account:
@@ -87,16 +89,23 @@ class _Frame:
 class Count:
     """One count of the folder behind a handle, which stays the caller's; `place` says whose an entry is.
 
-    It is asked with the path, name by name, and whether it is a folder; of the root it is not asked.
+    It is asked with the path, name by name, and whether it is a folder; of the root it is not asked. `above` is the
+    path of what is counted where that is not the root.
     """
 
-    def __init__(self, handle: int, root: Place, place: Callable[[tuple[str, ...], bool], Place]) -> None:
+    def __init__(
+        self,
+        handle: int,
+        root: Place,
+        place: Callable[[tuple[str, ...], bool], Place],
+        above: tuple[str, ...] = (),
+    ) -> None:
         self.accounts: dict[Key, Account] = defaultdict(Account)
         self.total = 0
         """Bytes of all blocks, summed apart from the accounts."""
         self.problems: list[Damage] = []
         self.problem_count = 0
-        self._place = place
+        self._place, self._above = place, above
         self._seen: set[int] = set()
         status = os.fstat(handle)
         self._device = status.st_dev
@@ -218,7 +227,7 @@ class Count:
 
     def _tell_apart(self, frame: _Frame, listing: Iterable[os.DirEntry[str]]) -> None:
         """Count entries of several holders, in the order of their names, so that each count gives the same."""
-        path = tuple(above.name for above in self._frames[1:])
+        path = (*self._above, *(frame.name for frame in self._frames[1:]))
         for entry in sorted(listing, key=lambda entry: entry.name):
             try:
                 status = entry.stat(follow_symlinks=False)
@@ -228,7 +237,7 @@ class Count:
             is_folder = stat.S_ISDIR(status.st_mode)
             place = self._place((*path, entry.name), is_folder)
             account = self.accounts[place.key]
-            if status.st_dev != self._device:
+            if status.st_dev != self._device or place.mounted:
                 account.foreign = True
             elif place.skipped:
                 account.skipped = True
@@ -276,7 +285,7 @@ class Count:
         """Take what the system answered as a finding, unless the trouble is our own."""
         if error.errno in _OURS:
             raise error
-        names = [frame.name for frame in self._frames[1:]] + ([] if name is None else [name])
+        names = [*self._above, *(frame.name for frame in self._frames[1:]), *([] if name is None else [name])]
         where = printable("/".join(listed(part) for part in names))
         found = damage(error, where if len(where) <= _SHOWN else f"{where[:_SHOWN]}…")
         if error.errno in (errno.ENOENT, errno.ESTALE):

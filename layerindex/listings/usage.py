@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex.guard import reading
+from layerindex.listings.apart import Apart, counted_apart, mount_points
 from layerindex.listings.measure import Account, Count, Place, Tree
 from layerindex.listings.writer import fit
 from layerindex.problems import Damage
@@ -38,7 +39,8 @@ DATA_ROOT = Place(("data root", ""), apart=True)
 
 MEASURED = "measured"
 PARTLY = "measured, but not all of it could be read"
-WITH_MOUNT = "measured, without another filesystem that is mounted in it"
+WITH_MOUNT = "measured, without what is mounted in it"
+LINKED = "a symlink leads elsewhere; it is not followed"
 LISTED = "the files of its diff folder, of which nothing else was counted"
 PARTLY_LISTED = "the files of its diff folder, of which not all could be read"
 DECLARED = "apparent size as the engine counts it"
@@ -112,24 +114,52 @@ def disk_usage(
         if (found.code, found.path) not in told:
             yield found
         return
+    places = _Places(store, facts, walked, whole=options.walk)
     try:
         with reading(""):
-            count = Count(handle, DATA_ROOT, _Places(store, facts, walked, whole=options.walk).of)
+            count = Count(handle, DATA_ROOT, places.of)
+            elsewhere = [each for each in counted_apart(handle, places.of) if places.is_ours(each.holder)]
     except Damage as damaged:
         yield damaged.problem
         return
     finally:
         os.close(handle)
-    yield from _problems(count, told)
-    rows = [_measured(key, account, facts) for key, account in count.accounts.items()]
-    if options.walk:
+    counts = [count, *(each.counted for each in elsewhere if each.counted)]
+    for each in counts:
+        yield from _problems(each, told)
+    yield from _rows(count, elsewhere, facts, store, whole=options.walk)
+    if store.first:
+        for each in counts:
+            _write_volumes(connection, snapshot_id, each.accounts)
+
+
+def _rows(count: Count, elsewhere: list[Apart], facts: Facts, store: Store, *, whole: bool) -> Iterator[DiskUsage]:
+    """Yield what the root has on its own filesystem, then what lies elsewhere."""
+    apart = [row for each in elsewhere for row in _apart(each, facts)]
+    keys = {row[:2] for row in apart}
+    rows = [
+        _measured(key, account, facts)
+        for key, account in count.accounts.items()
+        if account.items or not account.foreign or key not in keys
+    ]
+    if whole:
         rest = count.total - sum(account.disk_bytes for account in count.accounts.values())
         rows.append(DiskUsage("unaccounted", "", 0, 0, rest, 0, DIFFERENCE))
     else:
-        rows += _known_directories(facts)
+        place = next((each.where for each in elsewhere if each.name == store.driver), None)
+        apart += [row._replace(place=place) for row in _known_directories(facts)]
     yield from sorted(rows)
-    if store.first:
-        _write_volumes(connection, snapshot_id, count.accounts)
+    yield from sorted(apart)
+
+
+def _apart(found: Apart, facts: Facts) -> Iterator[DiskUsage]:
+    """Yield what lies elsewhere in the place of a folder of the root."""
+    if found.counted is None:
+        note = UNMEASURED if found.target is None else LINKED
+        yield DiskUsage(*found.holder.key, None, None, None, 0, note, found.where)
+    else:
+        for key, account in found.counted.accounts.items():
+            yield _measured(key, account, facts)._replace(place=found.where)
 
 
 def _facts(connection: sqlite3.Connection, snapshot_id: int, *, directories: bool, disk_sizes: bool) -> Facts:
@@ -199,21 +229,34 @@ def _sum(figures: Iterable[int | None]) -> int | None:
 # What is counted -----------------------------------------------------------------------------------------------------
 
 
+VOLUMES_FOLDER = "volumes"
+"""Where all engines keep volumes: a local one may be a mount of what lies elsewhere."""
+
+
 class _Places:
     """Who holds what is at a path."""
 
     def __init__(self, store: Store, facts: Facts, walked: Mapping[str, Listing], *, whole: bool) -> None:
         self.store, self.facts, self.walked, self.whole = store, facts, walked, whole
+        self.mounted = {path for path in mount_points(store.root) if path[0] == VOLUMES_FOLDER and len(path) > 1}
+        self.above = {path[:length] for path in self.mounted for length in range(2, len(path))}
 
     def of(self, path: tuple[str, ...], is_folder: bool) -> Place:
         """Return it; asked only of what lies in folders that several hold."""
         held = self.store.place(path, is_folder)
+        apart = held.apart or path in self.above
         if held.directory is None:
-            return Place((held.category, held.owner), apart=held.apart, skipped=held.large and not self.whole)
+            skipped = held.large and not self.whole
+            return Place((held.category, held.owner), apart, skipped=skipped, mounted=path in self.mounted)
         found = self.facts.directories.get(held.directory)
         if found is None:
             return Place(("unknown", held.directory))
-        return Place(found.key, apart=held.apart, tree=self._tree(held.directory) if held.tree else None)
+        return Place(found.key, apart, self._tree(held.directory) if held.tree else None)
+
+    @staticmethod
+    def is_ours(holder: Place) -> bool:
+        """Say whether a folder of the root is the engine's, by who holds it."""
+        return holder.apart or holder.key[0] != "other"
 
     def _tree(self, cache_id: str) -> Tree | None:
         """Return what the walk of a directory's files counted; None where it could not begin, or stopped at a depth."""

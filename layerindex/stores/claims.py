@@ -52,6 +52,7 @@ DOUBTS = {
     "inconsistent": standing.MOTION,
     "missing": standing.LOST,
     "elsewhere": standing.ELSEWHERE,
+    "not-mounted": standing.ELSEWHERE,
     "other-filesystem": standing.ELSEWHERE,
 }
 """The state of a source that could not be read for a reason; for any other it is damaged."""

@@ -110,6 +110,17 @@ def _is_utf8(content: bytes) -> bool:
     return True
 
 
+def _elsewhere(name: str, parent: Folder | None, path: str) -> Damage | None:
+    """Return the finding that a symlink stands in the place of a folder of the root, as a move of it leaves."""
+    if parent is None or parent.path:
+        return None
+    try:
+        target = os.readlink(name, dir_fd=parent.handle)
+    except OSError:
+        return None
+    return Damage("elsewhere", path, f"a symlink leads to {printable(listed(target))}; it is not followed")
+
+
 class Folder:
     """A folder of a store, held open and listed once.
 
@@ -121,7 +132,7 @@ class Folder:
         try:
             self.handle: int = open_folder(name, None if parent is None else parent.handle)
         except OSError as error:
-            raise damage(error, self.path) from error
+            raise _elsewhere(name, parent, self.path) or damage(error, self.path) from error
         try:
             self.entries = self._list()
         except BaseException:
@@ -183,6 +194,11 @@ class Folder:
             return int(entry is not None and entry.is_dir(follow_symlinks=False))
         except OSError:
             return 0
+
+    def is_symlink(self, name: str) -> bool:
+        """Say whether `name` is a symlink here."""
+        entry = self.entries.get(name)
+        return entry is not None and entry.is_symlink()
 
     def exists(self, *names: str) -> bool:
         """Look again whether something is there now, following no symlink on the way.

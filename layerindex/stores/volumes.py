@@ -7,6 +7,7 @@ Format: moby `daemon/volume/local/local.go` and `daemon/volume/service/{db,store
 from __future__ import annotations
 
 import os
+import re
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,11 +20,13 @@ from layerindex.records import Volume
 from layerindex.stores import ids
 from layerindex.stores.files import JSON
 from layerindex.stores.overlay import PAUSE
+from layerindex.stores.salvage import salvage
 from layerindex.stores.values import Fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from layerindex.records import ContainerVolume
     from layerindex.stores.files import Folder
 
 METADATA = "metadata.db"
@@ -32,12 +35,41 @@ LOCAL = "local"
 """The only driver that keeps its volumes here."""
 
 
+NOT_VOLUMES = (METADATA, "backingFsBlockDev")
+"""What lies in volumes/ and is no volume: the engine's own database, and its quota device."""
+LOST_AND_FOUND = "lost+found"
+"""What ext4 makes in volumes/ when that is a filesystem of its own; the engine lists it as a volume."""
+ANY = re.compile(r"(?s).*")
+
+
 class Known(NamedTuple):
     """What metadata.db says of a volume."""
 
     driver: str
     labels: str | None
     options: str | None
+
+
+def read_volumes(volumes: Folder) -> Iterator[Volume | Damage]:
+    """Yield the volumes that are here, and those that metadata.db remembers."""
+    known: dict[str, Known] = {}
+    try:
+        known, damages = read_known(volumes)
+        yield from damages
+    except Damage as found:
+        yield found
+    yield from read_absent(volumes, known)
+    if LOST_AND_FOUND in volumes and not volumes.exists(LOST_AND_FOUND, "_data"):
+        where = volumes.where(LOST_AND_FOUND)
+        yield Damage("unexpected-entry", where, "the filesystem's own folder, which the engine lists as a volume")
+        volumes.keep(name for name in volumes.entries if name != LOST_AND_FOUND)
+    volumes.keep(name for name in volumes.entries if name not in NOT_VOLUMES)
+    yield from salvage(lambda below, name: read_volume(below, name, known), volumes, ANY)
+
+
+def is_local(mount: ContainerVolume) -> bool:
+    """Say whether what is mounted into a container is a volume that volumes/ must have."""
+    return mount.type == "volume" and mount.driver in (None, "", LOCAL)
 
 
 def read_known(volumes: Folder) -> tuple[dict[str, Known], list[Damage]]:

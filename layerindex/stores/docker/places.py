@@ -75,7 +75,7 @@ class Places:
         if not is_folder:
             return Held("image metadata")
         if path[1] != self.store.driver:
-            return Held("other driver", listed(path[1]), large=True)
+            return Held("other driver", listed(f"image/{path[1]}"), large=True)
         if len(path) == 2:
             return Held("image metadata", apart=True)
         return Held({"layerdb": "layer metadata", "distribution": "distribution"}.get(path[2], "image metadata"))

@@ -5,7 +5,6 @@ How the pieces hang together: moby `daemon/internal/{image,layer}` and `daemon/g
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections import deque
@@ -19,31 +18,30 @@ from layerindex.names import on_disk, printable
 from layerindex.problems import KINDS, Damage
 from layerindex.records import Container, ContainerVolume, ImageRef, Layer, LayerBlob, Mount, Problem, Record, Use
 from layerindex.stores import buildkit, ids
-from layerindex.stores.claims import NEED_DIRECTORY, Claims, Need
+from layerindex.stores.claims import Claims, Need
 from layerindex.stores.containers import read_container
 from layerindex.stores.docker.drivers import CONTAINERD, READABLE, remapped_roots
+from layerindex.stores.docker.elsewhere import SHARED, check_directories, not_mounted, own_filesystems, unstartable
+from layerindex.stores.docker.unfinished import unfinished_layer
 from layerindex.stores.imagedb import Config, read_blob, read_image, read_references, read_sources
-from layerindex.stores.layerdb import read_layer, read_mounts, read_unfinished
-from layerindex.stores.overlay import PAUSE, directory_names, read_overlay
+from layerindex.stores.layerdb import read_layer, read_mounts
+from layerindex.stores.overlay import directory_names, read_overlay
 from layerindex.stores.parts import TEMPORARY, leftover
 from layerindex.stores.running import NEVER, running_since
 from layerindex.stores.salvage import salvage
-from layerindex.stores.volumes import read_absent, read_known, read_volume
+from layerindex.stores.volumes import is_local, read_volumes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from layerindex.stores.docker.store import DockerStore
     from layerindex.stores.files import Folder
-    from layerindex.stores.volumes import Known
 
 LAYER_NAME = re.compile(f"{shapes.HEX.pattern}|{shapes.REMOVING.pattern}")
 WRITE_SET = re.compile(r"write-set-\d+")
 ANY = re.compile(r"(?s).*")
 VOLUME_PATH = re.compile(r"/.*/volumes/([^/]+)(?:/.*)?", re.DOTALL)
 """The path of a volume, or of what is in it, wherever the data root was when the container was made."""
-NOT_VOLUMES = ("metadata.db", "backingFsBlockDev")
-"""What lies in volumes/ and is no volume: the engine's own database, and its quota device."""
 
 MISSING = {"missing-image", "missing-layer", "missing-parent", "missing-directory", "missing-volume"}
 """Findings that what was read names something that is not there: that is a source of its own."""
@@ -80,6 +78,8 @@ class Scan:
         """What was said about folders that several parts need."""
         self.image_mounts: set[str] = set()
         """Directories that containers have mounted as images."""
+        self.volumes_named = False
+        """Whether a container has a volume that is to be here."""
         self.blobs: set[tuple[str, str]] = set()
         self.claims = Claims()
 
@@ -100,10 +100,18 @@ class Scan:
             if "buildkit" in self.root:
                 yield from self._part(self._read_buildkit, None, buildkit.FOLDER)
             self._note_lost(before)
-            overlay = partial(read_overlay, self.root, self.driver, before, self.claims, self._again)
-            yield from self._part(overlay, None, self.driver)
-            yield from self._part(self._check_directories, None, self.driver)
+            yield from self._part(partial(self._read_overlay, before), None, self.driver)
+            check = partial(check_directories, self.root, self.driver, self.claims, self._again)
+            yield from self._part(check, None, self.driver)
+        shared = SHARED if self.store.first else ()
+        yield from self._part(partial(own_filesystems, self.root, (self.driver, *shared)), None, "")
         yield from self.claims.sources
+
+    def _read_overlay(self, before: set[str]) -> Iterator[Record | Damage]:
+        try:
+            yield from read_overlay(self.root, self.driver, before, self.claims, self._again)
+        except Damage as found:
+            raise unstartable(found) from found
 
     def _note_lost(self, names: set[str]) -> None:
         """Note sources that are absent, though directories show by their names that the engine made them."""
@@ -234,27 +242,7 @@ class Scan:
         return self._read_unfinished(folder, name, "writing")
 
     def _read_unfinished(self, folder: Folder, name: str, state: str) -> Iterator[Record | Damage]:
-        unfinished, damages = read_unfinished(folder, name, state)
-        yield from damages
-        self.claims.add(unfinished.cache_id, state, name)
-        if state == "writing" and not self._left_over(folder, name):
-            # Until a pull ends, its directory is named nowhere: any directory without an owner may be this one's.
-            self.claims.sources.note("layers", folder.where(name), standing.MOTION, "a layer is being written")
-        yield unfinished
-        code = "removing-layer" if state == "removing" else "write-set"
-        directory = f"directory {unfinished.cache_id}" if unfinished.cache_id else "no directory"
-        yield Damage(code, folder.where(name), f"it names {directory}", name)
-
-    def _left_over(self, folder: Folder, name: str) -> bool:
-        """Say whether a write-set is older than the engine that runs, so that none will end it."""
-        if self.since is None or self.since == NEVER:
-            return self.since is not None
-        try:
-            with folder.folder(name) as written:
-                inside = [entry.stat(follow_symlinks=False) for entry in written.entries.values()]
-                return self.since > max(status.st_mtime for status in (os.fstat(written.handle), *inside))
-        except (Damage, OSError):
-            return False
+        return unfinished_layer(folder, name, state, self.claims, self.since)
 
     def _read_references(self) -> Iterator[Record | Damage]:
         with self._folder() as folder:
@@ -404,6 +392,7 @@ class Scan:
             sources = [item.source for item in items if isinstance(item, ContainerVolume) and item.type == "image"]
             # …/overlay2/<directory>/merged
             self.image_mounts.update(source.split("/")[-2] for source in sources if source and source.count("/") > 1)
+            self.volumes_named |= any(isinstance(item, ContainerVolume) and is_local(item) for item in items)
             yield from items
             yield from dict.fromkeys(filter(None, map(self._by_path, items)))
 
@@ -495,35 +484,6 @@ class Scan:
             return "image-mount"
         return "build-mount" if shapes.BUILDKIT_ID.fullmatch(mount.name) or mount.init_id is None else "mount"
 
-    def _check_directories(self) -> Iterator[Damage]:
-        """Yield what names a directory that is not there, and directories that two layers name."""
-        missing = []
-        for cache_id, owners in sorted(self.claims.owners.items()):
-            layers = [owner for kind, owner in dict.fromkeys(owners) if kind == "layer"]
-            if len(layers) > 1:
-                yield Damage(
-                    "shared-cache-id", f"{self.driver}/{cache_id}", f"named by {', '.join(layers[:3])}", cache_id
-                )
-            if not self.root.exists(self.driver, cache_id):
-                missing += [(cache_id, kind, owner) for kind, owner in dict.fromkeys(owners) if kind in NEED_DIRECTORY]
-        if missing:
-            # A directory is removed just before what names it.
-            now = {cache_id: set(owners) for cache_id, owners in self._again(PAUSE).owners.items()}
-            for cache_id, kind, owner in missing:
-                if (kind, owner) in now.get(cache_id, ()):
-                    detail = f"{self.driver}/{cache_id} is not there"
-                    yield Damage("missing-directory", self._claim_path(kind, owner), detail, owner)
-
-    def _claim_path(self, kind: str, owner: str) -> str:
-        """Return what names a directory."""
-        if kind in ("build-cache", "build-snapshot"):
-            return "buildkit/snapshots.db"
-        if kind == "layer":
-            below = f"sha256/{owner.removeprefix('sha256:')}/cache-id"
-        else:
-            below = f"mounts/{printable(owner)}/{'init-id' if kind in ('init', 'mount-init') else 'mount-id'}"
-        return f"image/{self.driver}/layerdb/{below}"
-
     def _check_remapped(self) -> Iterator[Damage]:
         """Yield the userns-remap roots that cannot be opened; the others are stores of their own."""
         for name in remapped_roots(self.root):
@@ -535,12 +495,6 @@ class Scan:
 
     def _read_volumes(self) -> Iterator[Record | Damage]:
         with self.root.folder("volumes") as folder:
-            known: dict[str, Known] = {}
-            try:
-                known, damages = read_known(folder)
-                yield from damages
-            except Damage as found:
-                yield found
-            yield from read_absent(folder, known)
-            folder.keep(name for name in folder.entries if name not in NOT_VOLUMES)
-            yield from salvage(lambda below, name: read_volume(below, name, known), folder, ANY)
+            if not folder.entries and self.volumes_named:
+                yield not_mounted("volumes", "containers name volumes of it")
+            yield from read_volumes(folder)

@@ -1,0 +1,78 @@
+"""What of a root lies elsewhere: folders that another filesystem is mounted on, and symlinks in a folder's place.
+
+Each of the first is counted by itself, as the root is; where a symlink leads is named, and not followed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from typing import TYPE_CHECKING, NamedTuple
+
+from layerindex.listings.measure import Count
+from layerindex.names import listed
+from layerindex.stores.files import open_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from layerindex.listings.measure import Place
+
+MOUNTS = "/proc/self/mountinfo"
+_OCTAL = re.compile(rb"\\([0-7]{3})")
+
+
+class Apart(NamedTuple):
+    """A folder of a root that lies elsewhere."""
+
+    name: str
+    holder: Place
+    target: str | None
+    """Where a symlink leads, printable; None where a filesystem is mounted."""
+    counted: Count | None
+    """None where nothing was counted."""
+
+    @property
+    def where(self) -> str:
+        """Where it lies, as `disk_usage.place` says it."""
+        return self.target or listed(self.name)
+
+
+def counted_apart(root: int, place: Callable[[tuple[str, ...], bool], Place]) -> Iterator[Apart]:
+    """Yield what lies elsewhere in the place of a folder of the root that is open; `place` says whose it is."""
+    device = os.fstat(root).st_dev
+    for name in sorted(os.listdir(root)):
+        holder = place((name,), True)
+        try:
+            status = os.stat(name, dir_fd=root, follow_symlinks=False)
+            if stat.S_ISLNK(status.st_mode):
+                yield Apart(name, holder, listed(os.readlink(name, dir_fd=root)), None)
+            elif stat.S_ISDIR(status.st_mode) and status.st_dev != device:
+                yield Apart(name, holder, None, None if holder.skipped else _count(root, name, place))
+        except OSError:
+            continue  # It went away, or is not ours to read; the count of the root says what it could not enter.
+
+
+def _count(root: int, name: str, place: Callable[[tuple[str, ...], bool], Place]) -> Count:
+    handle = open_folder(name, root)
+    try:
+        return Count(handle, place((name,), True), place, (name,))
+    finally:
+        os.close(handle)
+
+
+def mount_points(root: str) -> frozenset[tuple[str, ...]]:
+    """Return the paths below a root on which something is mounted, name by name; none where the system does not say."""
+    above = os.fsencode(root).rstrip(b"/") + b"/"
+    try:
+        with open(MOUNTS, "rb") as file:
+            points = [_OCTAL.sub(_byte, fields[4]) for line in file if len(fields := line.split()) > 4]
+    except OSError:
+        return frozenset()
+    below = (point.removeprefix(above) for point in points if point.startswith(above))
+    return frozenset(tuple(os.fsdecode(path).split("/")) for path in below)
+
+
+def _byte(found: re.Match[bytes]) -> bytes:
+    return bytes([int(found[1], 8) & 0xFF])

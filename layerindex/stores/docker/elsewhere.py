@@ -1,0 +1,86 @@
+"""What metadata names and the data root does not have in its place: mounted, behind a symlink, not mounted, or missing.
+
+An administrator who runs out of disk moves `overlay2/` or `volumes/`, and leaves a symlink or a mount in its place.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from layerindex.names import printable
+from layerindex.problems import Damage
+from layerindex.stores.claims import NEED_DIRECTORY
+from layerindex.stores.overlay import PAUSE, directory_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from layerindex.stores.claims import Claims
+    from layerindex.stores.files import Folder
+
+SHARED = ("buildkit", "containers", "image", "volumes")
+"""Folders of the root beside the driver's that may be as large."""
+
+
+def own_filesystems(root: Folder, names: tuple[str, ...]) -> Iterator[Damage]:
+    """Yield which folders of the root have filesystems of their own."""
+    device = os.fstat(root.handle).st_dev
+    for name in names:
+        try:
+            status = os.stat(name, dir_fd=root.handle, follow_symlinks=False)
+        except OSError:
+            continue  # Who reads it says so.
+        if root.has_folder(name) and status.st_dev != device:
+            yield Damage("own-filesystem", name, "another filesystem is mounted here; its bytes are counted apart")
+
+
+def unstartable(found: Damage) -> Damage:
+    """Return what is to be said of a driver's folder that cannot be opened."""
+    problem = found.problem
+    if problem.code != "elsewhere":
+        return found
+    detail = f"{problem.detail}; no container starts on it: runc refuses a root that is reached through a symlink"
+    return Damage(problem.code, problem.path, detail)
+
+
+def not_mounted(name: str, what: str) -> Damage:
+    """Return the finding that a folder is empty, though metadata says what is in it."""
+    return Damage("not-mounted", name, f"it is empty, and {what}: is its filesystem not mounted?")
+
+
+def check_directories(root: Folder, driver: str, claims: Claims, again: Callable[[float], Claims]) -> Iterator[Damage]:
+    """Yield what names a directory that is not there, and directories that two layers name.
+
+    Nothing is missing where the driver's folder is behind a symlink, or may only be not mounted.
+    """
+    missing = []
+    for cache_id, owners in sorted(claims.owners.items()):
+        layers = [owner for kind, owner in dict.fromkeys(owners) if kind == "layer"]
+        if len(layers) > 1:
+            yield Damage("shared-cache-id", f"{driver}/{cache_id}", f"named by {', '.join(layers[:3])}", cache_id)
+        if not root.exists(driver, cache_id):
+            missing += [(cache_id, kind, owner) for kind, owner in dict.fromkeys(owners) if kind in NEED_DIRECTORY]
+    if not missing or root.is_symlink(driver):
+        return
+    if root.has_folder(driver) and not directory_names(root, driver):
+        found = not_mounted(driver, f"metadata names {len({name for name, *_ in missing})} directories of it")
+        claims.sources.damaged("directories", found)
+        yield found
+        return
+    # A directory is removed just before what names it.
+    now = {cache_id: set(owners) for cache_id, owners in again(PAUSE).owners.items()}
+    for cache_id, kind, owner in missing:
+        if (kind, owner) in now.get(cache_id, ()):
+            yield Damage("missing-directory", _claim(driver, kind, owner), f"{driver}/{cache_id} is not there", owner)
+
+
+def _claim(driver: str, kind: str, owner: str) -> str:
+    """Return what names a directory."""
+    if kind in ("build-cache", "build-snapshot"):
+        return "buildkit/snapshots.db"
+    if kind == "layer":
+        below = f"sha256/{owner.removeprefix('sha256:')}/cache-id"
+    else:
+        below = f"mounts/{printable(owner)}/{'init-id' if kind in ('init', 'mount-init') else 'mount-id'}"
+    return f"image/{driver}/layerdb/{below}"
