@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -15,7 +16,7 @@ import pytest
 
 from tests.bolt_writer import bolt
 from tests.conftest import build_world, nobody_special, scanned
-from tests.containerd_root import ContainerdRoot
+from tests.containerd_root import INDEX, MANIFEST, ContainerdRoot, anything
 from tests.test_containerd import app, built, docker_root
 from tests.test_containers_storage_bad import World as GraphRoot
 
@@ -68,18 +69,38 @@ def docker(folder: Path) -> Store:
 
 def docker_on_containerd(folder: Path) -> Store:
     """Make a data root whose engine keeps images in its own containerd."""
-    root, own, image, _ = docker_root(folder)
+    root, own, image, container = docker_root(folder)
     built(root, own, image)
     own.write()
+    root.volume("data")
+    config = root.file(f"containers/{container}/config.v2.json")
+    values = json.loads(config.read_text())
+    mount = {"Type": "volume", "Name": "data", "Destination": "/data", "Driver": "local", "RW": True}
+    config.write_text(json.dumps(values | {"MountPoints": {"/data": mount}}))
     return Store(root.path, [own.file("io.containerd.metadata.v1.bolt/meta.db")])
 
 
 def containerd(folder: Path) -> Store:
-    """Make a root of containerd, with a download that goes on."""
+    """Make a root of containerd: a download that goes on, an index, containers of ctr and of Kubernetes."""
     root = ContainerdRoot(folder / "containerd")
-    app(root)
+    image = app(root)
     root.ingest("layer-1", b"abc")
+    root.container("plain", image)
+    other = root.image("docker.io/library/other:1", [root.layer({"other": b"x"})], namespace="k8s.io")
+    index = root.index([root.described(other.target, MANIFEST)], "k8s.io")
+    root.name("docker.io/library/other:1", index, INDEX, "k8s.io")
+    root.name(other.image_id, other.target, namespace="k8s.io")
+    noted = {"Version": "v1", "Metadata": {"ID": "c" * 64, "Name": "n", "SandboxID": "b" * 64}}
+    extensions = {"io.cri-containerd.container.metadata": anything("x", json.dumps(noted).encode())}
+    root.container("c" * 64, other, "k8s.io", extensions=extensions)
+    root.name("docker.io/library/app:1", other.target)  # another than when its container was made
+    root.name("docker.io/library/app:old", image.target)
+    root.snapshot("mine", image.chains[0])
+    root.lease("kept", ["mine"])
     root.write()
+    status = root.file(f"io.containerd.grpc.v1.cri/containers/{'c' * 64}/status")
+    status.parent.mkdir(parents=True)
+    status.write_text(json.dumps({"CreatedAt": 10**18, "StartedAt": 10**18}))
     return Store(root.path, [root.file("io.containerd.metadata.v1.bolt/meta.db")])
 
 

@@ -16,8 +16,10 @@ import pytest
 
 from tests.conftest import nobody_special, scanned
 from tests.test_bad_paths import (
+    containerd,
     damaged,
     docker,
+    docker_on_containerd,
     emptied,
     engine_paths,
     fifo,
@@ -35,8 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["no_waiting"]
 
-KINDS = [docker, podman]
-"""Of containerd the law does not hold yet: a lost folder of containers leaves its images unused."""
+KINDS = [docker, podman, containerd, docker_on_containerd]
 PAIRS = 150
 """Pairs of damages tried of each kind of store."""
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from layerindex.records import Record
     from layerindex.stores.claims import Claims
-    from layerindex.stores.containerd.scan import Place
+    from layerindex.stores.containerd.view import Place
     from layerindex.stores.files import Folder
 
 

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from layerindex import shapes
+from layerindex import shapes, standing
 from layerindex.names import printable
-from layerindex.records import Container, ContainerVolume, Mount
+from layerindex.records import Container, ContainerVolume, Mount, Use
+from layerindex.stores import ids
 from layerindex.stores.containerd.cri import with_status
+from layerindex.stores.containerd.view import METADATA
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from layerindex.problems import Damage
     from layerindex.records import Record
+    from layerindex.stores.claims import Sources
     from layerindex.stores.containerd.images import Platform
-    from layerindex.stores.containerd.metadata import ContainerRow, Metadata
-    from layerindex.stores.containerd.scan import Docker, Place
+    from layerindex.stores.containerd.metadata import ContainerRow
+    from layerindex.stores.containerd.scan import Docker
+    from layerindex.stores.containerd.view import View
     from layerindex.stores.files import Folder
+    from layerindex.stores.imagedb import Config
 
 NAMES = ("nerdctl/name", "io.kubernetes.container.name")
 """Labels with the name that a client gave a container."""
@@ -34,54 +39,104 @@ class Stand(NamedTuple):
     chain_id: str | None
 
 
-def read_containers(  # noqa: PLR0913, PLR0917 - called in one place
-    root: Folder,
-    metadata: Metadata,
-    driver: str,
-    targets: Mapping[str, Sequence[Platform]],
-    places: Iterable[Place],
-    docker: Docker | None,
-    *,
-    first: bool,
-) -> Iterator[Record | Damage]:
-    """Yield the containers with their writable layers, of which each name is told once."""
-    snapshots = {(place.namespace, place.key): place for place in places}
-    reader = _Reader(metadata, targets, snapshots)
-    mounts: set[str] = set()
-    docker_containers = docker.containers if docker is not None else {}
-    for namespace, found in sorted(metadata.namespaces.items()):
-        for container_id, row in sorted(found.containers.items()):
-            if namespace.startswith("moby") and container_id in docker_containers:
-                continue
-            if row.snapshotter != driver and not (first and not row.snapshotter):
-                continue
-            stand = reader.stand(namespace, row.snapshot_key)
-            container = reader.container(namespace, container_id, row, stand)
-            yield from with_status(root, container) if row.cri else (container,)
-            yield from _volumes(container_id, row, mounts)
-            if stand.number is not None:
-                name = container_id if container_id not in mounts else f"{namespace}/{container_id}"
-                mounts.add(name)
-                yield Mount(name, stand.number, stand.init, stand.chain_id, container_id)
-    moby = {key: name for name, key in sorted(snapshots, reverse=True) if name.startswith("moby")}
-    for container_id, container in sorted(docker_containers.items()):
-        namespace = moby.get(container_id, "moby")
-        stand = reader.stand(namespace, container_id)
-        if stand.number is None and docker is not None and docker.elsewhere:
-            continue
-        yield reader.docker(namespace, container, stand)
-        if stand.number is not None and container_id not in mounts:
-            yield Mount(container_id, stand.number, stand.init, stand.chain_id, container_id)
+def is_docker(namespace: str) -> bool:
+    """Say whether a namespace is Docker's: moby, or that with the ids of a remapped engine."""
+    return namespace.startswith("moby")
 
 
-class _Reader:
+def holders_of(view: View, docker: Docker | None) -> dict[tuple[str, str], str]:
+    """Return the container of each snapshot that is a container's own, by namespace and key."""
+    found = {}
+    for namespace, rows in view.metadata.namespaces.items():
+        for container_id, container in rows.containers.items():
+            if container.snapshotter == view.driver and container.snapshot_key:
+                found[namespace, container.snapshot_key] = container_id
+        # Docker's containers are known to containerd while they run; their leases are there as long as they are.
+        for lease_id, lease in rows.leases.items():
+            if shapes.HEX.fullmatch(lease_id) and (f"snapshots/{view.driver}", lease_id) in lease.resources:
+                found[namespace, lease_id] = lease_id
+    if docker is not None:
+        for namespace in {place.namespace for place in view.places if is_docker(place.namespace)}:
+            found.update({(namespace, container_id): container_id for container_id in docker.containers})
+    return found
+
+
+class Clients:
+    """The containers of one snapshotter, and what they stand on."""
+
     def __init__(
         self,
-        metadata: Metadata,
+        view: View,
         targets: Mapping[str, Sequence[Platform]],
-        snapshots: Mapping[tuple[str, str], Place],
+        configs: Mapping[str, Config],
+        docker: Docker | None,
+        sources: Sources,
     ) -> None:
-        self.metadata, self.targets, self.snapshots = metadata, targets, snapshots
+        """`targets` and `configs` are the images here; what a container needs beside them goes to `sources`."""
+        self.view, self.metadata, self.docker = view, view.metadata, docker
+        self.targets, self.sources = targets, sources
+        self.snapshots = {(place.namespace, place.key): place for place in view.places}
+        self.tops: dict[str, list[str]] = {}
+        """The images of each chain."""
+        for image_id, config in configs.items():
+            if config.layers:
+                self.tops.setdefault(config.layers[-1].chain_id, []).append(image_id)
+
+    def read(self, root: Folder, *, first: bool) -> Iterator[Record | Damage]:
+        """Yield the containers with their writable layers, of which each name is told once."""
+        mounts: set[str] = set()
+        docker_containers = self.docker.containers if self.docker is not None else {}
+        for namespace, found in sorted(self.metadata.namespaces.items()):
+            for container_id, row in sorted(found.containers.items()):
+                if is_docker(namespace) and container_id in docker_containers:
+                    continue
+                if not self._is_here(row, first=first):
+                    continue
+                stand = self.stand(namespace, row.snapshot_key)
+                container = self.container(namespace, container_id, row, stand)
+                yield from with_status(root, container) if row.cri else (container,)
+                yield from _volumes(container_id, row, mounts)
+                if stand.number is not None:
+                    name = container_id if container_id not in mounts else f"{namespace}/{container_id}"
+                    mounts.add(name)
+                    yield Mount(name, stand.number, stand.init, stand.chain_id, container_id)
+        yield from self._read_docker(docker_containers, mounts)
+
+    def _read_docker(self, containers: Mapping[str, Container], mounts: set[str]) -> Iterator[Record]:
+        moby = {key: name for name, key in sorted(self.snapshots, reverse=True) if is_docker(name)}
+        for container_id, container in sorted(containers.items()):
+            namespace = moby.get(container_id, "moby")
+            stand = self.stand(namespace, container_id)
+            if stand.number is None and self.docker is not None and self.docker.elsewhere:
+                continue
+            yield self.of_docker(namespace, container, stand)
+            if stand.number is not None and container_id not in mounts:
+                yield Mount(container_id, stand.number, stand.init, stand.chain_id, container_id)
+
+    def _is_here(self, row: ContainerRow, *, first: bool) -> bool:
+        """Say whether a container is told with this snapshotter; `first` has those without any, too."""
+        return row.snapshotter == self.view.driver or (first and not row.snapshotter)
+
+    def images(self, *, first: bool) -> Iterator[Use]:
+        """Yield the images that containers stand on, whatever these say themselves: a name may lead elsewhere by now.
+
+        What a container names that is nowhere, and that no snapshot of its own shows, may be any image.
+        """
+        holders = sorted(holders_of(self.view, self.docker).items())
+        stands = {(container_id, self.stand(*place).chain_id or "") for place, container_id in holders}
+        for container_id, image_id in sorted(
+            {(each, image) for each, top in stands for image in self.tops.get(top, ())}
+        ):
+            yield Use("image", image_id, "container", container_id, "containers")
+        for namespace, found in sorted(self.metadata.namespaces.items()):
+            for container_id, row in sorted(found.containers.items()):
+                target = found.images.get(row.image or "")
+                known = (target is not None and target.digest in self.targets) or (
+                    self.stand(namespace, row.snapshot_key).chain_id in self.tops
+                )
+                if row.image and not known and self._is_here(row, first=first):
+                    detail = f"container {container_id} names image {ids.shorten(row.image)}, which is not here"
+                    self.sources.note("manifests", f"{METADATA}: {container_id}", standing.LOST, detail)
 
     def stand(self, namespace: str, key: str | None) -> Stand:
         """Return what a container's snapshot stands on."""
@@ -126,7 +181,7 @@ class _Reader:
             row.sandbox_id or _word(noted.get("SandboxID")),
         )
 
-    def docker(self, namespace: str, container: Container, stand: Stand) -> Container:
+    def of_docker(self, namespace: str, container: Container, stand: Stand) -> Container:
         """Return Docker's row of a container with what containerd knows: Docker names the target, not the image."""
         manifest = container.target_digest or container.image_id
         return container._replace(

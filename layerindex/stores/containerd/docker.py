@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,6 +9,7 @@ from layerindex.guard import each, reading
 from layerindex.names import listed, printable
 from layerindex.problems import Damage
 from layerindex.records import Container
+from layerindex.stores.claims import Sources
 from layerindex.stores.containerd.builds import read_builds
 from layerindex.stores.containerd.scan import Docker
 from layerindex.stores.containerd.store import ContainerdStore, snapshotters
@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from layerindex.listings.walk import Rules
     from layerindex.records import Record
     from layerindex.stores.claims import Claims
-    from layerindex.stores.containerd.scan import Place
+    from layerindex.stores.containerd.view import Place
     from layerindex.stores.docker import DockerStore
     from layerindex.stores.store import Listed
 
+CONTAINERS = "containers"
+"""Where Docker keeps what it knows of its containers."""
 BELOW = ("containerd", "daemon")
 """The root of the containerd that dockerd runs."""
 
@@ -93,14 +95,16 @@ class DockerContainerdStore(NamedTuple):
 
     def _items(self, root: Folder) -> Iterator[Record | Damage]:
         containers: dict[str, Container] = {}
+        sources = Sources()
         # Containers of another snapshotter are told with that one's store.
-        for item in read_clients(self.docker, root):
+        for item in read_clients(self.docker, root, sources):
             if isinstance(item, Container):
                 if item.driver == self.driver or (self.containerd.first and not self._is_sibling(item.driver)):
                     containers[item.container_id] = item
             elif self.containerd.first:
                 yield item
-        docker = Docker(containers, lambda places, claims: read_builds(root, self.driver, places, claims))
+        builds = partial(read_builds, root, self.driver)
+        docker = Docker(containers, builds, sources, CONTAINERS)
         yield from self.containerd.read(docker)
 
     def _is_sibling(self, driver: str | None) -> bool:
@@ -136,11 +140,18 @@ def beside(docker: DockerStore, driver: str) -> Docker:
     What is wrong with its containers is told with its own data root, which is a store too.
     """
     containers: dict[str, Container] = {}
-    with suppress(Damage), reading(docker.root), Folder(docker.root) as root:
-        for item in read_clients(docker, root):
-            if isinstance(item, Container) and item.driver == driver:
-                containers[item.container_id] = item
-    return Docker(containers, partial(_builds_beside, docker.root, driver), elsewhere=True)
+    sources, read = Sources(), Sources()
+    try:
+        with reading(docker.root), Folder(docker.root) as root:
+            for item in read_clients(docker, root, read):
+                if isinstance(item, Container) and item.driver == driver:
+                    containers[item.container_id] = item
+    except Damage as found:
+        read.damaged("containers", found)
+    for source in read:
+        sources.note(source.kind, _below(docker.root, source.path), source.state, source.detail)
+    builds = partial(_builds_beside, docker.root, driver)
+    return Docker(containers, builds, sources, _below(docker.root, CONTAINERS), elsewhere=True)
 
 
 def _builds_beside(
@@ -159,7 +170,11 @@ def _builds_beside(
 
 def _whole(found: Damage, root: str) -> Damage:
     problem = found.problem
-    return Damage(problem.code, f"{printable(listed(root))}/{problem.path}", problem.detail, problem.subject)
+    return Damage(problem.code, _below(root, problem.path), problem.detail, problem.subject)
+
+
+def _below(root: str, path: str) -> str:
+    return f"{printable(listed(root))}/{path}"
 
 
 def on_containerd(docker: DockerStore) -> list[DockerContainerdStore]:

@@ -34,6 +34,7 @@ from layerindex.stores.volumes import is_local, read_volumes
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from layerindex.stores.claims import Sources
     from layerindex.stores.docker.store import DockerStore
     from layerindex.stores.files import Folder
 
@@ -49,9 +50,11 @@ UNREAD = {code for code, kind in KINDS.items() if kind.severity == "error"} - MI
 """Findings after which not all is known that a source may tell."""
 
 
-def read_clients(store: DockerStore, root: Folder) -> Iterator[Record | Damage]:
-    """Yield the containers and volumes of an engine that keeps images in containerd."""
-    return Scan(store, root).clients()
+def read_clients(store: DockerStore, root: Folder, sources: Sources) -> Iterator[Record | Damage]:
+    """Yield the containers and volumes of an engine that keeps images in containerd; note what of them was read."""
+    scan = Scan(store, root)
+    yield from scan.clients()
+    sources.merge(scan.claims.sources)
 
 
 def _elsewhere(container: Container) -> Container:
