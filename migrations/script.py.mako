@@ -1,24 +1,29 @@
 """${message}.
 
-Revision ${up_revision} after ${down_revision | comma,n}.
-
-Before you write one: tables are changed here and in layerindex/schema.py, layerindex/schema.sql is made anew from that, and
-REVISION in layerindex/database.py moves. Write SQL as it stands at this revision: never import layerindex.schema, which
-moves on. Views that name a changed table are dropped first and made again.
+The tables are as layerindex/schema.py has them; the SQL beside this file is theirs at this revision, written by
+`python -m tools.freeze_schema --revision` once REVISION in layerindex/genuine.py is ${up_revision}. Never import
+layerindex.schema here: it moves on.
 """
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-from alembic import op
+from pathlib import Path
 
-revision = ${repr(up_revision)}
-down_revision = ${repr(down_revision)}
+from layerindex.migrate import rebuild
+
+revision = "${up_revision}"
+down_revision = "${down_revision}"
+
+_SQL = Path(__file__).with_suffix(".sql")
+_BELOW = next(Path(__file__).parent.glob("${down_revision}_*.sql"))
+
+TABLES: dict[str, dict[str, str]] = {}
+"""Each table that changes, with what its new columns hold in rows that are there, as SQL over the old form."""
 
 
 def upgrade() -> None:
-    ${upgrades if upgrades else "pass"}
+    rebuild(_SQL, TABLES)
 
 
 def downgrade() -> None:
-    ${downgrades if downgrades else "pass"}
+    rebuild(_BELOW, {table: {} for table in TABLES})
