@@ -250,7 +250,7 @@ TARGETS = (
         lambda: MEMBERS,
         _split_members,
         MEMBER_WORDS,
-        1024,
+        400,
     ),
     Target(
         "tar-split-file",
@@ -290,6 +290,6 @@ TARGETS = (
         lambda: MEMBERS,
         _blob_members,
         MEMBER_WORDS,
-        1024,
+        400,
     ),
 )
