@@ -218,6 +218,7 @@ class Volume(NamedTuple):
     apparent_bytes: int | None = None
     disk_bytes: int | None = None
     entry_count: int | None = None
+    place: str | None = None
     holds: str | None = None
 
 

@@ -412,10 +412,13 @@ _facts(
     _text("driver", "Volume driver; only local keeps its volumes here.", nullable=False),
     _text("options", "opts.json as stored, or what volumes/metadata.db says where there is none; NULL for neither."),
     _text("labels", "Its labels as a JSON object, from volumes/metadata.db; NULL when that does not know it."),
-    _integer("on_disk", "1 when volumes/ has its directory, else 0.", nullable=False),
+    _integer("on_disk", "1 when its directory is in volumes/, or at its place, else 0.", nullable=False),
     _integer("apparent_bytes", "Sum of st_size below it, each inode once; NULL when not measured."),
     _integer("disk_bytes", "512 * st_blocks below it, each inode once, as du counts; NULL when not measured."),
     _integer("entry_count", "Files and folders below it; NULL when not measured."),
+    _text(
+        "place", "Absolute path of its folder where that is not in the root's volumes/; NULL for there, or not known."
+    ),
     _text("holds", "What was seen in it: the state of a builder, or a whole store of an engine; NULL for neither."),
 )
 _facts(

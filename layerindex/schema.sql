@@ -524,10 +524,11 @@ CREATE TABLE volumes ( /* A volume: a directory in volumes/, or one that only th
 	driver TEXT NOT NULL /* Volume driver; only local keeps its volumes here. */, 
 	options TEXT /* opts.json as stored, or what volumes/metadata.db says where there is none; NULL for neither. */, 
 	labels TEXT /* Its labels as a JSON object, from volumes/metadata.db; NULL when that does not know it. */, 
-	on_disk INTEGER NOT NULL /* 1 when volumes/ has its directory, else 0. */, 
+	on_disk INTEGER NOT NULL /* 1 when its directory is in volumes/, or at its place, else 0. */, 
 	apparent_bytes INTEGER /* Sum of st_size below it, each inode once; NULL when not measured. */, 
 	disk_bytes INTEGER /* 512 * st_blocks below it, each inode once, as du counts; NULL when not measured. */, 
 	entry_count INTEGER /* Files and folders below it; NULL when not measured. */, 
+	place TEXT /* Absolute path of its folder where that is not in the root's volumes/; NULL for there, or not known. */, 
 	holds TEXT /* What was seen in it: the state of a builder, or a whole store of an engine; NULL for neither. */, 
 	PRIMARY KEY (snapshot_id, name), 
 	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
@@ -751,7 +752,7 @@ JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN container_volumes AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_volumes AS /* Volumes of the selected snapshots, with their host. */
-SELECT h.name AS host, s.store, s.root, t.name, t.driver, t.options, t.labels, t.on_disk, t.apparent_bytes, t.disk_bytes, t.entry_count, t.holds
+SELECT h.name AS host, s.store, s.root, t.name, t.driver, t.options, t.labels, t.on_disk, t.apparent_bytes, t.disk_bytes, t.entry_count, t.place, t.holds
 FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id

@@ -89,6 +89,8 @@ class StorageRoot:
         self.configs: dict[str, dict[str, Any]] = {}
         self.states: dict[str, dict[str, Any]] = {}
         self.volumes: dict[str, dict[str, Any]] = {}
+        self.graph_root: Path | None = None
+        """What Podman's state says of where the root is, if anything."""
         self._random = random.Random(seed)
         self._count = 0
         for kind in ("layers", "images", "containers"):
@@ -332,9 +334,11 @@ class StorageRoot:
             **({"exitCode": exit_code, "exited": True} if exit_code else {}),
         }
 
-    def volume(self, name: str, labels: dict[str, str] | None = None, *, driver: str = "local") -> Path:
+    def volume(
+        self, name: str, labels: dict[str, str] | None = None, *, driver: str = "local", place: Path | None = None
+    ) -> Path:
         """Add a volume; returns its data's folder, which only local ones have."""
-        data = self.path / "volumes" / name / "_data"
+        data = (place or self.path / "volumes") / name / "_data"
         if driver == "local":
             data.mkdir(parents=True)
         config = {"name": name, "labels": labels or {}, "volumeDriver": driver, "mountPoint": str(data)}
@@ -355,7 +359,9 @@ class StorageRoot:
             self.bolt_file.write_bytes(bolt_writer.bolt(self._tree()))
 
     def _tree(self) -> dict[str, Any]:
+        settings = {} if self.graph_root is None else {"runtime-config": {"graph-root": str(self.graph_root).encode()}}
         return {
+            **settings,
             "ctr": {
                 each: {"config": _json(config), "state": _json(self.states[each]), "dependencies": {}}
                 for each, config in self.configs.items()
@@ -378,6 +384,9 @@ class StorageRoot:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             for table, key in (("ContainerConfig", "ID"), ("ContainerState", "ID"), ("VolumeConfig", "Name")):
                 connection.execute(f"CREATE TABLE {table} ({key} TEXT PRIMARY KEY NOT NULL, JSON TEXT NOT NULL)")
+            connection.execute("CREATE TABLE DBConfig (ID INTEGER PRIMARY KEY NOT NULL, GraphRoot TEXT NOT NULL)")
+            if self.graph_root is not None:
+                connection.execute("INSERT INTO DBConfig VALUES (1, ?)", (str(self.graph_root),))
             for name, config in self.volumes.items():
                 connection.execute("INSERT INTO VolumeConfig VALUES (?, ?)", (name, json.dumps(config)))
             if wal:

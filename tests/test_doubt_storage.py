@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,8 +17,6 @@ from tests.storageroot import StorageRoot
 from tests.test_containers_storage import storage_scanned
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.storageroot import Layer
 
 
@@ -188,6 +187,71 @@ def test_reclaim_of_mapped_copies(root: StorageRoot) -> None:
     assert freed[6] == 512 * sum(blocks.values())
     owned = {(row[0], row[4]) for row in answers(connection, "owner") if row[2] == "layer"}
     assert owned == {(copy.layer_id, base.chain_id), (base.layer_id, base.chain_id)}
+
+
+def volumes(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
+    """Return name, whether it is there, its place and its bytes of each volume."""
+    return connection.execute("SELECT name, on_disk, place, apparent_bytes FROM volumes").fetchall()
+
+
+@pytest.mark.parametrize("sqlite", [False, True])
+def test_moved_volumes(root: StorageRoot, tmp_path: Path, *, sqlite: bool) -> None:
+    """A volume is at the place that Podman's state holds, and its bytes are counted there, apart from the root's."""
+    root.graph_root = root.path
+    data = root.volume("data", place=tmp_path / "vols")
+    (data / "big").write_bytes(b"1" * 5000)
+    root.save()
+    if sqlite:
+        root.save_sqlite()
+    connection = storage_scanned(root.path, options=scan.Options(walk=True))
+    place = str(data.parent)
+    assert volumes(connection) == [("data", 1, place, 5000)]
+    usage = "SELECT category, owner, apparent_bytes FROM disk_usage WHERE place = ?"
+    assert connection.execute(usage, (place,)).fetchall() == [("volumes", "data", 5000)]
+    assert connection.execute("SELECT * FROM problems").fetchall() == []
+    (told,) = answers(connection, "volumes")
+    assert told[:2] == ("data", "unused")
+
+
+def test_moved_volume_is_missing(root: StorageRoot, tmp_path: Path) -> None:
+    """It is missing where it is not at its place either."""
+    root.graph_root = root.path
+    data = root.volume("data", place=tmp_path / "vols")
+    data.rmdir()
+    data.parent.rmdir()
+    root.save()
+    connection = storage_scanned(root.path)
+    assert volumes(connection) == [("data", 0, None, None)]
+    found = connection.execute("SELECT code, path FROM problems").fetchall()
+    assert found == [("missing-volume", str(data.parent))]
+
+
+def test_moved_volume_of_a_copied_root(root: StorageRoot, tmp_path: Path) -> None:
+    """Of a root that is not where Podman had it, the place of a volume on this host is not known: it is not missing."""
+    root.graph_root = Path("/var/lib/containers/storage")
+    root.volume("data", place=tmp_path / "vols")
+    root.save()
+    connection = storage_scanned(root.path)
+    assert volumes(connection) == [("data", 0, None, None)]
+    assert connection.execute("SELECT * FROM problems").fetchall() == []
+    (told,) = answers(connection, "volumes")
+    assert told[1:3] == (
+        "unknown",
+        f"{tmp_path}/vols/data (not looked at: volume data is there, as Podman's state says)",
+    )
+
+
+def test_moved_volumes_of_a_mounted_host(tmp_path: Path) -> None:
+    """Of a host whose files are below a folder, the place is below that folder too."""
+    root = StorageRoot(tmp_path / "host" / "srv" / "storage")
+    root.graph_root = Path("/srv/storage")
+    data = root.volume("data", place=tmp_path / "host" / "vols")
+    root.volumes["data"]["mountPoint"] = "/vols/data/_data"
+    root.save()
+    assert volumes(storage_scanned(root.path)) == [("data", 1, str(data.parent), None)]
+    root.volumes["data"]["mountPoint"] = "/../vols/data/_data"
+    root.save()
+    assert volumes(storage_scanned(root.path)) == [("data", 0, None, None)]
 
 
 def all_below(root: StorageRoot, layer: Layer) -> list[Path]:

@@ -1,4 +1,4 @@
-"""What of a root lies elsewhere: folders that another filesystem is mounted on, and symlinks in a folder's place.
+"""What of a root lies elsewhere: folders that another filesystem is mounted on, symlinks in a folder's place, volumes.
 
 Each of the first is counted by itself, as the root is; where a symlink leads is named, and not followed.
 """
@@ -11,7 +11,7 @@ import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex.listings.measure import Count
-from layerindex.names import listed
+from layerindex.names import listed, on_disk
 from layerindex.stores.files import open_folder
 
 if TYPE_CHECKING:
@@ -52,6 +52,19 @@ def counted_apart(root: int, place: Callable[[tuple[str, ...], bool], Place]) ->
                 yield Apart(name, holder, None, None if holder.skipped else _count(root, name, place))
         except OSError:
             continue  # It went away, or is not ours to read; the count of the root says what it could not enter.
+
+
+def counted_at(path: str, holder: Place) -> Apart:
+    """Return what lies at a path outside the root, as the database has it, all of it one holder's."""
+    name = on_disk(path)
+    try:
+        handle = open_folder(name)
+    except OSError:
+        return Apart(name, holder, None, None)
+    try:
+        return Apart(name, holder, None, Count(handle, holder, lambda *_: holder, (name,)))
+    finally:
+        os.close(handle)
 
 
 def _count(root: int, name: str, place: Callable[[tuple[str, ...], bool], Place]) -> Count:

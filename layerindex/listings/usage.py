@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex.guard import reading
-from layerindex.listings.apart import Apart, counted_apart, mount_points
+from layerindex.listings.apart import Apart, counted_apart, counted_at, mount_points
 from layerindex.listings.measure import Account, Count, Place, Tree
 from layerindex.listings.writer import fit
 from layerindex.problems import Damage
@@ -65,6 +65,7 @@ FROM layers AS y WHERE snapshot_id = ? AND cache_id IS NOT NULL GROUP BY cache_i
 VOLUMES = "SELECT name FROM volumes WHERE snapshot_id = ? AND driver = 'local' AND options IS NULL"
 """Volumes as docker system df lists them: those with options are mounts of something else."""
 LOGS = "SELECT container_id, apparent_bytes, disk_bytes FROM container_logs WHERE snapshot_id = ?"
+MOVED_VOLUMES = "SELECT name, place FROM volumes WHERE snapshot_id = ? AND place IS NOT NULL AND on_disk ORDER BY name"
 MEASURED_VOLUME = """
 UPDATE volumes SET apparent_bytes = ?, disk_bytes = ?, entry_count = ? WHERE snapshot_id = ? AND name = ?"""
 
@@ -119,6 +120,9 @@ def disk_usage(
         with reading(""):
             count = Count(handle, DATA_ROOT, places.of)
             elsewhere = [each for each in counted_apart(handle, places.of) if places.is_ours(each.holder)]
+            if store.first:
+                moved = connection.execute(MOVED_VOLUMES, (snapshot_id,)).fetchall()
+                elsewhere += (counted_at(place, Place(("volumes", name))) for name, place in moved)
     except Damage as damaged:
         yield damaged.problem
         return

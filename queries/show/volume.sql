@@ -7,7 +7,7 @@
 -- name = "its name"
 -- location = "where it was on the host that was scanned; NULL when its directory is not there"
 -- driver = "volume driver"
--- on_disk = "1 when volumes/ has its directory, else 0"
+-- on_disk = "1 when its directory is there, else 0"
 -- options = "opts.json as stored"
 -- labels = "its labels as a JSON object"
 -- apparent_bytes = "sum of st_size below it"
@@ -15,7 +15,7 @@
 -- entries = "files and folders below it"
 -- containers = "how many containers mount it"
 
-SELECT :id AS name, CASE WHEN v.on_disk THEN s.root || '/volumes/' || v.name || '/_data' END AS location, v.driver,
+SELECT :id AS name, CASE WHEN v.on_disk THEN coalesce(v.place, s.root || '/volumes/' || v.name) || '/_data' END AS location, v.driver,
   coalesce(v.on_disk, 0) AS on_disk, v.options, v.labels, v.apparent_bytes, v.disk_bytes, v.entry_count AS entries,
   (SELECT count(DISTINCT c.container_id) FROM container_volumes AS c
    WHERE c.snapshot_id = :snapshot AND c.name = :id AND c.type = 'volume') AS containers

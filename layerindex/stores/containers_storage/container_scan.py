@@ -33,7 +33,7 @@ class Containers:
 
     def records(self, state: Known | None) -> Iterator[Record | Damage]:
         """Yield the containers; `state` is what Podman's own state says."""
-        engine = state or Known({}, {}, {}, [], found=False)
+        engine = state or Known({}, {}, {}, {}, [], found=False)
         lists = self.found.lists
         image_ids = self.found.lent.images | {item.id for item in lists.images}
         if self.found.root.exists(f"{self.found.driver}-containers"):
@@ -53,7 +53,7 @@ class Containers:
         except Damage as found:
             self.found.claims.sources.damaged("containers", found)
             yield found
-            unknown = Known({}, {}, {}, [], found=False)
+            unknown = Known({}, {}, {}, {}, [], found=False)
             image_id = self._image_of(container)
             yield containers.container_record(
                 container, unknown, image_id, Logs([], [], whole=False), self.found.driver

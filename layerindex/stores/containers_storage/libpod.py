@@ -38,12 +38,18 @@ TABLES = {
 }
 
 
+SETTINGS = {"graph-root": "GraphRoot"}
+"""What is read of its settings: names in the older database, and in the newer one."""
+
+
 class Known(NamedTuple):
     """What Podman's state says: of each container its config and state, of each volume its config."""
 
     containers: dict[str, Fields]
     states: dict[str, Fields]
     volumes: dict[str, Fields]
+    settings: dict[str, str]
+    """Where it has its folders, by the names of `SETTINGS`."""
     damages: list[Damage]
     found: bool
     """Whether there is one that could be read."""
@@ -51,7 +57,7 @@ class Known(NamedTuple):
 
 def read_libpod(root: Folder) -> Known:
     """Return what all databases say that are there; where both are, the newer kind counts."""
-    known = Known({}, {}, {}, [], found=False)
+    known = Known({}, {}, {}, {}, [], found=False)
     for path in (BOLT, *SQLITE):
         *folders, name = path
         if path[0] not in root:
@@ -99,14 +105,27 @@ class _Database:
                 for part, content in value.items() if isinstance(value, Bucket) else ():
                     if (name, part) in parts and isinstance(content, bytes):
                         self._take(key, content, parts[name, part])
+        settings = database.root.bucket(b"runtime-config")
+        for key, path in settings.items() if settings is not None else ():
+            if isinstance(path, bytes):
+                self._set(os.fsdecode(key), path)
         known.damages.extend(database.damages)
 
     def _sqlite(self) -> None:
         from layerindex.stores.sqlite import read_rows  # noqa: PLC0415 - not for a store without it
 
         into = dict(zip(TABLES, (self.known.containers, self.known.states, self.known.volumes), strict=True))
-        for table, (key, content) in read_rows(self.folder, self.name, TABLES):
-            self._take(_bytes(key), _bytes(content), into[table])
+        for table, row in read_rows(self.folder, self.name, {**TABLES, "DBConfig": list(SETTINGS.values())}):
+            if table in into:
+                self._take(_bytes(row[0]), _bytes(row[1]), into[table])
+            else:
+                for name, value in zip(SETTINGS, row, strict=True):
+                    self._set(name, _bytes(value))
+
+    def _set(self, name: str, path: bytes) -> None:
+        text = os.fsdecode(path)
+        if name in SETTINGS and text.startswith("/") and "\0" not in text:
+            self.known.settings[name] = text
 
     def _take(self, key: bytes, content: bytes, into: dict[str, Fields]) -> None:
         text, where = os.fsdecode(key), self.folder.where(self.name)

@@ -17,17 +17,18 @@ from layerindex.stores.containers_storage.container_scan import Containers
 from layerindex.stores.containers_storage.found import Found
 from layerindex.stores.containers_storage.image_scan import Images
 from layerindex.stores.containers_storage.lending import read_lent, used_by_others, used_elsewhere
-from layerindex.stores.containers_storage.libpod import read_again, read_libpod
+from layerindex.stores.containers_storage.libpod import read_libpod
 from layerindex.stores.containers_storage.moment import KIND_OF_LIST, names_of, read_lists
 from layerindex.stores.overlay import PAUSE, directory_names, read_overlay
 from layerindex.stores.parts import TEMPORARY, leftover, part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from layerindex.stores.containers_storage.layers import StoredLayer
     from layerindex.stores.containers_storage.lending import Lent
     from layerindex.stores.containers_storage.moment import Lists
+    from layerindex.stores.containers_storage.store import ContainersStore
     from layerindex.stores.files import Folder
 
 Part = tuple[Callable[[], Iterable[Record | Damage]], str]
@@ -45,27 +46,16 @@ def has_mount_program(folder: Folder) -> bool:
 class Scan:
     """One pass over what a driver keeps under a graph root."""
 
-    def __init__(  # noqa: PLR0913 - what a store is
-        self,
-        root: Folder,
-        driver: str,
-        additional: Sequence[str],
-        *,
-        walkable: bool,
-        first: bool,
-        borrowers: Sequence[str] = (),
-    ) -> None:
-        self.borrowers = borrowers
-        self.root, self.driver, self.additional = root, driver, additional
-        self.walkable, self.first = walkable, first
+    def __init__(self, root: Folder, store: ContainersStore) -> None:
+        self.root, self.store, self.driver = root, store, store.driver
 
     def items(self) -> Iterator[Record | Damage]:
         """Yield everything; what cannot be opened ends only its own part."""
-        before = directory_names(self.root, self.driver) if self.walkable else set()
+        before = directory_names(self.root, self.driver) if self.store.walkable else set()
         lists = self._lists()
         yield from lists.damages
         yield from self._absent(lists, before)
-        lent = read_lent(self.driver, self.additional)
+        lent = read_lent(self.driver, self.store.additional)
         yield from lent.damages
         found = Found.of(self.root, self.driver, lists, lent, Claims())
         _claim(found)
@@ -79,22 +69,22 @@ class Scan:
         kept = {kind: f"{self.driver}-{kind}" for kind in KIND_OF_LIST}
         live = _live(found.lists, found.known) if found.lists.complete else None
         pictures = Images(found)
-        state = read_libpod(self.root) if self.first else None
+        state = read_libpod(self.root) if self.store.first else None
         if state is not None:
             evidence.doubt_state(found.claims.sources, self.root, state, found.lists.containers, "libpod")
         yield partial(self._check_layers, found), kept["layers"]
         yield partial(layers.layer_records, found.lists.layers, found.chains, live), kept["layers"]
         yield self._leftovers, ""
         yield pictures.records, kept["images"]
-        yield partial(used_by_others, found, pictures.ids, self.borrowers), kept["images"]
+        yield partial(used_by_others, found, pictures.ids, self.store.borrowers), kept["images"]
         if state is not None:
             yield lambda: state.damages, "libpod"
         yield partial(Containers(found, pictures).records, state), kept["containers"]
         if state is not None:
-            yield partial(volumes.read_volumes, self.root, state, partial(read_again, self.root)), "volumes"
+            yield partial(volumes.read_volumes, self.root, self.store.root, state, found.claims.sources), "volumes"
         if live is not None:
             yield partial(self._dangling, found.lists, live), kept["layers"]
-        if self.walkable:
+        if self.store.walkable:
             again = partial(self._again, found.lent)
             overlay = partial(read_overlay, self.root, self.driver, before, found.claims, again, found.lent.links)
             yield from ((each, self.driver) for each in (overlay, self._passing, self._mount_program))

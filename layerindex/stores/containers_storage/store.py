@@ -171,10 +171,7 @@ class ContainersStore(NamedTuple):
     def _items(self, root: Folder) -> Iterator[Record | Damage]:
         if not self.walkable:
             yield Damage("other-driver", self.driver, self.limits or "")
-        found = Scan(
-            root, self.driver, self.additional, walkable=self.walkable, first=self.first, borrowers=self.borrowers
-        )
-        yield from found.items()
+        yield from Scan(root, self).items()
 
 
 def _check_names(folder: Folder, cache_id: str) -> None:

@@ -5,59 +5,110 @@ Format: podman `libpod/volume.go`, `libpod/runtime_volume_common.go`.
 
 from __future__ import annotations
 
+import os
+import stat
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from layerindex import standing
 from layerindex.names import listed
 from layerindex.problems import Damage
 from layerindex.records import Volume
 from layerindex.stores import ids
+from layerindex.stores.containers_storage.libpod import read_again
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
+    from layerindex.stores.claims import Sources
     from layerindex.stores.containers_storage.libpod import Known
     from layerindex.stores.files import Folder
     from layerindex.stores.values import Fields
 
 NOT_VOLUMES = ("backingFsBlockDev",)
 LOCAL = "local"
+DATA = "_data"
 
 
-def read_volumes(root: Folder, known: Known, again: Callable[[], Known]) -> Iterator[Volume | Damage]:
-    """Yield the volumes of volumes/, and those that only Podman's state knows.
+def read_volumes(root: Folder, path: str, known: Known, sources: Sources) -> Iterator[Volume | Damage]:
+    """Yield the volumes of volumes/, and those that only Podman's state knows, which may say another place for them.
 
-    `again` reads that state anew: a folder is removed before the name.
+    `path` is that of the root.
     """
-    folders: dict[str, int] = {}
-    where = "volumes"
+    folders: set[str] = set()
     if root.exists("volumes"):
         try:
             with root.folder("volumes") as folder:
                 for name in sorted(folder.entries):
                     if folder.has_folder(name):
-                        folders[name] = 1
+                        folders.add(name)
                     elif name not in NOT_VOLUMES:
                         yield Damage("unexpected-entry", folder.where(name), "not a volume")
         except Damage as found:
             yield found
             return
-    for name in folders:
+    for name in sorted(folders):
         yield _volume(name, known.volumes.get(name), on_disk=1)
-    absent = [name for name in known.volumes if name not in folders]
-    now = again().volumes if absent else {}
-    for name in sorted(absent):
-        if name not in now:
-            continue
-        new = root.exists(where, name)
-        volume = _volume(name, known.volumes[name], on_disk=int(new))
-        yield volume
-        if volume.driver == LOCAL and not new:
-            yield Damage("missing-volume", f"{where}/{listed(name)}", "Podman's state names it", listed(name))
+    absent = sorted(known.volumes.keys() - folders)
+    now = read_again(root).volumes if absent else {}  # a folder is removed before the name
+    for name in absent:
+        if name in now:
+            yield from _absent(name, root, path, known, sources)
 
 
-def _volume(name: str, field: Fields | None, *, on_disk: int) -> Volume:
+def _absent(name: str, root: Folder, path: str, known: Known, sources: Sources) -> Iterator[Volume | Damage]:
+    """Yield a volume that is not in volumes/: it may have come since, lie elsewhere, or be missing."""
+    field = known.volumes[name]
+    elsewhere = _elsewhere(name, field, known)
+    place = None if elsewhere is None else _on_this_host(elsewhere, path, known)
+    there = root.exists("volumes", name) if elsewhere is None else place is not None and _is_ours(place, root)
+    volume = _volume(name, field, on_disk=int(there), place=None if place is None or not there else listed(place))
+    yield volume
+    if volume.driver != LOCAL or there:
+        return
+    if elsewhere is not None and (place is None or os.path.lexists(place)):
+        where = listed(elsewhere if place is None else place)
+        sources.note("volumes", where, standing.UNSEEN, f"volume {listed(name)} is there, as Podman's state says")
+    else:
+        where = f"volumes/{listed(name)}" if place is None else listed(place)
+        yield Damage("missing-volume", where, "Podman's state names it", listed(name))
+
+
+def _elsewhere(name: str, field: Fields, known: Known) -> str | None:
+    """Return the folder of a volume as its host has it; None where that is in the root, or not said."""
+    point, graph = field.get("mountPoint", ids.text), known.settings.get("graph-root")
+    if (field.get("volumeDriver", ids.text) or LOCAL) != LOCAL or not point or graph is None:
+        return None
+    folder = os.path.dirname(point) if os.path.basename(point) == DATA else point
+    if not os.path.isabs(folder) or "\0" in folder or folder == f"{graph}/volumes/{name}":
+        return None
+    return folder
+
+
+def _on_this_host(path: str, root: str, known: Known) -> str | None:
+    """Return where a path of the store's host is on this one, which may have the other's files below a folder.
+
+    None where that cannot be told: the root is not where Podman had it.
+    """
+    graph = known.settings["graph-root"]
+    if not root.endswith(graph):
+        return None
+    above = root.removesuffix(graph)
+    real = os.path.realpath(f"{above}{path}")
+    return real if real.startswith(f"{above}/") else None
+
+
+def _is_ours(place: str, root: Folder) -> bool:
+    """Say whether a folder is there that the owner of the root may name: the owner's own, and for root's any."""
+    try:
+        status, owner = os.stat(place, follow_symlinks=False), os.fstat(root.handle).st_uid
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISDIR(status.st_mode) and owner in (0, status.st_uid)
+
+
+def _volume(name: str, field: Fields | None, *, on_disk: int, place: str | None = None) -> Volume:
     if field is None:
         return Volume(listed(name), LOCAL, None, None, on_disk)
     driver = field.get("volumeDriver", ids.text) or LOCAL
@@ -67,6 +118,7 @@ def _volume(name: str, field: Fields | None, *, on_disk: int) -> Volume:
         _texts(field, "volumeOptions"),
         _texts(field, "labels"),
         on_disk,
+        place=place,
     )
 
 

@@ -71,7 +71,7 @@ CONFIG_KEY = "c2hhMjU2OmExYTFhMWExYTFhMWExYTFhMWExYTFhMWExYTFhMWExYTFhMWExYTFhMW
 def _state(data: bytes) -> None:
     """Make rows of what Podman says of a container, its state and a volume, with NULs between."""
     texts = (*data.split(b"\0", 2), b"", b"")[:3]
-    known = Known({}, {}, {}, [], found=True)
+    known = Known({}, {}, {}, {}, [], found=True)
     with given.files("state", {f"{place}": text for place, text in enumerate(texts)}) as folder:
         for place, into in enumerate((known.containers, known.states, known.volumes)):
             try:
