@@ -63,7 +63,9 @@ KINDS = {
     "history-mismatch": Kind("info", "An image's history makes more layers than the image has."),
     "stale-mount": Kind("info", "A writable layer of no container: an image mount, a build, or left by a crash."),
     "container-without-mount": Kind("warning", "A container has no writable layer."),
-    "missing-log": Kind("warning", "The log of a running container was removed; its bytes stay until a restart."),
+    "missing-log": Kind(
+        "warning", "A log is not where the engine keeps it: a symlink, or removed, its bytes held until a restart."
+    ),
     "removing-layer": Kind("warning", "A layer whose removal did not finish; its directory may still use space."),
     "write-set": Kind("info", "A layer that is being written, or was when the engine died."),
     "leftover": Kind("info", "A temporary file of an atomic write that did not finish."),

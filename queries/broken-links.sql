@@ -5,7 +5,7 @@
 -- problem = "what is wrong"
 -- link = "the short name"
 -- target = "what the symlink says or, where it is lost, must say; or the directory that should have it"
--- repair = "the command, in the driver's folder, that makes a lost symlink again; NULL where there is none"
+-- repair = "the command, in the driver's folder, that makes a lost symlink again, a copy in its place being kept as LINK.copy; NULL where there is none"
 -- host = "the host"
 
 WITH broken AS (
@@ -13,7 +13,9 @@ WITH broken AS (
     CASE WHEN l.target IS NULL THEN 'not a symlink'
       WHEN l.target GLOB '../*/diff' AND l.target NOT GLOB '../*/*/diff' THEN 'dangling'
       ELSE 'points elsewhere than to a directory' END AS problem,
-    l.link, l.target
+    l.link,
+    coalesce(l.target, (SELECT CASE WHEN count(*) = 1 THEN '../' || min(d.cache_id) || '/diff' END FROM overlay_dirs AS d
+      WHERE d.snapshot_id = l.snapshot_id AND d.link = l.link AND d.role <> 'foreign')) AS target
   FROM selected_snapshots JOIN links AS l USING (snapshot_id) WHERE l.cache_id IS NULL
   UNION ALL
   SELECT d.snapshot_id, d.cache_id, 'its link file is missing or unreadable', NULL, NULL
@@ -47,6 +49,8 @@ WITH broken AS (
   WHERE d.lower_count IS NULL AND s.driver IN ('overlay2', 'fuse-overlayfs', 'overlay')
 )
 SELECT b.object, b.problem, b.link, b.target,
-  CASE WHEN b.problem = 'its link is not in l/' THEN 'ln -s ' || b.target || ' l/' || b.link END AS repair, h.host
+  CASE b.problem WHEN 'its link is not in l/' THEN 'ln -s ' || b.target || ' l/' || b.link
+    WHEN 'not a symlink' THEN 'mv l/' || b.link || ' ' || b.link || '.copy && ln -s ' || b.target || ' l/' || b.link
+  END AS repair, h.host
 FROM broken AS b JOIN snapshot_hosts AS h USING (snapshot_id)
 ORDER BY h.host, b.snapshot_id, b.object, b.problem, b.link;

@@ -8,6 +8,8 @@
 -- child_id = "the child"
 -- relation = "child when it recorded the image itself, else descendant"
 -- distance = "how many steps lie between"
+-- standing = "used when a container, manifest list or another store needs the child, else unused or unknown"
+-- because = "for unknown: what may need the child and was not read"
 -- containers = "names of the containers made of the child"
 -- host = "the host"
 
@@ -22,13 +24,14 @@ WITH RECURSIVE below (snapshot_id, image_id, child_id, distance) AS (
 )
 SELECT coalesce(np.label, b.image_id) AS image, nc.label AS child, b.child_id,
   CASE b.distance WHEN 1 THEN 'child' ELSE 'descendant' END AS relation,
-  b.distance,
+  b.distance, t.standing, t.because,
   (SELECT group_concat(name, ', ') FROM (SELECT coalesce(c.name, c.container_id) AS name FROM containers AS c
      WHERE c.snapshot_id = b.snapshot_id AND c.image_id = b.child_id ORDER BY 1)) AS containers,
   h.host
 FROM (SELECT snapshot_id, image_id, child_id, min(distance) AS distance FROM below GROUP BY 1, 2, 3) AS b
 LEFT JOIN image_labels AS np ON np.snapshot_id = b.snapshot_id AND np.image_id = b.image_id
 JOIN image_labels AS nc ON nc.snapshot_id = b.snapshot_id AND nc.image_id = b.child_id
+JOIN standings AS t ON t.snapshot_id = b.snapshot_id AND t.kind = 'image' AND t.id = b.child_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = b.snapshot_id
 WHERE nullif(:image, '') IS NULL OR (b.snapshot_id, b.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image)
 ORDER BY h.host, b.snapshot_id, 1, b.image_id, b.distance, nc.label, b.child_id;

@@ -1,5 +1,5 @@
 -- title = "Containers: state, image, space and volumes"
--- description = "The state is the last one saved: a host that lost power still says running. rw_bytes and rw_files are known when file listings were indexed."
+-- description = "The state is the last one saved: a host that lost power still says running. rw_bytes and rw_files are known when file listings were indexed. Where a container's own files could not be read, its name, image and volumes are NULL because nothing says them."
 -- [params]
 -- container = { type = "container", help = "only this container" }
 -- state = { values = ["running", "paused", "restarting", "removing", "dead", "created", "exited", "unknown"], help = "only containers in this state" }
@@ -19,6 +19,7 @@
 -- log_bytes = "bytes of its logs with rotations"
 -- volumes = "names of its volumes"
 -- mount_id = "directory of its writable layer"
+-- because = "what of its own files was not read, so that what they say is not known; NULL for nothing"
 -- host = "the host"
 
 -- Docker on the host's containerd: its data root has the container and its volumes, containerd its image and files.
@@ -35,6 +36,9 @@ SELECT c.container_id, c.name, c.image_ref, c.image_id, n.label AS image, c.stat
      WHERE v.snapshot_id IN (c.snapshot_id, o.snapshot_id) AND v.container_id = c.container_id AND v.type = 'volume'
      ORDER BY 1)) AS volumes,
   c.mount_id,
+  (SELECT group_concat(said, '; ') FROM (SELECT u.path || ' (' || u.state || coalesce(': ' || u.detail, '') || ')' AS said
+     FROM sources AS u WHERE u.snapshot_id = c.snapshot_id AND u.kind = 'containers' AND u.state NOT IN ('read', 'absent')
+       AND instr(u.path || '/', 'containers/' || c.container_id || '/') > 0 ORDER BY 1)) AS because,
   h.host
 FROM selected_snapshots
 JOIN containers AS c USING (snapshot_id)

@@ -13,7 +13,7 @@
 -- unique_size = "bytes in layers that only this image has"
 -- layers = "how many layers it has"
 -- containers = "how many containers were made of it"
--- dangling = "1 when it has no tag and no children, as docker images --filter dangling=true means it, else 0"
+-- dangling = "1 when it has no tag and no children, as docker images --filter dangling=true means it, else 0; NULL where what may name it was not read whole"
 -- host = "the host"
 
 WITH sums AS MATERIALIZED (
@@ -32,8 +32,7 @@ SELECT r.repository, r.tag, CASE WHEN r.ref IS NOT NULL THEN n.label END AS name
   CASE WHEN i.size IS NOT NULL THEN u.unique_size END AS unique_size,
   i.layer_count AS layers,
   (SELECT count(*) FROM containers AS c WHERE c.snapshot_id = i.snapshot_id AND c.image_id = i.image_id) AS containers,
-  r.tag IS NULL AND NOT EXISTS (
-    SELECT 1 FROM images AS c WHERE c.snapshot_id = i.snapshot_id AND c.parent_image_id = i.image_id) AS dangling,
+  CASE t.standing WHEN 'used' THEN 0 WHEN 'unused' THEN 1 END AS dangling,
   h.host
 FROM sums AS u
 CROSS JOIN images AS i USING (snapshot_id, image_id)
@@ -41,6 +40,7 @@ JOIN image_labels AS n USING (snapshot_id, image_id)
 LEFT JOIN image_refs AS r ON r.snapshot_id = i.snapshot_id AND (r.ref, r.image_id, r.namespace) = (
   SELECT ref, image_id, namespace FROM image_refs AS o WHERE o.snapshot_id = i.snapshot_id AND o.image_id = i.image_id
   ORDER BY o.tag IS NULL, ref, namespace LIMIT 1)
+JOIN standings AS t ON t.snapshot_id = i.snapshot_id AND t.kind = 'name' AND t.id = i.image_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = i.snapshot_id
 WHERE nullif(:image, '') IS NULL OR (i.snapshot_id, i.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image)
 ORDER BY h.host, i.snapshot_id, rtrim(i.created_at, 'Z') DESC, i.image_id;

@@ -82,6 +82,9 @@ def test_torn_config(torn: World) -> None:
     assert standing(connection, "image", torn.image.image_id) == ("unknown", because)
     assert standing(connection, "volume", "other") == ("unknown", because)
     assert standing(connection, "volume", "data") == ("used", None)
+    found = ask(connection, "containers", "name because", container=torn.container.container_id)
+    assert found == [(None, because)]
+    assert ask(connection, "containers", "name because", container="spare") == [("spare", None)]
     [(blocked,)] = ask(connection, "reclaim", "blocked_by", image="acme/web:1.0")
     assert f"users unknown: {because}" in str(blocked)
 
@@ -129,6 +132,9 @@ def test_torn_names(world: World) -> None:
     path.write_bytes(path.read_bytes()[:40])
     connection = scanned(world.root)
     assert {standing for (standing,) in ask(connection, "dangling-images", "standing")} == {"unknown"}
+    assert {dangling for (dangling,) in ask(connection, "images", "dangling")} == {None}
+    [(detail,)] = table(connection, "detail", "problems")
+    assert detail.endswith("the engine does not start with it")
     [(blocked,)] = ask(connection, "reclaim", "blocked_by", image=world.other.image_id)
     assert "names unknown: image/overlay2/repositories.json (damaged: not JSON" in str(blocked)
 
@@ -143,6 +149,30 @@ def test_lost_links(world: World) -> None:
     assert ask(connection, "links", "cache_id target repair", link=link) == [(cache_id, None, repair)]
     broken = [row for row in ask(connection, "broken-links", "object link target repair") if row[0] == cache_id]
     assert broken == [(cache_id, link, f"../{cache_id}/diff", repair)]
+
+
+def test_links_that_were_copied(world: World) -> None:
+    """Where a copy followed the symlinks of l/, the link files tell what each was; lowers lead there as before."""
+    for path in world.root.link_file("x").parent.iterdir():
+        path.unlink()
+        path.mkdir()
+    connection = scanned(world.root)
+    link, cache_id = world.top.link, world.top.cache_id
+    repair = f"mv l/{link} {link}.copy && ln -s ../{cache_id}/diff l/{link}"
+    broken = [row for row in ask(connection, "broken-links", "link problem target repair") if row[0] == link]
+    assert broken == [(link, "not a symlink", f"../{cache_id}/diff", repair)]
+    assert table(connection, "count(*)", "overlay_lowers WHERE lower_cache_id IS NULL") == [(0,)]
+    assert ask(connection, "orphans", "cache_id") == []
+
+
+def test_image_whose_child_may_be_unread(world: World) -> None:
+    """An untagged image may be the parent of one that could not be read: it is not said to dangle."""
+    lone = world.root.image(world.root.layer({"lone": b""}))
+    assert ask(scanned(world.root), "images", "dangling", image=lone.image_id) == [(1,)]
+    world.root.config_file(world.other).write_bytes(b"")
+    connection = scanned(world.root)
+    assert ask(connection, "images", "dangling", image=lone.image_id) == [(None,)]
+    assert standing(connection, "name", lone.image_id)[0] == "unknown"
 
 
 def test_link_of_two_directories(world: World) -> None:

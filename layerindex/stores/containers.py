@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layerindex import shapes
 from layerindex.guard import each, reading
-from layerindex.names import listed
+from layerindex.names import listed, printable
 from layerindex.problems import Damage, vanished
 from layerindex.records import Container, ContainerLog, ContainerVolume
 from layerindex.stores import ids
@@ -205,7 +205,8 @@ class Logs(NamedTuple):
     def size(self) -> int | None:
         """The bytes of all; None when they are not known, or, as sparse files can claim, more than SQLite holds."""
         total = sum(file.apparent_bytes for file in self.files)
-        return total if self.whole and total < 2**63 else None
+        whole = self.whole and all(found.problem.code != "missing-log" for found in self.damages)
+        return total if whole and total < 2**63 else None
 
 
 class LogKind(NamedTuple):
@@ -271,6 +272,9 @@ def take_logs(logs: Logs, folder: Folder, container_id: str, kind_of: Callable[[
                 found = vanished(folder.where(name))
             logs.damages.append(found)
             continue
+        if stat.S_ISLNK(status.st_mode):
+            logs.damages.append(_linked_log(folder, name, container_id))
+            continue
         if not stat.S_ISREG(status.st_mode):
             logs.damages.append(Damage("not-regular", folder.where(name), "no log file", container_id))
             continue
@@ -278,6 +282,16 @@ def take_logs(logs: Logs, folder: Folder, container_id: str, kind_of: Callable[[
         path = f"{folder.path}/{listed(name)}"
         sizes = (status.st_size, min(512 * status.st_blocks, 2**63 - 1))
         logs.files.append(ContainerLog(container_id, path, *kind, *sizes, _modified(status)))
+
+
+def _linked_log(folder: Folder, name: str, container_id: str) -> Damage:
+    """Return the finding that a log was moved elsewhere: what the engine holds open is freed by a restart."""
+    try:
+        target = printable(listed(folder.target(name)))
+    except Damage as found:
+        return found
+    detail = f"a symlink leads to {target}; it is not followed, and its bytes are not counted"
+    return Damage("missing-log", folder.where(name), detail, container_id)
 
 
 def _modified(status: os.stat_result) -> str | None:

@@ -43,7 +43,7 @@ class Config(NamedTuple):
 
 def read_references(folder: Folder, name: str = "repositories.json") -> Iterator[ImageRef | Damage]:
     """Yield each reference of repositories.json, or the damage in its place."""
-    repositories = folder.json(name, REPOSITORIES).get("Repositories")
+    repositories = _names(folder, name).get("Repositories")
     where, seen = folder.where(name), set()
     for repository, references in _items(repositories, where):
         for reference, image_id in _items(references, where):
@@ -58,6 +58,16 @@ def read_references(folder: Folder, name: str = "repositories.json") -> Iterator
                 continue
             seen.add(reference)
             yield found
+
+
+def _names(folder: Folder, name: str) -> dict[str, Any]:
+    try:
+        return folder.json(name, REPOSITORIES)
+    except Damage as found:
+        code, path, detail = found.problem.code, found.problem.path, found.problem.detail
+        if code in ("empty", "bad-json"):
+            raise Damage(code, path, f"{detail}; the engine does not start with it") from found
+        raise
 
 
 def _items(value: Any, where: str) -> Iterable[tuple[str, Any]]:  # noqa: ANN401 - whatever JSON held

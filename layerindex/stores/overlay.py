@@ -257,9 +257,9 @@ class _View:
 
     def _target(self, link: str) -> str | None:
         found = self.links.get(link)
-        if found is not None:
+        if found is not None and (found.cache_id or found.target):
             return found.cache_id
-        # Where l/ lost it, the directory itself still tells its short name.
+        # Where l/ lost it, or has a copy of the files in its place, the directory itself still tells its short name.
         return self.elsewhere.get(link) or self._own_links.get(link)
 
     @staticmethod
