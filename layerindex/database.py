@@ -18,7 +18,7 @@ from layerindex.errors import DatabaseBusyError, DatabaseError, EmptyDatabaseErr
 from layerindex.failures import failure, temporary
 from layerindex.genuine import APPLICATION_ID as APPLICATION_ID  # noqa: PLC0414 - what a database says of itself
 from layerindex.genuine import REVISION as REVISION  # noqa: PLC0414
-from layerindex.held import Held, held
+from layerindex.held import Held, copied, held
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,6 +80,22 @@ def reading(path: str) -> Iterator[sqlite3.Connection]:
                     yield connection
         except sqlite3.Error as error:
             raise failure(path, error) from error
+
+
+@contextmanager
+def rehearsing(path: str) -> Iterator[sqlite3.Connection]:
+    """Open a private copy of a database in a transaction that is never committed: the file itself is only read."""
+    with copied(path) as copy:
+        try:
+            with closing(connect(copy, "rw")) as connection:
+                found = genuine.revision(connection, path)
+                if found is None:
+                    raise EmptyDatabaseError(path)
+                check_current(path, found)
+                connection.execute("BEGIN IMMEDIATE")
+                yield connection
+        except sqlite3.Error as error:
+            raise failure(copy, error) from error
 
 
 def is_open_to_others(path: str) -> bool:

@@ -65,6 +65,20 @@ def held(path: str, folder: str | None = None) -> Iterator[Held]:
         yield Held(copy, path, None, copies)
 
 
+@contextmanager
+def copied(path: str) -> Iterator[str]:
+    """Give a private copy, to be written, of a database that anybody may have made; what waits beside it is in place.
+
+    It takes its room where temporary files go (TMPDIR). Raises as `held` does.
+    """
+    real = place.resolve(path)
+    with place.opened(real, path) as handle, scratch.folder(temporary()) as where:
+        _lock(handle, path)
+        copy = os.path.join(where, "copy.db")
+        _copy(real, path, handle, copy, _waiting(real, path, handle))
+        yield copy
+
+
 def _lock(handle: int, path: str) -> None:
     if not locks.within(PATIENCE, lambda: locks.share(handle)):
         raise DatabaseBusyError(path)

@@ -36,7 +36,9 @@ READING = {
     "compare": ("compare", "1", "1"),
     "export": ("export", "{out}"),
     "check": ("db", "check"),
-    "dry-run": ("query", "problems"),
+    "problems": ("query", "problems"),
+    "rm-dry-run": ("snapshots", "rm", "1", "--dry-run"),
+    "prune-dry-run": ("snapshots", "prune", "--keep", "0", "--dry-run"),
 }
 """Every command that reads the database of --db."""
 

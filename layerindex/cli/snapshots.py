@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -96,21 +96,12 @@ def _age(text: str) -> timedelta:
     return int(match[1]) * UNITS[match[2]]
 
 
-class _Rehearsed(Exception):  # noqa: N818 - nothing went wrong
-    """Ends a transaction that was only to show what it would do."""
-
-
 def _remove(path: str, choose: Callable[[sqlite3.Connection], Sequence[int]], *, dry_run: bool) -> None:
-    # Whoever names none that is there shall not get an empty one made.
-    with database.reading(path):
-        pass
-    with suppress(_Rehearsed), _where_there_is_room(path, choose), database.writing(path, note) as connection:
+    with database.rehearsing(path) if dry_run else _writing(path, choose) as connection:
         numbers = choose(connection)
         shown = query.run(connection, catalog.load("snapshots").sql, {"host": None})
         going = [row for row in shown.rows if row[0] in set(numbers)]
         removed = snapshots.remove(connection, numbers)
-        if dry_run:
-            raise _Rehearsed
     if going:
         for line in render.as_table(query.Result(shown.columns, iter(going))):
             click.echo(line)
@@ -122,10 +113,17 @@ def _remove(path: str, choose: Callable[[sqlite3.Connection], Sequence[int]], *,
 
 
 @contextmanager
-def _where_there_is_room(path: str, choose: Callable[[sqlite3.Connection], Sequence[int]]) -> Iterator[None]:
-    """On a full disk SQLite cannot note what it takes away: say how what stays is written elsewhere and put back."""
+def _writing(path: str, choose: Callable[[sqlite3.Connection], Sequence[int]]) -> Iterator[sqlite3.Connection]:
+    """Open a database that is there to remove what is chosen.
+
+    On a full disk SQLite cannot note what it takes away: say how what stays is written elsewhere and put back.
+    """
+    # Whoever names none that is there shall not get an empty one made.
+    with database.reading(path):
+        pass
     try:
-        yield
+        with database.writing(path, note) as connection:
+            yield connection
     except FullDiskError as error:
         with database.reading(path) as connection:
             going = choose(connection)
