@@ -704,7 +704,7 @@ def _current(table: str, comment: str) -> View:
     return View(
         f"current_{table}",
         comment,
-        f"SELECT h.name AS host, s.store, s.root, {columns}\n"
+        f"SELECT s.snapshot_id, h.name AS host, s.store, s.root, {columns}\n"
         f"FROM selected_snapshots AS sel\n"
         f"JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id\n"
         f"JOIN hosts AS h ON h.host_id = s.host_id\n"

@@ -685,157 +685,157 @@ CROSS JOIN entries AS t ON t.listing_id = e.listing_id AND t.directory_id = d.di
   AND t.name = substr(e.link_target, length(rtrim(e.link_target, replace(e.link_target, '/', ''))) + 1)
 WHERE e.type = 'hardlink';
 CREATE VIEW current_images AS /* Images of the selected snapshots, with their host. */
-SELECT h.name AS host, s.store, s.root, t.image_id, t.created_at, t.architecture, t.os, t.variant, t.target_digest, t.size, t.layer_count, t.parent_image_id, t.last_updated_at, t.verified, t.config
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.image_id, t.created_at, t.architecture, t.os, t.variant, t.target_digest, t.size, t.layer_count, t.parent_image_id, t.last_updated_at, t.verified, t.config
 FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN images AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_image_refs AS /* Tags and digests of the selected snapshots, with their host. */
-SELECT h.name AS host, s.store, s.root, t.ref, t.repository, t.tag, t.digest, t.image_id, t.namespace, t.normalized, t.target_digest
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.ref, t.repository, t.tag, t.digest, t.image_id, t.namespace, t.normalized, t.target_digest
 FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN image_refs AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_image_manifests AS /* Manifests and indexes of the selected snapshots, with their host. */
-SELECT h.name AS host, s.store, s.root, t.digest, t.image_id, t.index_digest, t.kind, t.media_type, t.size, t.os, t.architecture, t.variant, t.subject_digest, t.on_disk
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.digest, t.image_id, t.index_digest, t.kind, t.media_type, t.size, t.os, t.architecture, t.variant, t.subject_digest, t.on_disk
 FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN image_manifests AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_image_layers AS /* Layers of images of the selected snapshots, with their host. */
-SELECT h.name AS host, s.store, s.root, t.image_id, t.position, t.diff_id, t.chain_id
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.image_id, t.position, t.diff_id, t.chain_id
 FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN image_layers AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_image_history AS /* Build steps of the selected snapshots, with their host. */
-SELECT h.name AS host, s.store, s.root, t.image_id, t.position, t.created_at, t.created_by, t.author, t.comment, t.empty_layer, t.layer_position
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.image_id, t.position, t.created_at, t.created_by, t.author, t.comment, t.empty_layer, t.layer_position
 FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN image_history AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_layers AS /* Layers of the selected snapshots, with their host. */
-SELECT h.name AS host, s.store, s.root, t.chain_id, t.diff_id, t.parent_chain_id, t.cache_id, t.size, t.verified, t.listing_id
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.chain_id, t.diff_id, t.parent_chain_id, t.cache_id, t.size, t.verified, t.listing_id
 FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN layers AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_overlay_dirs AS /* Directories of the selected snapshots, with their host. */
-SELECT h.name AS host, s.store, s.root, t.cache_id, t.role, t.link, t.lower_count, t.has_diff, t.has_work, t.has_merged, t.committed, t.apparent_bytes, t.disk_bytes, t.entry_count, t.listing_id, t.unknown_because
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.cache_id, t.role, t.link, t.lower_count, t.has_diff, t.has_work, t.has_merged, t.committed, t.apparent_bytes, t.disk_bytes, t.entry_count, t.listing_id, t.unknown_because
 FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN overlay_dirs AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_overlay_lowers AS /* Lower lists of the selected snapshots, with their host. */
-SELECT h.name AS host, s.store, s.root, t.cache_id, t.position, t.link, t.lower_cache_id
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.cache_id, t.position, t.link, t.lower_cache_id
 FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN overlay_lowers AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_links AS /* Short names of the selected snapshots, with their host. */
-SELECT h.name AS host, s.store, s.root, t.link, t.target, t.cache_id
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.link, t.target, t.cache_id
 FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN links AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_mounts AS /* Writable layers of the selected snapshots, with their host. */
-SELECT h.name AS host, s.store, s.root, t.name, t.mount_id, t.init_id, t.parent_chain_id, t.container_id
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.name, t.mount_id, t.init_id, t.parent_chain_id, t.container_id
 FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN mounts AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_containers AS /* Containers of the selected snapshots, with their host. */
-SELECT h.name AS host, s.store, s.root, t.container_id, t.namespace, t.name, t.image_id, t.target_digest, t.image_ref, t.state, t.created_at, t.started_at, t.finished_at, t.exit_code, t.driver, t.mount_id, t.log_driver, t.log_path, t.log_bytes, t.sandbox_id
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.container_id, t.namespace, t.name, t.image_id, t.target_digest, t.image_ref, t.state, t.created_at, t.started_at, t.finished_at, t.exit_code, t.driver, t.mount_id, t.log_driver, t.log_path, t.log_bytes, t.sandbox_id
 FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN containers AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_container_volumes AS /* Container mounts of the selected snapshots, with their host. */
-SELECT h.name AS host, s.store, s.root, t.container_id, t.destination, t.type, t.name, t.source, t.driver, t.read_write
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.container_id, t.destination, t.type, t.name, t.source, t.driver, t.read_write
 FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN container_volumes AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_volumes AS /* Volumes of the selected snapshots, with their host. */
-SELECT h.name AS host, s.store, s.root, t.name, t.driver, t.options, t.labels, t.on_disk, t.apparent_bytes, t.disk_bytes, t.entry_count, t.place, t.holds
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.name, t.driver, t.options, t.labels, t.on_disk, t.apparent_bytes, t.disk_bytes, t.entry_count, t.place, t.holds
 FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN volumes AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_container_logs AS /* Log files of the selected snapshots, with their host. */
-SELECT h.name AS host, s.store, s.root, t.container_id, t.path, t.driver, t.rotation, t.apparent_bytes, t.disk_bytes, t.modified_at
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.container_id, t.path, t.driver, t.rotation, t.apparent_bytes, t.disk_bytes, t.modified_at
 FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN container_logs AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_build_cache AS /* Build-cache records of the selected snapshots, with their host. */
-SELECT h.name AS host, s.store, s.root, t.record_id, t.cache_id, t.parent_record_id, t.description, t.record_type, t.size, t.created_at, t.last_used_at, t.usage_count, t.snapshot_key, t.committed, t.equal_mutable, t.chain_id, t.diff_id, t.image_refs, t.cache_mount, t.deleting
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.record_id, t.cache_id, t.parent_record_id, t.description, t.record_type, t.size, t.created_at, t.last_used_at, t.usage_count, t.snapshot_key, t.committed, t.equal_mutable, t.chain_id, t.diff_id, t.image_refs, t.cache_mount, t.deleting
 FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN build_cache AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_blobs AS /* Blobs of containerd of the selected snapshots, with their host. */
-SELECT h.name AS host, s.store, s.root, t.digest, t.namespace, t.size, t.media_type, t.diff_id, t.created_at, t.updated_at, t.on_disk, t.labels
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.digest, t.namespace, t.size, t.media_type, t.diff_id, t.created_at, t.updated_at, t.on_disk, t.labels
 FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN blobs AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_containerd_snapshots AS /* Snapshots of containerd of the selected snapshots, with their host. */
-SELECT h.name AS host, s.store, s.root, t.snapshotter, t.name, t.namespace, t.snapshot_key, t.kind, t.parent_name, t.cache_id, t.chain_id, t.size, t.inodes, t.created_at, t.updated_at, t.in_metadata, t.reachable, t.labels
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.snapshotter, t.name, t.namespace, t.snapshot_key, t.kind, t.parent_name, t.cache_id, t.chain_id, t.size, t.inodes, t.created_at, t.updated_at, t.in_metadata, t.reachable, t.labels
 FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN containerd_snapshots AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_leases AS /* Leases of containerd of the selected snapshots, with their host. */
-SELECT h.name AS host, s.store, s.root, t.namespace, t.lease_id, t.created_at, t.expires_at, t.labels
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.namespace, t.lease_id, t.created_at, t.expires_at, t.labels
 FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN leases AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_ingests AS /* Unfinished writes of containerd of the selected snapshots, with their host. */
-SELECT h.name AS host, s.store, s.root, t.name, t.namespace, t.ref, t.expected_digest, t.started_at, t.updated_at, t.total, t.size
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.name, t.namespace, t.ref, t.expected_digest, t.started_at, t.updated_at, t.total, t.size
 FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN ingests AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_storage_layers AS /* Layers of containers-storage of the selected snapshots, with their host. */
-SELECT h.name AS host, s.store, s.root, t.layer_id, t.parent_layer_id, t.chain_id, t.diff_id, t.compressed_digest, t.toc_digest, t.created_at, t.size, t.compressed_size, t.names, t.state, t.volatile, t.read_only, t.live
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.layer_id, t.parent_layer_id, t.chain_id, t.diff_id, t.compressed_digest, t.toc_digest, t.created_at, t.size, t.compressed_size, t.names, t.state, t.volatile, t.read_only, t.live
 FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN storage_layers AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_overlay_dir_owners AS /* Reasons for directories of the selected snapshots, with their host. */
-SELECT h.name AS host, s.store, s.root, t.cache_id, t.kind, t.owner
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.cache_id, t.kind, t.owner
 FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN overlay_dir_owners AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_uses AS /* Things and who needs them, of the selected snapshots, with their host. */
-SELECT h.name AS host, s.store, s.root, t.used_kind, t.used, t.user_kind, t.user, t.source
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.used_kind, t.used, t.user_kind, t.user, t.source
 FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN uses AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_sources AS /* Places that could name a user, of the selected snapshots, with their host. */
-SELECT h.name AS host, s.store, s.root, t.kind, t.path, t.state, t.detail
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.kind, t.path, t.state, t.detail
 FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN sources AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_standings AS /* Used, unused or unknown, of the selected snapshots, with their host. */
-SELECT h.name AS host, s.store, s.root, t.kind, t.id, t.standing, t.because
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.kind, t.id, t.standing, t.because
 FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN standings AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_disk_usage AS /* Bytes by owner of the selected snapshots, with their host. */
-SELECT h.name AS host, s.store, s.root, t.category, t.owner, t.items, t.apparent_bytes, t.disk_bytes, t.counted_by_docker, t.note, t.place
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.category, t.owner, t.items, t.apparent_bytes, t.disk_bytes, t.counted_by_docker, t.note, t.place
 FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN disk_usage AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_problems AS /* Problems of the selected snapshots, with their host. */
-SELECT h.name AS host, s.store, s.root, t.problem_id, t.severity, t.code, t.path, t.subject, t.detail
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.problem_id, t.severity, t.code, t.path, t.subject, t.detail
 FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
