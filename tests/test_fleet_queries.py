@@ -97,6 +97,15 @@ def test_simulated_fleet(path: str, tmp_path: Path, hosts: dict[str, Host]) -> N
 # Against plain Python ------------------------------------------------------------------------------------------------
 
 
+def test_joins_of_current_views_stay_inside_a_snapshot(connection: sqlite3.Connection) -> None:
+    """What is joined by snapshot and id is there once for each host, whatever hosts have the same image."""
+    sql = "SELECT count(*) FROM current_images AS i JOIN current_image_layers AS l USING (snapshot_id, image_id)"
+    layers = connection.execute("SELECT count(*) FROM current_image_layers").fetchone()
+
+    assert layers == connection.execute(sql).fetchone()
+    assert layers < connection.execute(sql.replace("snapshot_id, ", "")).fetchone()
+
+
 def test_layer_hosts(connection: sqlite3.Connection, hosts: dict[str, Host]) -> None:
     """The hosts that carry a layer, and how many of their images have it."""
     counts = Counter(diff_id for host in hosts.values() for diff_id in host.sizes)
