@@ -154,9 +154,10 @@ gone_uses AS MATERIALIZED (
 copies AS MATERIALIZED (
   SELECT y.snapshot_id, y.chain_id, count(*) AS copies,
     CASE WHEN count(u.disk_bytes) = count(*) THEN CAST(total(u.disk_bytes) AS INTEGER) END AS disk_bytes
-  FROM (SELECT DISTINCT snapshot_id, chain_id FROM set_layers) AS s CROSS JOIN layer_directories AS y USING (snapshot_id, chain_id)
+  FROM selected_snapshots CROSS JOIN layer_directories AS y USING (snapshot_id)
   LEFT JOIN disk_usage AS u ON u.snapshot_id = y.snapshot_id AND u.owner = y.cache_id
     AND u.category IN ('image layer', 'build cache')
+  WHERE (y.snapshot_id, y.chain_id) IN (SELECT snapshot_id, chain_id FROM set_layers)
   GROUP BY y.snapshot_id, y.chain_id
 ),
 judged AS MATERIALIZED (
