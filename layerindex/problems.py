@@ -40,6 +40,9 @@ KINDS = {
     "elsewhere": Kind("error", "A symlink stands in the place of a folder of the root; what it leads to is not read."),
     "not-mounted": Kind("error", "A folder is empty, and metadata names what is in it: perhaps not mounted."),
     "own-filesystem": Kind("info", "A folder of the root has a filesystem of its own; its bytes are counted apart."),
+    "moved-root": Kind(
+        "info", "A container's mount has its source where the data root was, which keeps it from starting."
+    ),
     "too-large": Kind("error", "It is larger than such a file can honestly be; not read."),
     "empty": Kind("error", "The file has no content, as power cuts leave it."),
     "bad-text": Kind("error", "The file is not the UTF-8 text it must be."),

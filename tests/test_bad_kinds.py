@@ -66,7 +66,7 @@ OF_CONTAINERD = {"blob-size", "manifest-depth", "missing-blob", "unknown-media-t
 """Codes of containerd's store: test_containerd gives them."""
 OF_ALL = {"reader-failed", "bad-settings"}
 """Codes of any reader, and of what names stores: test_guard and test_places give them."""
-OF_DOUBT = {"missing-log", "elsewhere", "not-mounted"}
+OF_DOUBT = {"missing-log", "elsewhere", "not-mounted", "moved-root"}
 """Codes of what tests/test_doubt.py damages."""
 OF_USAGE = {"own-filesystem"}
 """Codes of what tests/test_usage.py mounts."""

@@ -239,6 +239,15 @@ def test_folder_that_is_not_mounted(world: World, name: str) -> None:
     assert [row for row in ask(connection, "missing-data", "because") if row[0] is None] == []
 
 
+def test_root_that_was_moved(world: World) -> None:
+    """Mounts whose source is where the root was keep their containers from starting."""
+    new = world.root.path.parent / "newdisk"
+    world.root.path.rename(new)
+    [(code, path, detail)] = table(scanned(new), "code, path, detail", "problems")
+    assert (code, path) == ("moved-root", f"containers/{world.container.container_id}/{CONFIG}")
+    assert detail.startswith(f"'/var/lib/data' has the source '{world.root.path}")
+
+
 def test_lost_and_found(world: World) -> None:
     """What a filesystem makes for itself is neither a volume nor a directory of the driver."""
     for name in ("volumes", "overlay2"):

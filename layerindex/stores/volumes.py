@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 from layerindex.guard import reading
-from layerindex.names import listed
+from layerindex.names import listed, on_disk
 from layerindex.problems import Damage, Damages
-from layerindex.records import Volume
+from layerindex.records import ContainerVolume, Use, Volume
 from layerindex.stores import ids
 from layerindex.stores.files import JSON
 from layerindex.stores.overlay import PAUSE
@@ -26,7 +26,6 @@ from layerindex.stores.values import Fields
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from layerindex.records import ContainerVolume
     from layerindex.stores.files import Folder
 
 METADATA = "metadata.db"
@@ -40,6 +39,10 @@ NOT_VOLUMES = (METADATA, "backingFsBlockDev")
 LOST_AND_FOUND = "lost+found"
 """What ext4 makes in volumes/ when that is a filesystem of its own; the engine lists it as a volume."""
 ANY = re.compile(r"(?s).*")
+
+
+VOLUME_PATH = re.compile(r"/.*/volumes/([^/]+)(?:/.*)?", re.DOTALL)
+"""The path of a volume, or of what is in it, wherever the data root was when the container was made."""
 
 
 class Known(NamedTuple):
@@ -70,6 +73,16 @@ def read_volumes(volumes: Folder) -> Iterator[Volume | Damage]:
 def is_local(mount: ContainerVolume) -> bool:
     """Say whether what is mounted into a container is a volume that volumes/ must have."""
     return mount.type == "volume" and mount.driver in (None, "", LOCAL)
+
+
+def reached_by_path(item: object, root: Folder) -> Use | None:
+    """Return the use of a volume that a container reaches by its path; None for any other record."""
+    if not isinstance(item, ContainerVolume) or item.type != "bind" or item.source is None:
+        return None
+    found = VOLUME_PATH.fullmatch(item.source)
+    if found is None or not root.exists("volumes", on_disk(found[1])):
+        return None
+    return Use("volume", found[1], "container", item.container_id, "containers")
 
 
 def read_known(volumes: Folder) -> tuple[dict[str, Known], list[Damage]]:

@@ -10,12 +10,17 @@ from typing import TYPE_CHECKING
 
 from layerindex.names import printable
 from layerindex.problems import Damage
+from layerindex.records import ContainerVolume
+from layerindex.stores import ids
 from layerindex.stores.claims import NEED_DIRECTORY
+from layerindex.stores.containers import CONFIG
 from layerindex.stores.overlay import PAUSE, directory_names
+from layerindex.stores.volumes import is_local
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
+    from layerindex.records import Record
     from layerindex.stores.claims import Claims
     from layerindex.stores.files import Folder
 
@@ -47,6 +52,27 @@ def unstartable(found: Damage) -> Damage:
 def not_mounted(name: str, what: str) -> Damage:
     """Return the finding that a folder is empty, though metadata says what is in it."""
     return Damage("not-mounted", name, f"it is empty, and {what}: is its filesystem not mounted?")
+
+
+def moved_mounts(items: Iterable[Record | Damage], root: str, folder: str, container_id: str) -> Iterator[Damage]:
+    """Yield that a container has mounts whose source is where the root was: moved, or only scanned, elsewhere.
+
+    The engine keeps these paths; where they lead nowhere it says "error evaluating symlinks from mount source".
+    """
+    old = [
+        (mount.source, mount.destination)
+        for mount in items
+        if isinstance(mount, ContainerVolume)
+        and is_local(mount)
+        and mount.source is not None
+        and mount.source.endswith(end := f"/volumes/{mount.name}/_data")
+        and mount.source != root + end
+    ]
+    if old:
+        source, destination = (ids.shorten(text) for text in old[0])
+        more = f" ({len(old)} such mounts)" if len(old) > 1 else ""
+        detail = f"{destination} has the source {source}{more}; the engine refuses to start it unless that leads here"
+        yield Damage("moved-root", f"{folder}/{CONFIG}", detail, container_id)
 
 
 def check_directories(root: Folder, driver: str, claims: Claims, again: Callable[[float], Claims]) -> Iterator[Damage]:

@@ -16,12 +16,12 @@ from layerindex import shapes, standing
 from layerindex.guard import FAILED, each
 from layerindex.names import on_disk, printable
 from layerindex.problems import KINDS, Damage
-from layerindex.records import Container, ContainerVolume, ImageRef, Layer, LayerBlob, Mount, Problem, Record, Use
+from layerindex.records import Container, ContainerVolume, ImageRef, Layer, LayerBlob, Mount, Problem, Record
 from layerindex.stores import buildkit, ids
 from layerindex.stores.claims import Claims, Need
 from layerindex.stores.containers import read_container
+from layerindex.stores.docker import elsewhere
 from layerindex.stores.docker.drivers import CONTAINERD, READABLE, remapped_roots
-from layerindex.stores.docker.elsewhere import SHARED, check_directories, not_mounted, own_filesystems, unstartable
 from layerindex.stores.docker.unfinished import unfinished_layer
 from layerindex.stores.imagedb import Config, read_blob, read_image, read_references, read_sources
 from layerindex.stores.layerdb import read_layer, read_mounts
@@ -29,7 +29,7 @@ from layerindex.stores.overlay import directory_names, read_overlay
 from layerindex.stores.parts import TEMPORARY, leftover
 from layerindex.stores.running import NEVER, running_since
 from layerindex.stores.salvage import salvage
-from layerindex.stores.volumes import is_local, read_volumes
+from layerindex.stores.volumes import is_local, reached_by_path, read_volumes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 LAYER_NAME = re.compile(f"{shapes.HEX.pattern}|{shapes.REMOVING.pattern}")
 WRITE_SET = re.compile(r"write-set-\d+")
 ANY = re.compile(r"(?s).*")
-VOLUME_PATH = re.compile(r"/.*/volumes/([^/]+)(?:/.*)?", re.DOTALL)
-"""The path of a volume, or of what is in it, wherever the data root was when the container was made."""
 
 MISSING = {"missing-image", "missing-layer", "missing-parent", "missing-directory", "missing-volume"}
 """Findings that what was read names something that is not there: that is a source of its own."""
@@ -81,8 +79,7 @@ class Scan:
         """What was said about folders that several parts need."""
         self.image_mounts: set[str] = set()
         """Directories that containers have mounted as images."""
-        self.volumes_named = False
-        """Whether a container has a volume that is to be here."""
+        self.volumes_named = False  # whether a container has a volume that is to be here
         self.blobs: set[tuple[str, str]] = set()
         self.claims = Claims()
 
@@ -104,17 +101,17 @@ class Scan:
                 yield from self._part(self._read_buildkit, None, buildkit.FOLDER)
             self._note_lost(before)
             yield from self._part(partial(self._read_overlay, before), None, self.driver)
-            check = partial(check_directories, self.root, self.driver, self.claims, self._again)
+            check = partial(elsewhere.check_directories, self.root, self.driver, self.claims, self._again)
             yield from self._part(check, None, self.driver)
-        shared = SHARED if self.store.first else ()
-        yield from self._part(partial(own_filesystems, self.root, (self.driver, *shared)), None, "")
+        shared = elsewhere.SHARED if self.store.first else ()
+        yield from self._part(partial(elsewhere.own_filesystems, self.root, (self.driver, *shared)), None, "")
         yield from self.claims.sources
 
     def _read_overlay(self, before: set[str]) -> Iterator[Record | Damage]:
         try:
             yield from read_overlay(self.root, self.driver, before, self.claims, self._again)
         except Damage as found:
-            raise unstartable(found) from found
+            raise elsewhere.unstartable(found) from found
 
     def _note_lost(self, names: set[str]) -> None:
         """Note sources that are absent, though directories show by their names that the engine made them."""
@@ -397,16 +394,8 @@ class Scan:
             self.image_mounts.update(source.split("/")[-2] for source in sources if source and source.count("/") > 1)
             self.volumes_named |= any(isinstance(item, ContainerVolume) and is_local(item) for item in items)
             yield from items
-            yield from dict.fromkeys(filter(None, map(self._by_path, items)))
-
-    def _by_path(self, item: Record | Damage) -> Use | None:
-        """Return the use of a volume that a container reaches by its path."""
-        if not isinstance(item, ContainerVolume) or item.type != "bind" or item.source is None:
-            return None
-        found = VOLUME_PATH.fullmatch(item.source)
-        if found is None or not self.root.exists("volumes", on_disk(found[1])):
-            return None
-        return Use("volume", found[1], "container", item.container_id, "containers")
+            yield from elsewhere.moved_mounts(items, self.store.root, folder.where(name), name)
+            yield from dict.fromkeys(filter(None, (reached_by_path(item, self.root) for item in items)))
 
     def _new_mount(self, container_id: str) -> Mount | None:
         """Return the writable layer of a container that was made after layerdb/mounts was read."""
@@ -499,5 +488,5 @@ class Scan:
     def _read_volumes(self) -> Iterator[Record | Damage]:
         with self.root.folder("volumes") as folder:
             if not folder.entries and self.volumes_named:
-                yield not_mounted("volumes", "containers name volumes of it")
+                yield elsewhere.not_mounted("volumes", "containers name volumes of it")
             yield from read_volumes(folder)
