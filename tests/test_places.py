@@ -15,6 +15,7 @@ from layerindex import stores
 from layerindex.cli import group
 from layerindex.errors import NotAStoreError
 from layerindex.stores import places
+from layerindex.stores.containerd.settings import FILES
 from layerindex.stores.containers_storage import settings as storage_settings
 from layerindex.stores.host import Account, accounts
 from tests.conftest import in_time, nobody_special
@@ -65,6 +66,28 @@ def test_roots_of_snapshotters(tmp_path: Path, text: str, moved: dict[str, str])
     """Those are told that settings name, in the form of either version."""
     (tmp_path / "config.toml").write_text(text)
     assert places.snapshotter_roots(str(tmp_path / "config.toml")) == moved
+
+
+def test_imports_of_containerd(tmp_path: Path) -> None:
+    """What imported files say counts over the file that names them; a circle, and what is no list, end nothing."""
+    config = tmp_path / "config.toml"
+    folder = tmp_path / "conf.d"
+    folder.mkdir()
+    config.write_text('root = "/first"\nimports = ["conf.d/*.toml", "conf.d/none.toml", 7, "a\\u0000"]\n')
+    plugin = '[plugins."io.containerd.snapshotter.v1.overlayfs"]\n'
+    (folder / "10.toml").write_text(f'root = "/second"\n{plugin}root_path = "/old"\n')
+    (folder / "20.toml").write_text(f'root = ""\nimports = ["../config.toml"]\n{plugin}root_path = "/moved"\n')
+    (folder / "30.toml").write_text("imports = 7\nplugins = 7\n")
+    (folder / "40.txt").write_text('root = "/not imported"\n')
+    assert places.containerd_root(str(config)) == "/second"
+    assert places.snapshotter_roots(str(config)) == {"overlayfs": "/moved"}
+
+
+def test_imports_without_end(tmp_path: Path) -> None:
+    """However many files import one another, a bounded number is read."""
+    for number in range(200):
+        (tmp_path / f"{number}.toml").write_text(f'root = "/{number}"\nimports = ["{number + 1}.toml"]\n')
+    assert places.containerd_root(str(tmp_path / "0.toml")) == f"/{FILES - 1}"
 
 
 def test_accounts(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex.stores.containerd.directories import SNAPSHOTTER
+from layerindex.stores.containerd.settings import CONFIG, read_settings
 from layerindex.stores.host import Account, Settings, accounts
 
 if TYPE_CHECKING:
@@ -62,22 +63,22 @@ def usual_roots(environment: Mapping[str, str], *, root: bool, settings: Setting
         yield Place(f"{user.home}/.local/share/containerd", user)
 
 
-def containerd_root(config: str = "/etc/containerd/config.toml", settings: Settings | None = None) -> str:
+def containerd_root(config: str = CONFIG, settings: Settings | None = None) -> str:
     """Return the root that containerd's settings name, else its default."""
     settings = settings or Settings()
-    found = settings.path(settings.toml(config), "root", config)
+    found = settings.path(read_settings(settings, config), "root", config)
     return found if found is not None and os.path.isabs(found) else "/var/lib/containerd"
 
 
-def snapshotter_roots(config: str = "/etc/containerd/config.toml") -> dict[str, str]:
+def snapshotter_roots(config: str = CONFIG) -> dict[str, str]:
     """Return where containerd's settings say that snapshotters are, by name; not those that are in its root.
 
     containerd `plugins/snapshots/overlay/plugin`: `root_path`; in version 1 of the settings a plugin has a short name.
     """
     settings = Settings()
-    plugins = settings.toml(config).get("plugins")
+    plugins = read_settings(settings, config)["plugins"]
     found = {}
-    for name, values in plugins.items() if isinstance(plugins, dict) else ():
+    for name, values in plugins.items():
         path = settings.path(values, "root_path", config) if isinstance(values, dict) else None
         if path is not None and os.path.isabs(path):
             found[name.removeprefix(SNAPSHOTTER)] = os.path.realpath(path)
