@@ -33,6 +33,7 @@ from tests.containerd_root import (
     varint,
 )
 from tests.dataroot import DataRoot
+from tests.test_usage import du
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -750,6 +751,31 @@ def test_databases_that_differ(root: ContainerdRoot) -> None:
     assert problems(connection, "unknown-snapshot") == [("io.containerd.snapshotter.v1.overlayfs/metadata.db", "lost")]
     where = "io.containerd.snapshotter.v1.overlayfs/snapshots/1"
     assert problems(connection, "missing-directory") == [(where, image.chains[0])]
+
+
+@pytest.mark.parametrize("of_docker", [False, True])
+def test_each_byte_of_two_snapshotters(tmp_path: Path, of_docker: bool) -> None:
+    """Each byte of a root is told by one store, however many snapshotters, and Docker's own driver, are in it."""
+    docker = DataRoot(tmp_path / "docker")
+    path = docker.file("containerd/daemon") if of_docker else tmp_path / "containerd"
+    for snapshotter in ("overlayfs", "native"):
+        root = ContainerdRoot(path, snapshotter)
+        app(root)
+        root.write()
+    (path / "io.containerd.snapshotter.v1.devmapper").mkdir()
+    (path / "io.containerd.snapshotter.v1.devmapper/metadata.db").write_bytes(b"x" * 9999)
+    if of_docker:
+        layer = docker.layer({"a": b"a" * 5000})
+        docker.image([layer])
+        docker.file("image/containerd").mkdir()
+    whole = docker.path if of_docker else path
+    connection = files(whole, walk=True)
+    assert table(connection, "sum(disk_bytes)", "disk_usage") == [(du(whole),)]
+    counts = dict(
+        table(connection, "driver, count(disk_bytes)", "disk_usage JOIN snapshots USING (snapshot_id) GROUP BY 1")
+    )
+    assert set(counts) == {"overlayfs", "native", *(["overlay2"] if of_docker else [])}
+    assert min(counts.values()) > 1
 
 
 # Bad input -----------------------------------------------------------------------------------------------------------

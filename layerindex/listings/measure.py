@@ -51,6 +51,8 @@ class Place(NamedTuple):
     """It is not to be counted."""
     mounted: bool = False
     """Something that lies elsewhere is mounted on it."""
+    left: bool = False
+    """Another count has it; where it is `apart`, what is in it may be ours."""
 
 
 class Account:
@@ -113,7 +115,8 @@ class Count:
         self._first_held = 0
         self._way = {status.st_ino}
         """Inodes of the folders from the root to here: where one is mounted below itself, du passes over it too."""
-        self._inode(self.accounts[root.key], status)
+        if not root.left:
+            self._inode(self.accounts[root.key], status)
         try:
             self._run()
         finally:
@@ -236,6 +239,11 @@ class Count:
                 continue
             is_folder = stat.S_ISDIR(status.st_mode)
             place = self._place((*path, entry.name), is_folder)
+            if place.left:
+                if place.apart and is_folder and status.st_dev == self._device:
+                    frame.below.append(entry.name)
+                    frame.places[entry.name] = place
+                continue
             account = self.accounts[place.key]
             if status.st_dev != self._device or place.mounted:
                 account.foreign = True

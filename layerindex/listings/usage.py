@@ -1,7 +1,8 @@
 """Where every byte below a data root is: one row for each holder.
 
-After scan --walk the rows add up to what `du -s -x` prints: the layers' own folders were counted as they were walked,
-everything else is counted here. Without --walk the driver's folder is not entered, and its rows say what is known.
+After scan --walk the rows of all stores of a root add up to what `du -s -x` prints, each byte told by one of them: the
+layers' own folders were counted as they were walked, everything else is counted here. Without --walk the driver's
+folder is not entered, and its rows say what is known.
 """
 
 from __future__ import annotations
@@ -118,7 +119,7 @@ def disk_usage(
     places = _Places(store, facts, walked, whole=options.walk)
     try:
         with reading(""):
-            count = Count(handle, DATA_ROOT, places.of)
+            count = Count(handle, DATA_ROOT._replace(left=not store.first), places.of)
             elsewhere = [each for each in counted_apart(handle, places.of) if places.is_ours(each.holder)]
             if store.first:
                 moved = connection.execute(MOVED_VOLUMES, (snapshot_id,)).fetchall()
@@ -251,7 +252,7 @@ class _Places:
         apart = held.apart or path in self.above
         if held.directory is None:
             skipped = held.large and not self.whole
-            return Place((held.category, held.owner), apart, skipped=skipped, mounted=path in self.mounted)
+            return Place((held.category, held.owner), apart, None, skipped, path in self.mounted, held.left)
         found = self.facts.directories.get(held.directory)
         if found is None:
             return Place(("unknown", held.directory))

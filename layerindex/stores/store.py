@@ -77,6 +77,8 @@ class Held(NamedTuple):
     """The directory it is, or lies in, by its `overlay_dirs.cache_id`: the role of that says the category."""
     tree: bool = False
     """It is the folder with that directory's own files."""
+    left: bool = False
+    """Another store of the root tells it; where it is `apart`, what is in it may be this one's."""
 
 
 class Store(Protocol):

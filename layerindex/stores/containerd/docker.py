@@ -14,6 +14,7 @@ from layerindex.stores.containerd.builds import read_builds
 from layerindex.stores.containerd.scan import Docker
 from layerindex.stores.containerd.store import ContainerdStore, snapshotters
 from layerindex.stores.docker import read_clients
+from layerindex.stores.docker.drivers import CONTAINERD, DAEMON
 from layerindex.stores.files import Folder
 from layerindex.stores.parts import told
 from layerindex.stores.store import Held
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 CONTAINERS = "containers"
 """Where Docker keeps what it knows of its containers."""
-BELOW = ("containerd", "daemon")
+BELOW = (CONTAINERD, DAEMON)
 """The root of the containerd that dockerd runs."""
 
 
@@ -125,13 +126,15 @@ class DockerContainerdStore(NamedTuple):
     def place(self, path: tuple[str, ...], is_folder: bool) -> Held:
         """Return who holds what is at a path below the data root."""
         if path[0] != BELOW[0]:
-            return self.docker.place(path, is_folder)
+            held = self.docker.place(path, is_folder)
+            return held._replace(left=held.left or not self.containerd.first)
         if path[: len(BELOW)] != BELOW[: len(path)]:
-            return Held(BELOW[0])
+            return Held(BELOW[0], left=not self.first)
         if len(path) <= len(BELOW):
-            return Held(BELOW[0], apart=is_folder)
+            left = not (self.containerd.first if path == BELOW else self.first)
+            return Held(BELOW[0], apart=is_folder, left=left)
         held = self.containerd.place(path[len(BELOW) :], is_folder)
-        return Held(BELOW[0]) if held.category == "data root" else held
+        return Held(BELOW[0], left=held.left) if held.category == "data root" else held
 
 
 def beside(docker: DockerStore, driver: str) -> Docker:

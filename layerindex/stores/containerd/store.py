@@ -45,6 +45,8 @@ class ContainerdStore(NamedTuple):
     """Reads, for a snapshotter, what an engine knows that keeps its images here and has a data root of its own."""
     moved: str | None = None
     """Where the snapshotter keeps its database and directories, when its settings say that (`root_path`)."""
+    elsewhere: tuple[str, ...] = ()
+    """All snapshotters of which they say that."""
 
     @property
     def name(self) -> str:
@@ -143,20 +145,27 @@ class ContainerdStore(NamedTuple):
         return (*folder, "fs") if self.driver in OWN_TREES else folder
 
     def place(self, path: tuple[str, ...], is_folder: bool) -> Held:
-        """Return who holds what is at a path below the root."""
+        """Return who holds what is at a path below the root; what is of no snapshotter the first store tells."""
         name, snapshotter = path[0], path[0].removeprefix(SNAPSHOTTER)
+        if name == self._snapshotter and (is_folder or len(path) > 1):
+            return self._held(path, is_folder=is_folder)
+        return self._shared(path, name, snapshotter, is_folder)._replace(left=not self.first or self._is_told(name))
+
+    def _is_told(self, name: str) -> bool:
+        """Say whether a folder of the root is that of a snapshotter whose store tells it."""
+        return name in {f"{SNAPSHOTTER}{each}" for each in self.siblings if each not in self.elsewhere}
+
+    @staticmethod
+    def _shared(path: tuple[str, ...], name: str, snapshotter: str, is_folder: bool) -> Held:
         if len(path) == 1 and not is_folder:
             return Held("data root")
         if snapshotter != name:
-            if snapshotter == self.driver:
-                return self._held(path, is_folder=is_folder)
             return Held("other driver", listed(snapshotter), large=True)
         if name == CONTENT:
-            is_ingest = path[1:2] == ("ingest",)
-            return Held("ingests" if is_ingest else "content", apart=len(path) == 1, large=not self.first)
+            return Held("ingests" if path[1:2] == ("ingest",) else "content", apart=len(path) == 1)
         if name == metadata.FOLDER:
             return Held("containerd metadata")
-        return Held("other", listed(name), large=not self.first)
+        return Held("other", listed(name))
 
     def _held(self, path: tuple[str, ...], *, is_folder: bool) -> Held:
         rest = Held("snapshotter metadata")
@@ -192,4 +201,5 @@ def find_stores(root: str, moved: Mapping[str, str]) -> list[ContainerdStore]:
         if not any(map(opened.has_folder, OWN)):
             return []
         found = snapshotters(opened, moved)
-        return [ContainerdStore(root, driver, found, moved=moved.get(driver)) for driver in found]
+        elsewhere = tuple(sorted(moved))
+        return [ContainerdStore(root, each, found, moved=moved.get(each), elsewhere=elsewhere) for each in found]

@@ -20,6 +20,8 @@ KNOWN = (*READABLE, "btrfs", "zfs", "vfs", "aufs", "overlay", "devicemapper", "w
 """Every driver Docker ever shipped, in the order in which the engine prefers them."""
 
 CONTAINERD = "containerd"
+DAEMON = "daemon"
+"""The root of the containerd that dockerd runs, below a folder of that name."""
 """Stands in the driver's place for the image store that Docker 29 uses by default."""
 
 MODERN = (("rootfs", "overlayfs"), ("buildkit", "containerd-overlayfs"))

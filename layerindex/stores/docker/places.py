@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from layerindex.names import listed
 from layerindex.stores.containers import container_place
-from layerindex.stores.docker.drivers import CONTAINERD, KNOWN, REMAPPED
+from layerindex.stores.docker.drivers import CONTAINERD, DAEMON, KNOWN, REMAPPED
 from layerindex.stores.graphdriver import NOT_LAYERS
 from layerindex.stores.store import Held
 
@@ -33,6 +33,20 @@ class Places:
 
     def of(self, path: tuple[str, ...], *, is_folder: bool) -> Held:
         """Return it; asked only of what lies in folders that several hold."""
+        return self._held(path, is_folder=is_folder)._replace(left=self._is_left(path))
+
+    def _is_left(self, path: tuple[str, ...]) -> bool:
+        """Say whether another store of the root tells what is there: each driver's tells its own folders."""
+        store = self.store
+        if (path[0] == store.driver and store.walkable) or path[:2] == ("image", store.driver):
+            return False
+        if not store.first or (path[0] == "image" and path[1:2] and path[1] in store.siblings):
+            return True
+        if path[0] == CONTAINERD:
+            return len(path) > 1 and path[1] == DAEMON and CONTAINERD in store.siblings
+        return path[0] in store.remapped or (path[0] in store.siblings and store._replace(driver=path[0]).walkable)
+
+    def _held(self, path: tuple[str, ...], *, is_folder: bool) -> Held:
         top = path[0]
         if len(path) == 1:
             return self._top(top) if is_folder else Held("data root")
@@ -47,18 +61,17 @@ class Places:
         return Held(top, listed(path[1]))
 
     def _top(self, name: str) -> Held:
-        """Return who holds a folder of the root; what is not the first store's is told with that."""
+        """Return who holds a folder of the root."""
         if name == self.store.driver and self.store.walkable:
             return Held("other", name, apart=True, large=True)
-        first = self.store.first
         if name in KNOWN or (name in self.store.siblings and name != CONTAINERD):
             return Held("other driver", name, large=True)
         if REMAPPED.fullmatch(name):
             return Held("other root", name, large=True)
         if name in AREAS:
-            return Held(name, large=name == CONTAINERD or not first)
+            return Held(name, apart=name == CONTAINERD and CONTAINERD in self.store.siblings, large=name == CONTAINERD)
         if name in APART:
-            return Held(APART[name], apart=True, large=not first and name != "image")
+            return Held(APART[name], apart=True)
         return Held("other", listed(name), large=True)
 
     def _driver(self, path: tuple[str, ...], *, is_folder: bool) -> Held:

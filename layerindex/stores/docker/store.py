@@ -30,15 +30,16 @@ def find_stores(root: str) -> list[DockerStore]:
     Raises Damage when the root cannot be opened. An empty list: this is no Docker data root.
     """
     with Folder(root) as opened:
-        stores = _stores(root, opened)
+        stores, inner = _stores(root, opened), []
         for name in remapped_roots(opened):
             try:
                 with opened.folder(name) as remapped:
-                    stores += _stores(f"{root.rstrip('/')}/{name}", remapped)
+                    inner += _stores(f"{root.rstrip('/')}/{name}", remapped)
             except Damage:
                 if not stores:
                     raise
-        return stores
+        remapped_too = tuple(sorted({os.path.basename(store.root) for store in inner}))
+        return [*(store._replace(remapped=remapped_too) for store in stores), *inner]
 
 
 def _stores(root: str, opened: Folder) -> list[DockerStore]:
@@ -52,6 +53,8 @@ class DockerStore(NamedTuple):
     root: str
     driver: str
     siblings: tuple[str, ...]
+    remapped: tuple[str, ...] = ()
+    """Folders of the root that are userns-remap roots with stores of their own."""
 
     @property
     def name(self) -> str:
