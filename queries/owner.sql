@@ -28,23 +28,26 @@ WITH RECURSIVE parts (at, rest, name, parent, grand) AS (
 ),
 -- Of a path what stands behind a driver's folder, or behind the folder of the short names; else the word itself.
 words AS (
-  SELECT at, name AS word, CASE WHEN grand GLOB 'io.containerd.snapshotter.v1.*' THEN substr(grand, 30) END AS driver
+  SELECT at, name AS word, CASE WHEN grand GLOB 'io.containerd.snapshotter.v1.*' THEN substr(grand, 30) END AS driver,
+    parent = 'snapshots' AND grand NOT GLOB 'io.containerd.snapshotter.v1.*' AS moved
   FROM parts
   WHERE instr(:thing, '/') > 0 AND name NOT IN ('', 'l') AND (parent IN ('overlay2', 'fuse-overlayfs', 'overlay', 'l')
     OR (parent = 'snapshots' AND (grand GLOB 'io.containerd.snapshotter.v1.*' OR rest GLOB 'fs/*')))
   UNION ALL
-  SELECT 0, :thing, NULL WHERE instr(:thing, '/') = 0
+  SELECT 0, :thing, NULL, 0 WHERE instr(:thing, '/') = 0
 ),
 -- A path below the root of a store is about that store. A folder's name in a path may be the user's own: it is whole,
 -- or as long as Docker shortens an id.
 asked AS MATERIALIZED (
   SELECT s.snapshot_id, w.at, w.id, w.id || w.more AS last, 'sha256:' || w.id AS digest, 'sha256:' || w.id || w.more AS last_digest
-  FROM (SELECT at, id, driver, CASE WHEN at = 0 OR length(id) >= 12 THEN char(127) ELSE '' END AS more
-    FROM (SELECT at, driver, CASE WHEN word GLOB 'sha256:*' THEN substr(word, 8) ELSE word END AS id FROM words)) AS w
-  JOIN (SELECT snapshot_id, driver, below, max(below) OVER () AS most
-    FROM (SELECT s.snapshot_id, s.driver, substr(:thing, 1, length(s.root) + 1) = s.root || '/' AS below
+  FROM (SELECT at, id, driver, moved, CASE WHEN at = 0 OR length(id) >= 12 THEN char(127) ELSE '' END AS more
+    FROM (SELECT at, driver, moved, CASE WHEN word GLOB 'sha256:*' THEN substr(word, 8) ELSE word END AS id FROM words)) AS w
+  -- Numbers of directories are those of one snapshotter: its name says of which, or the folder that it was moved to.
+  JOIN (SELECT snapshot_id, driver, folder, below, max(below) OVER () AS most
+    FROM (SELECT s.snapshot_id, s.driver, s.folder, substr(:thing, 1, length(s.root) + 1) = s.root || '/' AS below
       FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id))) AS s
     ON s.below IS s.most AND s.driver = coalesce(w.driver, s.driver)
+    AND (NOT w.moved OR substr(:thing, 1, length(s.folder) + 1) = s.folder || '/')
   WHERE w.id <> ''
 ),
 -- A plus keeps SQLite from reading the whole snapshot where the other column's index answers.

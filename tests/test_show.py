@@ -809,7 +809,7 @@ def test_order_is_the_files_own(shop: Shop, connection: sqlite3.Connection, name
     """The same answer comes in the same order when SQLite reads its tables backwards."""
     params = {
         "word": shop.base.diff_id,
-        **dict.fromkeys(("kind", "root", "shortest")),
+        **dict.fromkeys(("kind", "root", "driver", "folder", "shortest")),
         "snapshot": 1,
         "id": shop.box.container_id if name.startswith("container") else shop.redis.image_id,
         "directory": shop.base.cache_id,

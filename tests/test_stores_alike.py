@@ -247,7 +247,7 @@ def test_a_reference_as_any_engine_spells_it(spelt: Path, word: str) -> None:
     gone = [(row["host"], row["exclusive_layers"], row["blocked_by"]) for row in rows(spelt, "reclaim", image=word)]
     assert gone == [(host, 1, None) for host in everywhere]
     with database.reading(str(spelt)) as connection:
-        params: Row = {"word": word, "kind": None, "root": None, "shortest": 2}
+        params: Row = {**dict.fromkeys(("kind", "root", "driver", "folder")), "word": word, "shortest": 2}
         found = query.run(connection, shipped.query("show", "find"), params)
         assert sorted(row[found.columns.index("host")] for row in found.rows) == everywhere
         # 4 is not there, so that all files of 1 are those of one side only.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layerindex import query, shipped
@@ -31,6 +32,7 @@ SINGLE = {"container", "image", "record", "directory", "volume"}
 
 FILES = ("file", "shows")
 KINDS = "image, layer (chain_id, diff_id, blob), directory, link, mount, container, build-cache record or volume"
+SNAPSHOTTER = re.compile(r"io\.containerd\.snapshotter\.v1\.([a-z0-9-]+)/snapshots/")
 SHOWN = 10
 """Most candidates that an error lists."""
 
@@ -113,6 +115,8 @@ def _answer(connection: sqlite3.Connection, thing: Thing, reading: Reading, row:
 
 def _elsewhere(text: str) -> str:
     """Return what else to try, for a path that lies in no store."""
+    if (found := SNAPSHOTTER.search(text)) is not None:
+        return f"; of snapshotter {found[1]} no directories are in this database"
     if text.startswith("/"):
         return "; to look for a file of that path in images and containers use `layerindex find`"
     return ""

@@ -39,13 +39,17 @@ BY_ID = {
     "volumes": ((("volumes",), "volume"),),
     "imagedb": ((("imagedb", "content", "sha256"), "image"), (("imagedb", "metadata", "sha256"), "image")),
     "layerdb": ((("layerdb", "sha256"), "layer"), (("layerdb", "tmp"), "directory")),
+    "blobs": ((("blobs", "sha256"), None),),
+    "overlay-images": ((("overlay-images",), "image"),),
+    "overlay-containers": ((("overlay-containers",), "container"),),
     "diffid-by-digest": ((("diffid-by-digest", "sha256"), "layer"),),
     "v2metadata-by-diffid": ((("v2metadata-by-diffid", "sha256"), "layer"),),
 }
 """Folders whose entries are named by an id, by their first component, and the kind of thing that is."""
 
 _STRICT = re.compile(f"{shapes.MOUNT_ID.pattern}|{shapes.BUILDKIT_ID.pattern}")
-_SNAPSHOTTER = re.compile(r"io\.containerd\.snapshotter\.v1\.[a-z0-9-]+$")
+_SNAPSHOTTERS = "io.containerd.snapshotter.v1."
+_SNAPSHOTTER = re.compile(rf"{re.escape(_SNAPSHOTTERS)}[a-z0-9-]+$")
 _OPTION = re.compile(r"(?:^|(?<=[\s,]))(upperdir|lowerdir|workdir)\+?=((?:\\.|[^\\,\s])*)")
 _INSPECT = re.compile(r'"(UpperDir|LowerDir|WorkDir|MergedDir)"\s*:\s*("(?:\\.|[^"\\])*+")')
 _GO = re.compile(r"(?:^|(?<=[\s\[]))(UpperDir|LowerDir|WorkDir|MergedDir):([^\s\]]*)")
@@ -67,6 +71,10 @@ class Reading(NamedTuple):
     path: str | None = None
     merged: bool = False
     root: str | None = None
+    driver: str | None = None
+    """The snapshotter that numbers it: the same number of another is another directory."""
+    folder: str | None = None
+    """The folder that it lies in, where that alone says which snapshotter numbers it."""
 
     @property
     def shortest(self) -> int:
@@ -227,9 +235,11 @@ def _at(head: Sequence[str], parts: Sequence[str], place: int) -> Reading | None
             return _inside(cache_id, parts[place + 2 :])
         case [snapshotter, "snapshots", number, *_] if _SNAPSHOTTER.match(snapshotter) and number.isdecimal():
             rest = parts[place + 3 :]
-            return _inside(number, ["diff", *rest[1:]] if rest[:1] == ["fs"] else [])
+            inside = _inside(number, ["diff", *rest[1:]] if rest[:1] == ["fs"] else [])
+            return inside._replace(driver=snapshotter.removeprefix(_SNAPSHOTTERS))
         case ["snapshots", number, "fs", *_] if number.isdecimal():  # of a snapshotter that settings moved
-            return _inside(number, ["diff", *parts[place + 3 :]])
+            inside = _inside(number, ["diff", *parts[place + 3 :]])
+            return inside._replace(folder="/" + "/".join(parts[: place + 1]))
         case ["vfs", "dir", cache_id, *_]:
             return _inside(cache_id, ["diff", *parts[place + 3 :]])
         case [cache_id, part, *_] if part in PARTS and _STRICT.fullmatch(cache_id):

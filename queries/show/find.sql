@@ -4,6 +4,8 @@
 -- word = { help = "a name or an id, with or without sha256:, or the beginning of an id" }
 -- kind = { help = "only this kind: container, image, build-cache, layer, directory or volume" }
 -- root = { help = "only in stores with this root" }
+-- driver = { help = "only in stores of this driver or snapshotter" }
+-- folder = { help = "only in the store whose directories lie in this folder" }
 -- shortest = { type = "integer", help = "fewest characters that are taken for the beginning of an id", default = 2 }
 -- [columns]
 -- kind = "container, image, build-cache, layer, directory or volume"
@@ -30,7 +32,8 @@ spelt (ref) AS MATERIALIZED (
 ),
 chosen AS MATERIALIZED (
   SELECT s.snapshot_id, coalesce(:kind, '') AS kind, a.* FROM selected_snapshots CROSS JOIN snapshots AS s USING (snapshot_id) CROSS JOIN asked AS a
-  WHERE (:root IS NULL OR s.root = :root) AND a.word <> ''
+  WHERE (:root IS NULL OR s.root = :root) AND (:driver IS NULL OR s.driver = :driver)
+    AND (:folder IS NULL OR :folder IN (s.folder, s.root || '/' || s.folder)) AND a.word <> ''
 ),
 digests AS MATERIALIZED (
   SELECT snapshot_id, kind, id, 'sha256:' || id AS first, 'sha256:' || id || substr(last, length(stem) + 1) AS last FROM chosen WHERE hex
@@ -69,6 +72,16 @@ named (rank, kind, matched, snapshot_id, id, found, exact, directory, chain_id) 
   SELECT 3, 'image', 'manifest digest', r.snapshot_id, r.image_id, r.digest, r.digest = a.first, NULL, NULL
   FROM digests AS a CROSS JOIN image_refs AS r
     ON a.kind IN ('', 'image') AND r.snapshot_id = a.snapshot_id AND r.digest BETWEEN a.first AND a.last
+  UNION ALL
+  SELECT 3, 'image', 'manifest digest', m.snapshot_id, m.image_id, m.digest, m.digest = a.first, NULL, NULL
+  FROM digests AS a CROSS JOIN image_manifests AS m
+    ON a.kind IN ('', 'image') AND m.snapshot_id = a.snapshot_id AND m.digest BETWEEN a.first AND a.last
+  WHERE m.image_id <> ''
+  UNION ALL
+  SELECT 3, 'image', 'index digest', r.snapshot_id, r.image_id, r.target_digest, r.target_digest = a.first, NULL, NULL
+  FROM digests AS a CROSS JOIN image_refs AS r
+    ON a.kind IN ('', 'image') AND r.snapshot_id = a.snapshot_id AND r.target_digest BETWEEN a.first AND a.last
+  WHERE r.target_digest <> r.image_id
   UNION ALL
   SELECT 4, 'build-cache', 'record id', b.snapshot_id, b.record_id, b.record_id, b.record_id = a.id, b.cache_id, b.chain_id
   FROM chosen AS a CROSS JOIN build_cache AS b
