@@ -734,13 +734,16 @@ FROM snapshots WHERE status = 'complete'""",
     ),
     View(
         "image_names",
-        "All an image may be called: references as stored, in full and as Docker shortens them, with and without "
-        ":latest, its id and its 12-character id, and the digest by which Docker on containerd shows it.",
+        "All an image may be called: references as stored, in full and as Docker and Podman shorten them, with and "
+        "without :latest, its id and its 12-character id, and the digest by which Docker on containerd shows it.",
         """
 SELECT snapshot_id, image_id, ref AS name FROM image_refs
 UNION SELECT snapshot_id, image_id, normalized FROM image_refs
 UNION SELECT snapshot_id, image_id, substr(normalized, 19) FROM image_refs WHERE normalized LIKE 'docker.io/library/%'
 UNION SELECT snapshot_id, image_id, substr(normalized, 11) FROM image_refs WHERE normalized LIKE 'docker.io/%'
+UNION SELECT snapshot_id, image_id, substr(ref, 11) FROM image_refs WHERE ref LIKE 'localhost/%'
+UNION SELECT snapshot_id, image_id, substr(ref, 11, length(ref) - 17)
+  FROM image_refs WHERE tag = 'latest' AND ref LIKE 'localhost/%'
 UNION SELECT snapshot_id, image_id, substr(ref, 1, length(ref) - 7) FROM image_refs WHERE tag = 'latest'
 UNION SELECT snapshot_id, image_id, substr(normalized, 1, length(normalized) - 7) FROM image_refs WHERE tag = 'latest'
 UNION SELECT snapshot_id, image_id, substr(normalized, 11, length(normalized) - 17)
@@ -751,6 +754,15 @@ UNION SELECT snapshot_id, image_id, image_id FROM images
 UNION SELECT snapshot_id, image_id, substr(image_id, 8, 12) FROM images
 UNION SELECT snapshot_id, image_id, target_digest FROM image_refs WHERE target_digest IS NOT NULL
 UNION SELECT snapshot_id, image_id, substr(target_digest, 8, 12) FROM image_refs WHERE target_digest IS NOT NULL""",
+    ),
+    View(
+        "manifest_lists",
+        "Manifest lists of Podman that a name leads to, by digest: image names with an instance for each platform.",
+        """
+SELECT DISTINCT x.snapshot_id, x.digest AS image_id FROM image_manifests AS x
+JOIN snapshots AS s ON s.snapshot_id = x.snapshot_id
+JOIN image_refs AS r ON r.snapshot_id = x.snapshot_id AND r.image_id = x.digest
+WHERE x.kind = 'index' AND x.on_disk = 1 AND s.store LIKE 'containers-storage-%'""",
     ),
     View(
         "image_labels",

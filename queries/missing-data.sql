@@ -56,10 +56,7 @@ found AS (
   FROM selected_snapshots JOIN image_refs AS r USING (snapshot_id)
   WHERE NOT EXISTS (SELECT 1 FROM images AS i WHERE i.snapshot_id = r.snapshot_id AND i.image_id = r.image_id)
     -- A manifest list of Podman is an image name, and all of it is here.
-    AND NOT EXISTS (
-      SELECT 1 FROM image_manifests AS x JOIN snapshots AS s ON s.snapshot_id = x.snapshot_id
-      WHERE x.snapshot_id = r.snapshot_id AND x.digest = r.image_id AND x.kind = 'index' AND x.on_disk = 1
-        AND s.store LIKE 'containers-storage-%')
+    AND NOT EXISTS (SELECT 1 FROM manifest_lists AS x WHERE x.snapshot_id = r.snapshot_id AND x.image_id = r.image_id)
   UNION
   SELECT c.snapshot_id, 'container', c.container_id, c.name, 'missing-image', c.image_id, NULL
   FROM selected_snapshots JOIN containers AS c USING (snapshot_id)

@@ -24,7 +24,7 @@ words AS MATERIALIZED (SELECT DISTINCT kind, word FROM asked WHERE word <> ''),
 -- A reference as it may be stored: debian:12 of one engine is docker.io/library/debian:12 of another.
 spelt (ref) AS MATERIALIZED (
   SELECT head.column1 || word || tail.column1 FROM words
-  CROSS JOIN (VALUES (''), ('docker.io/'), ('docker.io/library/')) AS head CROSS JOIN (VALUES (''), (':latest')) AS tail
+  CROSS JOIN (VALUES (''), ('docker.io/'), ('docker.io/library/'), ('localhost/')) AS head CROSS JOIN (VALUES (''), (':latest')) AS tail
   WHERE kind = 'image'
 ),
 listed AS MATERIALIZED (SELECT snapshot_id, image_id FROM selected_snapshots JOIN listed_images USING (snapshot_id)),

@@ -118,6 +118,8 @@ def test_manifest_list(root: StorageRoot) -> None:
     ]
     for name in ("missing-data", "dangling-images", "unused-images"):
         assert answers(connection, name) == []
+    rows = [(row[2], row[8], row[9], row[11]) for row in answers(connection, "images")]
+    assert rows == [(None, 1, None, 0), ("localhost/multi:1", None, 2, 0)]
     (freed,) = answers(connection, "reclaim")
     assert "manifest list localhost/multi:1" in freed
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PLACE = ("directory", "owners", "layers", "images", "containers", "build-cache")
 SECTIONS = {
     "container": ("container", "container-layers", "container-mounts", "container-logs"),
-    "image": ("image", "image-names", "image-layers", "image-containers", "image-children"),
+    "image": ("image", "image-names", "image-instances", "image-layers", "image-containers", "image-children"),
     "build-cache": ("record", "record-parents", "record-children", *PLACE),
     "layer": PLACE,
     "directory": PLACE,

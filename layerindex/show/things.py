@@ -6,6 +6,7 @@ cannot pass for another directory by its name.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from typing import TYPE_CHECKING, NamedTuple
@@ -33,6 +34,7 @@ IN_PATH = 12
 """Fewest characters of an id in a path, as Docker shortens them; fewer may be a folder of the user's own."""
 
 DRIVERS = ("overlay2", "fuse-overlayfs", "overlay")
+TAR_SPLIT = ".tar-split.gz"
 PARTS = ("diff", "merged", "work")
 BY_ID = {
     "containers": ((("containers",), "container"),),
@@ -40,7 +42,6 @@ BY_ID = {
     "imagedb": ((("imagedb", "content", "sha256"), "image"), (("imagedb", "metadata", "sha256"), "image")),
     "layerdb": ((("layerdb", "sha256"), "layer"), (("layerdb", "tmp"), "directory")),
     "blobs": ((("blobs", "sha256"), None),),
-    "overlay-images": ((("overlay-images",), "image"),),
     "overlay-containers": ((("overlay-containers",), "container"),),
     "diffid-by-digest": ((("diffid-by-digest", "sha256"), "layer"),),
     "v2metadata-by-diffid": ((("v2metadata-by-diffid", "sha256"), "layer"),),
@@ -60,6 +61,7 @@ _OCTAL = re.compile(r"\\([0-7]{3})")
 _QUOTED = re.compile(r"([\"'])(.*)\1,?", re.DOTALL)
 _LISTED = re.compile(r"(?:.*/)?(?:l/[A-Z2-7]{26}|[0-9a-f]{64}(?:-init)?|[0-9a-z]{25})(?:/diff)?")
 _A_PATH = re.compile(r"[^\s=:,\[\]{}\"]*/")
+_KEY = re.compile(rb"(?:manifest-)?(sha256:[0-9a-f]{64})")
 _REGISTRY = re.compile(r"(?:docker\.io|index\.docker\.io)/(?:library/)?")
 
 
@@ -247,7 +249,27 @@ def _at(head: Sequence[str], parts: Sequence[str], place: int) -> Reading | None
         case ["layerdb", "mounts", _, *_]:
             # A name may hold slashes; the files of the entry do not belong to it.
             return Reading(re.sub(r"/(mount-id|init-id|parent)$", "", "/".join(parts[place + 2 :])), "directory")
-    return _named_by_id(head)
+    return _beside(head) or _named_by_id(head)
+
+
+def _beside(head: Sequence[str]) -> Reading | None:
+    """Return what a file beside Podman's directories is of: an image, or a layer."""
+    match head:
+        case [folder, storage_id, *rest] if folder.endswith("-images") and shapes.HEX.fullmatch(storage_id):
+            return Reading(_big_data(rest) or storage_id, "image")
+        case [folder, name, *_] if folder.endswith("-layers") and name.endswith(TAR_SPLIT):
+            return Reading(name.removesuffix(TAR_SPLIT), "directory")
+    return None
+
+
+def _big_data(rest: Sequence[str]) -> str | None:
+    """Return the digest that the name of a file beside a Podman image holds in base64, alone or after a word."""
+    try:
+        key = base64.b64decode(rest[0].removeprefix("="), validate=True) if rest and rest[0].startswith("=") else b""
+    except ValueError:
+        return None
+    found = _KEY.fullmatch(key)
+    return found and found[1].decode()
 
 
 def _named_by_id(head: Sequence[str]) -> Reading | None:

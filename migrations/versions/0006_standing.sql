@@ -543,11 +543,14 @@ CREATE VIEW selected_snapshots AS /* The newest complete snapshot of each host, 
 SELECT snapshot_id FROM snapshot_ages WHERE age = 0;
 CREATE VIEW snapshot_hosts AS /* Each snapshot with the name of its host. */
 SELECT s.snapshot_id, h.name AS host FROM snapshots AS s JOIN hosts AS h ON h.host_id = s.host_id;
-CREATE VIEW image_names AS /* All an image may be called: references as stored, in full and as Docker shortens them, with and without :latest, its id and its 12-character id, and the digest by which Docker on containerd shows it. */
+CREATE VIEW image_names AS /* All an image may be called: references as stored, in full and as Docker and Podman shorten them, with and without :latest, its id and its 12-character id, and the digest by which Docker on containerd shows it. */
 SELECT snapshot_id, image_id, ref AS name FROM image_refs
 UNION SELECT snapshot_id, image_id, normalized FROM image_refs
 UNION SELECT snapshot_id, image_id, substr(normalized, 19) FROM image_refs WHERE normalized LIKE 'docker.io/library/%'
 UNION SELECT snapshot_id, image_id, substr(normalized, 11) FROM image_refs WHERE normalized LIKE 'docker.io/%'
+UNION SELECT snapshot_id, image_id, substr(ref, 11) FROM image_refs WHERE ref LIKE 'localhost/%'
+UNION SELECT snapshot_id, image_id, substr(ref, 11, length(ref) - 17)
+  FROM image_refs WHERE tag = 'latest' AND ref LIKE 'localhost/%'
 UNION SELECT snapshot_id, image_id, substr(ref, 1, length(ref) - 7) FROM image_refs WHERE tag = 'latest'
 UNION SELECT snapshot_id, image_id, substr(normalized, 1, length(normalized) - 7) FROM image_refs WHERE tag = 'latest'
 UNION SELECT snapshot_id, image_id, substr(normalized, 11, length(normalized) - 17)
@@ -558,6 +561,11 @@ UNION SELECT snapshot_id, image_id, image_id FROM images
 UNION SELECT snapshot_id, image_id, substr(image_id, 8, 12) FROM images
 UNION SELECT snapshot_id, image_id, target_digest FROM image_refs WHERE target_digest IS NOT NULL
 UNION SELECT snapshot_id, image_id, substr(target_digest, 8, 12) FROM image_refs WHERE target_digest IS NOT NULL;
+CREATE VIEW manifest_lists AS /* Manifest lists of Podman that a name leads to, by digest: image names with an instance for each platform. */
+SELECT DISTINCT x.snapshot_id, x.digest AS image_id FROM image_manifests AS x
+JOIN snapshots AS s ON s.snapshot_id = x.snapshot_id
+JOIN image_refs AS r ON r.snapshot_id = x.snapshot_id AND r.image_id = x.digest
+WHERE x.kind = 'index' AND x.on_disk = 1 AND s.store LIKE 'containers-storage-%';
 CREATE VIEW image_labels AS /* One text to show for an image: its tags in order, else its digests, else its id. */
 SELECT i.snapshot_id, i.image_id, coalesce(
   (SELECT group_concat(ref, ', ') FROM (SELECT DISTINCT ref FROM image_refs AS r

@@ -28,7 +28,7 @@ WITH asked AS (
 -- A reference as it may be stored: debian:12 of one engine is docker.io/library/debian:12 of another.
 spelt (ref) AS MATERIALIZED (
   SELECT head.column1 || :word || tail.column1
-  FROM (VALUES (''), ('docker.io/'), ('docker.io/library/')) AS head CROSS JOIN (VALUES (''), (':latest')) AS tail
+  FROM (VALUES (''), ('docker.io/'), ('docker.io/library/'), ('localhost/')) AS head CROSS JOIN (VALUES (''), (':latest')) AS tail
 ),
 chosen AS MATERIALIZED (
   SELECT s.snapshot_id, coalesce(:kind, '') AS kind, a.* FROM selected_snapshots CROSS JOIN snapshots AS s USING (snapshot_id) CROSS JOIN asked AS a

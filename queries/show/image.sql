@@ -5,7 +5,7 @@
 -- id = { help = "the image_id" }
 -- [columns]
 -- image_id = "the image"
--- in_store = "1 when its config is there, 0 when only containers, tags or children still name it"
+-- in_store = "1 when its config, or it as a manifest list, is there, 0 when only containers, tags or children still name it"
 -- created_at = "when it was created"
 -- platform = "operating system, architecture and variant"
 -- size = "sum of its layers"
@@ -26,7 +26,9 @@ WITH sums AS (
     FROM image_layers AS l LEFT JOIN layers AS y ON y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id
     WHERE l.snapshot_id = :snapshot AND l.image_id = :id)
 )
-SELECT :id AS image_id, i.image_id IS NOT NULL AS in_store, i.created_at,
+SELECT :id AS image_id,
+  i.image_id IS NOT NULL OR EXISTS (SELECT 1 FROM manifest_lists AS m WHERE m.snapshot_id = :snapshot AND m.image_id = :id) AS in_store,
+  i.created_at,
   i.os || '/' || i.architecture || coalesce('/' || i.variant, '') AS platform, i.size,
   CASE WHEN i.size IS NOT NULL THEN u.shared_size END AS shared_size,
   CASE WHEN i.size IS NOT NULL THEN u.unique_size END AS unique_size,
