@@ -95,6 +95,7 @@ class StorageRoot:
         self._count = 0
         for kind in ("layers", "images", "containers"):
             os.makedirs(path / f"{driver}-{kind}")
+            (path / f"{driver}-{kind}" / f"{kind}.lock").touch()
         os.makedirs(path / driver / "l")
         (path / driver / ".has-mount-program").write_text("false")
         self.save()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -79,8 +80,7 @@ def test_image_store_that_others_use(tmp_path: Path) -> None:
     root = StorageRoot(tmp_path / "storage")
     root.image(root.layer(), ["localhost/a:1"])
     root.save()
-    root.list_file("containers").unlink()
-    (root.path / "overlay-containers").rmdir()
+    shutil.rmtree(root.path / "overlay-containers")
     connection = storage_scanned(root.path)
     assert codes(connection) == set()
     assert table(connection, "ref", "image_refs") == [("localhost/a:1",)]

@@ -62,6 +62,20 @@ def test_no_users(tmp_path: Path) -> None:
     assert roots(tmp_path) == USUAL[:1]
 
 
+def test_runroots(host: Path) -> None:
+    """What need not outlive the host is where settings say, by default below /run; a user names the user's own."""
+    own = host / "home/one/.config/containers/storage.conf"
+    own.write_text('[storage]\nrunroot = "/var/$UID"\n')
+    found = [(place.run_root or "").removeprefix(str(host)) for place in graph_roots(str(host))]
+    assert found == ["/run/containers/storage", "/var/1000", "/run/user/1001/containers"]
+    (host / "var/1000").mkdir(parents=True)
+    os.chown(host / "var/1000", 1, 1) if os.getuid() == 0 else (host / "var/1000").rmdir()
+    (host / "etc/containers/storage.conf").write_text('[storage]\nrunroot = "/quick"\n')
+    found = [(place.run_root or "").removeprefix(str(host)) for place in graph_roots(str(host))]
+    assert found[0] == "/quick"
+    assert found[1] == ("" if os.getuid() == 0 else "/var/1000")
+
+
 def test_settings_of_the_system(host: Path) -> None:
     """The later of two settings counts; what lends images is a place of its own."""
     (host / "usr/share/containers/storage.conf").write_text('[storage]\ngraphroot = "/one"\n')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +13,13 @@ import pytest
 
 from layerindex import catalog, database, scan
 from layerindex.query import run
+from layerindex.stores.containers_storage import GraphRoot
 from layerindex.stores.containers_storage.store import find_stores
 from tests.storageroot import StorageRoot
 from tests.test_containers_storage import storage_scanned
 
 if TYPE_CHECKING:
-    from tests.storageroot import Layer
+    from tests.storageroot import Container, Image, Layer
 
 
 @pytest.fixture
@@ -145,7 +147,7 @@ def test_borrowed_image(tmp_path: Path, root: StorageRoot) -> None:
     (store,) = find_stores(str(root.path))
     connection = sqlite3.connect(":memory:", isolation_level=None)
     database.create(connection)
-    scan.scan(connection, store._replace(borrowers=(str(borrower.path),)), scan.Filing(scan.Host("h", None)))
+    scan.scan(connection, store._replace(borrowers=(GraphRoot(str(borrower.path)),)), scan.Filing(scan.Host("h", None)))
     users = connection.execute("SELECT user FROM uses WHERE user_kind = 'store' ORDER BY 1").fetchall()
     assert users == [(f"{borrower.path}: container c1",), (f"{borrower.path}: image localhost/child:1",)]
     assert standing(connection, "image", image.image_id) == ("used", None)
@@ -155,8 +157,7 @@ def test_image_store_alone(root: StorageRoot) -> None:
     """A store without a place for containers keeps images for others, which were not looked at."""
     image = root.image(root.layer(), ["localhost/base:1"])
     root.save()
-    root.list_file("containers").unlink()
-    root.list_file("containers").parent.rmdir()
+    shutil.rmtree(root.list_file("containers").parent)
     assert standing(storage_scanned(root.path), "image", image.image_id)[0] == "unknown"
 
 
@@ -189,6 +190,50 @@ def test_reclaim_of_mapped_copies(root: StorageRoot) -> None:
     assert freed[6] == 512 * sum(blocks.values())
     owned = {(row[0], row[4]) for row in answers(connection, "owner") if row[2] == "layer"}
     assert owned == {(copy.layer_id, base.chain_id), (base.layer_id, base.chain_id)}
+
+
+def transient(root: StorageRoot, run: Path) -> tuple[Image, Container]:
+    """Make a store transient: what is known of its container lies in the runroot only."""
+    image = root.image(root.layer(), ["localhost/a:1"])
+    container = root.container(image, name="live", state="running", volatile=True)
+    root.save()
+    root.save_sqlite().rename(run / "db.sql")
+    for kind in ("containers", "layers"):
+        (run / f"overlay-{kind}").mkdir()
+    root.list_file("containers").rename(run / "overlay-containers" / "volatile-containers.json")
+    (root.path / "overlay-containers" / "containers.lock").unlink()
+    root.list_file("layers", volatile=True).rename(run / "overlay-layers" / "volatile-layers.json")
+    return image, container
+
+
+def test_transient_store(root: StorageRoot, tmp_path: Path) -> None:
+    """The container of a transient store is found in the runroot."""
+    run = tmp_path / "run"
+    run.mkdir()
+    image, container = transient(root, run)
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    database.create(connection)
+    (store,) = find_stores(str(root.path))
+    scan.scan(connection, store._replace(run_root=str(run)), scan.Filing(scan.Host("h", None)), scan.Options())
+    assert connection.execute("SELECT name, state FROM containers").fetchall() == [("live", "running")]
+    assert standing(connection, "image", image.image_id) == ("used", None)
+    assert standing(connection, "directory", container.layer.layer_id) == ("used", None)
+    assert connection.execute("SELECT * FROM problems").fetchall() == []
+
+
+def test_transient_store_without_runroot(root: StorageRoot, tmp_path: Path) -> None:
+    """Where the runroot is not known, a directory may be a container's, even without any trace of one."""
+    run = tmp_path / "run"
+    run.mkdir()
+    image, container = transient(root, run)
+    root.userdata(container).rmdir()
+    root.userdata(container).parent.rmdir()
+    connection = storage_scanned(root.path)
+    because = "the lists of a transient store are in its runroot, which is not known"
+    for kind, thing in (("image", image.image_id), ("directory", container.layer.layer_id)):
+        found, why = standing(connection, kind, thing)
+        assert found == "unknown"
+        assert because in (why or "")
 
 
 def volumes(connection: sqlite3.Connection) -> list[tuple[object, ...]]:

@@ -37,9 +37,11 @@ def find(root: str) -> list[Store]:
     storage = containers_storage.find_stores(root)
     if storage:
         places = containers_storage.graph_roots()
-        lent = next((place.additional for place in places if place.root == root), ())
-        borrowers = tuple(place.root for place in places if root in place.additional)
-        storage = [store._replace(additional=lent, borrowers=borrowers) for store in storage]
+        own = next((place for place in places if place.root == root), containers_storage.GraphRoot(root))
+        borrowers = tuple(place for place in places if root in place.additional)
+        storage = [
+            store._replace(additional=own.additional, borrowers=borrowers, run_root=own.run_root) for store in storage
+        ]
     found: list[Store] = [*_containerd(root), *storage]
     for docker in find_stores(root):
         found += (on_containerd(docker) if docker.driver == CONTAINERD else []) or [docker]

@@ -95,7 +95,7 @@ class Containers:
 
     def _unlisted(self, names: list[str], engine: Known, *, complete: bool) -> Iterator[Record | Damage]:
         """Yield containers that only Podman's state knows: of a root filesystem elsewhere, or half removed."""
-        now = read_again(self.found.root).containers
+        now = read_again(self.found.root, self.found.run).containers
         for name in names:
             if name not in now:
                 continue

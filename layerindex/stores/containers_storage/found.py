@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex.stores.containers_storage import layers
+from layerindex.stores.containers_storage.moment import read_lists
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +21,8 @@ class Found(NamedTuple):
     """The lists of a driver, what follows from them, and who needs its directories."""
 
     root: Folder
+    run: Folder | None
+    """The runroot, where it is known and there."""
     driver: str
     lists: Lists
     lent: Lent
@@ -29,10 +32,15 @@ class Found(NamedTuple):
     claims: Claims
 
     @classmethod
-    def of(cls, root: Folder, driver: str, lists: Lists, lent: Lent, claims: Claims) -> Found:
-        """Return it with the layers and their chains."""
+    def of(cls, root: Folder, run: Folder | None, driver: str, lent: Lent, claims: Claims) -> Found:
+        """Read the lists, and return it with the layers and their chains."""
+        lists = read_lists(root, driver, run)
         known = {**lent.layers, **lists.layers}
-        return cls(root, driver, lists, lent, known, layers.Chains(known), claims)
+        return cls(root, run, driver, lists, lent, known, layers.Chains(known), claims)
+
+    def now(self) -> Lists:
+        """Return the lists as they are now."""
+        return read_lists(self.root, self.driver, self.run)
 
     def folder(self, kind: str) -> Folder:
         """Open one of the driver's folders of metadata; raises Damage."""

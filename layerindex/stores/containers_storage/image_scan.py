@@ -9,7 +9,7 @@ from layerindex import shapes
 from layerindex.problems import Damage, vanished
 from layerindex.stores.containers_storage import evidence, images, layers
 from layerindex.stores.containers_storage.instances import ManifestLists
-from layerindex.stores.containers_storage.moment import ATTEMPTS, read_lists
+from layerindex.stores.containers_storage.moment import ATTEMPTS
 from layerindex.stores.overlay import PAUSE
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from layerindex.stores.containers_storage.found import Found
     from layerindex.stores.containers_storage.images import StoredImage
     from layerindex.stores.containers_storage.layers import StoredLayer
-    from layerindex.stores.containers_storage.moment import Lists
     from layerindex.stores.imagedb import Config
 
 
@@ -32,9 +31,6 @@ class Images:
         """Of each image in the list the id that is the same in every store."""
         self._manifest_lists = ManifestLists()
         self._apart = found.apart
-
-    def _now(self) -> Lists:
-        return read_lists(self.found.root, self.found.driver)
 
     def _sizes(self) -> dict[str, int | None]:
         """Return the size of each chain."""
@@ -54,7 +50,7 @@ class Images:
         if young:
             # An engine writes an image, then its config, and removes them the other way round.
             time.sleep(PAUSE)
-        now = {item.id: item for item in self._now().images} if young else {}
+        now = {item.id: item for item in self.found.now().images} if young else {}
         items = [now.get(item.id, item) for item in self.found.lists.images]
         sizes = self._sizes()
         seen: set[str] = set()
@@ -77,7 +73,7 @@ class Images:
             if gone == absent:
                 break
             time.sleep(PAUSE)
-            now = self._now()
+            now = self.found.now()
             # One that was away for a moment may have come again.
             gone |= absent - {item.id for item in now.images} if now.complete else set()
         kind = f"{self.found.driver}-images"

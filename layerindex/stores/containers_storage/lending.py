@@ -10,7 +10,7 @@ from layerindex.names import listed
 from layerindex.problems import Damage
 from layerindex.records import Use
 from layerindex.stores.containers_storage import images, layers
-from layerindex.stores.containers_storage.moment import read_lists
+from layerindex.stores.containers_storage.moment import opened_run, read_lists
 from layerindex.stores.files import Folder
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from layerindex.stores.containers_storage.found import Found
     from layerindex.stores.containers_storage.layers import StoredLayer
     from layerindex.stores.containers_storage.moment import Lists
+    from layerindex.stores.containers_storage.settings import GraphRoot
 
 
 class Lent(NamedTuple):
@@ -70,7 +71,7 @@ def used_elsewhere(found: Found) -> Iterator[Use]:
         yield Use("image", f"sha256:{image}", "borrowed", own, "images")
 
 
-def used_by_others(found: Found, ids: Mapping[str, str], borrowers: Sequence[str]) -> Iterator[Use]:
+def used_by_others(found: Found, ids: Mapping[str, str], borrowers: Sequence[GraphRoot]) -> Iterator[Use]:
     """Yield what stores of this host that borrow images need of this one, whose image ids are given by storage id."""
     sources = found.claims.sources
     if not borrowers and not found.root.exists(f"{found.driver}-containers"):
@@ -79,10 +80,10 @@ def used_by_others(found: Found, ids: Mapping[str, str], borrowers: Sequence[str
     for item in found.lists.images:
         for top in images.top_layers(item):
             tops.setdefault(top, []).append(ids.get(item.id, f"sha256:{item.id}"))
-    for path in borrowers:
+    for path, run_root in ((each.root, each.run_root) for each in borrowers):
         try:
-            with reading(""), Folder(path) as root:
-                other = read_lists(root, found.driver)
+            with reading(""), Folder(path) as root, opened_run(run_root) as run:
+                other = read_lists(root, found.driver, run)
         except Damage as damage:
             sources.note("borrowers", listed(path), standing.DAMAGED, damage.problem.detail)
             continue

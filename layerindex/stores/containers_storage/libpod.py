@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import nullcontext
+from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layerindex import shapes
@@ -55,15 +56,18 @@ class Known(NamedTuple):
     """Whether there is one that could be read."""
 
 
-def read_libpod(root: Folder) -> Known:
-    """Return what all databases say that are there; where both are, the newer kind counts."""
+def read_libpod(root: Folder, run: Folder | None = None) -> Known:
+    """Return what all databases say that are there; where both are, the newer kind counts.
+
+    `run` is the runroot, where a transient store has its own.
+    """
     known = Known({}, {}, {}, {}, [], found=False)
-    for path in (BOLT, *SQLITE):
+    for base, path in product((root, run), (BOLT, *SQLITE)):
         *folders, name = path
-        if path[0] not in root:
+        if base is None or path[0] not in base:
             continue
         try:
-            with root.folder(*folders) if folders else nullcontext(root) as folder:
+            with base.folder(*folders) if folders else nullcontext(base) as folder:
                 if name in folder:
                     with reading(folder.where(name)):
                         _Database(folder, name, known).read()
@@ -74,10 +78,10 @@ def read_libpod(root: Folder) -> Known:
     return known
 
 
-def read_again(root: Folder) -> Known:
+def read_again(root: Folder, run: Folder | None = None) -> Known:
     """Return the same a moment later."""
     time.sleep(PAUSE)
-    return read_libpod(root)
+    return read_libpod(root, run)
 
 
 class _Database:

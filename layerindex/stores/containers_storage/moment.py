@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import contextmanager
+from itertools import product
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from layerindex import standing
 from layerindex.guard import reading
+from layerindex.names import listed, printable
 from layerindex.problems import KINDS, Damage
 from layerindex.stores.claims import Sources
 from layerindex.stores.containers_storage import containers, images, layers
 from layerindex.stores.containers_storage.lists import KEPT, VOLATILE, read_list
+from layerindex.stores.files import Folder
 from layerindex.stores.overlay import PAUSE
 
 if TYPE_CHECKING:
@@ -20,7 +24,6 @@ if TYPE_CHECKING:
     from layerindex.stores.containers_storage.containers import StoredContainer
     from layerindex.stores.containers_storage.layers import StoredLayer
     from layerindex.stores.containers_storage.lists import Item
-    from layerindex.stores.files import Folder
 
 T = TypeVar("T")
 
@@ -49,16 +52,27 @@ class Lists(NamedTuple):
     """Whether all that stands on layers could be read."""
 
 
-def read_lists(root: Folder, driver: str) -> Lists:
-    """Return the lists as they were at one moment, or as they are after that many attempts."""
-    return Reader(root, driver).lists()
+@contextmanager
+def opened_run(path: str | None) -> Iterator[Folder | None]:
+    """Open a runroot, where a transient store has its volatile lists; None where there is none. Raises Damage."""
+    if path is None or not os.path.lexists(path):
+        yield None
+        return
+    with Folder(path) as run:
+        run.path = printable(listed(path))
+        yield run
+
+
+def read_lists(root: Folder, driver: str, run: Folder | None = None) -> Lists:
+    """Return the lists as they were at one moment, or as they are after that many attempts; `run` is the runroot."""
+    return Reader(root, driver, run).lists()
 
 
 class Reader:
     """Reads the lists of one driver."""
 
-    def __init__(self, root: Folder, driver: str) -> None:
-        self.root, self.driver = root, driver
+    def __init__(self, root: Folder, driver: str, run: Folder | None = None) -> None:
+        self.root, self.driver, self.run = root, driver, run
 
     def lists(self) -> Lists:
         """Return the lists as they were at one moment, or as they are after that many attempts."""
@@ -77,10 +91,10 @@ class Reader:
     def _identity(self) -> list[tuple[int, ...] | None]:
         """Return what changes when a list is replaced."""
         found: list[tuple[int, ...] | None] = []
-        for kind, name in KIND_OF_LIST.items():
-            for file in (name, f"{VOLATILE}{name}"):
+        for base, kind in product(filter(None, (self.root, self.run)), KIND_OF_LIST):
+            for file in names_of(kind):
                 try:
-                    folder = os.open(f"{self.driver}-{kind}", os.O_PATH | os.O_NOFOLLOW, dir_fd=self.root.handle)
+                    folder = os.open(f"{self.driver}-{kind}", os.O_PATH | os.O_NOFOLLOW, dir_fd=base.handle)
                 except OSError:
                     found.append(None)
                     continue
@@ -114,16 +128,25 @@ class Reader:
             for found in hidden:
                 sources.damaged(fact, found)
             if not hidden:
-                there = any(self.root.exists(f"{self.driver}-{kind}", name) for name in names_of(kind))
+                there = any(self._exists(base, kind, name) for base in (self.root, self.run) for name in names_of(kind))
                 where = f"{self.driver}-{kind}/{KIND_OF_LIST[kind]}"
                 sources.note(fact, where, standing.READ if there else standing.ABSENT)
 
+    def _exists(self, base: Folder | None, kind: str, *name: str) -> bool:
+        return base is not None and base.exists(f"{self.driver}-{kind}", *name)
+
     def _read(self, kind: str, read: Callable[[Folder], Iterator[T | Damage]], damages: list[Damage]) -> Iterator[T]:
-        if kind == "containers" and not self.root.exists(f"{self.driver}-{kind}"):
-            return  # as in an image store that others use
+        if self._exists(self.run, kind):
+            yield from self._read_in(self.run or self.root, kind, read, damages)
+        if kind != "containers" or self._exists(self.root, kind):  # else as in an image store that others use
+            yield from self._read_in(self.root, kind, read, damages)
+
+    def _read_in(
+        self, base: Folder, kind: str, read: Callable[[Folder], Iterator[T | Damage]], damages: list[Damage]
+    ) -> Iterator[T]:
         count = 0
         try:
-            with reading(f"{self.driver}-{kind}"), self.root.folder(f"{self.driver}-{kind}") as folder:
+            with reading(f"{self.driver}-{kind}"), base.folder(f"{self.driver}-{kind}") as folder:
                 for item in read(folder):
                     if not isinstance(item, Damage):
                         yield item

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,8 @@ from layerindex.stores.containers_storage.container_scan import Containers
 from layerindex.stores.containers_storage.found import Found
 from layerindex.stores.containers_storage.image_scan import Images
 from layerindex.stores.containers_storage.lending import read_lent, used_by_others, used_elsewhere
-from layerindex.stores.containers_storage.libpod import read_libpod
-from layerindex.stores.containers_storage.moment import KIND_OF_LIST, names_of, read_lists
+from layerindex.stores.containers_storage.libpod import read_again, read_libpod
+from layerindex.stores.containers_storage.moment import KIND_OF_LIST, names_of, opened_run
 from layerindex.stores.overlay import PAUSE, directory_names, read_overlay
 from layerindex.stores.parts import TEMPORARY, leftover, part
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from layerindex.stores.containers_storage.layers import StoredLayer
-    from layerindex.stores.containers_storage.lending import Lent
     from layerindex.stores.containers_storage.moment import Lists
     from layerindex.stores.containers_storage.store import ContainersStore
     from layerindex.stores.files import Folder
@@ -51,13 +51,19 @@ class Scan:
 
     def items(self) -> Iterator[Record | Damage]:
         """Yield everything; what cannot be opened ends only its own part."""
+        with ExitStack() as stack:
+            run = None
+            with suppress(Damage):  # what a transient store has there is then in doubt
+                run = stack.enter_context(opened_run(self.store.run_root))
+            yield from self._items(run)
+
+    def _items(self, run: Folder | None) -> Iterator[Record | Damage]:
         before = directory_names(self.root, self.driver) if self.store.walkable else set()
-        lists = self._lists()
-        yield from lists.damages
-        yield from self._absent(lists, before)
         lent = read_lent(self.driver, self.store.additional)
+        found = Found.of(self.root, run, self.driver, lent, Claims())
+        yield from found.lists.damages
+        yield from self._absent(found.lists, before)
         yield from lent.damages
-        found = Found.of(self.root, self.driver, lists, lent, Claims())
         _claim(found)
         self._doubt_containers(found)
         for read, where in self._parts(found, before):
@@ -69,7 +75,7 @@ class Scan:
         kept = {kind: f"{self.driver}-{kind}" for kind in KIND_OF_LIST}
         live = _live(found.lists, found.known) if found.lists.complete else None
         pictures = Images(found)
-        state = read_libpod(self.root) if self.store.first else None
+        state = read_libpod(self.root, found.run) if self.store.first else None
         if state is not None:
             evidence.doubt_state(found.claims.sources, self.root, state, found.lists.containers, "libpod")
         yield partial(self._check_layers, found), kept["layers"]
@@ -81,18 +87,19 @@ class Scan:
             yield lambda: state.damages, "libpod"
         yield partial(Containers(found, pictures).records, state), kept["containers"]
         if state is not None:
-            yield partial(volumes.read_volumes, self.root, self.store.root, state, found.claims.sources), "volumes"
+            read = partial(read_again, self.root, found.run)
+            yield (
+                partial(volumes.read_volumes, self.root, self.store.root, state, read, found.claims.sources),
+                "volumes",
+            )
         if live is not None:
-            yield partial(self._dangling, found.lists, live), kept["layers"]
+            yield partial(self._dangling, found, live), kept["layers"]
         if self.store.walkable:
-            again = partial(self._again, found.lent)
+            again = partial(self._again, found)
             overlay = partial(read_overlay, self.root, self.driver, before, found.claims, again, found.lent.links)
             yield from ((each, self.driver) for each in (overlay, self._passing, self._mount_program))
-            yield partial(self._missing_directories, found.lists), self.driver
+            yield partial(self._missing_directories, found), self.driver
         yield partial(used_elsewhere, found), kept["layers"]
-
-    def _lists(self) -> Lists:
-        return read_lists(self.root, self.driver)
 
     def _absent(self, lists: Lists, before: set[str]) -> Iterator[Damage]:
         """Say that the list of layers is gone while what it must name is there."""
@@ -114,12 +121,20 @@ class Scan:
         folders = sorted(set(evidence.folders(self.root, kind)) - lists.containers.keys())
         proofs = [f"container {name} has a folder" for name in folders]
         proofs += [f"layer {name} is one of a container" for name in evidence.writable(lists.layers, tops)]
+        if not lists.containers and found.run is None and self._may_be_transient(kind):
+            detail = "the lists of a transient store are in its runroot, which is not known"
+            for fact in ("containers", "mounts"):
+                found.claims.sources.note(fact, kind, standing.UNSEEN, detail)
         evidence.doubt_lists(found.claims.sources, f"{kind}/{absent[0]}", proofs)
 
-    def _again(self, lent: Lent, wait: float) -> Claims:
+    def _may_be_transient(self, kind: str) -> bool:
+        """Say whether no list of containers was ever locked here: a transient store does that in its runroot."""
+        return self.root.exists(kind) and not self.root.exists(kind, "containers.lock")
+
+    def _again(self, before: Found, wait: float) -> Claims:
         """Read the lists once more, after so many seconds; what is wrong with them was said before."""
         time.sleep(wait)
-        found = Found.of(self.root, self.driver, self._lists(), lent, Claims())
+        found = Found.of(self.root, before.run, self.driver, before.lent, Claims())
         _claim(found)
         return found.claims
 
@@ -135,20 +150,22 @@ class Scan:
         for layer_id in found.chains.circles:
             yield Damage("layer-circle", f"{self.driver}-layers/{layers.LIST}", "it stands on itself", layer_id)
 
-    def _dangling(self, lists: Lists, live: set[str]) -> Iterator[Damage]:
+    def _dangling(self, found: Found, live: set[str]) -> Iterator[Damage]:
         """Yield layers that nothing needs, also not a moment later: a pull puts layers first, then the image."""
+        lists = found.lists
         dangling = [each for each, layer in lists.layers.items() if each not in live and not layer.incomplete]
         if not dangling:
             return
         time.sleep(PAUSE)
-        now = self._lists()
+        now = found.now()
         live_now = _live(now, now.layers)
         for layer_id in sorted(dangling):
             if now.complete and now.layers.get(layer_id) == lists.layers[layer_id] and layer_id not in live_now:
                 detail = "no image and no container stands on it"
                 yield Damage("dangling-layer", lists.layers[layer_id].where, detail, layer_id)
 
-    def _missing_directories(self, lists: Lists) -> Iterator[Damage]:
+    def _missing_directories(self, found: Found) -> Iterator[Damage]:
+        lists = found.lists
         missing = [
             each
             for each, layer in sorted(lists.layers.items())
@@ -158,7 +175,7 @@ class Scan:
             return
         # A directory is removed before the list is written, and one of that name may have come again.
         time.sleep(PAUSE)
-        now = self._lists().layers
+        now = found.now().layers
         for layer_id in missing:
             if now.get(layer_id) == lists.layers[layer_id] and not self.root.exists(self.driver, layer_id):
                 detail = f"{self.driver}/{layer_id} is not there"

@@ -14,6 +14,8 @@ from layerindex.stores.host import Account, Settings, accounts, is_below
 SYSTEM = ("usr/share/containers/storage.conf", "etc/containers/storage.conf")
 """Settings of all users; the later counts."""
 ROOTFUL = "var/lib/containers/storage"
+RUN_ROOTFUL = "run/containers/storage"
+RUN_ROOTLESS = "/run/user/{uid}/containers"
 ROOTLESS = ".local/share/containers/storage"
 OWN = ".config/containers/storage.conf"
 """A user's own settings, below the home."""
@@ -23,11 +25,15 @@ VARIABLE = re.compile(r"\$(?:\{(HOME|UID|USER)\}|(HOME|UID|USER)\b)")
 
 
 class GraphRoot(NamedTuple):
-    """A folder that may be a graph root, those that lend it images, and the user who says so: None for the system."""
+    """A folder that may be a graph root, those that lend it images, the user who says so, its runroot.
+
+    The user is None for the system.
+    """
 
     root: str
     additional: tuple[str, ...] = ()
     user: Account | None = None
+    run_root: str | None = None
 
 
 def graph_roots(host: str = "/", settings: Settings | None = None) -> list[GraphRoot]:
@@ -42,7 +48,8 @@ def graph_roots(host: str = "/", settings: Settings | None = None) -> list[Graph
         system |= reader.storage(os.path.join(host, path))
     where = os.path.join(host, SYSTEM[-1])
     root = reader.settings.path(system, "graphroot", where) or f"/{ROOTFUL}"
-    reader.take(GraphRoot(root, reader.lent(system, where)))
+    run_root = reader.settings.path(system, "runroot", where) or f"/{RUN_ROOTFUL}"
+    reader.take(GraphRoot(root, reader.lent(system, where), run_root=run_root))
     for user in accounts(os.path.join(host, "etc/passwd")):
         if user.uid != "0":  # root's store is the system's
             reader.take(reader.rootless(user, system))
@@ -78,9 +85,17 @@ class _Reader:
         if os.path.isabs(place.root):
             path = self._real(place.root)
             if user is None or self._is_own(path, user):
-                self.found.setdefault(path, GraphRoot(path, tuple(others), user))
+                run_root = self._run_root(place)
+                self.found.setdefault(path, GraphRoot(path, tuple(others), user, run_root))
         for path in others:
             self.found.setdefault(path, GraphRoot(path, (), user))
+
+    def _run_root(self, place: GraphRoot) -> str | None:
+        """Return the runroot, as far as it is the user's to name."""
+        if place.run_root is None or not os.path.isabs(place.run_root):
+            return None
+        path, user = self._real(place.run_root), place.user
+        return path if user is None or is_own(path, user, self._home(user)) else None
 
     def _real(self, path: str) -> str:
         return os.path.realpath(os.path.join(self.host, path.lstrip("/")))
@@ -110,7 +125,9 @@ class _Reader:
         said = self.settings.path(own, "graphroot", where, user)
         said = said or self.settings.path(system, "rootless_storage_path", os.path.join(self.host, SYSTEM[-1]))
         root = _expanded(said, user) if said else f"{user.home}/{ROOTLESS}"
-        return GraphRoot(root, tuple(_expanded(each, user) for each in self.lent(own, where, user)), user)
+        run_root = self.settings.path(own, "runroot", where, user) or RUN_ROOTLESS.format(uid=user.uid)
+        lent = tuple(_expanded(each, user) for each in self.lent(own, where, user))
+        return GraphRoot(root, lent, user, _expanded(run_root, user))
 
     def storage(self, path: str, user: Account | None = None) -> dict[str, Any]:
         """Return the section [storage] of a settings file, its options beside it; empty for what cannot be read."""

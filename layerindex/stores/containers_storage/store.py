@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from layerindex.listings.walk import Rules
     from layerindex.records import Record
+    from layerindex.stores.containers_storage.settings import GraphRoot
 
 OVERLAY = "overlay"
 KNOWN = (OVERLAY, "vfs", "btrfs", "zfs", "aufs", "devicemapper", "overlay2")
@@ -57,8 +58,10 @@ class ContainersStore(NamedTuple):
     drivers: tuple[str, ...]
     additional: tuple[str, ...] = ()
     """Graph roots that lend this one images: additional image stores, or where images are kept apart."""
-    borrowers: tuple[str, ...] = ()
+    borrowers: tuple[GraphRoot, ...] = ()
     """Graph roots of this host that borrow images from this one."""
+    run_root: str | None = None
+    """Where this host has what need not outlive it, a transient store its containers too; None where not known."""
 
     @property
     def name(self) -> str:

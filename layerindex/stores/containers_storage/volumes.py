@@ -16,10 +16,9 @@ from layerindex.names import listed
 from layerindex.problems import Damage
 from layerindex.records import Volume
 from layerindex.stores import ids
-from layerindex.stores.containers_storage.libpod import read_again
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from layerindex.stores.claims import Sources
     from layerindex.stores.containers_storage.libpod import Known
@@ -31,10 +30,12 @@ LOCAL = "local"
 DATA = "_data"
 
 
-def read_volumes(root: Folder, path: str, known: Known, sources: Sources) -> Iterator[Volume | Damage]:
+def read_volumes(
+    root: Folder, path: str, known: Known, again: Callable[[], Known], sources: Sources
+) -> Iterator[Volume | Damage]:
     """Yield the volumes of volumes/, and those that only Podman's state knows, which may say another place for them.
 
-    `path` is that of the root.
+    `path` is that of the root; `again` reads that state anew: a folder is removed before the name.
     """
     folders: set[str] = set()
     if root.exists("volumes"):
@@ -51,7 +52,7 @@ def read_volumes(root: Folder, path: str, known: Known, sources: Sources) -> Ite
     for name in sorted(folders):
         yield _volume(name, known.volumes.get(name), on_disk=1)
     absent = sorted(known.volumes.keys() - folders)
-    now = read_again(root).volumes if absent else {}  # a folder is removed before the name
+    now = again().volumes if absent else {}
     for name in absent:
         if name in now:
             yield from _absent(name, root, path, known, sources)
