@@ -1,5 +1,5 @@
 -- title = "What removing images and containers frees, what blocks it"
--- description = "Each image and container by itself; of those that are named also all of them together, last. An image goes when no other tag, no container and no child image is left, and takes the untagged images below it along that only it kept. A layer goes when no image, container, mount or build-cache record that stays needs it, nor a layer on it. A running container stays. Containers also hold their writable layer and logs, volumes are not counted. An image that is named by one of several tags only loses that tag."
+-- description = "Each image and container by itself; of those that are named also all of them together, last. An image goes when no other tag, no container and no child image is left, and takes the untagged images below it along that only it kept. A layer goes when no image, container, mount or build-cache record that stays needs it, nor a layer on it. A running container stays. Containers also hold their writable layer and logs, volumes are not counted. An image that is named by one of several tags only loses that tag. In containerd an image goes from each of its namespaces by itself, whatever containers there are, and what garbage collection then finds unused goes; Kubernetes removes all names of an image at once."
 -- [params]
 -- image = { type = "images", help = "an image, or several with commas between: names, ids or their beginnings" }
 -- container = { type = "containers", help = "a container, or several with commas between: names, ids or their beginnings" }
@@ -10,9 +10,11 @@
 -- exclusive_layers = "how many layers go"
 -- exclusive_bytes = "sum of their sizes, of each copy of a layer that is mapped for other users too; NULL when one is unknown"
 -- container_bytes = "apparent bytes of writable layers and logs that go; NULL when unknown"
--- disk_bytes = "bytes on disk of the directories, logs and containers' own folders that go, as du counts; NULL when not walked"
+-- disk_bytes = "bytes on disk of the directories, logs and containers' own folders that go, as du counts, and of blobs in blocks of 4 KiB; NULL when not walked"
+-- content_bytes = "bytes of the blobs in containerd's content store that go; NULL in other stores, and where they are told with another snapshotter"
 -- still_shared_bytes = "sum of the sizes of its layers that stay"
 -- blocked_by = "what keeps it or its layers"
+-- namespace = "in containerd the namespace that the image goes from; NULL in other stores"
 -- host = "the host"
 
 WITH RECURSIVE asked (kind, word, rest) AS (
@@ -45,18 +47,45 @@ members AS MATERIALIZED (
   SELECT snapshot_id, 'container', container_id FROM selected_snapshots JOIN containers USING (snapshot_id)
   WHERE nullif(:image, '') IS NULL AND nullif(:container, '') IS NULL
 ),
-sets AS MATERIALIZED (
-  SELECT snapshot_id, kind || ' ' || id AS set_id, kind, id FROM members
+-- Stores of containerd; what all snapshotters of a root share is told with the first, in the snapshot that has blobs.
+ctd AS MATERIALIZED (
+  SELECT s.snapshot_id, s.driver, s.store GLOB 'docker-*' AS of_docker, (
+      SELECT o.snapshot_id FROM snapshots AS o JOIN selected_snapshots USING (snapshot_id)
+      WHERE o.host_id = s.host_id AND o.root = s.root AND EXISTS (SELECT 1 FROM blobs AS b WHERE b.snapshot_id = o.snapshot_id)
+      ORDER BY o.snapshot_id LIMIT 1) AS content_id
+  FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id) WHERE s.store GLOB '*containerd-*'
+),
+-- What leads to images: names, and the targets of those that Docker keeps without.
+ctd_names AS MATERIALIZED (
+  SELECT c.snapshot_id, r.namespace, r.ref, r.normalized, r.image_id, r.target_digest,
+    'name ' || r.namespace || ' ' || r.ref AS root
+  FROM ctd AS c CROSS JOIN image_refs AS r USING (snapshot_id)
   UNION ALL
-  SELECT snapshot_id, 'set', kind, id FROM members
+  SELECT DISTINCT c.snapshot_id, b.namespace, i.image_id, i.image_id, i.image_id, i.target_digest,
+    'name ' || b.namespace || ' ' || i.image_id
+  FROM ctd AS c CROSS JOIN images AS i USING (snapshot_id)
+  CROSS JOIN blobs AS b ON b.snapshot_id = c.content_id AND b.digest = i.target_digest
+  WHERE (i.snapshot_id, i.image_id) NOT IN (SELECT snapshot_id, image_id FROM image_refs)
+),
+-- Kubernetes names each image by its id too, and removes all names of an image together.
+cri AS MATERIALIZED (SELECT DISTINCT snapshot_id, namespace, image_id FROM ctd_names WHERE ref = image_id AND namespace NOT GLOB 'moby*'),
+sets AS MATERIALIZED (
+  SELECT DISTINCT m.snapshot_id, m.kind || ' ' || m.id || coalesce(' ' || n.namespace, '') AS set_id, m.kind, m.id, n.namespace
+  FROM members AS m
+  LEFT JOIN ctd_names AS n ON m.kind = 'image' AND n.snapshot_id = m.snapshot_id AND n.image_id = m.id
+  UNION ALL
+  SELECT snapshot_id, 'set', kind, id, NULL FROM members
   WHERE (nullif(:image, '') IS NOT NULL OR nullif(:container, '') IS NOT NULL)
-    AND snapshot_id IN (SELECT snapshot_id FROM members GROUP BY snapshot_id HAVING count(*) > 1)
+    AND snapshot_id IN (
+      SELECT m.snapshot_id FROM members AS m LEFT JOIN (SELECT DISTINCT snapshot_id, namespace, image_id FROM ctd_names) AS n
+        ON m.kind = 'image' AND n.snapshot_id = m.snapshot_id AND n.image_id = m.id
+      GROUP BY m.snapshot_id HAVING count(*) > 1)
 ),
 -- Names that stay when an image is named by others of its names; digests go with the last tag of their repository.
 other_names AS MATERIALIZED (
-  SELECT DISTINCT r.snapshot_id, r.image_id, r.ref
+  SELECT DISTINCT r.snapshot_id, r.image_id, r.ref, r.namespace
   FROM members AS m JOIN image_refs AS r ON r.snapshot_id = m.snapshot_id AND r.image_id = m.id
-  WHERE m.kind = 'image' AND nullif(:image, '') IS NOT NULL
+  WHERE (r.snapshot_id, r.namespace, r.image_id) NOT IN (SELECT snapshot_id, namespace, image_id FROM cri) AND m.kind = 'image' AND nullif(:image, '') IS NOT NULL
     AND (m.snapshot_id, m.id) NOT IN (
       SELECT snapshot_id, id FROM named WHERE kind = 'image' AND word IN (id, substr(id, 8, 12)))
     AND r.ref NOT IN spelt AND r.normalized NOT IN spelt
@@ -170,6 +199,80 @@ judged AS MATERIALIZED (
   LEFT JOIN gone_uses AS g ON g.snapshot_id = s.snapshot_id AND g.set_id = s.set_id AND g.chain_id = s.chain_id
   LEFT JOIN copies AS d ON d.snapshot_id = y.snapshot_id AND d.chain_id = y.chain_id
 ),
+-- What garbage collection follows: references in the labels of blobs, and what a snapshot stands on.
+ctd_edges AS MATERIALIZED (
+  SELECT c.snapshot_id, b.namespace, b.digest AS node, j.value AS held
+  FROM ctd AS c CROSS JOIN blobs AS b ON b.snapshot_id = c.content_id CROSS JOIN json_each(b.labels) AS j
+  WHERE j.key GLOB 'containerd.io/gc.ref.content*'
+  UNION ALL
+  SELECT c.snapshot_id, b.namespace, b.digest, s.name
+  FROM ctd AS c CROSS JOIN blobs AS b ON b.snapshot_id = c.content_id CROSS JOIN json_each(b.labels) AS j
+  CROSS JOIN containerd_snapshots AS s ON s.chain_id = j.value AND s.snapshot_id = c.snapshot_id
+    AND s.namespace = b.namespace AND s.snapshotter = c.driver AND s.snapshot_key = j.value
+  WHERE j.key || '/' GLOB 'containerd.io/gc.ref.snapshot.' || c.driver || '/*'
+  UNION ALL
+  SELECT c.snapshot_id, s.namespace, s.name, s.parent_name
+  FROM ctd AS c CROSS JOIN containerd_snapshots AS s USING (snapshot_id) WHERE s.parent_name IS NOT NULL
+),
+-- Each root, and all that it holds: names, containers, leases, and what a label makes one.
+ctd_holds (snapshot_id, root, namespace, node) AS (
+  SELECT * FROM (
+    SELECT snapshot_id, root, namespace, target_digest FROM ctd_names WHERE target_digest IS NOT NULL
+    UNION ALL
+    SELECT c.snapshot_id, 'container ' || k.container_id, s.namespace, s.name
+    FROM ctd AS c CROSS JOIN containers AS k USING (snapshot_id)
+    CROSS JOIN containerd_snapshots AS s ON s.cache_id = k.mount_id AND s.snapshot_id = c.snapshot_id AND s.snapshotter = c.driver
+    UNION ALL
+    SELECT c.snapshot_id, CASE WHEN (c.snapshot_id, r.lease_id) IN (SELECT snapshot_id, container_id FROM containers)
+        THEN 'container ' ELSE 'lease ' END || r.lease_id, r.namespace, coalesce(s.name, r.resource)
+    FROM ctd AS c CROSS JOIN lease_resources AS r ON r.snapshot_id = c.content_id
+    LEFT JOIN containerd_snapshots AS s ON s.snapshot_id = c.snapshot_id AND s.snapshotter = c.driver
+      AND s.namespace = r.namespace AND s.snapshot_key = r.resource AND r.type = 'snapshots/' || c.driver
+    WHERE r.type IN ('content', 'snapshots/' || c.driver)
+    UNION ALL
+    SELECT c.snapshot_id, 'label ' || b.digest, b.namespace, b.digest
+    FROM ctd AS c CROSS JOIN blobs AS b ON b.snapshot_id = c.content_id WHERE b.labels GLOB '*"containerd.io/gc.root"*'
+    UNION ALL
+    SELECT c.snapshot_id, 'label ' || s.name, s.namespace, s.name
+    FROM ctd AS c CROSS JOIN containerd_snapshots AS s USING (snapshot_id) WHERE s.labels GLOB '*"containerd.io/gc.root"*')
+  UNION
+  SELECT h.snapshot_id, h.root, h.namespace, e.held
+  FROM ctd_holds AS h JOIN ctd_edges AS e ON e.snapshot_id = h.snapshot_id AND e.namespace = h.namespace AND e.node = h.node
+),
+ctd_gone AS MATERIALIZED (
+  SELECT s.snapshot_id, s.set_id, n.root
+  FROM sets AS s JOIN ctd AS c USING (snapshot_id)
+  JOIN ctd_names AS n ON n.snapshot_id = s.snapshot_id AND n.image_id = s.id AND n.namespace = coalesce(s.namespace, n.namespace)
+  WHERE s.kind = 'image' AND (n.snapshot_id, n.image_id, n.ref, n.namespace) NOT IN (
+      SELECT snapshot_id, image_id, ref, namespace FROM other_names)
+    AND (NOT c.of_docker OR (s.snapshot_id, s.set_id, s.id) IN (SELECT snapshot_id, set_id, image_id FROM gone_images))
+  UNION
+  SELECT g.snapshot_id, g.set_id, 'container ' || g.container_id FROM gone_containers AS g JOIN ctd USING (snapshot_id)
+),
+ctd_holders AS MATERIALIZED (SELECT snapshot_id, node, count(DISTINCT root) AS roots FROM ctd_holds GROUP BY snapshot_id, node),
+ctd_judged AS MATERIALIZED (
+  SELECT g.snapshot_id, g.set_id, g.node, g.roots = a.roots AS gone
+  FROM (SELECT o.snapshot_id, o.set_id, h.node, count(DISTINCT h.root) AS roots
+    FROM ctd_gone AS o JOIN ctd_holds AS h USING (snapshot_id, root) GROUP BY o.snapshot_id, o.set_id, h.node) AS g
+  JOIN ctd_holders AS a USING (snapshot_id, node)
+),
+ctd_layers AS MATERIALIZED (
+  SELECT j.snapshot_id, j.set_id, j.gone, s.size, u.disk_bytes
+  FROM ctd_judged AS j
+  CROSS JOIN ctd AS c USING (snapshot_id)
+  CROSS JOIN containerd_snapshots AS s ON s.snapshot_id = j.snapshot_id AND s.snapshotter = c.driver AND s.name = j.node
+  LEFT JOIN disk_usage AS u ON u.snapshot_id = s.snapshot_id AND u.category IN ('image layer', 'build cache') AND u.owner = s.cache_id
+  WHERE s.chain_id IS NOT NULL
+),
+contents AS MATERIALIZED (
+  SELECT snapshot_id, set_id, CAST(total(size) AS INTEGER) AS bytes, CAST(total((size + 4095) / 4096 * 4096) AS INTEGER) AS disk_bytes
+  FROM (
+    SELECT DISTINCT j.snapshot_id, j.set_id, b.digest, b.size
+    FROM ctd_judged AS j JOIN ctd AS c ON c.snapshot_id = j.snapshot_id AND c.content_id = c.snapshot_id
+    JOIN blobs AS b ON b.snapshot_id = j.snapshot_id AND b.digest = j.node
+    WHERE j.gone AND b.on_disk)
+  GROUP BY snapshot_id, set_id
+),
 -- count(x) = count(*): a sum of which a part is unknown is unknown.
 -- total() and not sum(): sizes that a store claims may be more than 63 bits together, and sum() would fail.
 layer_sums AS MATERIALIZED (
@@ -179,7 +282,10 @@ layer_sums AS MATERIALIZED (
       THEN CAST(total(disk_bytes) FILTER (WHERE gone) AS INTEGER) END AS disk_bytes,
     CASE WHEN count(size) FILTER (WHERE NOT gone) = count(*) FILTER (WHERE NOT gone)
       THEN CAST(total(size) FILTER (WHERE NOT gone) AS INTEGER) END AS shared_bytes
-  FROM judged GROUP BY snapshot_id, set_id
+  FROM (
+    SELECT snapshot_id, set_id, gone, size, disk_bytes FROM judged WHERE snapshot_id NOT IN (SELECT snapshot_id FROM ctd)
+    UNION ALL SELECT snapshot_id, set_id, gone, size, disk_bytes FROM ctd_layers)
+  GROUP BY snapshot_id, set_id
 ),
 container_sums AS MATERIALIZED (
   SELECT snapshot_id, set_id, CASE WHEN count(bytes) = count(*) THEN CAST(total(bytes) AS INTEGER) END AS bytes,
@@ -206,7 +312,8 @@ blocks AS MATERIALIZED (
   FROM sets AS s JOIN needed AS n ON n.snapshot_id = s.snapshot_id AND n.image_id = s.id WHERE s.kind = 'image'
   UNION
   SELECT s.snapshot_id, s.set_id, 'tag ' || o.ref AS block
-  FROM sets AS s JOIN other_names AS o ON o.snapshot_id = s.snapshot_id AND o.image_id = s.id WHERE s.kind = 'image'
+  FROM sets AS s JOIN other_names AS o ON o.snapshot_id = s.snapshot_id AND o.image_id = s.id
+  WHERE s.kind = 'image' AND o.namespace = coalesce(s.namespace, o.namespace)
   UNION
   SELECT s.snapshot_id, s.set_id, 'container ' || coalesce(c.name, c.container_id) || ' (' || coalesce(c.state, 'unknown') || ')'
   FROM sets AS s JOIN containers AS c ON c.snapshot_id = s.snapshot_id AND c.image_id = s.id
@@ -245,10 +352,10 @@ blocks AS MATERIALIZED (
 ),
 objects AS (
   SELECT DISTINCT snapshot_id, set_id, CASE set_id WHEN 'set' THEN 'set' ELSE kind END AS kind,
-    CASE WHEN set_id <> 'set' THEN id END AS id, set_id = 'set' AS place, NULL AS word
+    CASE WHEN set_id <> 'set' THEN id END AS id, namespace, set_id = 'set' AS place, NULL AS word
   FROM sets
   UNION ALL
-  SELECT NULL, NULL, 'unknown', NULL, 0, w.kind || ' ' || w.word FROM words AS w
+  SELECT NULL, NULL, 'unknown', NULL, NULL, 0, w.kind || ' ' || w.word FROM words AS w
   WHERE (w.kind, w.word) NOT IN (SELECT kind, word FROM named)
 )
 SELECT CASE o.kind
@@ -261,14 +368,17 @@ SELECT CASE o.kind
   CASE WHEN o.kind <> 'unknown' AND y.set_id IS NULL THEN 0 ELSE y.bytes END AS exclusive_bytes,
   CASE WHEN o.kind <> 'unknown' AND c.known IS NULL THEN 0 ELSE c.bytes END AS container_bytes,
   CASE WHEN o.kind <> 'unknown' AND y.set_id IS NULL THEN 0 ELSE y.disk_bytes END
-    + CASE WHEN c.known IS NULL THEN 0 ELSE c.disk_bytes END AS disk_bytes,
+    + CASE WHEN c.known IS NULL THEN 0 ELSE c.disk_bytes END + coalesce(b.disk_bytes, 0) AS disk_bytes,
+  CASE WHEN o.snapshot_id IN (SELECT snapshot_id FROM ctd WHERE content_id = snapshot_id)
+    THEN coalesce(b.bytes, 0) END AS content_bytes,
   CASE WHEN o.kind <> 'unknown' AND y.set_id IS NULL THEN 0 ELSE y.shared_bytes END AS still_shared_bytes,
   CASE o.kind WHEN 'unknown' THEN 'nothing of that name' ELSE (
     SELECT group_concat(block, ', ') FROM (SELECT b.block FROM blocks AS b
       WHERE b.snapshot_id = o.snapshot_id AND b.set_id = o.set_id ORDER BY 1)) END AS blocked_by,
-  h.host
+  o.namespace, h.host
 FROM objects AS o
 LEFT JOIN layer_sums AS y ON y.snapshot_id = o.snapshot_id AND y.set_id = o.set_id
 LEFT JOIN container_sums AS c ON c.snapshot_id = o.snapshot_id AND c.set_id = o.set_id
+LEFT JOIN contents AS b ON b.snapshot_id = o.snapshot_id AND b.set_id = o.set_id
 LEFT JOIN snapshot_hosts AS h ON h.snapshot_id = o.snapshot_id
-ORDER BY h.host, o.snapshot_id, o.place, exclusive_bytes DESC, container_bytes DESC, o.kind, object, o.id;
+ORDER BY h.host, o.snapshot_id, o.place, exclusive_bytes DESC, container_bytes DESC, o.kind, object, o.id, o.namespace;
