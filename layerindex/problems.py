@@ -138,6 +138,7 @@ KINDS = {
     "too-deep": Kind("warning", "A folder whose path is longer than is read; it is listed, not entered."),
     "no-xattrs": Kind("info", "The filesystem has no extended attributes, so opaque folders cannot be told."),
     "opaque-unknown": Kind("warning", "Opaque marks can be read by root only: walked folders have opaque NULL."),
+    "lossy-copy": Kind("error", "The marks by which layers delete files are gone, as after a copy without them."),
     "more-problems": Kind("error", "A file, or one source of files, had more problems than are kept."),
     "other-driver": Kind("warning", "Layers of a storage driver or snapshotter whose directories are not read."),
     "other-store": Kind("warning", "The images and layers of these containers are in a store elsewhere."),

@@ -16,6 +16,7 @@
 -- on_disk = "1 when volumes/ has its directory, or its place, else 0"
 -- place = "where its folder is, if not in the root's volumes/"
 -- options = "its options as JSON"
+-- holds = "what was seen in it: the state of BuildKit, or a whole data root of an engine; NULL for neither"
 -- labels = "its labels as JSON; NULL when the engine's database does not say"
 -- host = "the host"
 
@@ -28,13 +29,13 @@ WITH named AS MATERIALIZED (
   GROUP BY v.snapshot_id, v.name
 ),
 named_or_there AS (
-  SELECT v.snapshot_id, v.name, v.driver, v.on_disk, t.standing, t.because, v.apparent_bytes, v.disk_bytes, v.entry_count, v.place, v.options, v.labels,
+  SELECT v.snapshot_id, v.name, v.driver, v.on_disk, t.standing, t.because, v.apparent_bytes, v.disk_bytes, v.entry_count, v.place, v.options, v.holds, v.labels,
     coalesce(n.refs, 0) AS refs
   FROM selected_snapshots JOIN volumes AS v USING (snapshot_id)
   JOIN standings AS t ON t.snapshot_id = v.snapshot_id AND t.kind = 'volume' AND t.id = v.name
   LEFT JOIN named AS n ON n.snapshot_id = v.snapshot_id AND n.name = v.name
   UNION ALL
-  SELECT n.snapshot_id, n.name, n.driver, 0, 'used', NULL, NULL, NULL, NULL, NULL, NULL, NULL, n.refs FROM named AS n
+  SELECT n.snapshot_id, n.name, n.driver, 0, 'used', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, n.refs FROM named AS n
   WHERE NOT EXISTS (SELECT 1 FROM volumes AS v WHERE v.snapshot_id = n.snapshot_id AND v.name = n.name)
 ),
 judged AS (
@@ -54,7 +55,7 @@ SELECT v.name, v.status, v.doubt AS because, v.driver,
        UNION SELECT snapshot_id, user, used FROM recorded_uses WHERE used_kind = 'volume' AND user_kind = 'container') AS m
      LEFT JOIN containers AS c ON c.snapshot_id = m.snapshot_id AND c.container_id = m.container_id
      WHERE m.snapshot_id = v.snapshot_id AND m.name = v.name ORDER BY 1)) AS containers,
-  v.apparent_bytes, v.disk_bytes, v.entry_count AS files, v.on_disk, v.place, v.options, v.labels,
+  v.apparent_bytes, v.disk_bytes, v.entry_count AS files, v.on_disk, v.place, v.options, v.holds, v.labels,
   h.host
 FROM judged AS v JOIN snapshot_hosts AS h USING (snapshot_id)
 WHERE nullif(:status, '') IS NULL OR v.status = :status

@@ -46,6 +46,7 @@ OF_LISTINGS = {code for code in KINDS if code.startswith(("tar-", "pax-", "blob-
     "no-xattrs",
     "opaque-unknown",
     "more-problems",
+    "lossy-copy",
 }
 """Codes of file listings: test_tarsplit, test_blob, test_walk and test_snapshot_files give them."""
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +18,7 @@ from layerindex.listings import usage as usage_module
 from layerindex.listings.batches import PROBLEMS_KEPT, SMALL_BYTES
 from layerindex.listings.measure import Count, Place
 from tests.conftest import HOST, mounted, nobody_special, without_capabilities
-from tests.dataroot import DataRoot, fifo, hardlink, regular, symlink, whiteout
+from tests.dataroot import DataRoot, fifo, hardlink, opaque, regular, symlink, whiteout
 from tests.test_file_queries import ask
 
 if TYPE_CHECKING:
@@ -620,3 +621,39 @@ def test_folder_that_becomes_a_symlink(tmp_path: Path) -> None:
 
     assert [("not-a-folder", "1")] == [(damage.problem.code, damage.problem.path) for damage in found.problems]
     assert not found.accounts["all", ""].whole
+
+
+def lossy(root: DataRoot) -> list[Any]:
+    """Return what a scan with --walk says of a copy that lost its marks."""
+    return rows(counted(root), "SELECT path, detail FROM problems WHERE code = 'lossy-copy'")
+
+
+def test_copy_without_devices(tmp_path: Path) -> None:
+    """Where all deletion marks are gone, one sentence says what that means; not where only some are."""
+    root = DataRoot(tmp_path / "docker")
+    base = root.layer({"a": KB, "b": KB})
+    top = root.layer({"a": whiteout()}, parent=base)
+    last = root.layer({"b": whiteout()}, parent=top)
+    root.image(last, ["a:1"])
+    (root.content_dir(top.cache_id) / "a").unlink(missing_ok=True)
+    assert lossy(root) == []
+    (root.content_dir(last.cache_id) / "b").unlink(missing_ok=True)
+    [(path, detail)] = lossy(root)
+    assert (path, detail.startswith("a copy lost all deletion marks (2 devices 0:0) of the layers")) == (
+        "overlay2",
+        True,
+    )
+
+
+def test_copy_without_attributes(tmp_path: Path) -> None:
+    """The same of the marks of folders that hide what is below them."""
+    root = DataRoot(tmp_path / "docker", privileged=True)
+    top = root.layer({"a": opaque()}, parent=root.layer({"a/b": KB}))
+    root.image(top, ["a:1"])
+    folder = root.content_dir(top.cache_id) / "a"
+    with suppress(OSError):
+        os.removexattr(folder, "trusted.overlay.opaque")
+    if not walk.trusted_readable():
+        pytest.skip("needs the right to read trusted attributes")
+    [(_, detail)] = lossy(root)
+    assert "all opaque marks (1 extended attributes) of the layers" in detail

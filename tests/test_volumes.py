@@ -10,6 +10,7 @@ import pytest
 
 from tests.bolt_writer import bolt
 from tests.conftest import World, codes, nobody_special, problems, scanned, table
+from tests.test_file_queries import ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -175,3 +176,29 @@ def test_volume_that_may_not_be_read(world: World) -> None:
 
     assert problems(connection, "permission-denied") == [("volumes/data", None)]
     assert table(connection, COLUMNS, "volumes") == [("data", "local", None, '{"a":"1"}', 1)]
+
+
+@pytest.mark.parametrize(
+    ("path", "holds"),
+    [
+        ("runc-overlayfs/snapshots/snapshots/7/fs/usr", "the state of BuildKit"),
+        ("image/overlay2/layerdb", "a data root of Docker"),
+        ("io.containerd.metadata.v1.bolt", "a root of containerd"),
+        ("overlay-images", "a store of Podman"),
+        ("image/cat", None),
+    ],
+)
+def test_volume_with_a_store_in_it(world: World, path: str, holds: str | None) -> None:
+    """A volume that a builder or engine in a container left is called that."""
+    (world.root.volume("ci0_state") / path).mkdir(parents=True)
+    assert ask(scanned(world.root), "volumes", "name holds") == [("ci0_state", holds), ("data", None)]
+
+
+def test_volume_that_may_not_be_looked_at(world: World) -> None:
+    """What is not seen is not said."""
+    data = world.root.volume("ci0_state")
+    data.chmod(0)
+    with nobody_special():
+        found = ask(scanned(world.root), "volumes", "name holds")
+    data.chmod(0o700)
+    assert found == [("ci0_state", None), ("data", None)]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from layerindex.guard import FAILED, reading
 from layerindex.listings.batches import FALSE, SMALL_BYTES, Source, ended
 from layerindex.listings.index import index_listings
+from layerindex.listings.marks import lost_marks
 from layerindex.listings.witnesses import Witnesses
 from layerindex.listings.writer import fit
 from layerindex.names import listed, printable
@@ -129,6 +130,8 @@ def index_files(  # noqa: PLR0913, PLR0917
         yield from _dismissed(witnesses, store, options, walked)
     _connect(connection, snapshot_id, walked)
     yield from _differing(witnesses, store, options)
+    if options.walk:
+        yield from lost_marks(connection, snapshot_id, store.folder)
 
 
 def _connect(connection: sqlite3.Connection, snapshot_id: int, walked: dict[str, Listing]) -> None:

@@ -205,13 +205,20 @@ class Folder:
 
         What we may not look at counts as there: trying to read it will tell, and its absence proves nothing.
         """
+        return self._there(names, denied=True)
+
+    def shows(self, *names: str) -> bool:
+        """The same, but what we may not look at does not count as there."""
+        return self._there(names, denied=False)
+
+    def _there(self, names: tuple[str, ...], *, denied: bool) -> bool:
         opened: list[int] = []
         try:
             for name in names[:-1]:
                 opened.append(open_folder(name, opened[-1] if opened else self.handle))
             os.stat(names[-1], dir_fd=opened[-1] if opened else self.handle, follow_symlinks=False)
         except PermissionError:
-            return True
+            return denied
         except OSError:
             return False
         finally:

@@ -41,6 +41,24 @@ LOST_AND_FOUND = "lost+found"
 ANY = re.compile(r"(?s).*")
 
 
+HOLDS = {
+    "the state of BuildKit": (
+        ("runc-overlayfs", "snapshots"),
+        ("runc-native", "snapshots"),
+        ("runc-fuse-overlayfs", "snapshots"),
+        ("buildkitd.lock",),
+    ),
+    "a data root of Docker": (
+        ("image", "overlay2"),
+        ("image", "fuse-overlayfs"),
+        ("image", "vfs"),
+        ("buildkit", "containerd-overlayfs"),
+    ),
+    "a root of containerd": (("io.containerd.metadata.v1.bolt",),),
+    "a store of Podman": (("overlay-images",), ("vfs-images",)),
+}
+"""What a volume may hold of a builder or engine that ran in a container, by paths that only these make."""
+
 VOLUME_PATH = re.compile(r"/.*/volumes/([^/]+)(?:/.*)?", re.DOTALL)
 """The path of a volume, or of what is in it, wherever the data root was when the container was made."""
 
@@ -136,8 +154,8 @@ def _mapping_of_texts(value: Any) -> dict[str, str]:  # noqa: ANN401 - whatever 
 
 
 def read_volume(volumes: Folder, name: str, known: dict[str, Known]) -> Iterator[Volume | Damage]:
-    """Yield the volume of one folder and what is wrong with its opts.json."""
-    options = None
+    """Yield the volume of one folder, what it was seen to hold, and what is wrong with its opts.json."""
+    options = holds = None
     found = known.get(name)
     try:
         with volumes.folder(name) as folder:
@@ -145,11 +163,14 @@ def read_volume(volumes: Folder, name: str, known: dict[str, Known]) -> Iterator
                 content = folder.read("opts.json", JSON)
                 folder.parsed("opts.json", content)
                 options = content.decode()
+            seen = (what for what, paths in HOLDS.items() for path in paths if folder.shows("_data", *path))
+            holds = next(seen, None)
     except Damage as damage:
         yield damage
         if damage.problem.code == "missing" or not volumes.has_folder(name):
             return
-    yield Volume(listed(name), found.driver if found else LOCAL, options, found.labels if found else None, 1)
+    driver, labels = (found.driver, found.labels) if found else (LOCAL, None)
+    yield Volume(listed(name), driver, options, labels, 1, holds=holds)
 
 
 def read_absent(volumes: Folder, known: dict[str, Known]) -> Iterator[Volume | Damage]:

@@ -10,13 +10,14 @@
 -- on_disk = "1 when its directory is there, else 0"
 -- options = "opts.json as stored"
 -- labels = "its labels as a JSON object"
+-- holds = "what was seen in it: the state of BuildKit, or a whole data root of an engine"
 -- apparent_bytes = "sum of st_size below it"
 -- disk_bytes = "bytes on disk, as du counts; NULL when not measured"
 -- entries = "files and folders below it"
 -- containers = "how many containers mount it"
 
 SELECT :id AS name, CASE WHEN v.on_disk THEN coalesce(v.place, s.root || '/volumes/' || v.name) || '/_data' END AS location, v.driver,
-  coalesce(v.on_disk, 0) AS on_disk, v.options, v.labels, v.apparent_bytes, v.disk_bytes, v.entry_count AS entries,
+  coalesce(v.on_disk, 0) AS on_disk, v.options, v.labels, v.holds, v.apparent_bytes, v.disk_bytes, v.entry_count AS entries,
   (SELECT count(DISTINCT c.container_id) FROM container_volumes AS c
    WHERE c.snapshot_id = :snapshot AND c.name = :id AND c.type = 'volume') AS containers
 FROM snapshots AS s LEFT JOIN volumes AS v ON v.snapshot_id = s.snapshot_id AND v.name = :id
