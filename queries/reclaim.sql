@@ -1,5 +1,5 @@
 -- title = "What removing images and containers frees, what blocks it"
--- description = "Each image and container by itself; of those that are named also all of them together, last. An image goes when no other tag, no container and no child image is left, and takes the untagged images below it along that only it kept. A layer goes when no image, container, mount or build-cache record that stays needs it, nor a layer on it. A running container stays. Containers also hold their writable layer and logs, volumes are not counted. An image that is named by one of several tags only loses that tag. In containerd an image goes from each of its namespaces by itself, whatever containers there are, and what garbage collection then finds unused goes; Kubernetes removes all names of an image at once."
+-- description = "Each image and container by itself; of those that are named also all of them together, last. An image goes when no other tag, no container and no child image is left, and takes the untagged images below it along that only it kept. A layer goes when no image, container, mount or build-cache record that stays needs it, nor a layer on it. A running container stays. Containers also hold their writable layer and logs, volumes are not counted. An image that is named by one of several tags only loses that tag; by its id one with several goes from Docker and Podman only with --force. In containerd an image goes from each of its namespaces by itself, whatever containers there are, and what garbage collection then finds unused goes; Kubernetes removes all names of an image at once."
 -- [params]
 -- image = { type = "images", help = "an image, or several with commas between: names, ids or their beginnings" }
 -- container = { type = "containers", help = "a container, or several with commas between: names, ids or their beginnings" }
@@ -314,6 +314,16 @@ blocks AS MATERIALIZED (
   SELECT s.snapshot_id, s.set_id, 'tag ' || o.ref AS block
   FROM sets AS s JOIN other_names AS o ON o.snapshot_id = s.snapshot_id AND o.image_id = s.id
   WHERE s.kind = 'image' AND o.namespace = coalesce(s.namespace, o.namespace)
+  UNION
+  -- isSingleReference of moby's image_delete.go; Podman refuses the same.
+  SELECT s.snapshot_id, s.set_id, 'rmi by id refuses without --force: it has ' || count(DISTINCT r.ref) || ' names'
+  FROM sets AS s
+  JOIN snapshots AS k ON k.snapshot_id = s.snapshot_id AND (k.store GLOB 'docker-*' OR k.store GLOB 'containers-storage-*')
+  JOIN named AS n ON n.snapshot_id = s.snapshot_id AND n.kind = 'image' AND n.id = s.id
+    AND n.word IN (n.id, substr(n.id, 8, 12))
+  JOIN image_refs AS r ON r.snapshot_id = s.snapshot_id AND r.image_id = s.id
+  WHERE s.kind = 'image' GROUP BY s.snapshot_id, s.set_id, s.id
+  HAVING count(DISTINCT CASE WHEN r.tag IS NOT NULL THEN r.ref END) > 1 OR count(DISTINCT r.repository) > 1
   UNION
   SELECT s.snapshot_id, s.set_id, 'container ' || coalesce(c.name, c.container_id) || ' (' || coalesce(c.state, 'unknown') || ')'
   FROM sets AS s JOIN containers AS c ON c.snapshot_id = s.snapshot_id AND c.image_id = s.id

@@ -375,8 +375,9 @@ def test_reclaim_by_one_of_several_tags(root: DataRoot) -> None:
     assert [(0, 0, 10, "tag a:latest, tag b:1, tag b@sha256:" + "c" * 64)] == ask("reclaim", columns, image="a:1")
     free = [(1, 10, 0, None)]
     assert free == ask("reclaim", columns, image="a:1,a,b:1")
-    assert free == ask("reclaim", columns, image=image.image_id)
-    assert free == ask("reclaim", columns, image=image.image_id[7:19])
+    refused = [(1, 10, 0, "rmi by id refuses without --force: it has 5 names")]
+    assert refused == ask("reclaim", columns, image=image.image_id)
+    assert refused == ask("reclaim", columns, image=image.image_id[7:19])
     assert free == ask("reclaim", columns)
 
 

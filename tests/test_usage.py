@@ -200,6 +200,14 @@ def test_roles_of_directories(rich: Rich) -> None:
     assert [("removing",)] == rows(connection, sql)
 
 
+def test_files_of_layers(rich: Rich) -> None:
+    """All files and folders of a layer's directory are counted, those that are only compared among them."""
+    connection = counted(rich)
+    for layer in (rich.base, rich.top):
+        folder = rich.root.file(f"overlay2/{layer.cache_id}")
+        assert usage(connection, "image layer", layer.cache_id)[0] == 1 + len(list(folder.rglob("*")))
+
+
 def test_what_docker_counts(rich: Rich) -> None:
     """Layers of images, writable layers and volumes without options are what docker system df counts."""
     sql = "SELECT category, owner FROM disk_usage WHERE counted_by_docker ORDER BY 1, 2"

@@ -279,7 +279,7 @@ class _Open:
                 self.plain = self.plain.less(of_firsts(self.database, side))
             else:
                 self.plain = of_listing(self.database, side)
-        elif not self.exact:
+        else:  # plain files of which only the fingerprint came
             count += self.plain.number
         apparent, disk, links = self.totals or (apparent, None, ())
         if self.source.kept:
