@@ -21,6 +21,7 @@ from layerindex import catalog, database, query
 from layerindex.cli import group
 from layerindex.errors import UsageError
 from layerindex.show import answers, things
+from tests.conftest import program
 from tests.dataroot import Container, DataRoot, Image, Layer, Mount, OverlayDir, regular, symlink, whiteout
 from tests.test_file_queries import BASE, MIDDLE, TOP, scanned
 
@@ -382,6 +383,23 @@ def test_volume(shop: Shop) -> None:
     assert (0, None, 1) == (lost["volume"]["on_disk"], lost["volume"]["location"], lost["volume"]["containers"])
 
 
+@pytest.mark.parametrize("word", ["tmp/GetImageBlob1", "{root}/tmp/docker-builder2/ctx", "tmp"])
+def test_folder_of_the_root(tmp_path: Path, word: str) -> None:
+    """What is no image's, container's or volume's is told as a folder: what lies in it, and what frees it."""
+    root = DataRoot(tmp_path / "docker")
+    root.image(root.layer({"a": b""}), ["a:1"])
+    (root.file("tmp") / "GetImageBlob1").write_bytes(bytes(100_000))
+    root.file("aufs/diff").mkdir(parents=True)
+    path = tmp_path / "folders.db"
+    assert program("scan", "-q", "--walk", "--db", str(path), str(root.path)).returncode == 0
+    shown = program("show", "--db", str(path), word.format(root=root.path)).stdout
+    assert "folder tmp on" in shown
+    assert "a restart of the engine" in shown
+    assert "100kB" in shown
+    assert "a storage driver" in program("show", "--db", str(path), f"{root.path}/aufs/diff").stdout
+    assert program("show", "--db", str(path), "zfs/x").returncode == 1
+
+
 def test_build_cache(shop: Shop) -> None:
     """A record: its directory, what it builds on and what builds on it, also where that is a circle."""
     row = one(shop, RECORD)
@@ -602,7 +620,7 @@ def test_not_found(shop: Shop, thing: str) -> None:
 
     assert (1, "") == (result.exit_code, result.stdout)
     assert f"Error: nothing is called '{thing}': no image, layer (chain_id, diff_id, blob), directory," in result.stderr
-    assert "build-cache record or volume in 2 snapshots" in result.stderr
+    assert "build-cache record, volume or folder of the data root in 2 snapshots" in result.stderr
     assert 1 == result.stderr.count("\n")
 
 

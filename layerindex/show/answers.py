@@ -24,14 +24,18 @@ SECTIONS = {
     "layer": PLACE,
     "directory": PLACE,
     "volume": ("volume", "volume-containers"),
+    "folder": ("folder",),
 }
 """What is said of each kind, in order: names of files in `queries/show/`; `problems` ends each."""
 
-SINGLE = {"container", "image", "record", "directory", "volume"}
+SINGLE = {"container", "image", "record", "directory", "volume", "folder"}
 """Sections of one row, which are an object and not a list of them."""
 
 FILES = ("file", "shows")
-KINDS = "image, layer (chain_id, diff_id, blob), directory, link, mount, container, build-cache record or volume"
+KINDS = (
+    "image, layer (chain_id, diff_id, blob), directory, link, mount, container, build-cache record, volume or folder "
+    "of the data root"
+)
 SNAPSHOTTER = re.compile(r"io\.containerd\.snapshotter\.v1\.([a-z0-9-]+)/snapshots/")
 SHOWN = 10
 """Most candidates that an error lists."""

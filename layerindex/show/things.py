@@ -48,6 +48,14 @@ BY_ID = {
 }
 """Folders whose entries are named by an id, by their first component, and the kind of thing that is."""
 
+FOLDERS = frozenset(
+    {
+        *("tmp", "plugins", "swarm", "network", "containerd", "buildkit"),
+        *("aufs", "btrfs", "devicemapper", "overlay", "vfs", "windowsfilter", "zfs"),
+    }
+)
+"""Folders of a Docker data root that are told as a whole: see `queries/show/folder.sql`."""
+
 _STRICT = re.compile(f"{shapes.MOUNT_ID.pattern}|{shapes.BUILDKIT_ID.pattern}")
 _SNAPSHOTTERS = "io.containerd.snapshotter.v1."
 _SNAPSHOTTER = re.compile(rf"{re.escape(_SNAPSHOTTERS)}[a-z0-9-]+$")
@@ -187,6 +195,7 @@ def _single(text: str, roots: Sequence[str]) -> Thing:
 def _readings(text: str, roots: Sequence[str]) -> tuple[Reading, ...]:
     """Return the ways to read a word or path, the best first."""
     readings: list[Reading] = []
+    folder = None if text.startswith("/") else Reading(text.partition("/")[0], "folder")
     if "/" in text:
         parts = _clean(text)
         whole = "/" + "/".join(parts)
@@ -194,6 +203,7 @@ def _readings(text: str, roots: Sequence[str]) -> tuple[Reading, ...]:
             if text.startswith("/") and whole.startswith(f"{root.rstrip('/')}/"):
                 below = parts[root.rstrip("/").count("/") :]
                 readings += [reading._replace(root=root) for reading in _path(below)]
+                folder = folder or Reading(below[0], "folder", root=root)
         readings += _path(parts)
         if text.startswith("/") and len(parts) == 1:
             readings.append(Reading(parts[0], "container"))  # as `docker inspect` names it
@@ -202,6 +212,8 @@ def _readings(text: str, roots: Sequence[str]) -> tuple[Reading, ...]:
         readings += [Reading(typed(text))]
         if _REGISTRY.match(text):
             readings.append(Reading(typed(_REGISTRY.sub("", text, count=1)), "image"))
+    if folder is not None and folder.word in FOLDERS:
+        readings.append(folder)
     return tuple(dict.fromkeys(readings))
 
 

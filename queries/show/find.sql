@@ -2,13 +2,13 @@
 -- description = "Every thing in the selected snapshots that the word names, or whose id begins with it; where something has exactly that name or id, only that. An id that is several things is the most specific of them."
 -- [params]
 -- word = { help = "a name or an id, with or without sha256:, or the beginning of an id" }
--- kind = { help = "only this kind: container, image, build-cache, layer, directory or volume" }
+-- kind = { help = "only this kind: container, image, build-cache, layer, directory, volume or folder" }
 -- root = { help = "only in stores with this root" }
 -- driver = { help = "only in stores of this driver or snapshotter" }
 -- folder = { help = "only in the store whose directories lie in this folder" }
 -- shortest = { type = "integer", help = "fewest characters that are taken for the beginning of an id", default = 2 }
 -- [columns]
--- kind = "container, image, build-cache, layer, directory or volume"
+-- kind = "container, image, build-cache, layer, directory, volume or folder"
 -- id = "its whole id or name"
 -- matched = "the column that the word was found in"
 -- found = "the whole id or name that was found there"
@@ -171,6 +171,10 @@ named (rank, kind, matched, snapshot_id, id, found, exact, directory, chain_id) 
   FROM chosen AS a CROSS JOIN container_volumes AS v
     ON a.kind IN ('', 'volume') AND v.snapshot_id = a.snapshot_id AND v.name BETWEEN a.word AND a.last
   WHERE v.type = 'volume' AND (v.name = a.word OR (a.hex AND length(v.name) = 64))
+  UNION ALL
+  SELECT DISTINCT 12, 'folder', 'folder', a.snapshot_id, a.word, a.word, 1, NULL, NULL
+  FROM chosen AS a CROSS JOIN disk_usage AS u ON a.kind = 'folder' AND u.snapshot_id = a.snapshot_id
+    AND (u.category = a.word OR (u.category = 'other driver' AND u.owner IN (a.word, 'image/' || a.word)))
 ),
 kept AS (
   SELECT *, max(exact) OVER () AS best FROM named
