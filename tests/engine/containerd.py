@@ -62,6 +62,7 @@ class Containerd:
 
     def __init__(self, programs: Programs = HERE) -> None:
         self._programs = programs
+        programs.show_cgroups(new=False)
         self.folder = Path(tempfile.mkdtemp(prefix="li", dir="/tmp"))  # short, whatever TMPDIR says
         self.root = self.folder / "root"
         self._log = self.folder / "log"

@@ -160,6 +160,14 @@ class Cri(Containerd):
             raise EngineError(f"{method}: {error}") from error
         return answer
 
+    def await_images(self, *tags: str) -> None:
+        """Wait until the plugin heard of images that were imported; raises EngineError."""
+        deadline = time.monotonic() + READY_SECONDS
+        while not {*tags} <= {tag for image in self.call("Image", "ListImages").all(1) for tag in image.texts(2)}:
+            if time.monotonic() > deadline:
+                raise EngineError(f"the plugin does not know {tags}")
+            time.sleep(0.05)
+
     def run_pod(self, name: str) -> str:
         """Start a pod with no container but its sandbox, and return its id."""
         options = message((1, message((1, NODE))))  # of the namespaces: the network

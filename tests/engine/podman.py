@@ -72,7 +72,9 @@ class Podman:
     def __init__(self, user: str | None = None, *, options: tuple[str, ...] = (), programs: Programs = HERE) -> None:
         """With a `user` it is that user's, without any right of root's; `options` are more for its storage."""
         self._programs = programs
-        programs.want_new_cgroups()
+        self.more: dict[str, str] = {}
+        """Variables that it is given beside its own."""
+        programs.show_cgroups(new=True)
         self.folder = Path(tempfile.mkdtemp(prefix="lp", dir="/tmp"))  # short, whatever TMPDIR says
         self._as_user = [] if user is None else ["runuser", "-u", user, "--", "env", f"HOME={self.folder}"]
         self.root = self.folder / "root"
@@ -134,6 +136,7 @@ class Podman:
             "HOME": str(self.folder),
             "TMPDIR": str(self.folder),
             "XDG_RUNTIME_DIR": str(self.folder / "xdg"),
+            **self.more,
         }
 
     def __call__(self, *words: str | Path, input: bytes | None = None) -> str:  # noqa: A002

@@ -26,6 +26,7 @@ class Programs:
 
     today = False
     """Whether they are newer than those of the machine."""
+    name = "machine"
 
     def command(self, *words: str | Path) -> list[str]:
         """Return a command that runs one of them."""
@@ -40,14 +41,15 @@ class Programs:
         """Return where a file of theirs is on this machine."""
         return Path(place)
 
-    def want_new_cgroups(self) -> None:
-        """Give them cgroups of version 2 where that can be done beside the machine's, as Podman 5 wants it."""
+    def show_cgroups(self, *, new: bool) -> None:
+        """Show them cgroups of version 2, as Podman 5 wants it, or the machine's own, where that can be chosen."""
 
 
 class RootPrograms(Programs):
     """The programs of another root; a context manager. They see this machine's /tmp, /proc, /sys and /dev."""
 
     today = True
+    name = "today"
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -85,11 +87,12 @@ class RootPrograms(Programs):
         """Return where a file of theirs is on this machine."""
         return self._root / place.lstrip("/")
 
-    def want_new_cgroups(self) -> None:
-        """Give them cgroups of version 2."""
-        if not self._new_cgroups:
-            subprocess.run(self.command("mount", "-t", "cgroup2", "none", "/sys/fs/cgroup"), check=True)
-            self._new_cgroups = True
+    def show_cgroups(self, *, new: bool) -> None:
+        """Show them cgroups of version 2, or the machine's own."""
+        if new != self._new_cgroups:
+            words = ("mount", "-t", "cgroup2", "none") if new else ("umount",)
+            subprocess.run(self.command(*words, "/sys/fs/cgroup"), check=True)
+            self._new_cgroups = new
 
 
 HERE = Programs()

@@ -131,7 +131,7 @@ def node(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     need(why_not(programs))
     with Cri(programs) as cri:
         imported(cri, NAMESPACE)
-        until(lambda: {APP, *MORE, PAUSE} <= {tag for _, tag in images_of(cri)})
+        cri.await_images(APP, *MORE, PAUSE)
         pod = cri.run_pod("web")
         script = f"echo new > /new; rm /srv/file; mkdir /opt/made; exit {EXIT_CODE}"
         commands = {"wrote": (*SHELL, script), "waits": SLEEP, "runs": SLEEP, "bare": SLEEP}
