@@ -47,8 +47,10 @@ changes (section, change, a_bytes, b_bytes) AS ({changes})
 SELECT t.section, coalesce(sum(c.change = 'only a'), 0) AS only_a, coalesce(sum(c.change = 'only b'), 0) AS only_b,
   coalesce(sum(c.change NOT IN ('only a', 'only b')), 0) AS differing,
   t.a_things - coalesce(sum(c.change <> 'only b'), 0) AS same,
-  sum(c.a_bytes) FILTER (WHERE c.change = 'only a') AS only_a_bytes,
-  sum(c.b_bytes) FILTER (WHERE c.change = 'only b') AS only_b_bytes, t.a_bytes, t.b_bytes
+  CASE WHEN count(*) FILTER (WHERE c.change = 'only a' AND c.a_bytes IS NULL) = 0
+    THEN sum(c.a_bytes) FILTER (WHERE c.change = 'only a') END AS only_a_bytes,
+  CASE WHEN count(*) FILTER (WHERE c.change = 'only b' AND c.b_bytes IS NULL) = 0
+    THEN sum(c.b_bytes) FILTER (WHERE c.change = 'only b') END AS only_b_bytes, t.a_bytes, t.b_bytes
 FROM totals AS t LEFT JOIN changes AS c USING (section)
 WHERE t.section IN ({sections})
 GROUP BY t.position ORDER BY t.position"""

@@ -306,7 +306,10 @@ _facts(
     ),
     _integer("apparent_bytes", "Sum of st_size below diff/, each inode once, as read from its listing; NULL if not."),
     _integer("disk_bytes", "512 * st_blocks below diff/, each inode once, as du counts; NULL when not walked."),
-    _integer("entry_count", "Files and folders below diff/; NULL when not indexed."),
+    _integer(
+        "entry_count",
+        "Entries of its listing; a walk has diff/ itself too: 1 for an empty one; NULL without one.",
+    ),
     _integer("listing_id", "The listing of its files; NULL when not indexed."),
     _text("unknown_because", "For role unknown: what could not be read, or was in motion, and may name it."),
     Index("overlay_dirs_link", "link", "snapshot_id"),
@@ -415,7 +418,7 @@ _facts(
     _integer("on_disk", "1 when its directory is in volumes/, or at its place, else 0.", nullable=False),
     _integer("apparent_bytes", "Sum of st_size below it, each inode once; NULL when not measured."),
     _integer("disk_bytes", "512 * st_blocks below it, each inode once, as du counts; NULL when not measured."),
-    _integer("entry_count", "Files and folders below it; NULL when not measured."),
+    _integer("entry_count", "Files and folders in it, 0 for an empty one; NULL when not measured."),
     _text(
         "place", "Absolute path of its folder where that is not in the root's volumes/; NULL for there, or not known."
     ),

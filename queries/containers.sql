@@ -15,7 +15,7 @@
 -- finished_at = "when it last ended"
 -- exit_code = "exit code of its last run"
 -- rw_bytes = "apparent bytes of its writable layer"
--- rw_files = "files and folders in its writable layer"
+-- rw_files = "files and folders of its writable layer, 1 for an empty one: the root folder is among them"
 -- log_bytes = "bytes of its logs with rotations"
 -- volumes = "names of its volumes"
 -- mount_id = "directory of its writable layer"

@@ -1,5 +1,5 @@
 -- title = "How much of their layers two hosts have in common"
--- description = "One row for each pair of hosts, in both directions; pairs without a layer in common are left out. Layers are compared by content. The work grows with the square of the number of hosts: name a host where there are hundreds."
+-- description = "One row for each pair of hosts, in both directions; pairs without a layer in common are left out. Layers are compared by content. Bytes are NULL where a size in them is not known. The work grows with the square of the number of hosts: name a host where there are hundreds."
 -- [params]
 -- host = { help = "only pairs of this host" }
 -- [columns]
@@ -19,10 +19,16 @@ WITH held AS MATERIALIZED (
 chosen AS MATERIALIZED (
   SELECT x.* FROM hosts AS h JOIN held AS x USING (host_id) WHERE nullif(:host, '') IS NULL OR h.name = :host
 ),
-totals AS MATERIALIZED (SELECT host_id, CAST(total(size) AS INTEGER) AS bytes FROM held GROUP BY host_id),
+-- count(x) = count(*): a sum of which a part is unknown is unknown.
+totals AS MATERIALIZED (
+  SELECT host_id, CASE WHEN count(size) = count(*) THEN CAST(total(size) AS INTEGER) END AS bytes FROM held GROUP BY host_id
+),
 pairs AS MATERIALIZED (
-  SELECT x.host_id, y.host_id AS other_id, count(*) AS layers, CAST(total(max(x.size, y.size)) AS INTEGER) AS shared,
-    CAST(total(x.size) AS INTEGER) AS mine, CAST(total(y.size) AS INTEGER) AS theirs
+  SELECT x.host_id, y.host_id AS other_id, count(*) AS layers,
+    CASE WHEN count(coalesce(x.size, y.size)) = count(*)
+      THEN CAST(total(coalesce(max(x.size, y.size), x.size, y.size)) AS INTEGER) END AS shared,
+    CASE WHEN count(x.size) = count(*) THEN CAST(total(x.size) AS INTEGER) END AS mine,
+    CASE WHEN count(y.size) = count(*) THEN CAST(total(y.size) AS INTEGER) END AS theirs
   -- CROSS JOIN: SQLite reads all once and looks into the few.
   FROM held AS y CROSS JOIN chosen AS x ON x.diff_id = y.diff_id AND x.host_id <> y.host_id
   GROUP BY x.host_id, y.host_id

@@ -12,7 +12,7 @@
 -- children = "directories whose lower names it"
 -- apparent_bytes = "sum of st_size; NULL when its files were not indexed"
 -- disk_bytes = "bytes on disk of its files, which lie in its diff folder; NULL when not walked"
--- files = "files and folders in it; NULL when not indexed"
+-- files = "files and folders of its diff folder, 1 for an empty one: that itself is among them; NULL when not indexed"
 -- newest = "latest modification time in it; NULL when not indexed"
 -- scope = "how far the scan read: metadata, files or walk"
 -- scanned_at = "when the scan began"

@@ -12,7 +12,7 @@
 -- image = "tags or ids of the listed images whose top layer it stands on"
 -- apparent_bytes = "sum of st_size in its directories; NULL when not indexed"
 -- disk_bytes = "bytes of its directories on disk; NULL when not walked"
--- files = "files and folders in the writable layer; NULL when not indexed"
+-- files = "files and folders of the writable layer, 1 for an empty one: the root folder is among them; NULL when not indexed"
 -- newest = "latest modification time in the writable layer; NULL when not indexed"
 -- age_days = "whole days from then to the scan"
 -- host = "the host"

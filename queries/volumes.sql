@@ -12,7 +12,7 @@
 -- containers = "their names and states"
 -- apparent_bytes = "sum of st_size below it; NULL when not measured"
 -- disk_bytes = "bytes on disk, as du counts; NULL when not measured"
--- files = "files and folders below its folder, _data and opts.json among them; NULL when not measured"
+-- files = "files and folders in its folder, _data and opts.json among them, so that an empty volume has 1 or 2; NULL when not measured"
 -- on_disk = "1 when volumes/ has its directory, or its place, else 0"
 -- place = "where its folder is, if not in the root's volumes/"
 -- options = "its options as JSON"

@@ -121,12 +121,13 @@ def test_links_that_are_none(world: World) -> None:
     assert [name for (name,) in connection.execute(query)] == sorted(names)
 
 
-def test_two_links_of_one_directory(world: World) -> None:
-    """A second short name is a problem; both lead to the directory."""
-    second = "A" * 26
+@pytest.mark.parametrize("second", ["2" * 26, "Z" * 26])
+def test_two_links_of_one_directory(world: World, second: str) -> None:
+    """A second short name is a problem, not the one that the directory's link file has; both lead to it."""
     world.root.link_file(second).symlink_to(f"../{world.top.cache_id}/diff")
     connection = scanned(world.root)
     assert codes(connection) == {"duplicate-link"}
+    assert problems(connection, "duplicate-link") == [(f"overlay2/l/{second}", world.top.cache_id)]
     query = "SELECT count(*) FROM links WHERE cache_id = ?"
     assert connection.execute(query, (world.top.cache_id,)).fetchone() == (2,)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections import Counter, defaultdict
 from contextlib import closing
@@ -214,6 +215,27 @@ def test_host_similarity(connection: sqlite3.Connection, hosts: dict[str, Host])
 
     assert expected == set(rows)
     assert len(expected) == len(rows)
+
+
+def test_a_size_that_is_not_known(path: str, tmp_path: Path) -> None:
+    """Sums of which a part is not known are not known; where another host knows a layer's size, that counts."""
+    database_file = shutil.copy(path, tmp_path / "copy.db")
+    with closing(sqlite3.connect(database_file, isolation_level=None)) as made:
+        (host, snapshot) = made.execute("SELECT host, max(snapshot_id) FROM snapshot_hosts GROUP BY host").fetchone()
+        sql = "SELECT diff_id FROM layers GROUP BY diff_id HAVING count(DISTINCT snapshot_id) > 30"
+        (common,) = made.execute(sql).fetchone()
+        sql = "UPDATE layers SET size = NULL WHERE snapshot_id = ? AND diff_id = ?"
+        made.execute(sql, (snapshot, common))
+    with database.reading(str(database_file)) as opened:
+        rows = {
+            row[0]: row[1:] for row in ask(opened, "fleet-sharing", "host stored_bytes distinct_bytes unique_bytes")
+        }
+        assert (rows[None][0], rows[None][1] is None) == (None, False)
+        assert rows[host][:2] == (None, None)
+        assert all(None not in sums for name, sums in rows.items() if name not in (None, host))
+        columns = "shared_bytes own_bytes other_bytes similarity"
+        for shared, own, other, similarity in ask(opened, "host-similarity", columns, host=host):
+            assert (shared is None, own, other is None, similarity) == (False, None, False, None)
 
 
 @pytest.mark.parametrize("threshold", [50, 75, 80, 100])

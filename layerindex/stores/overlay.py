@@ -77,7 +77,8 @@ def read_overlay(  # noqa: PLR0913, PLR0917
         if "l" in folder:
             try:
                 with folder.folder("l") as names:
-                    yield from _noted(_read_links(names, folder, links), claims)
+                    own = {name: found.link for name, found in directories.items()}
+                    yield from _noted(_read_links(names, folder, links, own), claims)
             except Damage as found:
                 yield found
                 links_known = False
@@ -163,8 +164,11 @@ def _unless_gone(found: Damage, folder: Folder, name: str) -> Iterator[Damage]:
         yield found
 
 
-def _read_links(names: Folder, driver: Folder, links: dict[str, Link]) -> Iterator[Damage]:
-    seen: Counter[str] = Counter()
+def _read_links(
+    names: Folder, driver: Folder, links: dict[str, Link], own: Mapping[str, str | None]
+) -> Iterator[Damage]:
+    """Read the short names; `own` is what each directory says is its own, so that another one of it is too many."""
+    seen: dict[str, list[str]] = defaultdict(list)
     for name in sorted(names.entries):
         try:
             link, damages = read_link(names, name)
@@ -175,15 +179,17 @@ def _read_links(names: Folder, driver: Folder, links: dict[str, Link]) -> Iterat
             continue
         yield from damages
         if link.cache_id is not None:
-            seen[link.cache_id] += 1
-            if seen[link.cache_id] == 2:
-                yield Damage("duplicate-link", names.where(name), "another short name leads there too", link.cache_id)
+            seen[link.cache_id] = [*seen[link.cache_id], name][:2]  # more say no more
             if not _leads_somewhere(link.cache_id, driver):
                 if names.exists(name):
                     detail = f"{link.cache_id} is not there"
                     yield Damage("dangling-link", names.where(name), detail, link.cache_id)
                 link = link._replace(cache_id=None)
         links[name] = link
+    for cache_id, leading in sorted(seen.items()):
+        if len(leading) > 1:
+            extra = leading[0] if leading[1] == own.get(cache_id) else leading[1]
+            yield Damage("duplicate-link", names.where(extra), "another short name leads there too", cache_id)
 
 
 def _leads_somewhere(cache_id: str, driver: Folder) -> bool:

@@ -20,17 +20,17 @@ unmeasured AS (
   SELECT * FROM sides AS s WHERE NOT EXISTS (SELECT 1 FROM disk_usage AS u WHERE u.snapshot_id = s.snapshot_id)
 ),
 totals AS MATERIALIZED (
-  SELECT s.side, u.category, count(*) AS items, CASE WHEN count(u.apparent_bytes) > 0 THEN CAST(total(u.apparent_bytes) AS INTEGER) END AS apparent,
+  SELECT s.side, u.category, count(*) AS items, CASE WHEN count(u.apparent_bytes) = count(*) THEN CAST(total(u.apparent_bytes) AS INTEGER) END AS apparent,
     CASE WHEN count(*) = count(u.disk_bytes) THEN CAST(total(u.disk_bytes) AS INTEGER) END AS disk
   FROM sides AS s JOIN disk_usage AS u ON u.snapshot_id = s.snapshot_id GROUP BY s.side, u.category
   UNION ALL
-  SELECT s.side, 'image layer', count(*), CASE WHEN count(y.size) > 0 THEN CAST(total(y.size) AS INTEGER) END, NULL
+  SELECT s.side, 'image layer', count(*), CASE WHEN count(y.size) = count(*) THEN CAST(total(y.size) AS INTEGER) END, NULL
   FROM unmeasured AS s JOIN layers AS y ON y.snapshot_id = s.snapshot_id GROUP BY s.side
   UNION ALL
   SELECT s.side, 'container logs', count(*), CAST(total(c.log_bytes) AS INTEGER), NULL
   FROM unmeasured AS s JOIN containers AS c ON c.snapshot_id = s.snapshot_id WHERE c.log_bytes IS NOT NULL GROUP BY s.side
   UNION ALL
-  SELECT s.side, 'build cache', count(*), CASE WHEN count(r.size) > 0 THEN CAST(total(r.size) AS INTEGER) END, NULL
+  SELECT s.side, 'build cache', count(*), CASE WHEN count(r.size) = count(*) THEN CAST(total(r.size) AS INTEGER) END, NULL
   FROM unmeasured AS s JOIN build_cache AS r ON r.snapshot_id = s.snapshot_id
   WHERE NOT EXISTS (SELECT 1 FROM build_cache AS m WHERE m.snapshot_id = r.snapshot_id AND m.record_id = r.equal_mutable)
   GROUP BY s.side

@@ -20,15 +20,16 @@ counted (position, section, side, things, bytes) AS (
     SELECT count(DISTINCT r.normalized) FROM image_refs AS r WHERE r.snapshot_id = s.snapshot_id AND r.tag IS NOT NULL), NULL
   FROM sides AS s
   UNION ALL
-  SELECT 3, 'layers', s.side, count(DISTINCT y.diff_id), CASE WHEN count(y.size) FILTER (WHERE y.diff_id IS NOT NULL) > 0
+  SELECT 3, 'layers', s.side, count(DISTINCT y.diff_id), CASE WHEN count(y.size) FILTER (WHERE y.diff_id IS NOT NULL) = nullif(count(y.diff_id), 0)
     THEN CAST(total(y.size) FILTER (WHERE y.diff_id IS NOT NULL) AS INTEGER) END
   FROM sides AS s LEFT JOIN layers AS y USING (snapshot_id) GROUP BY s.side
   UNION ALL
-  SELECT 4, 'containers', s.side, count(c.container_id), CASE WHEN count(d.apparent_bytes) > 0 THEN CAST(total(d.apparent_bytes) AS INTEGER) END
+  SELECT 4, 'containers', s.side, count(c.container_id), CASE WHEN count(d.apparent_bytes) = nullif(count(c.container_id), 0)
+    THEN CAST(total(d.apparent_bytes) AS INTEGER) END
   FROM sides AS s LEFT JOIN containers AS c USING (snapshot_id)
   LEFT JOIN overlay_dirs AS d ON d.snapshot_id = c.snapshot_id AND d.cache_id = c.mount_id GROUP BY s.side
   UNION ALL
-  SELECT 5, 'volumes', s.side, count(v.name), CASE WHEN count(coalesce(v.disk_bytes, v.apparent_bytes)) > 0
+  SELECT 5, 'volumes', s.side, count(v.name), CASE WHEN count(coalesce(v.disk_bytes, v.apparent_bytes)) = nullif(count(v.name), 0)
     THEN CAST(total(coalesce(v.disk_bytes, v.apparent_bytes)) AS INTEGER) END
   FROM sides AS s LEFT JOIN volumes AS v USING (snapshot_id) GROUP BY s.side
   UNION ALL
@@ -38,13 +39,14 @@ counted (position, section, side, things, bytes) AS (
     WHERE x.snapshot_id = :a AND x.tag IS NOT NULL), NULL
   FROM sides AS s
   UNION ALL
-  SELECT 7, 'build-cache', s.side, count(r.record_id), CASE WHEN count(r.size) > 0 THEN CAST(total(r.size) FILTER (WHERE m.record_id IS NULL) AS INTEGER) END
+  SELECT 7, 'build-cache', s.side, count(r.record_id), CASE WHEN count(r.size) FILTER (WHERE m.record_id IS NULL) = nullif(count(r.record_id) FILTER (WHERE m.record_id IS NULL), 0)
+    THEN CAST(total(r.size) FILTER (WHERE m.record_id IS NULL) AS INTEGER) END
   FROM sides AS s LEFT JOIN build_cache AS r USING (snapshot_id)
   -- A record whose data is still a mutable one's: docker counts the mutable one alone.
   LEFT JOIN build_cache AS m ON m.snapshot_id = r.snapshot_id AND m.record_id = r.equal_mutable GROUP BY s.side
   UNION ALL
   SELECT 8, 'problems', s.side, (SELECT count(*) FROM problems AS p WHERE p.snapshot_id = s.snapshot_id) + count(d.cache_id),
-    CASE WHEN count(coalesce(d.disk_bytes, d.apparent_bytes)) > 0
+    CASE WHEN count(coalesce(d.disk_bytes, d.apparent_bytes)) = nullif(count(d.cache_id), 0)
     THEN CAST(total(coalesce(d.disk_bytes, d.apparent_bytes)) AS INTEGER) END
   FROM sides AS s LEFT JOIN overlay_dirs AS d ON d.snapshot_id = s.snapshot_id AND d.role = 'orphan' GROUP BY s.side, s.snapshot_id
   UNION ALL
