@@ -236,6 +236,25 @@ def test_transient_store_without_runroot(root: StorageRoot, tmp_path: Path) -> N
         assert because in (why or "")
 
 
+def test_imagestore_that_is_not_known(root: StorageRoot) -> None:
+    """Where no image is listed and containers have some, these are in another store: nothing is missing."""
+    image = root.image(root.layer(layer_id="b" * 64), ["localhost/a:1"])
+    container = root.container(image, name="c1")
+    root.layers = [layer for layer in root.layers if layer["id"] == container.layer.layer_id]
+    root.save()
+    root.list_file("images").unlink()
+    shutil.rmtree(root.directory("b" * 64))
+    (root.path / "overlay" / "l" / image.layers[0].link).unlink()
+    connection = storage_scanned(root.path)
+    assert connection.execute("SELECT code, path FROM problems").fetchall() == []
+    detail = "container c1 has an image, which another store may keep: an imagestore"
+    because = f"overlay-images/images.json (not looked at: {detail})"
+    assert {(row[0], row[3], row[5]) for row in answers(connection, "missing-data")} == {
+        ("container", "missing-image", because)
+    }
+    assert standing(connection, "directory", container.layer.layer_id) == ("used", None)
+
+
 def volumes(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
     """Return name, whether it is there, its place and its bytes of each volume."""
     return connection.execute("SELECT name, on_disk, place, apparent_bytes FROM volumes").fetchall()

@@ -93,6 +93,10 @@ class Sources:
         """Say whether a source is there, in whatever state."""
         return self._found.get((kind, path), Source(kind, path, standing.ABSENT)).state != standing.ABSENT
 
+    def unseen(self, kind: str) -> bool:
+        """Say whether a source of a kind was not looked at."""
+        return any(each.kind == kind and each.state == standing.UNSEEN for each in self)
+
     def merge(self, later: Sources) -> None:
         """Add what a later look at the same places found."""
         for source in later:

@@ -212,6 +212,8 @@ class _View:
         self.directories, self.before, self.claims, self.elsewhere = directories, before, claims, elsewhere
         self._others = frozenset(elsewhere.values())
         self.links, self.links_known = links or {}, links is not None
+        self._unseen = claims.sources.unseen("layers")
+        """Whether another store, which was not looked at, may have what a lower names."""
         self._own_links = self._told_by_themselves()
         self._stacks = {each.cache_id: self._stack(each) for each in directories.values()}
         self._note_lost_lowers()
@@ -360,7 +362,7 @@ class _View:
         else:
             named = [(each, f"l/{each} leads nowhere") for each in directory.lowers or []]
         for (item, detail), lower in zip(named, lowers, strict=True):
-            if lower is None:
+            if lower is None and not self._unseen:
                 yield Damage("broken-lower", where, detail, item)
         if parent is None or not lowers:
             return

@@ -66,6 +66,7 @@ class Scan:
         yield from lent.damages
         _claim(found)
         self._doubt_containers(found)
+        self._doubt_images(found)
         for read, where in self._parts(found, before):
             yield from part(read, where, found.claims.sources.failed)
         yield from found.claims.sources
@@ -126,6 +127,17 @@ class Scan:
             for fact in ("containers", "mounts"):
                 found.claims.sources.note(fact, kind, standing.UNSEEN, detail)
         evidence.doubt_lists(found.claims.sources, f"{kind}/{absent[0]}", proofs)
+
+    def _doubt_images(self, found: Found) -> None:
+        """Say that another store, which is not known, must keep the images of containers where none is listed here."""
+        kind, lists = f"{self.driver}-images", found.lists
+        users = [each for each in lists.containers.values() if each.image and each.image not in found.lent.images]
+        if not users or any(self.root.exists(kind, name) for name in names_of("images")):
+            return
+        name = next(iter(users[0].names), users[0].container_id)
+        detail = f"container {listed(name)} has an image, which another store may keep: an imagestore"
+        for fact in ("images", "layers"):
+            found.claims.sources.note(fact, f"{kind}/{images.LIST}", standing.UNSEEN, detail)
 
     def _may_be_transient(self, kind: str) -> bool:
         """Say whether no list of containers was ever locked here: a transient store does that in its runroot."""
