@@ -426,7 +426,7 @@ CREATE TABLE overlay_dirs ( /* A directory in the driver's folder: overlay2/<cac
 	disk_bytes INTEGER /* 512 * st_blocks below diff/, each inode once, as du counts; NULL when not walked. */, 
 	entry_count INTEGER /* Entries of its listing; a walk has diff/ itself too: 1 for an empty one; NULL without one. */, 
 	listing_id INTEGER /* The listing of its files; NULL when not indexed. */, 
-	unknown_because TEXT /* For role unknown: what could not be read, or was in motion, and may name it. */, 
+	unknown_because TEXT /* For role unknown: what it may be, by what it stands on; standings says what may name it. */, 
 	PRIMARY KEY (snapshot_id, cache_id), 
 	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
 )
@@ -615,13 +615,19 @@ FROM (
 )
 WHERE rank <= 3 GROUP BY snapshot_id, thing;
 CREATE VIEW standings AS /* Whether a directory, layer, image, volume or mount is used, unused or unknown, and why; of kind name: whether a tag, manifest list, child image or other store keeps the image from dangling. */
-SELECT snapshot_id, 'directory' AS kind, cache_id AS id,
-  CASE WHEN role = 'orphan' THEN 'unused' WHEN role IN ('unknown', 'foreign', 'removing', 'in-flight') THEN 'unknown'
-    ELSE 'used' END AS standing,
-  CASE role WHEN 'foreign' THEN 'the driver makes no directory of that name'
+SELECT d.snapshot_id, 'directory' AS kind, d.cache_id AS id,
+  CASE WHEN d.role = 'orphan' THEN 'unused'
+    WHEN d.role IN ('unknown', 'foreign', 'removing', 'in-flight') THEN 'unknown' ELSE 'used' END AS standing,
+  CASE d.role WHEN 'foreign' THEN 'the driver makes no directory of that name'
     WHEN 'removing' THEN 'its removal was begun'
-    WHEN 'in-flight' THEN 'it is being written, or was when the engine died' ELSE unknown_because END AS because
-FROM overlay_dirs
+    WHEN 'in-flight' THEN 'it is being written, or was when the engine died'
+    WHEN 'unknown' THEN coalesce((
+        SELECT 'in the lower of ' || min(user) || iif(count(*) > 1, ' and ' || (count(*) - 1) || ' more', '')
+        FROM recorded_uses AS u WHERE u.snapshot_id = d.snapshot_id AND u.used_kind = 'directory'
+          AND u.used = d.cache_id AND u.user_kind = 'lower' HAVING count(*) > 0),
+      d.unknown_because || '; ' || t.because, d.unknown_because, t.because) END AS because
+FROM overlay_dirs AS d
+LEFT JOIN doubts AS t ON t.snapshot_id = d.snapshot_id AND t.thing = 'directory'
 UNION ALL
 SELECT i.snapshot_id, 'image', i.image_id,
   CASE WHEN u.used IS NOT NULL THEN 'used' WHEN d.because IS NOT NULL THEN 'unknown' ELSE 'unused' END,

@@ -65,11 +65,3 @@ missing where it may be all the same."""
 
 TOLD = 3
 """Most sources that one sentence names."""
-
-
-def because(sources: list[str]) -> str | None:
-    """Return one sentence for what may name a user: the first few sources, and how many more; None for none."""
-    if not sources:
-        return None
-    rest = len(sources) - TOLD
-    return "; ".join([*sources[:TOLD], *([f"and {rest} more"] if rest > 0 else [])])

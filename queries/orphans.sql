@@ -19,10 +19,11 @@
 -- host = "the host"
 
 WITH found AS (
-  SELECT d.*, s.scope, s.started_at, (
+  SELECT d.*, t.because, s.scope, s.started_at, (
     SELECT group_concat(owner, ', ') FROM (SELECT o.owner FROM overlay_dir_owners AS o
       WHERE o.snapshot_id = d.snapshot_id AND o.cache_id = d.cache_id AND o.kind IN ('removing', 'writing') ORDER BY 1)) AS named
   FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id) JOIN overlay_dirs AS d USING (snapshot_id)
+  JOIN standings AS t ON t.snapshot_id = d.snapshot_id AND t.kind = 'directory' AND t.id = d.cache_id
   WHERE d.role IN ('orphan', 'removing', 'in-flight', 'foreign', 'unknown')
 ),
 judged AS (
@@ -35,8 +36,8 @@ judged AS (
       WHEN f.role = 'removing' THEN 'its removal was begun and not finished' || coalesce(': ' || f.named, '')
       WHEN f.named IS NOT NULL THEN 'it is being written, or was when the engine died: ' || f.named
       WHEN f.role = 'in-flight' THEN 'it came while the scan read'
-      WHEN f.unknown_because GLOB 'in the lower of *' THEN 'nothing owns it, but it is named ' || f.unknown_because
-      ELSE 'no owner was found, but not every source was read whole' || coalesce(': ' || f.unknown_because, '')
+      WHEN f.because GLOB 'in the lower of *' THEN 'nothing owns it, but it is named ' || f.because
+      ELSE 'no owner was found, but not every source was read whole' || coalesce(': ' || f.because, '')
     END AS reason
   FROM found AS f
 )

@@ -241,7 +241,7 @@ def test_layer_and_directory_alone(world: World) -> None:
     shutil.rmtree(world.root.overlay_dir(world.top))
     connection = scanned(world.root)
     assert [subject for _, subject in problems(connection, "missing-directory")] == [world.top.chain_id]
-    [(role, because)] = table(connection, "role, unknown_because", f"overlay_dirs WHERE cache_id = '{orphan.cache_id}'")
+    [(role, because)] = table(connection, "standing, because", f"standings WHERE id = '{orphan.cache_id}'")
     assert role == "unknown"
     assert "stands on what it names" in because
 

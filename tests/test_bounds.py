@@ -312,5 +312,5 @@ def test_many_doubts_are_not_all_said_of_each_directory(tmp_path: Path) -> None:
         (root.path / "overlay2" / f"{number:064x}" / "diff").mkdir(parents=True)
     found = scanned(root.path)
     assert found.rows("SELECT role, count(*) FROM overlay_dirs GROUP BY role") == [("layer", 1), ("unknown", 300)]
-    [(longest,)] = found.rows("SELECT max(length(unknown_because)) FROM overlay_dirs")
+    [(longest,)] = found.rows("SELECT max(length(because)) FROM standings")
     assert longest < (TOLD + 1) * 400

@@ -712,7 +712,7 @@ def test_unknown_owners(root: ContainerdRoot, name: str, damage: str) -> None:
     # What the snapshotter's own database says is known without containerd's.
     known = "layer" if name == META else "unknown"
     assert roles == {"1": known, "2": known, "77": "unknown"}
-    [because] = table(connection, "unknown_because", "overlay_dirs WHERE cache_id = '77'")[0]
+    [because] = table(connection, "because", "standings WHERE id = '77'")[0]
     assert name in because
     assert {path for (path,) in table(connection, "path", "problems WHERE severity = 'error'")} >= {name}
 

@@ -232,7 +232,7 @@ def test_orphan_and_list_that_cannot_be_read(root: StorageRoot, content: bytes) 
     root.list_file("layers").write_bytes(content)
     connection = storage_scanned(root.path)
     assert roles(connection) == {layer.layer_id: "layer", orphan.layer_id: "unknown"}
-    [(because,)] = table(connection, "unknown_because", f"overlay_dirs WHERE cache_id = '{orphan.layer_id}'")
+    [(because,)] = table(connection, "because", f"standings WHERE id = '{orphan.layer_id}'")
     assert because.startswith("overlay-layers/layers.json (damaged: ")
 
 

@@ -83,7 +83,7 @@ def test_lowers(world: World) -> None:
     connection = scanned(world.root)
 
     assert owners(connection, stray.cache_id) == {("lower", layer.cache_id)}
-    query = "SELECT role, unknown_because FROM overlay_dirs WHERE cache_id = ?"
+    query = "SELECT standing, because FROM standings WHERE id = ?"
     assert connection.execute(query, (stray.cache_id,)).fetchone() == ("unknown", f"in the lower of {layer.cache_id}")
 
 

@@ -111,7 +111,7 @@ def test_write_set_without_an_engine(world: World) -> None:
 
 def role(world: World, cache_id: str) -> tuple[str, str | None]:
     """Return what a scan says of a directory."""
-    query = "SELECT role, unknown_because FROM overlay_dirs WHERE cache_id = ?"
+    query = "SELECT role, because FROM overlay_dirs JOIN standings ON id = cache_id WHERE cache_id = ?"
     found: tuple[str, str | None] = scanned(world.root).execute(query, (cache_id,)).fetchone()
     return found[0], found[1] and found[1].removesuffix(" (in motion: a layer is being written)")
 

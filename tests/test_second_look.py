@@ -61,7 +61,7 @@ def test_source_that_fails_meanwhile(world: World, meanwhile: Callable[[Callable
     meanwhile(replace)
 
     connection = scanned(world.root)
-    found = connection.execute("SELECT role, unknown_because FROM overlay_dirs WHERE cache_id = ?", (stray.cache_id,))
+    found = connection.execute("SELECT standing, because FROM standings WHERE id = ?", (stray.cache_id,))
     role, because = found.fetchone()
     assert role == "unknown"
     assert because.startswith("image/overlay2/layerdb/mounts (damaged: it is not a folder); ")

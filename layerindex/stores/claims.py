@@ -64,8 +64,7 @@ class Sources:
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], Source] = {}
         self._in_doubt: dict[str, int] = defaultdict(int)
-        self._doubts: dict[str, list[str]] = {}
-        """What `doubts` returned, until something is noted."""
+        """How many sources of each kind of fact are in doubt."""
 
     def note(self, kind: str, path: str, state: str, detail: str | None = None) -> None:
         """Note the state of a source; one that is in doubt stays so, whatever a later look finds."""
@@ -77,7 +76,6 @@ class Sources:
             if self._in_doubt[kind] > MOST:
                 return
         self._found[kind, path] = Source(kind, path, state, detail)
-        self._doubts.clear()
 
     def damaged(self, kind: str, found: Damage) -> None:
         """Note that what a finding is about may name more than could be read."""
@@ -106,18 +104,9 @@ class Sources:
         """Yield them in order."""
         return iter(self._found[key] for key in sorted(self._found))
 
-    def doubts(self, thing: str) -> list[str]:
-        """Return, as texts, the sources in doubt that may name a user of a kind of thing."""
-        if thing not in self._doubts:
-            kinds = standing.NAMED_BY[thing]
-            doubtful = (each for each in self if each.kind in kinds and each.state not in standing.CLEAR)
-            self._doubts[thing] = [said(each) for each in doubtful]
-        return self._doubts[thing]
-
-
-def said(source: Source) -> str:
-    """Return a source and its state as part of a sentence; the view `doubts` says the same."""
-    return f"{source.path} ({source.state}{f': {source.detail}' if source.detail else ''})"
+    def doubts(self, thing: str) -> bool:
+        """Say whether a source is in doubt that may name a user of a kind of thing; the view `doubts` says which."""
+        return any(self._in_doubt[kind] for kind in standing.NAMED_BY[thing])
 
 
 class Need(NamedTuple):
@@ -145,8 +134,8 @@ class Claims:
         self.needs: list[Need] = []
 
     @property
-    def doubts(self) -> list[str]:
-        """The sources in doubt that may name the owner of a directory."""
+    def doubts(self) -> bool:
+        """Whether a source is in doubt that may name the owner of a directory."""
         return self.sources.doubts("directory")
 
     def lost(self, kind: str, path: str, who: str) -> None:

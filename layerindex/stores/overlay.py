@@ -292,7 +292,7 @@ class _View:
             directory.has_work,
             directory.has_merged,
             directory.committed,
-            unknown_because=self._doubts(name) if role == "unknown" else None,
+            unknown_because=self._guess(name) if role == "unknown" and not named else None,
         )
         for kind, owner in dict.fromkeys(self.claims.owners.get(name, ())):
             yield directory_use(text, kind, owner)
@@ -307,21 +307,14 @@ class _View:
         lowers = directory.lowers if directory.lower_ids is None else directory.lower_ids
         return None if lowers is None else len(lowers)
 
-    def _doubts(self, name: str) -> str:
-        """Say why it cannot be called an orphan, and what it may be."""
-        named = [f"in the lower of {listed(owner)}" for owner in self.named.get(name, ())]
-        if named:
-            return standing.because(named) or ""
-        return "; ".join([*self._guess(name), standing.because(self.claims.doubts) or ""])
-
-    def _guess(self, name: str) -> list[str]:
+    def _guess(self, name: str) -> str | None:
         """Say which of the uses that lead nowhere fit to a directory, by what it stands on."""
         below = self._below(name)
         fit = self._needs.get(below, [])
         if not fit:
-            return []
+            return None
         sure = "probably" if len(fit) == 1 and self._strays[below] == 1 else "perhaps"
-        return [f"{sure} {' or '.join(need.who for need in fit[: standing.TOLD])}"]
+        return f"{sure} {' or '.join(need.who for need in fit[: standing.TOLD])}"
 
     def _below(self, name: str) -> str | None:
         """Return what a directory stands on, a container's writable layer on what is below its init layer."""

@@ -221,7 +221,7 @@ def test_layers_after_rmi(idle_engine: Engine) -> None:
             engine.start()
         cache = read_cache(engine.root)
         keys, damages = read_all(engine.root)
-        assert ([], [], []) == (cache.problems, cache.claims.doubts, damages)
+        assert ([], False, []) == (cache.problems, cache.claims.doubts, damages)
         assert set(keys) >= ENGINE_DATABASES - {"network/files/local-kv.db"}
         assert 2 == len(cache.layers)
         assert directories(engine) == cache.claims.owners.keys()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from layerindex import standing
 from layerindex.names import listed
 from layerindex.problems import Damage
 from layerindex.records import OverlayDir, OverlayLower
@@ -127,9 +126,8 @@ class _Directories:
         elif not NUMBER.fullmatch(name):
             yield Damage("unexpected-entry", self.folder.where(name), "a name that does not belong here", text)
         committed = int(role in ("layer", "snapshot"))
-        doubts = standing.because(self.claims.doubts) if role == "unknown" else None
         count = None if lowers is None else len(lowers)
-        yield OverlayDir(text, role, None, count, has["fs"], has["work"], 0, committed, unknown_because=doubts)
+        yield OverlayDir(text, role, None, count, has["fs"], has["work"], 0, committed)
         for kind, owner in owners:
             yield directory_use(text, kind, owner)
         for position, lower in enumerate(lowers or ()):
