@@ -837,16 +837,15 @@ FROM (
     row_number() OVER (PARTITION BY s.snapshot_id, n.thing ORDER BY s.kind, s.path) AS rank,
     s.path || ' (' || s.state || coalesce(': ' || s.detail, '') || ')' AS said
   FROM ({_named_by()}) AS n JOIN sources AS s ON s.kind = n.fact
-  -- What is lost is missing itself, and may not be elsewhere; an image that is lost is nobody's child.
-  WHERE s.state NOT IN ({_texts(CLEAR)})
-    AND (s.state <> '{LOST}' OR (n.thing NOT LIKE 'missing %' AND (n.thing, s.kind) <> ('dangling', 'images')))
+  -- What is lost is missing itself, and may not be elsewhere.
+  WHERE s.state NOT IN ({_texts(CLEAR)}) AND (s.state <> '{LOST}' OR n.thing NOT LIKE 'missing %')
 )
 WHERE rank <= {TOLD} GROUP BY snapshot_id, thing""",  # noqa: S608 - words of our own
     ),
     View(
         "standings",
         "Whether a directory, layer, image, volume or mount is used, unused or unknown, and why; of kind name: whether "
-        "a tag, manifest list, child image or other store keeps the image from dangling.",
+        "a tag names the image.",
         """
 SELECT d.snapshot_id, 'directory' AS kind, d.cache_id AS id,
   CASE WHEN d.role = 'orphan' THEN 'unused'
@@ -876,13 +875,9 @@ SELECT i.snapshot_id, 'name', i.image_id,
   CASE WHEN r.image_id IS NOT NULL THEN 'used' WHEN d.because IS NOT NULL THEN 'unknown' ELSE 'unused' END,
   CASE WHEN r.image_id IS NULL THEN d.because END
 FROM images AS i
-LEFT JOIN (
-  SELECT snapshot_id, image_id FROM image_refs WHERE tag IS NOT NULL
-  UNION SELECT snapshot_id, parent_image_id FROM images WHERE parent_image_id IS NOT NULL
-  UNION SELECT snapshot_id, used FROM recorded_uses
-    WHERE used_kind = 'image' AND user_kind IN ('manifest list', 'store')) AS r
+LEFT JOIN (SELECT DISTINCT snapshot_id, image_id FROM image_refs WHERE tag IS NOT NULL) AS r
   ON r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id
-LEFT JOIN doubts AS d ON d.snapshot_id = i.snapshot_id AND d.thing = 'dangling'
+LEFT JOIN doubts AS d ON d.snapshot_id = i.snapshot_id AND d.thing = 'name'
 UNION ALL
 SELECT v.snapshot_id, 'volume', v.name,
   CASE WHEN u.used IS NOT NULL THEN 'used' WHEN d.because IS NOT NULL THEN 'unknown' ELSE 'unused' END,

@@ -53,7 +53,6 @@ NAMED_BY = {
     "volume": ("containers",),
     "mount": ("containers",),
     "name": ("names",),
-    "dangling": ("names", "manifests", "images", "borrowers"),
     "missing directory": ("directories",),
     "missing layer": ("layers",),
     "missing image": ("images",),

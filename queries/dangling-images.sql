@@ -1,5 +1,5 @@
 -- title = "Images without a tag"
--- description = "Images without a tag and without children, as docker images --filter dangling=true lists them and docker image prune removes them: usually what a tag named before it moved, also what was pulled by digest. unknown: what may name it, or have it as its parent, was not read whole."
+-- description = "Images without a tag and without children, as docker images --filter dangling=true lists them and docker image prune removes them: usually what a tag named before it moved, also what was pulled by digest. unknown: the list of names was not read whole."
 -- [columns]
 -- image_id = "the image"
 -- standing = "unused (no tag names it) or unknown"
@@ -35,4 +35,8 @@ CROSS JOIN images AS i USING (snapshot_id, image_id)
 JOIN standings AS t ON t.snapshot_id = i.snapshot_id AND t.kind = 'name' AND t.id = i.image_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = i.snapshot_id
 WHERE t.standing <> 'used'
+  AND NOT EXISTS (SELECT 1 FROM recorded_uses AS n
+    WHERE n.snapshot_id = i.snapshot_id AND n.used_kind = 'image' AND n.used = i.image_id
+      AND n.user_kind IN ('manifest list', 'store'))
+  AND NOT EXISTS (SELECT 1 FROM images AS c WHERE c.snapshot_id = i.snapshot_id AND c.parent_image_id = i.image_id)
 ORDER BY h.host, i.snapshot_id, rtrim(i.created_at, 'Z') DESC, i.image_id;

@@ -165,16 +165,6 @@ def test_links_that_were_copied(world: World) -> None:
     assert ask(connection, "orphans", "cache_id") == []
 
 
-def test_image_whose_child_may_be_unread(world: World) -> None:
-    """An untagged image may be the parent of one that could not be read: it is not said to dangle."""
-    lone = world.root.image(world.root.layer({"lone": b""}))
-    assert ask(scanned(world.root), "images", "dangling", image=lone.image_id) == [(1,)]
-    world.root.config_file(world.other).write_bytes(b"")
-    connection = scanned(world.root)
-    assert ask(connection, "images", "dangling", image=lone.image_id) == [(None,)]
-    assert standing(connection, "name", lone.image_id)[0] == "unknown"
-
-
 def test_link_of_two_directories(world: World) -> None:
     """A short name that two link files have tells nothing."""
     world.root.link_file(world.top.link).unlink()

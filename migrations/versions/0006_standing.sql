@@ -607,13 +607,12 @@ FROM (
   SELECT s.snapshot_id, n.thing, count(*) OVER (PARTITION BY s.snapshot_id, n.thing) AS many,
     row_number() OVER (PARTITION BY s.snapshot_id, n.thing ORDER BY s.kind, s.path) AS rank,
     s.path || ' (' || s.state || coalesce(': ' || s.detail, '') || ')' AS said
-  FROM (SELECT 'directory' AS thing, 'layers' AS fact UNION ALL SELECT 'directory', 'mounts' UNION ALL SELECT 'directory', 'containers' UNION ALL SELECT 'directory', 'images' UNION ALL SELECT 'directory', 'build cache' UNION ALL SELECT 'directory', 'links' UNION ALL SELECT 'layer', 'layers' UNION ALL SELECT 'layer', 'mounts' UNION ALL SELECT 'layer', 'containers' UNION ALL SELECT 'layer', 'images' UNION ALL SELECT 'layer', 'build cache' UNION ALL SELECT 'layer', 'borrowers' UNION ALL SELECT 'image', 'containers' UNION ALL SELECT 'image', 'manifests' UNION ALL SELECT 'image', 'borrowers' UNION ALL SELECT 'volume', 'containers' UNION ALL SELECT 'mount', 'containers' UNION ALL SELECT 'name', 'names' UNION ALL SELECT 'dangling', 'names' UNION ALL SELECT 'dangling', 'manifests' UNION ALL SELECT 'dangling', 'images' UNION ALL SELECT 'dangling', 'borrowers' UNION ALL SELECT 'missing directory', 'directories' UNION ALL SELECT 'missing layer', 'layers' UNION ALL SELECT 'missing image', 'images' UNION ALL SELECT 'missing mount', 'mounts' UNION ALL SELECT 'missing volume', 'volumes') AS n JOIN sources AS s ON s.kind = n.fact
-  -- What is lost is missing itself, and may not be elsewhere; an image that is lost is nobody's child.
-  WHERE s.state NOT IN ('read', 'absent')
-    AND (s.state <> 'lost' OR (n.thing NOT LIKE 'missing %' AND (n.thing, s.kind) <> ('dangling', 'images')))
+  FROM (SELECT 'directory' AS thing, 'layers' AS fact UNION ALL SELECT 'directory', 'mounts' UNION ALL SELECT 'directory', 'containers' UNION ALL SELECT 'directory', 'images' UNION ALL SELECT 'directory', 'build cache' UNION ALL SELECT 'directory', 'links' UNION ALL SELECT 'layer', 'layers' UNION ALL SELECT 'layer', 'mounts' UNION ALL SELECT 'layer', 'containers' UNION ALL SELECT 'layer', 'images' UNION ALL SELECT 'layer', 'build cache' UNION ALL SELECT 'layer', 'borrowers' UNION ALL SELECT 'image', 'containers' UNION ALL SELECT 'image', 'manifests' UNION ALL SELECT 'image', 'borrowers' UNION ALL SELECT 'volume', 'containers' UNION ALL SELECT 'mount', 'containers' UNION ALL SELECT 'name', 'names' UNION ALL SELECT 'missing directory', 'directories' UNION ALL SELECT 'missing layer', 'layers' UNION ALL SELECT 'missing image', 'images' UNION ALL SELECT 'missing mount', 'mounts' UNION ALL SELECT 'missing volume', 'volumes') AS n JOIN sources AS s ON s.kind = n.fact
+  -- What is lost is missing itself, and may not be elsewhere.
+  WHERE s.state NOT IN ('read', 'absent') AND (s.state <> 'lost' OR n.thing NOT LIKE 'missing %')
 )
 WHERE rank <= 3 GROUP BY snapshot_id, thing;
-CREATE VIEW standings AS /* Whether a directory, layer, image, volume or mount is used, unused or unknown, and why; of kind name: whether a tag, manifest list, child image or other store keeps the image from dangling. */
+CREATE VIEW standings AS /* Whether a directory, layer, image, volume or mount is used, unused or unknown, and why; of kind name: whether a tag names the image. */
 SELECT d.snapshot_id, 'directory' AS kind, d.cache_id AS id,
   CASE WHEN d.role = 'orphan' THEN 'unused'
     WHEN d.role IN ('unknown', 'foreign', 'removing', 'in-flight') THEN 'unknown' ELSE 'used' END AS standing,
@@ -642,13 +641,9 @@ SELECT i.snapshot_id, 'name', i.image_id,
   CASE WHEN r.image_id IS NOT NULL THEN 'used' WHEN d.because IS NOT NULL THEN 'unknown' ELSE 'unused' END,
   CASE WHEN r.image_id IS NULL THEN d.because END
 FROM images AS i
-LEFT JOIN (
-  SELECT snapshot_id, image_id FROM image_refs WHERE tag IS NOT NULL
-  UNION SELECT snapshot_id, parent_image_id FROM images WHERE parent_image_id IS NOT NULL
-  UNION SELECT snapshot_id, used FROM recorded_uses
-    WHERE used_kind = 'image' AND user_kind IN ('manifest list', 'store')) AS r
+LEFT JOIN (SELECT DISTINCT snapshot_id, image_id FROM image_refs WHERE tag IS NOT NULL) AS r
   ON r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id
-LEFT JOIN doubts AS d ON d.snapshot_id = i.snapshot_id AND d.thing = 'dangling'
+LEFT JOIN doubts AS d ON d.snapshot_id = i.snapshot_id AND d.thing = 'name'
 UNION ALL
 SELECT v.snapshot_id, 'volume', v.name,
   CASE WHEN u.used IS NOT NULL THEN 'used' WHEN d.because IS NOT NULL THEN 'unknown' ELSE 'unused' END,
