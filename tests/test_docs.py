@@ -17,7 +17,16 @@ from tests import fleet
 CHECKOUT = Path(__file__).resolve().parents[1]
 README = CHECKOUT / "README.md"
 PAGES = [README, CHECKOUT / "SECURITY.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
-PROSE = {"SECURITY.md", "bounds.md", "doubt.md", "faults.md", "fuzzing.md", "performance.md", "threat-model.md"}
+PROSE = {
+    "SECURITY.md",
+    "bounds.md",
+    "doubt.md",
+    "faults.md",
+    "fuzzing.md",
+    "performance.md",
+    "real-engines.md",
+    "threat-model.md",
+}
 """Pages without output of the program."""
 BLOCK = re.compile(r"(<!-- run: (layerindex .*?) -->\n```\n)(.*?)(```\n)", re.DOTALL)
 
