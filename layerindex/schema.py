@@ -327,7 +327,8 @@ _facts(
         "user_kind",
         "Of a directory: layer, storage-layer, container, init, image-mount, build-mount, mount, mount-init, "
         "build-cache, build-snapshot, snapshot, removing, writing, lower (another directory's list names it); a "
-        "layer's also image, container-base, mount-base. Of an image or volume: container, manifest list, store.",
+        "layer's also image, container-base, mount-base. Of an image or volume: container, manifest list, store, "
+        "pinned (by Kubernetes).",
     ),
     _key(
         "user",
@@ -431,7 +432,7 @@ _facts(
     "container_logs",
     "A log file of a container, the current one or a rotated one.",
     _key("container_id", "The container."),
-    _key("path", "Path relative to the root."),
+    _key("path", "Path relative to the root; whole for logs of pods, which lie elsewhere."),
     _text("driver", "The logging driver that writes such files: json-file, local or k8s-file.", nullable=False),
     _integer("rotation", "0 for the current file, counting up for older ones; NULL when the name does not say."),
     _integer("apparent_bytes", "st_size.", nullable=False),

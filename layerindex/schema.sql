@@ -134,7 +134,7 @@ CREATE TABLE build_cache_parents ( /* All records a build-cache record builds on
 CREATE TABLE container_logs ( /* A log file of a container, the current one or a rotated one. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	container_id TEXT NOT NULL /* The container. */, 
-	path TEXT NOT NULL /* Path relative to the root. */, 
+	path TEXT NOT NULL /* Path relative to the root; whole for logs of pods, which lie elsewhere. */, 
 	driver TEXT NOT NULL /* The logging driver that writes such files: json-file, local or k8s-file. */, 
 	rotation INTEGER /* 0 for the current file, counting up for older ones; NULL when the name does not say. */, 
 	apparent_bytes INTEGER NOT NULL /* st_size. */, 
@@ -463,7 +463,7 @@ CREATE TABLE recorded_uses ( /* A thing and one that needs it, where no other ta
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	used_kind TEXT NOT NULL /* What is needed: directory, image or volume. */, 
 	used TEXT NOT NULL /* Name of the directory, image id, or name of the volume. */, 
-	user_kind TEXT NOT NULL /* Of a directory: layer, storage-layer, container, init, image-mount, build-mount, mount, mount-init, build-cache, build-snapshot, snapshot, removing, writing, lower (another directory's list names it); a layer's also image, container-base, mount-base. Of an image or volume: container, manifest list, store. */, 
+	user_kind TEXT NOT NULL /* Of a directory: layer, storage-layer, container, init, image-mount, build-mount, mount, mount-init, build-cache, build-snapshot, snapshot, removing, writing, lower (another directory's list names it); a layer's also image, container-base, mount-base. Of an image or volume: container, manifest list, store, pinned (by Kubernetes). */, 
 	user TEXT NOT NULL /* Chain id, image id, container id, name in layerdb/mounts, build-cache record, key in snapshots.db, key or name of a snapshot of containerd, layer id, write-set, the directory whose lower names it, or another store of this host with what in it. */, 
 	source TEXT NOT NULL /* The kind of fact that says so, as sources.kind names it. */, 
 	PRIMARY KEY (snapshot_id, used_kind, used, user_kind, user), 

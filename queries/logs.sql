@@ -1,5 +1,5 @@
 -- title = "Container logs and their bytes"
--- description = "The log files that the json-file and local drivers keep in the container's folder, rotated ones included, largest first; docker system df does not count them. A container whose log goes elsewhere has no row; of a remote driver's, what the engine keeps beside it. files is 0 where the log file of a running container was removed, whose bytes are freed by a restart, or a symlink leads elsewhere."
+-- description = "The log files that the json-file and local drivers keep in the container's folder, rotated ones included, largest first; docker system df does not count them. Of pods of this host those in the folders of pods. A container whose log goes elsewhere has no row; of a remote driver's, what the engine keeps beside it. files is 0 where the log file of a running container was removed, whose bytes are freed by a restart, or a symlink leads elsewhere."
 -- [params]
 -- container = { type = "container", help = "only this container" }
 -- [columns]
@@ -12,7 +12,7 @@
 -- disk_bytes = "bytes on disk, as du counts"
 -- newest = "when it was last written"
 -- oldest = "when its oldest file was last written"
--- path = "its current file, or its first, relative to the root"
+-- path = "its current file, or its first, relative to the root; a pod's whole"
 -- image = "tags of the container's image, or as the user named it"
 -- host = "the host"
 

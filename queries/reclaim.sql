@@ -93,11 +93,11 @@ other_names AS MATERIALIZED (
       SELECT o.snapshot_id, o.image_id, o.repository FROM image_refs AS o
       WHERE o.ref IN spelt OR o.normalized IN spelt))
 ),
--- What manifest lists and other stores of the host need.
+-- What manifest lists and other stores of the host need, or Kubernetes keeps.
 needed AS MATERIALIZED (
   SELECT snapshot_id, used AS image_id, user_kind || ' ' || user AS block
   FROM selected_snapshots JOIN recorded_uses USING (snapshot_id)
-  WHERE used_kind = 'image' AND user_kind IN ('manifest list', 'store')
+  WHERE used_kind = 'image' AND user_kind IN ('manifest list', 'store', 'pinned')
 ),
 gone_containers AS MATERIALIZED (
   SELECT s.snapshot_id, s.set_id, s.id AS container_id

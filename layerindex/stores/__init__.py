@@ -56,6 +56,7 @@ def _containerd(root: str) -> list[ContainerdStore]:
     """
     of_host = root == os.path.realpath(containerd_root())
     stores = containerd.find_stores(root, snapshotter_roots() if of_host else {})
+    stores = [store._replace(of_host=of_host) for store in stores]
     places = [f"{os.path.dirname(root)}/docker", *([os.path.realpath(default_root({}, root=True))] if of_host else ())]
     for place in places if stores else ():
         with suppress(Damage):

@@ -8,8 +8,9 @@ from layerindex import shapes, standing
 from layerindex.names import printable
 from layerindex.records import Container, ContainerVolume, Mount, Use
 from layerindex.stores import ids
-from layerindex.stores.containerd.cri import with_status
+from layerindex.stores.containerd.cri import read_logs, with_status
 from layerindex.stores.containerd.view import METADATA
+from layerindex.stores.containers import Logs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -82,9 +83,21 @@ class Clients:
             if config.layers:
                 self.tops.setdefault(config.layers[-1].chain_id, []).append(image_id)
 
-    def read(self, root: Folder, *, first: bool) -> Iterator[Record | Damage]:
-        """Yield the containers with their writable layers, of which each name is told once."""
+    def read(self, root: Folder, *, first: bool, of_host: bool) -> Iterator[Record | Damage]:
+        """Yield the containers with their writable layers, of which each name is told once.
+
+        No file tells how a sandbox fares: it runs while one of its containers does. `of_host`: logs outside of the
+        store are those of its containers.
+        """
+        items = list(self._read(root, first=first, of_host=of_host))
+        running = {each.sandbox_id for each in items if isinstance(each, Container) and each.state == "running"}
+        for item in items:
+            is_pod = isinstance(item, Container) and item.state == "unknown" and item.container_id in running
+            yield item._replace(state="running") if is_pod and isinstance(item, Container) else item
+
+    def _read(self, root: Folder, *, first: bool, of_host: bool) -> Iterator[Record | Damage]:
         mounts: set[str] = set()
+        told: set[str] = set()
         docker_containers = self.docker.containers if self.docker is not None else {}
         for namespace, found in sorted(self.metadata.namespaces.items()):
             for container_id, row in sorted(found.containers.items()):
@@ -94,8 +107,12 @@ class Clients:
                     continue
                 stand = self.stand(namespace, row.snapshot_key)
                 container = self.container(namespace, container_id, row, stand)
+                logs = read_logs(container) if of_host and row.cri and row.cri.get("LogPath") else Logs([], [])
+                container = container._replace(log_bytes=logs.size if logs.files else None)
                 yield from with_status(root, container) if row.cri else (container,)
-                yield from _volumes(container_id, row, mounts)
+                yield from logs.files if container_id not in told else ()
+                yield from _volumes(container_id, row) if container_id not in told else ()
+                told.add(container_id)
                 if stand.number is not None:
                     name = container_id if container_id not in mounts else f"{namespace}/{container_id}"
                     mounts.add(name)
@@ -197,10 +214,8 @@ class Clients:
         return found[0].image_id if found else None
 
 
-def _volumes(container_id: str, row: ContainerRow, told: set[str]) -> Iterator[ContainerVolume]:
-    """Yield what of the host is mounted into a container; of two containers of one id the first's."""
-    if container_id in told:
-        return
+def _volumes(container_id: str, row: ContainerRow) -> Iterator[ContainerVolume]:
+    """Yield what of the host is mounted into a container."""
     seen = set()
     for mount in row.mounts:
         destination, source, options = mount.get("destination"), mount.get("source"), mount.get("options")

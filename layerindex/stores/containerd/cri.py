@@ -9,20 +9,25 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from layerindex.guard import reading
+from layerindex.names import on_disk
 from layerindex.problems import Damage
 from layerindex.stores import ids
+from layerindex.stores.containers import LogKind, Logs, take_logs
+from layerindex.stores.files import Folder
 from layerindex.stores.values import Fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from layerindex.records import Container
-    from layerindex.stores.files import Folder
 
 FOLDER = ("io.containerd.grpc.v1.cri", "containers")
 NAME = "status"
 STATUS = 1024 * 1024
 """Most bytes of a status, which ends with what a runtime said of a failure."""
+
+LOG_DRIVER = "k8s-file"
+"""What Podman calls the format of these logs."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -50,6 +55,35 @@ def _with_status(root: Folder, container: Container) -> tuple[Container, list[Da
     exit_code = field.get("ExitCode", ids.number) if finished else None
     told = container._replace(state=state, started_at=started, finished_at=finished, exit_code=exit_code)
     return told, field.damages
+
+
+def read_logs(container: Container) -> Logs:
+    """Return the log files that the plugin writes for a container of this host, rotated ones too; none is opened.
+
+    They lie in the pod's folder, outside of any store; where the name is no whole path there are none.
+    """
+    logs = Logs([], [])
+    names = (container.log_path or "").split("/")
+    if names[0] or len(names) < 3 or not all(names[1:]) or {".", ".."} & set(names):
+        return logs
+    current = on_disk(names[-1])
+    try:
+        with (
+            reading(container.log_path or "", container.container_id),
+            Folder("/") as top,
+            top.folder(*map(on_disk, names[1:-1])) as folder,
+        ):
+            take_logs(logs, folder, container.container_id, lambda name: _log_kind(name, current))
+    except Damage:
+        return Logs([], [], whole=False)  # it is kept elsewhere, or went with its pod
+    return Logs([file._replace(path=f"/{file.path}") for file in logs.files], [], whole=not logs.damages)
+
+
+def _log_kind(name: str, current: str) -> LogKind | None:
+    """Say what a file beside a container's log is; those of the pod's other containers are theirs."""
+    if name == current:
+        return LogKind(LOG_DRIVER, 0)
+    return LogKind(LOG_DRIVER, None) if name.startswith(f"{current}.") else None
 
 
 def _moment(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON held

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex import shapes
 from layerindex.problems import Damage
-from layerindex.records import ImageManifest, ImageRef, LayerBlob
+from layerindex.records import ImageManifest, ImageRef, LayerBlob, Use
 from layerindex.stores import ids
 from layerindex.stores.files import JSON
 from layerindex.stores.imagedb import Config, read_image
@@ -27,6 +27,7 @@ DANGLING = "moby-dangling@"
 """How the names begin under which Docker keeps images that have none."""
 
 PARENT = "org.mobyproject.image.parent"
+PINNED = "io.cri-containerd.pinned"
 SOURCE = "containerd.io/distribution.source."
 UNCOMPRESSED = "containerd.io/uncompressed"
 
@@ -188,6 +189,7 @@ class Images:
                 self.updated[image_id] = max(self.updated.get(image_id, ""), target.updated_at)
             if (parent := target.labels.get(PARENT)) and shapes.DIGEST.fullmatch(parent):
                 self.parents.setdefault(image_id, parent)
+        yield from self._pinned(namespace, name, target, platforms)
         if not platforms:
             yield from self._nothing_behind(namespace, name, target)
         if name.startswith(DANGLING):
@@ -197,6 +199,13 @@ class Images:
             repository, tag, digest = "", None, None
         for image_id in dict.fromkeys(platform.image_id for platform in platforms) or [target.digest]:
             yield ImageRef(name, repository, tag, digest, image_id, namespace, normalized(name), target.digest)
+
+    @staticmethod
+    def _pinned(namespace: str, name: str, target: Target, platforms: list[Platform]) -> Iterator[Use]:
+        """Yield the images that Kubernetes never removes by itself, such as that of sandboxes."""
+        if target.labels.get(PINNED) == "pinned":
+            for image_id in dict.fromkeys(platform.image_id for platform in platforms):
+                yield Use("image", image_id, "pinned", f"{namespace} {name}", "names")
 
     def _nothing_behind(self, namespace: str, name: str, target: Target) -> Iterator[Damage]:
         manifest = self.content.manifest(target.digest)
@@ -245,6 +254,7 @@ class Images:
             item
             for item in items
             if (isinstance(item, ImageRef | ImageManifest) and item.image_id in self.configs)
+            or (isinstance(item, Use) and item.used in self.configs)
             or (isinstance(item, LayerBlob) and item.diff_id in diff_ids)
         ]
 

@@ -67,8 +67,18 @@ class Scan:
     `first` tells what belongs to all snapshotters too.
     """
 
-    def __init__(self, root: Folder, driver: str, folder: str, *, first: bool, docker: Docker | None = None) -> None:
+    def __init__(  # noqa: PLR0913 - what a store says, called in one place
+        self,
+        root: Folder,
+        driver: str,
+        folder: str,
+        *,
+        first: bool,
+        docker: Docker | None = None,
+        of_host: bool = False,
+    ) -> None:
         self.root, self.driver, self.folder, self.first, self.docker = root, driver, folder, first, docker
+        self.of_host = of_host
         self.since = running_since(root, LOCKED)
         self.configs: Mapping[str, Config] = {}
         self.targets: Mapping[str, Sequence[Platform]] = {}
@@ -108,7 +118,7 @@ class Scan:
 
     def _containers(self) -> Iterator[Record | Damage]:
         clients = Clients(self.view, self.targets, self.configs, self.docker, self.sources)
-        yield from clients.read(self.root, first=self.first)
+        yield from clients.read(self.root, first=self.first, of_host=self.of_host)
         yield from clients.images(first=self.first)
 
     def _directories(self, before: set[str], claims: Claims) -> Iterator[Record | Damage]:

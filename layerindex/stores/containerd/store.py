@@ -47,6 +47,8 @@ class ContainerdStore(NamedTuple):
     """Where the snapshotter keeps its database and directories, when its settings say that (`root_path`)."""
     elsewhere: tuple[str, ...] = ()
     """All snapshotters of which they say that."""
+    of_host: bool = False
+    """Whether it is what the containerd of this host uses, so that paths outside of it mean what they say."""
 
     @property
     def name(self) -> str:
@@ -104,7 +106,9 @@ class ContainerdStore(NamedTuple):
 
     def _items(self, root: Folder, docker: Docker | None) -> Iterator[Record | Damage]:
         with root.folder(*self.below) if self.below else nullcontext(root) as opened:
-            yield from Scan(opened, self.driver, self._snapshotter, first=self.first, docker=docker).items()
+            yield from Scan(
+                opened, self.driver, self._snapshotter, first=self.first, docker=docker, of_host=self.of_host
+            ).items()
 
     def listed(
         self,
