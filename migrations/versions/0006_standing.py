@@ -37,7 +37,7 @@ def upgrade() -> None:
     run = op.get_bind().exec_driver_sql
     drop_views()
     rename("overlay_dir_owners", "old_owners")
-    rebuild(_SQL, {"overlay_dirs": {}, "volumes": {}, "disk_usage": {}})
+    rebuild(_SQL, {"overlay_dirs": {}, "volumes": {}, "disk_usage": {}, "container_logs": {}})
     run(OWNERS)
     run(UNSEEN)
     run("DROP TABLE old_owners")
@@ -49,7 +49,7 @@ def downgrade() -> None:
     drop_views()
     rename("recorded_uses", "old_uses")
     run("DROP TABLE sources")
-    rebuild(_BELOW, {"overlay_dirs": {}, "volumes": {}, "disk_usage": {}})
+    rebuild(_BELOW, {"overlay_dirs": {}, "volumes": {}, "disk_usage": {}, "container_logs": {}})
     run("""INSERT INTO overlay_dir_owners (snapshot_id, cache_id, kind, owner)
            SELECT snapshot_id, used, user_kind, user FROM old_uses WHERE used_kind = 'directory'""")
     run("DROP TABLE old_uses")
