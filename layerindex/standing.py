@@ -56,7 +56,8 @@ NAMED_BY = {
     "missing directory": ("directories",),
     "missing layer": ("layers",),
     "missing image": ("images",),
-    "missing mount": ("mounts",),
+    "missing mount": ("mounts", "layers", "containers"),
+    "missing snapshot": ("directories", "layers", "build cache"),
     "missing volume": ("volumes",),
 }
 """For each kind of thing the facts that could name a user of it, of a name whether an image has one, and of what is

@@ -68,7 +68,7 @@ found AS (
   WHERE (c.driver IS NULL OR c.driver = s.driver) AND NOT EXISTS (
     SELECT 1 FROM mounts AS m WHERE m.snapshot_id = c.snapshot_id AND m.name = c.container_id)
   UNION
-  SELECT b.snapshot_id, 'build cache', b.record_id, b.description, 'missing-snapshot', b.cache_id, b.chain_id
+  SELECT b.snapshot_id, 'build cache', b.record_id, b.description, 'missing-directory', b.cache_id, b.chain_id
   FROM overlays JOIN build_cache AS b USING (snapshot_id)
   WHERE b.cache_id IS NOT NULL AND NOT EXISTS (
     SELECT 1 FROM overlay_dirs AS d WHERE d.snapshot_id = b.snapshot_id AND d.cache_id = b.cache_id)
@@ -99,7 +99,8 @@ SELECT f.kind, f.object, f.name, f.code, f.missing, d.because,
 FROM found AS f JOIN snapshot_hosts AS h USING (snapshot_id)
 LEFT JOIN doubts AS d ON d.snapshot_id = f.snapshot_id AND d.thing = CASE f.code
   WHEN 'missing-parent' THEN 'missing layer' WHEN 'missing-layer' THEN 'missing layer' WHEN 'missing-image' THEN 'missing image'
-  WHEN 'missing-volume' THEN 'missing volume' WHEN 'container-without-mount' THEN 'missing mount' ELSE 'missing directory' END
+  WHEN 'missing-volume' THEN 'missing volume' WHEN 'container-without-mount' THEN 'missing mount'
+  WHEN 'missing-snapshot' THEN 'missing snapshot' ELSE 'missing directory' END
 WHERE (nullif(:code, '') IS NULL OR f.code = :code)
   -- What another store of the host lends is there.
   AND NOT EXISTS (SELECT 1 FROM recorded_uses AS u

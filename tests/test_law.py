@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from layerindex import catalog
 from tests.conftest import nobody_special, scanned
 from tests.test_bad_paths import (
     containerd,
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 __all__ = ["no_waiting"]
 
 KINDS = [docker, podman, containerd, docker_on_containerd]
+STANDING = "SELECT kind, id FROM standings WHERE standing = ?"
+THERE = {"torn", "denied", "swapped", "looped", "fifo"}
+"""Damages after which something stands in the place: what it held is not missing, it was not read."""
 PAIRS = 150
 """Pairs of damages tried of each kind of store."""
 
@@ -129,18 +133,18 @@ class Whole:
 
     def __init__(self, store: Store, aside: Path) -> None:
         self.store, self.aside = store.path, aside
-        self.used = set(self._standing("used"))
+        self.used = set(scanned(self.store).execute(STANDING, ("used",)))
 
-    def _standing(self, standing: str) -> list[tuple[str, str]]:
-        rows = scanned(self.store).execute("SELECT kind, id FROM standings WHERE standing = ?", (standing,))
-        return [(kind, thing) for kind, thing in rows]
-
-    def broken(self, *damages: tuple[Path, str]) -> list[tuple[str, str]]:
-        """Return what was used and is said to be unused with some damages."""
+    def broken(self, *damages: tuple[Path, str]) -> list[tuple[str, ...]]:
+        """Return what was used and is said to be unused with some damages, and what is missing without a cause."""
         with ExitStack() as stack:
             for number, (path, damage) in enumerate(damages):
                 stack.enter_context(DAMAGES[damage](path, self.aside.with_name(f"aside-{number}")))  # type: ignore[arg-type]
-            return sorted(self.used.intersection(self._standing("unused")))
+            connection = scanned(self.store)
+            unused = self.used.intersection(connection.execute(STANDING, ("unused",)))
+            there = {damage for _, damage in damages} <= THERE
+            rows = connection.execute(catalog.load("missing-data").sql, {"code": None}) if there else ()
+            return sorted(unused) + [(code, thing) for _, thing, _, code, _, because, *_ in rows if because is None]
 
 
 @pytest.mark.usefixtures("no_waiting")

@@ -60,7 +60,7 @@ def read_overlay(  # noqa: PLR0913, PLR0917
     with _opened(root, driver, claims) as folder:
         directories: dict[str, Directory] = {}
         listed_now = sorted(name for name in folder.entries if not NOT_LAYERS.fullmatch(name))
-        yield from _noted(_read_directories(folder, listed_now, directories), claims)
+        yield from _noted(_read_directories(folder, listed_now, directories, claims), claims)
         # An engine makes a directory, then the files in it: what misses one is read once more.
         young = [
             name
@@ -71,7 +71,7 @@ def read_overlay(  # noqa: PLR0913, PLR0917
             time.sleep(PAUSE)
             for name in young:
                 del directories[name]
-            yield from _noted(_read_directories(folder, young, directories), claims)
+            yield from _noted(_read_directories(folder, young, directories, claims), claims)
         links: dict[str, Link] = {}
         links_known = True
         if "l" in folder:
@@ -148,13 +148,19 @@ def _unsettled(folder: Folder, name: str) -> float:
     return SETTLED - age if 0 <= (age := time.time() - changed) < SETTLED else 0
 
 
-def _read_directories(folder: Folder, names: list[str], directories: dict[str, Directory]) -> Iterator[Damage]:
+def _read_directories(
+    folder: Folder, names: list[str], directories: dict[str, Directory], claims: Claims
+) -> Iterator[Damage]:
+    """Read directories; one of the driver's that cannot be read is in doubt, and not missing."""
     for name in names:
         try:
             directories[name] = read_directory(folder, name)
-        except Damage as found:
+        except Damage as damage:
             # A file that lies here, or a directory gone since it was listed.
-            yield from _unless_gone(found, folder, name)
+            for found in _unless_gone(damage, folder, name):
+                if MADE.fullmatch(name):
+                    claims.sources.damaged("directories", found)
+                yield found
 
 
 def _unless_gone(found: Damage, folder: Folder, name: str) -> Iterator[Damage]:

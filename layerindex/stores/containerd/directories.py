@@ -65,7 +65,10 @@ def read_directories(  # noqa: PLR0913, PLR0917 - called in one place
     with root.folder(snapshotter, FOLDER) as folder:
         here = [name for name in sorted(folder.entries) if folder.has_folder(name)]
         for name in sorted(folder.entries.keys() - set(here)):
-            yield Damage("unexpected-entry", folder.where(name), "not a directory of a snapshot")
+            found = Damage("unexpected-entry", folder.where(name), "not a directory of a snapshot")
+            if NUMBER.fullmatch(name):
+                claims.sources.damaged("directories", found)
+            yield found
         reader = _Directories(folder, look_again(folder, here, before, claims, again), claims, native=native)
         lowers = _Lowers(stored)
         for name in here:

@@ -47,6 +47,7 @@ def read_volumes(
                     elif name not in NOT_VOLUMES:
                         yield Damage("unexpected-entry", folder.where(name), "not a volume")
         except Damage as found:
+            sources.damaged("volumes", found)
             yield found
             return
     for name in sorted(folders):

@@ -279,6 +279,10 @@ class Scan:
                     yield from self._image(item, content)
                 else:
                     yield item
+            if metadata is not None:
+                for name in sorted(metadata.entries.keys() - content.entries.keys()):
+                    if shapes.HEX.fullmatch(name) and metadata.exists(name, "parent") and not content.exists(name):
+                        self.claims.lost("images", content.where(name), "the record of its parent")
 
     def _read_new_layers(self, config: Config) -> Iterator[Record | Damage]:
         """Yield layers of an image that were registered after layerdb was read."""
