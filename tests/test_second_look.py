@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from typing import TYPE_CHECKING
@@ -15,12 +16,12 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
-    """Give a way to have something done once, between the two looks."""
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Give a way to have something done once between two looks, and something else between later ones."""
 
-    def arrange(act: Callable[[], object]) -> None:
-        acts = [act]
-        monkeypatch.setattr(time, "sleep", lambda _: acts.pop()() if acts else None)
+    def arrange(*acts: Callable[[], object]) -> None:
+        waiting = [*reversed(acts)]
+        monkeypatch.setattr(time, "sleep", lambda _: waiting.pop()() if waiting else None)
 
     return arrange
 
@@ -39,6 +40,18 @@ def test_registered_meanwhile(world: World, meanwhile: Callable[[Callable[[], ob
     meanwhile(lambda: hidden.rename(folder))
 
     assert role(world, layer.cache_id) == "layer"
+
+
+@pytest.mark.parametrize(("age", "expected"), [(0, "layer"), (60, "orphan")])
+def test_registered_late(world: World, meanwhile: Callable[..., None], age: int, expected: str) -> None:
+    """Where directories came or went lately there is a third look; a quiet store does not pay for one."""
+    layer = world.root.layer({"late": b"1"})
+    folder = world.root.layer_dir(layer)
+    hidden = folder.rename(world.root.path / "hidden")
+    os.utime(world.root.path / "overlay2", (0, time.time() - age))
+    meanwhile(lambda: None, lambda: hidden.rename(folder))
+
+    assert role(world, layer.cache_id) == expected
 
 
 def test_removed_meanwhile(world: World, meanwhile: Callable[[Callable[[], object]], None]) -> None:

@@ -30,6 +30,9 @@ PAUSE = 0.1
 SETTLED = 2.0
 """Seconds after which a directory that an engine made has its metadata, or never gets it."""
 
+LATE, MOTION = 1.0, 10.0
+"""Seconds until a third look where directories came or went within so many seconds: under load a commit takes long."""
+
 MADE = re.compile(rf"{shapes.MOUNT_ID.pattern}|{shapes.BUILDKIT_ID.pattern}")
 """Names of the directories that the engines make: others are foreign, unless something names them."""
 
@@ -114,11 +117,24 @@ def look_again(
 ) -> set[str]:
     """Add what the metadata says now where directories `here` have no owner; return those of `before` to be judged."""
     strays = [name for name in here if name in before and name not in claims.owners]
-    if not strays:
-        return before
-    claims.merge(again(PAUSE if claims.doubts else max(PAUSE, *(_unsettled(folder, name) for name in strays))))
-    # What went away meanwhile was being removed, or only passed through.
-    return {name for name in before if name in claims.owners or folder.exists(name)}
+    first = PAUSE if claims.doubts else max([PAUSE, *(_unsettled(folder, name) for name in strays)])
+    for wait in (first, LATE):
+        if not strays:
+            break
+        claims.merge(again(wait))
+        # What went away meanwhile was being removed, or only passed through.
+        before = {name for name in before if name in claims.owners or folder.exists(name)}
+        strays = [name for name in strays if name in before and name not in claims.owners] if in_motion(folder) else []
+    return before
+
+
+def in_motion(folder: Folder, name: str = ".") -> bool:
+    """Say whether directories came or went so lately that an engine under load may not have committed that yet."""
+    try:
+        changed = os.stat(name, dir_fd=folder.handle, follow_symlinks=False).st_mtime
+    except OSError:
+        return False
+    return 0 <= time.time() - changed < MOTION
 
 
 def _lasting(

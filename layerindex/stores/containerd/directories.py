@@ -13,7 +13,7 @@ from layerindex.names import listed
 from layerindex.problems import Damage
 from layerindex.records import OverlayDir, OverlayLower
 from layerindex.stores.claims import NEED_DIRECTORY, directory_use
-from layerindex.stores.overlay import PAUSE, look_again
+from layerindex.stores.overlay import LATE, PAUSE, in_motion, look_again
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -141,7 +141,7 @@ class _Directories:
         lost = [number for number in self.claims.owners if NUMBER.fullmatch(number) and not self.folder.exists(number)]
         if not lost:
             return
-        now = again(PAUSE).owners
+        now = again(LATE if in_motion(self.folder) else PAUSE).owners
         for number in sorted(lost, key=int):
             still = set(now.get(number, ()))
             for kind, owner in dict.fromkeys(self.claims.owners[number]):

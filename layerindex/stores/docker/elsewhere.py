@@ -14,7 +14,7 @@ from layerindex.records import ContainerVolume
 from layerindex.stores import ids
 from layerindex.stores.claims import NEED_DIRECTORY
 from layerindex.stores.containers import CONFIG
-from layerindex.stores.overlay import PAUSE, directory_names
+from layerindex.stores.overlay import LATE, PAUSE, directory_names, in_motion
 from layerindex.stores.volumes import is_local
 
 if TYPE_CHECKING:
@@ -95,7 +95,8 @@ def check_directories(root: Folder, driver: str, claims: Claims, again: Callable
         yield found
         return
     # A directory is removed just before what names it.
-    now = {cache_id: set(owners) for cache_id, owners in again(PAUSE).owners.items()}
+    later = again(LATE if in_motion(root, driver) else PAUSE)
+    now = {cache_id: set(owners) for cache_id, owners in later.owners.items()}
     for cache_id, kind, owner in missing:
         if (kind, owner) in now.get(cache_id, ()):
             yield Damage("missing-directory", _claim(driver, kind, owner), f"{driver}/{cache_id} is not there", owner)
