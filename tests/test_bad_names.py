@@ -166,4 +166,4 @@ def test_root_with_an_odd_name(tmp_path: Path, world: World) -> None:
     os.rename(world.root.path, path)
     connection = scanned(tmp_path / os.fsdecode(b"\xff\n"))
     assert table(connection, "root", "snapshots") == [(f"{tmp_path}/\\xff\n",)]
-    assert table(connection, "code", "problems") == []
+    assert table(connection, "code", "problems") == [("moved-root",)]

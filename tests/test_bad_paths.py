@@ -32,7 +32,7 @@ UNREAD = re.compile(
     r"""(^|/)( (network|plugins|runtimes|swarm|tmp)(/|$)          # Docker's, that say nothing of images or containers
     | containers/[0-9a-f]{64}/(mounts|checkpoints|host|resolv)    # mounted into a container
     | (tar-split\.json|\.tar-split)\.gz$ | [^/]*\.tar-split\.gz$  # read for the files
-    | (work|merged|committed|empty)$                              # there or not
+    | (work|merged|committed|empty|(containers|images|layers)\.lock)$  # there or not
     | _data$ )""",
     re.VERBOSE,
 )

@@ -21,6 +21,7 @@ SCRIPT = "sid"
 PACKAGES = "podman,buildah,containerd,runc,crun,netavark,uidmap,ca-certificates,busybox-static,python3-minimal"
 VARIABLE = "LAYERINDEX_ENGINES"
 DEBOOTSTRAP = "/usr/sbin/debootstrap"
+FILES = {"etc/hosts": "127.0.0.1 localhost\n", "etc/resolv.conf": ""}
 MAKING_SECONDS = 900
 """A mirror that answers this slowly is none."""
 LOG_TAIL = 3000
@@ -52,6 +53,7 @@ def mirror() -> str:
 def make(root: Path) -> str | None:
     """Make the root where none is; return why that cannot be."""
     if why_not(root) is None:
+        _finish(root)
         return None
     where = mirror()
     if lacking := _lacking(where):
@@ -69,8 +71,18 @@ def make(root: Path) -> str | None:
         shutil.rmtree(unfinished, ignore_errors=True)
         return f"debootstrap failed: {(made.stdout + made.stderr)[-LOG_TAIL:]}"
     shutil.rmtree(unfinished / "var" / "cache" / "apt", ignore_errors=True)
+    _finish(unfinished)
     unfinished.rename(root)
     return why_not(root)
+
+
+def _finish(root: Path) -> None:
+    """Give a root the files that installers of a whole system write, and engines copy into containers."""
+    for name, text in FILES.items():
+        path = root / name
+        if not os.path.lexists(path):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
 
 
 def _lacking(where: str) -> str | None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from layerindex import catalog
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 PROGRAM_SECONDS = 300
 
@@ -27,6 +29,13 @@ class Index:
             return connection.execute(sql, values).fetchall()
         finally:
             connection.close()
+
+    def every_query(self, image: str) -> None:
+        """Run each canned query; those that need an image ask for this one, those that need a path for /bin/sh."""
+        for path in sorted((CHECKOUT / "queries").glob("*.sql")):
+            params = catalog.load(path.stem).params
+            needed = [key for key, param in params.items() if param.required]
+            self.query(path.stem, **{key: "/bin/sh" if key == "path" else image for key in needed})
 
     def query(self, name: str, **parameters: str) -> list[dict[str, Any]]:
         """Run a canned query through the program and return its rows."""

@@ -265,7 +265,8 @@ def modern_index(modern: Engine, tmp_path_factory: pytest.TempPathFactory) -> In
 def test_modern_is_sound(modern_index: Index) -> None:
     """Its store is read as one, without a problem and without an orphan."""
     assert modern_index.rows("SELECT store, driver FROM snapshots") == [("docker-containerd-overlayfs", "overlayfs")]
-    assert modern_index.rows("SELECT code, path, detail FROM problems") == []
+    # To the engine, which has another root, its data root is at another path.
+    assert modern_index.rows("SELECT code, path, detail FROM problems WHERE code <> 'moved-root'") == []
     assert modern_index.rows("SELECT cache_id FROM overlay_dirs WHERE role IN ('orphan', 'unknown', 'removing')") == []
     assert modern_index.rows("SELECT * FROM drift") == []
 

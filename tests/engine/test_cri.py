@@ -22,7 +22,7 @@ from .conftest import need
 from .containerd import Containerd, RootlessContainerd, why_not
 from .cri import NAMESPACE, PAUSE, Cri
 from .engine import BUSYBOX, EngineError
-from .program import CHECKOUT, Index, layerindex, scan
+from .program import Index, layerindex, scan
 
 if TYPE_CHECKING:
     import tarfile
@@ -262,8 +262,7 @@ def test_containers_are_found(node: Node) -> None:
 
 def test_queries_answer_for_a_node(node: Node) -> None:
     """Every canned query runs, and `containers` tells how each fares."""
-    for query in sorted((CHECKOUT / "queries").glob("*.sql")):
-        node.indexed.query(query.stem)
+    node.indexed.every_query(APP)
     states = {row["name"]: row["state"] for row in node.indexed.query("containers")}
     assert states["wrote"] == "exited"
     assert states["runs"] == "running"

@@ -20,7 +20,7 @@ from layerindex.stores.containers_storage.image_scan import Images
 from layerindex.stores.containers_storage.lending import read_lent, used_by_others, used_elsewhere
 from layerindex.stores.containers_storage.libpod import read_again, read_libpod
 from layerindex.stores.containers_storage.moment import KIND_OF_LIST, names_of, opened_run
-from layerindex.stores.overlay import PAUSE, directory_names, read_overlay
+from layerindex.stores.overlay import LATE, PAUSE, directory_names, in_motion, read_overlay
 from layerindex.stores.parts import TEMPORARY, leftover, part
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ class Scan:
                 with self.root.folder(f"{self.driver}-{kind}") as folder:
                     names = [name for name in sorted(folder.entries) if name.startswith(TEMPORARY)]
                     if names and not waited:
-                        time.sleep(PAUSE)
+                        time.sleep(LATE if in_motion(folder) else PAUSE)
                         waited = True
                     for name in names:
                         if folder.exists(name):
