@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,6 +17,7 @@ from layerindex.stores.containerd.directories import FOLDER as SNAPSHOTS
 from layerindex.stores.containerd.directories import SNAPSHOTTER
 from layerindex.stores.containerd.scan import READABLE, Scan
 from layerindex.stores.files import Folder, open_below
+from layerindex.stores.overlay import PAUSE, in_motion
 from layerindex.stores.owners import rules_of
 from layerindex.stores.parts import told
 from layerindex.stores.store import Held, Listed
@@ -140,9 +142,16 @@ class ContainerdStore(NamedTuple):
             return open_below(self.root, *names, folder=True)
         except Damage as found:
             with Folder(self.root) as root:
-                if found.problem.code == "missing" and not root.exists(*names[:-1]):
+                if found.problem.code == "missing" and self._is_going(root, names[:-1]):
                     raise vanished(found.problem.path) from found
             raise
+
+    @staticmethod
+    def _is_going(root: Folder, names: tuple[str, ...]) -> bool:
+        """Say whether a directory that has lost its files is gone itself, or is a moment later."""
+        if root.exists(*names) and in_motion(root, "/".join(names[:-1])):
+            time.sleep(PAUSE)
+        return not root.exists(*names)
 
     def _tree(self, cache_id: str) -> tuple[str, ...]:
         folder = (*self.below, self._snapshotter, SNAPSHOTS, cache_id)
