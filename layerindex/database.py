@@ -72,10 +72,7 @@ def reading(path: str) -> Iterator[sqlite3.Connection]:
             with closing(opened(file)) as connection:
                 file.opened()
                 connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
-                found = genuine.revision(connection, path)
-                if found is None:
-                    raise EmptyDatabaseError(path)
-                check_current(path, found)
+                _check_ours(connection, path)
                 with interrupt.impatient():
                     yield connection
         except sqlite3.Error as error:
@@ -88,14 +85,19 @@ def rehearsing(path: str) -> Iterator[sqlite3.Connection]:
     with copied(path) as copy:
         try:
             with closing(connect(copy, "rw")) as connection:
-                found = genuine.revision(connection, path)
-                if found is None:
-                    raise EmptyDatabaseError(path)
-                check_current(path, found)
+                _check_ours(connection, path)
                 connection.execute("BEGIN IMMEDIATE")
                 yield connection
         except sqlite3.Error as error:
             raise failure(copy, error) from error
+
+
+def _check_ours(connection: sqlite3.Connection, path: str) -> None:
+    """Raise where a database that is to be read holds nothing, waits for an upgrade, or is not as we make it."""
+    found = genuine.revision(connection, path)
+    if found is None:
+        raise EmptyDatabaseError(path)
+    check_current(path, found)
 
 
 def is_open_to_others(path: str) -> bool:

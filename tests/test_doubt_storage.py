@@ -15,7 +15,7 @@ from layerindex import catalog, database, scan
 from layerindex.query import run
 from layerindex.stores.containers_storage import GraphRoot
 from layerindex.stores.containers_storage.store import find_stores
-from tests.storageroot import StorageRoot
+from tests.storageroot import Image, StorageRoot
 from tests.test_containers_storage import storage_scanned
 
 if TYPE_CHECKING:
@@ -135,14 +135,20 @@ def test_reclaim_without_containers(root: StorageRoot) -> None:
     assert any(isinstance(each, str) and "unknown: overlay-containers" in each for each in freed)
 
 
-def test_borrowed_image(tmp_path: Path, root: StorageRoot) -> None:
-    """What another store of the host runs and builds on is used in the store that lends it."""
+def borrowed(root: StorageRoot, path: Path) -> tuple[Image, StorageRoot]:
+    """Have another store run and build on an image of this one; return that image, and the other store."""
     lent = root.layer()
     image = root.image(lent, ["localhost/base:1"])
     root.save()
-    borrower = StorageRoot(tmp_path / "rw", seed=2)
+    borrower = StorageRoot(path, seed=2)
     borrower.container(image, name="c1")
     borrower.image(borrower.layer(parent=lent), ["localhost/child:1"])
+    return image, borrower
+
+
+def test_borrowed_image(tmp_path: Path, root: StorageRoot) -> None:
+    """What another store of the host runs and builds on is used in the store that lends it."""
+    image, borrower = borrowed(root, tmp_path / "rw")
     borrower.save()
     (store,) = find_stores(str(root.path))
     connection = sqlite3.connect(":memory:", isolation_level=None)
@@ -163,12 +169,7 @@ def test_image_store_alone(root: StorageRoot) -> None:
 
 def test_borrowed_is_not_missing(tmp_path: Path, root: StorageRoot) -> None:
     """What another store lends is not missing in the store that stands on it."""
-    lent = root.layer()
-    image = root.image(lent, ["localhost/base:1"])
-    root.save()
-    borrower = StorageRoot(tmp_path / "rw", seed=2)
-    borrower.container(image, name="c1")
-    borrower.image(borrower.layer(parent=lent), ["localhost/child:1"])
+    _, borrower = borrowed(root, tmp_path / "rw")
     connection = storage_scanned(borrower, [root.path])
     assert answers(connection, "missing-data") == []
     assert answers(connection, "problems") == []

@@ -22,14 +22,17 @@ STEPS = 10_000_000
 """Some hundred for each of the files and layers; row by row against each other they would take many times that."""
 COUNTED = 10_000
 
-STORE = f"""
+SNAPSHOT = """
 INSERT INTO hosts (host_id, name) VALUES (1, 'web-1');
 INSERT INTO snapshots
   (snapshot_id, uid, host_id, store, root, driver, folder, started_at, finished_at, ordered_at, status, scope,
     tool_version)
   VALUES (1, 'u', 1, 'docker-overlay2', '/r', 'overlay2', 'overlay2', '2026-01-01', '2026-01-01', '2026-01-01',
-    'complete', 'walk', '1');
-CREATE TEMP TABLE layer (n INTEGER);
+    'complete', '{scope}', '1');
+"""
+
+STORE = f"""
+{SNAPSHOT.format(scope="walk")}CREATE TEMP TABLE layer (n INTEGER);
 INSERT INTO layer SELECT value FROM generate WHERE value < {LAYERS};
 INSERT INTO listings (listing_id, diff_id, source, complete, entry_count, total_size)
   SELECT n + 1, 'sha256:d' || n, 'tar-split', 1, {FILES}, {FILES} FROM layer;
@@ -87,13 +90,7 @@ IMAGES = 400
 DEEP = 5
 """Layers of an image, which no other has."""
 WIDE = f"""
-INSERT INTO hosts (host_id, name) VALUES (1, 'web-1');
-INSERT INTO snapshots
-  (snapshot_id, uid, host_id, store, root, driver, folder, started_at, finished_at, ordered_at, status, scope,
-    tool_version)
-  VALUES (1, 'u', 1, 'docker-overlay2', '/r', 'overlay2', 'overlay2', '2026-01-01', '2026-01-01', '2026-01-01',
-    'complete', 'metadata', '1');
-INSERT INTO images (snapshot_id, image_id, size, layer_count, verified, config)
+{SNAPSHOT.format(scope="metadata")}INSERT INTO images (snapshot_id, image_id, size, layer_count, verified, config)
   SELECT 1, 'sha256:i' || value, 3, {DEEP}, 1, '' FROM generate WHERE value < {IMAGES};
 INSERT INTO layers (snapshot_id, chain_id, diff_id, parent_chain_id, cache_id, size, verified)
   SELECT 1, 'sha256:c' || value, 'sha256:d' || value,
