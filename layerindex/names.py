@@ -73,6 +73,11 @@ def listed(name: str) -> str:
     return name if name.isascii() and "\\" not in name else as_text(os.fsencode(name))
 
 
+def listed_path(path: str) -> tuple[str, bytes | None]:
+    """Return the same of a path or a link's target, by components, and its bytes where the text is not they."""
+    return (path, None) if path.isascii() and "\\" not in path else escape_path(os.fsencode(path))
+
+
 def typed(word: str) -> str:
     """Return a word of the command line as text for the database: where it is not UTF-8, as `listed` escapes it."""
     try:

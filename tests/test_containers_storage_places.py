@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from layerindex.listings.walk import Owners, Rules, Walk
+from layerindex.listings.rules import Owners, Rules
+from layerindex.listings.walk import Walk
 from layerindex.stores.containers_storage import GraphRoot, find_stores, graph_roots
 from layerindex.stores.files import open_folder
 from layerindex.stores.owners import owners_of

@@ -12,7 +12,8 @@ from layerindex.listings.batches import Entry, Source
 from layerindex.listings.drift import drift
 from layerindex.listings.fingerprint import Fingerprint, Side, of_files, of_listing
 from layerindex.listings.index import index_listings
-from layerindex.listings.walk import Rules, Walk
+from layerindex.listings.rules import Rules
+from layerindex.listings.walk import Walk
 from tests.packing import batched
 from tests.test_drift import database, entry, linked, store
 

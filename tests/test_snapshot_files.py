@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from layerindex import database, scan, stores
-from layerindex.listings import walk
+from layerindex.listings import snapshot, walk
 from layerindex.listings.batches import SMALL_BYTES
 from layerindex.listings.index import index_listings
 from layerindex.listings.snapshot import tar_split_source
@@ -260,7 +260,8 @@ def test_opaque_marks_that_may_not_be_read(
     connection: sqlite3.Connection, root: DataRoot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where trusted attributes are hidden from us, opaque is unknown, and a problem says so."""
-    monkeypatch.setattr(walk, "trusted_readable", lambda: False)
+    for module in (walk, snapshot):
+        monkeypatch.setattr(module, "trusted_readable", lambda: False)
     monkeypatch.setattr("layerindex.stores.owners.owners_of", lambda *_: None)  # whoever runs this test
     into(connection, root)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from layerindex import database, scan, stores
-from layerindex.listings import measure, walk, writer
+from layerindex.listings import measure, rules, walk, writer
 from layerindex.listings import usage as usage_module
 from layerindex.listings.batches import PROBLEMS_KEPT, SMALL_BYTES
 from layerindex.listings.measure import Count, Place
@@ -661,7 +661,7 @@ def test_copy_without_attributes(tmp_path: Path) -> None:
     folder = root.content_dir(top.cache_id) / "a"
     with suppress(OSError):
         os.removexattr(folder, "trusted.overlay.opaque")
-    if not walk.trusted_readable():
+    if not rules.trusted_readable():
         pytest.skip("needs the right to read trusted attributes")
     [(_, detail)] = lossy(root)
     assert "all opaque marks (1 extended attributes) of the layers" in detail

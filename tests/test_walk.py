@@ -17,7 +17,8 @@ import pytest
 
 from layerindex.listings import walk as module
 from layerindex.listings.batches import BATCH_ROWS, TYPES, Batch, Entry, Problem
-from layerindex.listings.walk import Owners, Rules, Totals, Walk, trusted_readable
+from layerindex.listings.rules import Owners, Rules, trusted_readable
+from layerindex.listings.walk import Totals, Walk
 from tests.packing import widen
 
 if TYPE_CHECKING:
@@ -452,7 +453,7 @@ def test_without_root_what_is_closed_is_a_problem_and_opaque_unknown(tree: Path)
 def test_trusted_attributes_need_the_first_user_namespace() -> None:
     assert trusted_readable()
     assert not as_nobody(trusted_readable)
-    code = "from layerindex.listings import walk; print(walk.trusted_readable())"
+    code = "from layerindex.listings import rules; print(rules.trusted_readable())"
     command = ["unshare", "--user", "--map-root-user", sys.executable, "-c", code]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "False\n"
 

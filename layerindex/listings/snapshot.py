@@ -12,6 +12,7 @@ from layerindex.guard import FAILED, reading
 from layerindex.listings.batches import FALSE, SMALL_BYTES, Source, ended
 from layerindex.listings.index import index_listings
 from layerindex.listings.marks import lost_marks
+from layerindex.listings.rules import trusted_readable
 from layerindex.listings.witnesses import Witnesses
 from layerindex.listings.writer import fit
 from layerindex.names import listed, printable
@@ -182,8 +183,6 @@ def _trees(witnesses: Witnesses, store: Store, options: Options) -> Iterator[Sou
             some = True
             yield source
     if some:
-        from layerindex.listings.walk import trusted_readable  # noqa: PLC0415 - where anything is walked
-
         need_trusted = False
         try:
             with reading(store.folder):

@@ -10,26 +10,24 @@ from __future__ import annotations
 import errno
 import json
 import os
-import re
 import stat
 import threading
-from array import array
 from collections import deque
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from layerindex.listings.batches import BATCH_ROWS, PROBLEMS_KEPT, SHAPES, Batch, Columns, Entry, Problem
-from layerindex.listings.fingerprint import LAST_SECOND, of_files
-from layerindex.names import escape_path
+from layerindex.listings import plain
+from layerindex.listings.batches import BATCH_ROWS, PROBLEMS_KEPT, Batch, Entry, Problem
+from layerindex.listings.override import OVERRIDE, replaced, stated
+from layerindex.listings.plain import NANOSECONDS
+from layerindex.listings.rules import LABEL, Rules, trusted_readable, type_of
+from layerindex.names import listed_path
 from layerindex.stores.files import open_folder as open_folder  # noqa: PLC0414 - tests put another in its place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from layerindex.listings.fingerprint import Fingerprint
-
     Row = tuple[Any, ...]
-    _Plain = tuple[int, str, int, int, int, int, int, int]
     _Known = tuple[int | None, str | None, bytes | None]
 
 HANDLES = 256
@@ -39,31 +37,11 @@ PATH_LENGTH = 4096
 extract to PATH_MAX, as long; beyond it come only containers that descend with chdir."""
 CHUNK = 1024
 
-_NANOSECONDS = 1_000_000_000
-_CAP_SYS_ADMIN = 21
-_FIRST_USER_NAMESPACE = 0xEFFFFFFD  # PROC_USER_INIT_INO in Linux' include/linux/proc_ns.h
 _CAPABILITY = "security.capability"
-_ABSENT = (None,) * 4
-_LABEL = ["security.selinux"]  # what the host calls it, on every file or on none; no engine packs it
 _WHITEOUT = ".wh."
 _AUFS = ".wh..wh."
 _OPAQUE = ".wh..wh..opq"
-_OVERRIDE = "user.containers.override_stat"
-_STATED = re.compile(
-    rb"([0-9]{1,10}):([0-9]{1,10}):([0-7]{1,6})"
-    rb"(?::(file|dir|symlink|pipe|socket|(?:block|char)-([0-9]{1,9})-([0-9]{1,9})).*)?"
-)
-_STATED_KINDS = {b"pipe": stat.S_IFIFO, b"socket": stat.S_IFSOCK, b"block": stat.S_IFBLK, b"char": stat.S_IFCHR}
 _OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
-_TYPES = {
-    stat.S_IFREG: "file",
-    stat.S_IFDIR: "dir",
-    stat.S_IFLNK: "symlink",
-    stat.S_IFCHR: "char",
-    stat.S_IFBLK: "block",
-    stat.S_IFIFO: "fifo",
-    stat.S_IFSOCK: "socket",
-}
 
 
 class Totals:
@@ -85,80 +63,6 @@ class Totals:
         """False when something that is there could not be read."""
 
 
-class Owners(NamedTuple):
-    """Whose a file is inside a user namespace: ranges of ids, each as first one outside, count, first one inside."""
-
-    uids: tuple[tuple[int, int, int], ...]
-    gids: tuple[tuple[int, int, int], ...]
-
-    @staticmethod
-    def inside(number: int, ranges: tuple[tuple[int, int, int], ...]) -> int:
-        """Return an id as it is inside; one that is in no range stays."""
-        for outside, count, first in ranges:
-            if outside <= number < outside + count:
-                return first + number - outside
-        return number
-
-
-class Rules(NamedTuple):
-    """How a driver marks deletions, which a name or attribute alone does not tell."""
-
-    opaque: frozenset[str]
-    bookkeeping: frozenset[str]
-    markers: bool
-    """Whether `.wh.` files are whiteouts, as AUFS had them."""
-    overridden: bool = False
-    """Whether an attribute says what a file's owner, mode and kind are, in a tree whose root has it: where others
-    cannot be had, one user owns all files on disk (containers-storage, `pkg/idtools/idtools.go`)."""
-    owners: Owners | None = None
-    """Whose the files are inside the engine's user namespace, where they are another's on disk."""
-    mounted: bool = False
-    """Whether layers are unpacked through a mount, where the kernel says how deletions are marked: containerd in a
-    user namespace (`core/diff/apply/apply_linux.go`)."""
-
-    @classmethod
-    def of(cls, driver: str, *, rootless: bool = False) -> Rules:
-        """Return the rules of a storage driver; `rootless`: its engine runs in a user namespace.
-
-        moby:daemon/graphdriver/{overlay2,fuse-overlayfs}, go-archive/archive_linux.go; fuse-overlayfs main.c.
-        """
-        spaces = {"user.overlay"} if rootless else {"trusted.overlay"}
-        if driver == "fuse-overlayfs":
-            spaces = {"trusted.overlay", "user.overlay", "user.fuseoverlayfs"}
-        kept = ("origin", "impure", "uuid", "nlink", "upper")
-        return cls(
-            frozenset(f"{space}.opaque" for space in spaces),
-            frozenset(_LABEL) | frozenset(f"{space}.{name}" for space in spaces for name in kept),
-            driver == "fuse-overlayfs",
-        )
-
-    @property
-    def need_trusted(self) -> bool:
-        """Say whether nothing but a trusted attribute says that a directory is opaque."""
-        return not self.markers and any(name.startswith("trusted.") for name in self.opaque)
-
-
-def trusted_readable() -> bool:
-    """Say whether we see trusted.* attributes, silently absent without the first namespace's SYS_ADMIN.
-
-    Linux:fs/xattr.c xattr_permission, fs/ext4/xattr_trusted.c. A uid_map of all users can be a child's too.
-    """
-    try:
-        first = os.stat("/proc/self/ns/user").st_ino == _FIRST_USER_NAMESPACE
-        with open("/proc/self/status", encoding="ascii", errors="replace") as status:
-            effective = next((int(line.split()[1], 16) for line in status if line.startswith("CapEff:")), 0)
-    except (OSError, ValueError, IndexError):
-        return False
-    return first and bool(effective >> _CAP_SYS_ADMIN & 1)
-
-
-def escaped(name: str) -> tuple[str, bytes | None]:
-    """Return a listed path or name as text, component by component, and its bytes where the text is not they."""
-    if name.isascii() and "\\" not in name:
-        return name, None
-    return escape_path(os.fsencode(name))
-
-
 def _home() -> int | None:
     """Hold the working directory, so that it can be left for a while; None where that must not be."""
     if threading.active_count() > 1:
@@ -173,49 +77,6 @@ def _home() -> int | None:
         os.close(home)
         return None
     return home
-
-
-def _type(status: os.stat_result) -> str:
-    """Name an inode's type; a whiteout is the device 0:0. Linux:Documentation/filesystems/overlayfs.rst."""
-    kind = stat.S_IFMT(status.st_mode)
-    return "whiteout" if kind == stat.S_IFCHR and status.st_rdev == 0 else _TYPES.get(kind, "file")
-
-
-def _status(values: tuple[float, ...], status: os.stat_result, device: int) -> os.stat_result:
-    """Return a status with other values; what a tuple of it does not hold is as it was."""
-    more = {"st_mtime_ns": status.st_mtime_ns, "st_blocks": status.st_blocks, "st_rdev": device}
-    return os.stat_result(values, more)
-
-
-def _columns(shape: str, rows: list[_Plain], owners: Owners | None) -> tuple[Columns, int, int]:
-    """Turn plain entries into columns; the other parts are their bytes of content and their blocks."""
-    number, name, mode, uid, gid, size, times, blocks = zip(*rows, strict=True)
-    if owners is not None:
-        uid, gid = _inside(uid, owners.uids), _inside(gid, owners.gids)
-    seconds = [time // _NANOSECONDS for time in times]
-    rest = [time % _NANOSECONDS for time in times]
-    sizes = (size,) if "size" in SHAPES[shape] else ()
-    values = tuple(array("q", column).tobytes() for column in (mode, uid, gid, *sizes, seconds, rest))
-    return Columns("\0".join(name), array("q", number).tobytes(), values), sum(size), sum(blocks)
-
-
-def _inside(ids: tuple[int, ...], ranges: tuple[tuple[int, int, int], ...]) -> tuple[int, ...]:
-    known = {each: Owners.inside(each, ranges) for each in set(ids)}
-    return tuple(known[each] for each in ids)
-
-
-def _sum(rows: list[_Plain], owners: Owners | None) -> tuple[Fingerprint, int, int]:
-    """Return the fingerprint of plain files; the other parts are their bytes of content and their blocks."""
-    paths, name, mode, uid, gid, size, times, blocks = zip(*rows, strict=True)
-    if owners is not None:
-        uid, gid = _inside(uid, owners.uids), _inside(gid, owners.gids)
-    seconds = [time // _NANOSECONDS for time in times]
-    rest = [time % _NANOSECONDS for time in times]
-    if not 0 <= min(seconds) <= max(seconds) < LAST_SECOND:
-        known = [0 <= second < LAST_SECOND for second in seconds]  # others become 1970, as Docker sets them
-        seconds = [second * is_known for second, is_known in zip(seconds, known, strict=True)]
-        rest = [each * is_known for each, is_known in zip(rest, known, strict=True)]
-    return of_files(paths, (name, mode, uid, gid, size, seconds), rest), sum(size), sum(blocks)
 
 
 class _Frame:
@@ -377,7 +238,7 @@ class Walk:
         """Take a directory's entries: the loop in which the walk spends its time."""
         prefix = self._stand_in(frame.handle)
         device, listxattr = self._start.st_dev, os.listxattr
-        number = hash(escaped(self._path or "/")[0]) if self._summed else self._place(self._path)
+        number = hash(listed_path(self._path or "/")[0]) if self._summed else self._place(self._path)
         files, dirs, below = self._files.append, self._dirs.append, frame.below.append
         try:
             for entry in chunk:
@@ -394,7 +255,7 @@ class Walk:
                 mode = status.st_mode
                 kind, times = mode & 0o170000, status.st_mtime_ns
                 if (
-                    (xattrs and xattrs != _LABEL)
+                    (xattrs and xattrs != LABEL)
                     or (kind != stat.S_IFDIR and (kind != stat.S_IFREG or status.st_nlink != 1))
                     or status.st_dev != device
                     or not name.isascii()
@@ -441,12 +302,12 @@ class Walk:
         status = self._owned(prefix + name, status, xattrs)
         known = self._attributes(prefix + name, xattrs, is_dir=is_dir)
         # The kernel makes all whiteouts of a mount one inode: Linux:fs/overlayfs/dir.c ovl_whiteout.
-        if first is not None and _type(status) != "whiteout":
+        if first is not None and type_of(status) != "whiteout":
             self._row(name, status, known, "hardlink", first)
         elif stat.S_ISLNK(status.st_mode):
             self._row(name, status, known, "symlink", self._target(name, frame))
         else:
-            self._row(name, status, known, _type(status))
+            self._row(name, status, known, type_of(status))
 
     def _count(self, status: os.stat_result) -> None:
         totals = self.totals
@@ -482,7 +343,7 @@ class Walk:
         if name == _OPAQUE:
             directory, _, base = self._path.rpartition("/")
             news = Entry(directory, None, base, None, "opaque", opaque=1)
-            self._rows.append((self._place(directory), *escaped(base), *news[4:]))
+            self._rows.append((self._place(directory), *listed_path(base), *news[4:]))
             return True
         if name.startswith(_AUFS):
             return True
@@ -499,8 +360,8 @@ class Walk:
         kept = []
         for name in listed:
             if name not in self._rules.opaque:
-                if name not in self._rules.bookkeeping and not (self._overridden and name == _OVERRIDE):
-                    kept.append(escaped(name)[0])
+                if name not in self._rules.bookkeeping and not (self._overridden and name == OVERRIDE):
+                    kept.append(listed_path(name)[0])
             elif not is_dir:
                 kept.append(name)
             else:
@@ -514,37 +375,18 @@ class Walk:
         return opaque, names, self._capability(path) if _CAPABILITY in listed else None
 
     def _capability(self, path: str) -> bytes | None:
-        """Return a capability as it is inside, where the kernel does not add whose root it is for.
-
-        Linux:include/uapi/linux/capability.h, vfs_ns_cap_data.
-        """
         value, owners = self._value(path, _CAPABILITY), self._rules.owners
-        if owners is None or value is None or len(value) != 24 or value[3] != 3:
-            return value
-        root = int.from_bytes(value[20:], "little")
-        return value if owners.inside(root, owners.uids) else value[:3] + b"\x02" + value[4:20]
+        return value if owners is None or value is None else owners.capability(value)
 
     def _owned(self, path: str, status: os.stat_result, xattrs: list[str] | None) -> os.stat_result:
         """Return the status of a file as it is inside: as its attribute says, else with the owner mapped."""
-        if self._overridden and xattrs and _OVERRIDE in xattrs:
-            return self._stated(path, status)
+        if self._overridden and xattrs and OVERRIDE in xattrs:
+            return stated(self._value(path, OVERRIDE), status)
         owners = self._rules.owners
         if owners is None:
             return status
         ids = (owners.inside(status.st_uid, owners.uids), owners.inside(status.st_gid, owners.gids))
-        return _status((status.st_mode, *status[1:4], *ids, *status[6:10]), status, status.st_rdev)
-
-    def _stated(self, path: str, status: os.stat_result) -> os.stat_result:
-        """Return the status of a file as its attribute says it; as it is where that cannot be understood."""
-        match = _STATED.fullmatch(self._value(path, _OVERRIDE) or b"")
-        if match is None:
-            return status
-        kind, device = stat.S_IFMT(status.st_mode), status.st_rdev
-        if kind == stat.S_IFREG and match[4]:  # what only root may make is an empty file
-            kind = _STATED_KINDS.get(match[4].partition(b"-")[0], kind)
-            device = os.makedev(int(match[5]), int(match[6])) if match[5] else device
-        values = (kind | int(match[3], 8) & 0o7777, *status[1:4], int(match[1]), int(match[2]), *status[6:10])
-        return _status(values, status, device)
+        return replaced(status, (status.st_mode, *status[1:4], *ids, *status[6:10]), status.st_rdev)
 
     def _value(self, path: str, name: str) -> bytes | None:
         try:
@@ -569,7 +411,7 @@ class Walk:
         except OSError as error:
             listed = self._unlisted("", error)
         self._count(self._start)
-        self._overridden = self._rules.overridden and bool(listed and _OVERRIDE in listed)
+        self._overridden = self._rules.overridden and bool(listed and OVERRIDE in listed)
         path = f"/proc/self/fd/{handle}/."
         status = self._owned(path, self._start, listed)
         known = self._attributes(path, listed, is_dir=True)
@@ -578,11 +420,11 @@ class Walk:
     # Batches -------------------------------------------------------------------------------------------------------
 
     def _row(self, name: str, status: os.stat_result, known: _Known, type_: str, target: str | None = None) -> None:
-        text, raw = escaped(name)
-        link, link_raw = (None, None) if target is None else escaped(target)
+        text, raw = listed_path(name)
+        link, link_raw = (None, None) if target is None else listed_path(target)
         size = status.st_size if type_ in ("file", "symlink") else 0
         device = f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}" if type_ in ("char", "block") else None
-        seconds, rest = divmod(status.st_mtime_ns, _NANOSECONDS)
+        seconds, rest = divmod(status.st_mtime_ns, NANOSECONDS)
         owner = (status.st_mode & 0o7777, status.st_uid, status.st_gid)
         fields = (*owner, size, seconds, rest or None, link, link_raw, device, None, *known, None)
         self._rows.append((self._place(self._path), text, raw, type_, *fields))
@@ -597,7 +439,7 @@ class Walk:
         """Return a directory's number in this batch."""
         number = self._numbers.setdefault(path, len(self._directories))
         if number == len(self._directories):
-            self._directories.append(escaped(path or "/"))
+            self._directories.append(listed_path(path or "/"))
         return number
 
     def _failed(self, name: str | None, error: OSError) -> None:
@@ -620,29 +462,29 @@ class Walk:
         self.totals.problem_count += 1
         if self.totals.problem_count <= PROBLEMS_KEPT:
             path = f"{self._path}/{name}" if name else self._path or "/"
-            self._problems.append(Problem(code, escaped(path)[0], detail))
+            self._problems.append(Problem(code, listed_path(path)[0], detail))
 
     def _clear(self) -> None:
         self._numbers: dict[str, int] = {}
         self._directories: list[tuple[str, bytes | None]] = []
-        self._files: list[_Plain] = []
-        self._dirs: list[_Plain] = []
+        self._files: list[plain.Row] = []
+        self._dirs: list[plain.Row] = []
         self._rows: list[Row] = []
         self._problems: list[Problem] = []
 
     def _flush(self) -> Batch:
-        columns, totals, plain = {}, self.totals, None
+        columns, totals, alone = {}, self.totals, None
         for shape, rows in (("walked", self._files), ("dir", self._dirs)):
             totals.entry_count += len(rows)
             if rows:
                 if self._summed and shape == "walked":
-                    plain, size, blocks = _sum(rows, self._rules.owners)
+                    alone, size, blocks = plain.summed(rows, self._rules.owners)
                 else:
-                    columns[shape], size, blocks = _columns(shape, rows, self._rules.owners)
+                    columns[shape], size, blocks = plain.columns(shape, rows, self._rules.owners)
                 totals.apparent_bytes += size
                 totals.disk_bytes += 512 * blocks
                 totals.file_bytes += size  # 0 for directories
                 self._newest(max(row[6] for row in rows))
         batch = Batch(self._directories, columns, self._rows, self._problems, totals.problem_count, totals.complete, 0)
         self._clear()
-        return batch if plain is None else batch._replace(plain=(plain.number, plain.seconds, plain.fractions))
+        return batch if alone is None else batch._replace(plain=(alone.number, alone.seconds, alone.fractions))

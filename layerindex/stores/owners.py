@@ -10,18 +10,15 @@ from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
+from layerindex.listings.rules import Owners, Rules
 from layerindex.stores.host import read
 
 if TYPE_CHECKING:
     import os
 
-    from layerindex.listings.walk import Owners, Rules
-
 
 def rules_of(driver: str, root: os.stat_result) -> Rules:
     """Return a driver's rules in the store whose root has this status: of root's engine, or of a user's own."""
-    from layerindex.listings.walk import Rules  # noqa: PLC0415 - not for a scan that walks nothing
-
     owners = owners_of(root.st_uid, root.st_gid)
     return Rules.of(driver, rootless=owners is not None)._replace(owners=owners)
 
@@ -29,8 +26,6 @@ def rules_of(driver: str, root: os.stat_result) -> Rules:
 @cache
 def owners_of(uid: int, gid: int, etc: str = "/etc") -> Owners | None:
     """Return the map for the store of a user; None for root's, whose files are their own."""
-    from layerindex.listings.walk import Owners  # noqa: PLC0415 - not for a scan that walks nothing
-
     if uid == 0:
         return None
     names = {f"{uid}"}

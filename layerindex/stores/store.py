@@ -13,7 +13,7 @@ from layerindex import shapes
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from layerindex.listings.walk import Rules
+    from layerindex.listings.rules import Rules
     from layerindex.records import Record
 
 EVERY_TYPE = frozenset({"file", "dir", "symlink", "hardlink", "char", "block", "fifo"})

@@ -22,7 +22,7 @@ from layerindex.stores.store import Held
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from layerindex.listings.walk import Rules
+    from layerindex.listings.rules import Rules
     from layerindex.records import Record
     from layerindex.stores.claims import Claims
     from layerindex.stores.containerd.view import Place

@@ -25,7 +25,7 @@ from layerindex.stores.store import Held, Listed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from layerindex.listings.walk import Rules
+    from layerindex.listings.rules import Rules
     from layerindex.records import Record
     from layerindex.stores.containerd.scan import Docker
 

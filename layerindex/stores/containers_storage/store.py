@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from layerindex.listings.rules import Rules
 from layerindex.names import listed, on_disk, printable
 from layerindex.problems import Damage, vanished
 from layerindex.stores.containers_storage.places import Places
@@ -22,7 +23,6 @@ from layerindex.stores.store import Held, Listed, Unpacking
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from layerindex.listings.walk import Rules
     from layerindex.records import Record
     from layerindex.stores.containers_storage.settings import GraphRoot
 
@@ -101,8 +101,6 @@ class ContainersStore(NamedTuple):
     @property
     def rules(self) -> Rules:
         """How the driver marks deletions: as the kernel or as fuse-overlayfs, for root or for a user."""
-        from layerindex.listings.walk import Rules  # noqa: PLC0415 - not for a scan that walks nothing
-
         rules = Rules.of(self.driver)
         try:
             with Folder(self.root) as root, root.folder(self.driver) as folder:

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex.guard import reading
+from layerindex.listings.rules import Owners, Rules
 from layerindex.names import on_disk, printable
 from layerindex.problems import Damage, vanished
 from layerindex.stores.docker.drivers import CONTAINERD, READABLE, REMAPPED, drivers, remapped_roots
@@ -20,7 +21,6 @@ from layerindex.stores.store import Held, Listed, Unpacking
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from layerindex.listings.walk import Rules
     from layerindex.records import Record
 
 
@@ -83,8 +83,6 @@ class DockerStore(NamedTuple):
     @property
     def rules(self) -> Rules:
         """How the driver marks deletions, and whose files are inside: of userns-remap, or of a user's own engine."""
-        from layerindex.listings.walk import Owners, Rules  # noqa: PLC0415 - not for a scan that walks nothing
-
         remapped = REMAPPED.fullmatch(os.path.basename(self.root))
         if remapped:
             uids, gids = (((int(first), 1 << 32, 0),) for first in os.path.basename(self.root).split("."))

@@ -1,0 +1,49 @@
+"""Plain files and directories of a walk, which are most: rows as they are met, turned into columns or a fingerprint."""
+
+from __future__ import annotations
+
+from array import array
+from typing import TYPE_CHECKING
+
+from layerindex.listings.batches import SHAPES, Columns
+from layerindex.listings.fingerprint import LAST_SECOND, of_files
+from layerindex.listings.rules import Owners
+
+if TYPE_CHECKING:
+    from layerindex.listings.fingerprint import Fingerprint
+
+    Row = tuple[int, str, int, int, int, int, int, int]
+    """Number of its directory (or hash of its path, to be summed), name, mode, uid, gid, size, time in ns, blocks."""
+
+NANOSECONDS = 1_000_000_000
+
+
+def columns(shape: str, rows: list[Row], owners: Owners | None) -> tuple[Columns, int, int]:
+    """Turn plain entries into columns; the other parts are their bytes of content and their blocks."""
+    number, name, mode, uid, gid, size, times, blocks = zip(*rows, strict=True)
+    if owners is not None:
+        uid, gid = _inside(uid, owners.uids), _inside(gid, owners.gids)
+    seconds = [time // NANOSECONDS for time in times]
+    rest = [time % NANOSECONDS for time in times]
+    sizes = (size,) if "size" in SHAPES[shape] else ()
+    values = tuple(array("q", column).tobytes() for column in (mode, uid, gid, *sizes, seconds, rest))
+    return Columns("\0".join(name), array("q", number).tobytes(), values), sum(size), sum(blocks)
+
+
+def _inside(ids: tuple[int, ...], ranges: tuple[tuple[int, int, int], ...]) -> tuple[int, ...]:
+    known = {each: Owners.inside(each, ranges) for each in set(ids)}
+    return tuple(known[each] for each in ids)
+
+
+def summed(rows: list[Row], owners: Owners | None) -> tuple[Fingerprint, int, int]:
+    """Return the fingerprint of plain files; the other parts are their bytes of content and their blocks."""
+    paths, name, mode, uid, gid, size, times, blocks = zip(*rows, strict=True)
+    if owners is not None:
+        uid, gid = _inside(uid, owners.uids), _inside(gid, owners.gids)
+    seconds = [time // NANOSECONDS for time in times]
+    rest = [time % NANOSECONDS for time in times]
+    if not 0 <= min(seconds) <= max(seconds) < LAST_SECOND:
+        known = [0 <= second < LAST_SECOND for second in seconds]  # others become 1970, as Docker sets them
+        seconds = [second * is_known for second, is_known in zip(seconds, known, strict=True)]
+        rest = [each * is_known for each, is_known in zip(rest, known, strict=True)]
+    return of_files(paths, (name, mode, uid, gid, size, seconds), rest), sum(size), sum(blocks)
