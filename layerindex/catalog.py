@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from difflib import get_close_matches
 from typing import NamedTuple
 
 from layerindex import shipped
@@ -78,6 +77,8 @@ def parsed(name: str, text: str) -> Query:
 
 def near(word: str, words: list[str]) -> str:
     """Return ` (did you mean …?)` for a misspelt word, or nothing."""
+    from difflib import get_close_matches  # noqa: PLC0415 - who spells well starts without it
+
     matches = get_close_matches(word, sorted(set(words)), n=3, cutoff=0.5)
     return f" (did you mean {' or '.join(matches)}?)" if matches else ""
 

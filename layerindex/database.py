@@ -9,7 +9,6 @@ import os
 import sqlite3
 import time
 from contextlib import closing, contextmanager
-from importlib import resources
 from typing import IO, TYPE_CHECKING, Any
 
 from layerindex import genuine, interrupt, locks, place, scratch
@@ -284,6 +283,7 @@ class NameIndex:
 
 def create(connection: sqlite3.Connection) -> None:
     """Make the tables and views of a new database within the open transaction."""
-    script = resources.files("layerindex").joinpath("schema.sql").read_text(encoding="utf-8")
+    with open(os.path.join(os.path.dirname(__file__), "schema.sql"), encoding="utf-8") as file:
+        script = file.read()
     for statement in script.split(";\n"):
         connection.execute(statement)

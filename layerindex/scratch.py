@@ -9,9 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import shutil
 import stat
-import tempfile
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
@@ -33,6 +31,9 @@ _SAFELY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 @contextmanager
 def folder(where: str) -> Iterator[str]:
     """Give a new folder for copies, of this user alone, that is gone at the end; raises DatabaseError."""
+    import shutil  # noqa: PLC0415 - as below
+    import tempfile  # noqa: PLC0415
+
     path, handle = _made(where, lambda: _opened(tempfile.mkdtemp(prefix=PREFIX, dir=where)))
     try:
         with interrupt.undoing(lambda: shutil.rmtree(path, ignore_errors=True)):
@@ -45,6 +46,8 @@ def folder(where: str) -> Iterator[str]:
 @contextmanager
 def file(where: str) -> Iterator[tuple[str, IO[bytes]]]:
     """Give a new file of this user alone, which is gone at the end unless it was renamed; raises DatabaseError."""
+    import tempfile  # noqa: PLC0415 - what only reads a database, as most commands, starts without it
+
     path, handle = _made(where, lambda: tempfile.mkstemp(prefix=PREFIX, dir=where)[::-1])
     try:
         with open(handle, "r+b") as opened:
