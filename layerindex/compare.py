@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layerindex import database, genuine, query, shipped
 from layerindex.errors import DatabaseError, NoDatabaseError, UsageError
-from layerindex.failures import failure
+from layerindex.failures import RAISED, failure
 from layerindex.held import held
 
 if TYPE_CHECKING:
@@ -256,7 +256,7 @@ def opened(pair: Pair, own: str, files: Files | None = None) -> Iterator[tuple[s
                 _bring(connection, snapshot, files or Files(None, None))
             except (sqlite3.IntegrityError, sqlite3.DataError) as error:
                 raise DatabaseError(snapshot.path, f"holds rows that no scan writes ({error})") from error
-            except sqlite3.Error as error:
+            except RAISED as error:
                 raise failure(snapshot.path, error) from error
         database.analyze(connection)
         yield connection, {side: _number(connection, snapshot) for side, snapshot in zip("ab", pair, strict=True)}

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 from layerindex import genuine, interrupt, locks, place, scratch
 from layerindex.claim import PATIENCE, Claim, claimed
 from layerindex.errors import DatabaseBusyError, DatabaseError, EmptyDatabaseError, FullDiskError, OlderDatabaseError
-from layerindex.failures import failure, temporary
+from layerindex.failures import RAISED, failure, temporary
 from layerindex.genuine import APPLICATION_ID as APPLICATION_ID  # noqa: PLC0414 - what a database says of itself
 from layerindex.genuine import REVISION as REVISION  # noqa: PLC0414
 from layerindex.held import Held, copied, held
@@ -74,7 +74,7 @@ def reading(path: str) -> Iterator[sqlite3.Connection]:
                 _check_ours(connection, path)
                 with interrupt.impatient():
                     yield connection
-        except sqlite3.Error as error:
+        except RAISED as error:
             raise failure(path, error) from error
 
 
@@ -87,7 +87,7 @@ def rehearsing(path: str) -> Iterator[sqlite3.Connection]:
                 _check_ours(connection, path)
                 connection.execute("BEGIN IMMEDIATE")
                 yield connection
-        except sqlite3.Error as error:
+        except RAISED as error:
             raise failure(copy, error) from error
 
 
@@ -129,7 +129,7 @@ def opened(file: Held) -> sqlite3.Connection:
 def _connect(uri: str, path: str) -> sqlite3.Connection:
     try:
         return sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None, factory=Connection)
-    except sqlite3.Error as error:
+    except RAISED as error:
         raise failure(path, error) from error
 
 
@@ -171,7 +171,7 @@ def alone(path: str, wait: Callable[[str], None], *, make: bool = False) -> Iter
                     if connection.in_transaction:
                         connection.execute("ROLLBACK")
                     claim.release_journal(locked=locked)
-        except sqlite3.Error as error:
+        except RAISED as error:
             raise failure(path, error) from error
 
 
@@ -209,7 +209,7 @@ def transaction(connection: sqlite3.Connection, path: str) -> Iterator[None]:
     except BaseException as error:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
-        if isinstance(error, sqlite3.Error):
+        if isinstance(error, RAISED):
             raise failure(path, error) from error
         raise
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from layerindex import interrupt
 from layerindex.errors import DatabaseBusyError, DatabaseError, FullDiskError
-
-if TYPE_CHECKING:
-    import sqlite3
 
 PACKED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 """How gzip and zstd begin."""
 
 
-def failure(path: str, error: sqlite3.Error) -> DatabaseError:
+RAISED = (sqlite3.Error, MemoryError)
+"""What SQLite raises: in a few damaged files it has no memory for what they claim, however small they are."""
+
+
+def failure(path: str, error: sqlite3.Error | MemoryError) -> DatabaseError:
     """Return the error that says what SQLite raised; raises Interrupted where a signal is why."""
     interrupt.check()
     name = getattr(error, "sqlite_errorname", "")
@@ -26,7 +27,14 @@ def failure(path: str, error: sqlite3.Error) -> DatabaseError:
         return DatabaseError(path, _no_database(path))
     if name.startswith("SQLITE_FULL"):
         return FullDiskError(path, _full(path))
-    return DatabaseError(path, f"{error}")
+    return DatabaseError(path, reason(error))
+
+
+def reason(error: Exception) -> str:
+    """Return what SQLite says; its lack of memory has no words of its own."""
+    if isinstance(error, MemoryError):
+        return "SQLite has no memory for what it claims to hold; it may be damaged"
+    return f"{error}"
 
 
 def temporary() -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from layerindex import interrupt, locks, place, scratch
 from layerindex.errors import DatabaseBusyError, DatabaseError, NoDatabaseError
-from layerindex.failures import failure, temporary
+from layerindex.failures import RAISED, failure, temporary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,7 +121,7 @@ def _copy(real: str, path: str, handle: int, copy: str, waiting: list[str]) -> N
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             connection.execute("PRAGMA journal_mode = DELETE")
             connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")
-    except sqlite3.Error as error:
+    except RAISED as error:
         raise failure(path, error) from error
 
 

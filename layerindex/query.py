@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from layerindex import genuine, interrupt
 from layerindex.catalog import near
 from layerindex.errors import NotThereError, QueryError, UsageError
-from layerindex.failures import temporary
+from layerindex.failures import RAISED, reason, temporary
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -56,7 +56,7 @@ def run(connection: sqlite3.Connection, sql: str, params: Mapping[str, Any]) -> 
     watch = interrupt.Watch(connection, LIMIT.get())
     try:
         cursor = connection.execute(sql, params)
-    except (sqlite3.Error, sqlite3.Warning) as error:
+    except (*RAISED, sqlite3.Warning) as error:
         raise _refused(error, watch) from error
     columns = [name for name, *_ in cursor.description or ()]
     return Result(columns, _rows(cursor, watch))
@@ -68,7 +68,7 @@ def _rows(cursor: sqlite3.Cursor, watch: interrupt.Watch) -> Iterator[tuple[Any,
             given = time.monotonic()
             yield row
             watch.end += time.monotonic() - given
-    except sqlite3.Error as error:
+    except RAISED as error:
         raise _refused(error, watch) from error
     finally:
         watch.end = math.inf  # what else is done on this connection has no limit
@@ -88,7 +88,7 @@ def _refused(error: Exception, watch: interrupt.Watch) -> QueryError:
     if name.startswith(("SQLITE_FULL", "SQLITE_IOERR_GETTEMPPATH")):
         where = temporary()
         return QueryError(f"no room for temporary files is left in {where}; name a folder that has some in TMPDIR")
-    return QueryError(f"SQLite says: {error}")
+    return QueryError(f"SQLite says: {reason(error)}")
 
 
 def select_snapshots(connection: sqlite3.Connection, hosts: Sequence[str], references: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ from layerindex import migrate
 from layerindex.cli import group
 from layerindex.errors import DatabaseError
 from tests.conftest import World, in_time
+from tests.packing import database_without_memory
 from tests.test_exchange import index, rows
 from tests.test_migrations import written
 
@@ -358,3 +359,19 @@ def test_an_unfinished_snapshot_is_not_compared(db: Path, good: Path) -> None:
     """A state that no scan writes leaves nothing to bring to the other side's database."""
     spoil(db, f"UPDATE snapshots SET status = 'odd', uid = '{7:032x}'")
     refused(db, "snapshot 1 is not complete and cannot be compared", [("compare", "1", good)])
+
+
+def test_rows_beyond_memory(db: Path, good: Path) -> None:
+    """Where SQLite has no memory for what 4 kB claim, that is one sentence too, whatever the command."""
+    db.write_bytes(database_without_memory())
+    sentence = "SQLite has no memory for what it claims to hold; it may be damaged|database disk image is malformed"
+    commands = (
+        ["query", "images"],
+        ["show", "x"],
+        ["find", "x"],
+        ["db", "check"],
+        ["db", "upgrade"],
+        ["snapshots", "list"],
+    )
+    refused(db, f"({sentence})", commands)
+    refused(db, f"({sentence})", [["import", good]])

@@ -18,6 +18,7 @@ from layerindex import database, exchange, genuine
 from layerindex.errors import DatabaseError, LayerindexError, NewerDatabaseError, RefusedFileError
 from layerindex.exchange import checks
 from tests.conftest import World, in_time, program
+from tests.packing import database_without_memory
 from tests.test_exchange import change, index, rows, silent, whole
 
 if TYPE_CHECKING:
@@ -144,6 +145,12 @@ def test_unfit_file(file: Path, fleet: Path, kind: str) -> None:
     spoil, sentence = FILES[kind]
     spoil(file)
     refused(fleet, file, sentence)
+
+
+def test_rows_beyond_memory(file: Path, fleet: Path) -> None:
+    """A small file may claim a row that SQLite has no memory for."""
+    file.write_bytes(database_without_memory())
+    refused(fleet, file, "is damaged")
 
 
 def test_a_reason_moves_no_cursor(file: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from layerindex.problems import Damage
 from layerindex.stores import sqlite as reader
 from layerindex.stores.files import Folder
 from tests.conftest import in_time
+from tests.packing import database_without_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -271,3 +272,11 @@ def test_damaged_pages(tmp_path: Path) -> None:
             read(path)
         except Damage as found:
             assert found.problem.code in {"bad-sqlite", "empty"}  # noqa: PT017 - either is right
+
+
+def test_rows_beyond_memory(tmp_path: Path) -> None:
+    """SQLite has no memory for what a small damaged file claims: a finding about the file, no failure of ours."""
+    tmp_path.joinpath("db").write_bytes(database_without_memory())
+    with pytest.raises(Damage) as found:
+        read(tmp_path / "db")
+    assert found.value.problem.code == "bad-sqlite"

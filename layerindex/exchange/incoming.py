@@ -109,6 +109,8 @@ def _blamed(name: str) -> Iterator[None]:
         if code == "SQLITE_ERROR" or "decode to UTF-8" in str(error):
             raise RefusedFileError(name, f"is not as layerindex writes it ({error})") from error
         raise
+    except MemoryError as error:
+        raise RefusedFileError(name, "is damaged: SQLite has no memory for what it claims to hold") from error
 
 
 def _attach(connection: sqlite3.Connection, plain: Held, name: str) -> None:

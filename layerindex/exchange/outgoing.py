@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
 from layerindex import database, genuine, scratch, trust
 from layerindex.errors import DatabaseError
 from layerindex.exchange import compression, merge
-from layerindex.failures import failure
+from layerindex.failures import RAISED, failure
 from layerindex.held import held
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator, Sequence
 
 
@@ -31,7 +31,7 @@ def export(path: str, snapshots: Sequence[int], target: IO[bytes], name: str, *,
                 connection.execute("DETACH src")
             # A table that grew at its end has pages a sixth empty; anew they are full, and pack better.
             connection.execute("VACUUM main")
-        except sqlite3.Error as error:
+        except RAISED as error:
             raise failure(path, error) from error
         compression.send(file, target, name)
     return plan

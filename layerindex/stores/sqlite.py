@@ -20,6 +20,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from layerindex import interrupt
+from layerindex.failures import RAISED, reason
 from layerindex.guard import reader
 from layerindex.names import printable
 from layerindex.problems import Damage
@@ -90,9 +91,9 @@ def read_rows(folder: Folder, name: str, tables: Mapping[str, Sequence[str]]) ->
                     detail = f"its rows are more than {ROWS}, or have more bytes than its {size}; not read further"
                     raise Damage("too-large", where, detail)
                 yield table, row
-    except (sqlite3.Error, OverflowError, UnicodeDecodeError) as error:
+    except (*RAISED, OverflowError, UnicodeDecodeError) as error:
         interrupt.check()
-        raise Damage("bad-sqlite", where, printable(f"SQLite says: {error}")) from error
+        raise Damage("bad-sqlite", where, printable(f"SQLite says: {reason(error)}")) from error
 
 
 def _rows(
