@@ -126,12 +126,12 @@ def batched(items: Iterable[Entry | Problem]) -> Iterator[Batch]:
 def database_without_memory() -> bytes:
     """Return 4 kB of an SQLite database whose schema claims a row of so many bytes that SQLite says it has no memory.
 
-    A header, an inner page without cells, and as page 8 a leaf whose first cell is as long as a number of nine bytes
+    A header, an inner page without cells, and as page 8 a leaf whose one cell is as long as a number of nine bytes
     says. https://www.sqlite.org/fileformat2.html
     """
     content = bytearray(8 * 512)
     content[:24] = b"SQLite format 3\0" + b"\x02\x00\x01\x01\x00\x40\x20\x20"
     content[100:112] = b"\x05" + bytes(10) + b"\x08"
-    content[3584:3596] = b"\x0d\0\0\0\x06" + bytes(5) + b"\x01\xc1"
+    content[3584:3594] = b"\x0d\0\0\0\x01\x01\xc1\0\x01\xc1"
     content[4033:4044] = b"\xff" * 9 + b"\0T"
     return bytes(content)
