@@ -19,7 +19,7 @@ def main() -> None:
 
         cli.main()
     except interrupt.Interrupted as ended:
-        # What was to be undone is. Nothing else, such as text for a reader who does not read, holds it up.
+        # What was to be undone is. Nothing else, such as text for a reader who does not read, delays it.
         os._exit(ended.status)
 
 

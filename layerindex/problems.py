@@ -43,7 +43,7 @@ KINDS = {
     "moved-root": Kind(
         "info", "A container's mount has its source where the data root was, which keeps it from starting."
     ),
-    "too-large": Kind("error", "It is larger than such a file can honestly be; not read."),
+    "too-large": Kind("error", "It exceeds the limit for such a file; not read."),
     "empty": Kind("error", "The file has no content, as power cuts leave it."),
     "bad-text": Kind("error", "The file is not the UTF-8 text it must be."),
     "bad-json": Kind("error", "The file is not JSON, is torn, or is nested too deeply."),
@@ -104,7 +104,7 @@ KINDS = {
     "bad-sqlite": Kind("error", "A database is no SQLite file, or damaged; not read."),
     "tar-split-gzip": Kind("error", "A tar-split is not gzip, or damaged; its files up to there are listed."),
     "tar-split-truncated": Kind("error", "A tar-split ends in the middle; its files up to there are listed."),
-    "tar-split-bomb": Kind("error", "A tar-split unpacks to more than it can honestly hold; not read further."),
+    "tar-split-bomb": Kind("error", "A tar-split unpacks to more than the limit for its size; not read further."),
     "tar-split-noise": Kind("error", "A tar-split has too many lines that say nothing; not read further."),
     "tar-split-read": Kind("error", "The system gave an error while a tar-split was read."),
     "tar-split-line": Kind("error", "A line of a tar-split is not what it must be."),
@@ -128,7 +128,7 @@ KINDS = {
     "blob-format": Kind("warning", "A layer's blob is no tar, plain or packed with gzip or zstd; not listed from it."),
     "blob-packing": Kind("error", "A layer's blob is damaged within; its files are not listed from it."),
     "blob-truncated": Kind("error", "A layer's blob ends in the middle; its files are not listed from it."),
-    "blob-bomb": Kind("error", "A layer's blob unpacks to more than it can honestly hold; not read further."),
+    "blob-bomb": Kind("error", "A layer's blob unpacks to more than the limit for its size; not read further."),
     "blob-read": Kind("error", "The system gave an error while a layer's blob was read."),
     "missing-blob": Kind("error", "containerd's database knows a blob that its content store does not have."),
     "unknown-media-type": Kind("warning", "What an image's name or index leads to is neither an index nor a manifest."),

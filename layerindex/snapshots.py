@@ -1,5 +1,5 @@
 # ruff: noqa: S608 - statements are put together from our own schema's names
-"""Removing snapshots: theirs is what no other needs, listings and directories included; then the file shrinks."""
+"""Deletes snapshots and whatever only they reference, listings and directories included; then shrinks the file."""
 
 from __future__ import annotations
 

@@ -236,7 +236,7 @@ def test_damage_within(data: bytes, code: str) -> None:
 
 
 def test_bombs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A blob that unpacks to more than it can honestly hold is read up to there, in little memory."""
+    """A blob that unpacks to more than its limit is read up to there, in little memory."""
     monkeypatch.setattr(blob, "FLOOR_BYTES", 64 << 20)
     packer = zlib.compressobj(9, wbits=31)
     gzipped = b"".join(packer.compress(bytes(1 << 20)) for _ in range(70)) + packer.flush()

@@ -880,7 +880,7 @@ def test_help_text(name: str) -> None:
 
 def test_help_lists_the_exit_statuses() -> None:
     """`layerindex --help` says what an exit status means."""
-    assert "Exit status: 0 done; 1 error; 2 usage; 3 a gate that was asked for" in run("--help").stdout
+    assert "Exit status: 0 done; 1 error; 2 usage; 3 a requested check failed" in run("--help").stdout
 
 
 @pytest.mark.parametrize(

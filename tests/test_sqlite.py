@@ -168,7 +168,7 @@ def test_computed_columns(tmp_path: Path, kind: str) -> None:
 
 
 def test_row_that_is_too_long(tmp_path: Path) -> None:
-    """No text is longer than a config can honestly be."""
+    """No text is longer than the limit for a config."""
     text = "x" * (reader.BOUNDS[sqlite3.SQLITE_LIMIT_LENGTH] + 1)
     code, detail = refused(made(tmp_path / "db", f"INSERT INTO t VALUES ('b', '{text}')"))
     assert (code, "too big" in detail) == ("bad-sqlite", True)

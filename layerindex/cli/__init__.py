@@ -67,8 +67,8 @@ class Commands(click.Group):
 
 
 EPILOG = """\b
-Exit status: 0 done; 1 error; 2 usage; 3 a gate that was asked for
-(scan --strict, compare --exit-code) did not hold; 128 + the number of the
+Exit status: 0 done; 1 error; 2 usage; 3 a requested check failed
+(scan --strict, compare --exit-code); 128 + the number of the
 signal that ended it, so 130 after Ctrl-C: what was half written is undone.
 \b
 Environment: LAYERINDEX_DB names the database, LAYERINDEX_ROOT the data root.

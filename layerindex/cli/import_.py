@@ -27,8 +27,8 @@ def command(sources: tuple[str, ...], path: str, max_size: int | None, quiet: bo
 
     FILE is a database of layerindex, as it is or compressed with gzip or zstd; - is standard input, as in
     `ssh host layerindex scan --db - | layerindex import -`. Snapshots that are here already are passed over, listings
-    and directories that are here are shared. Each FILE is taken whole or not at all; one that is not fit does not hold
-    up the others, and the exit status is 1.
+    and directories that are here are shared. Each FILE is taken whole or not at all; one that is not fit does not stop
+    the others, and the exit status is 1.
     """
     if path == options.STREAM:
         raise UsageError("--db names the database to import into; a stream cannot be one")

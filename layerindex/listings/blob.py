@@ -220,7 +220,7 @@ class Members:
                 self.raw += view[place : place + step]
                 self.room -= step
                 if self.room < 0:
-                    self.give_up("blob-bomb", "it has more bytes of headers than it can honestly hold")
+                    self.give_up("blob-bomb", "it has more bytes of headers than the limit for its size")
                 elif len(self.raw) == self.want:
                     try:
                         self._next()

@@ -10,8 +10,8 @@ from isal import igzip_lib
 # Enough lines that whole-array work on them pays, and not more than a processor's cache holds.
 BLOCK_BYTES = 4 << 20
 READ_BYTES = 512 << 10
-# The longest honest line holds a chunk of 1 MiB in base64 (tar-split's disassemble.go); extension headers are bounded
-# to 1 MiB each by archive/tar.
+# The longest line of a real tar-split holds a chunk of 1 MiB in base64 (tar-split's disassemble.go); extension headers
+# are bounded to 1 MiB each by archive/tar.
 LINE_BYTES = 16 << 20
 # Real tar-split files unpack to 15-40 times their size, deflate can reach 1032. Zero padding may push a small layer
 # up, so there is a floor; beyond both a file is a bomb.

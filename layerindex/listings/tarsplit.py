@@ -47,7 +47,7 @@ XATTRS_MAX = 65536
 
 
 class TooMuch(Exception):  # noqa: N818 - as below
-    """The listing takes more room than its source can honestly need."""
+    """The listing exceeds the limit for the size of its source."""
 
 
 class TooManyBadLines(Exception):  # noqa: N818 - it is a finding about the store, not an error of ours

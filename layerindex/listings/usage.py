@@ -249,7 +249,7 @@ class _Places:
         self.above = {path[:length] for path in self.mounted for length in range(2, len(path))}
 
     def of(self, path: tuple[str, ...], is_folder: bool) -> Place:
-        """Return it; asked only of what lies in folders that several hold."""
+        """Return the owner of what is at a path; called only for what lies in folders that several owners share."""
         held = self.store.place(path, is_folder)
         apart = held.apart or path in self.above
         if held.directory is None:

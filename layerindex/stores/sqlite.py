@@ -37,7 +37,7 @@ ROWS = 500_000
 SCHEMA_STEPS = 100_000
 """Most steps of SQLite's machine to read the schema: some 10,000 tables; Podman has 15."""
 STEPS = 20_000_000
-"""Most steps to read the rows; an honest row needs some 10."""
+"""Most steps to read the rows; a usual row needs some 10."""
 STRIDE = 1000
 """Steps between two looks at how many were taken."""
 BOUNDS = {

@@ -84,7 +84,7 @@ class Clients:
                 self.tops.setdefault(config.layers[-1].chain_id, []).append(image_id)
 
     def read(self, root: Folder, *, first: bool, of_host: bool) -> Iterator[Record | Damage]:
-        """Yield the containers with their writable layers, of which each name is told once.
+        """Yield the containers with their writable layers; each name is yielded once.
 
         No file tells how a sandbox fares: it runs while one of its containers does. `of_host`: logs outside of the
         store are those of its containers.

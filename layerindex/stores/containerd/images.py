@@ -40,7 +40,7 @@ class Platform(NamedTuple):
 
 
 class Images:
-    """Follows names; what several lead to is read and told once."""
+    """Follows names; what several lead to is read and yielded once."""
 
     def __init__(self, metadata: Metadata, content: Content, blobs: Folder) -> None:
         self.metadata, self.content, self.blobs = metadata, content, blobs

@@ -32,7 +32,7 @@ class Places:
         self.driver, self.drivers, self.walkable, self.first = driver, drivers, walkable, first
 
     def of(self, path: tuple[str, ...], *, is_folder: bool) -> Held:
-        """Return it; asked only of what lies in folders that several hold."""
+        """Return the owner of what is at a path; called only for what lies in folders that several owners share."""
         top = path[0]
         if len(path) == 1:
             return self._top(top, is_folder=is_folder)

@@ -32,7 +32,7 @@ class Places:
         self.store = store
 
     def of(self, path: tuple[str, ...], *, is_folder: bool) -> Held:
-        """Return it; asked only of what lies in folders that several hold."""
+        """Return the owner of what is at a path; called only for what lies in folders that several owners share."""
         return self._held(path, is_folder=is_folder)._replace(left=self._is_left(path))
 
     def _is_left(self, path: tuple[str, ...]) -> bool:
