@@ -95,10 +95,28 @@ def _texts(words: Iterable[str]) -> str:
 
 
 def _named_by() -> str:
-    """Return as a SELECT for each kind of thing the facts that could name a user of it."""
-    pairs = [(thing, fact) for thing, facts in NAMED_BY.items() for fact in facts]
-    first = "SELECT '{}' AS thing, '{}' AS fact".format(*pairs[0])
-    return " UNION ALL ".join([first, *(f"SELECT {_texts(pair)}" for pair in pairs[1:])])
+    """Return as rows for each kind of thing the facts that could name a user of it."""
+    pairs = ((thing, fact) for thing, facts in NAMED_BY.items() for fact in facts)
+    return f"VALUES {', '.join(f'({_texts(pair)})' for pair in pairs)}"
+
+
+def _standings(kind: str, comment: str, of: str, used: str) -> View:
+    """Return the view that says of each thing of one kind: used, else unknown where a source is in doubt, else unused.
+
+    `of` is its table with an alias and its key with that; `used` is the condition, or the columns, that say so.
+    """
+    table, alias, key = of.split()
+    return View(
+        f"{kind}_standings",
+        comment,
+        f"""
+SELECT snapshot_id, {key},
+  CASE WHEN used THEN 'used' WHEN doubt IS NOT NULL THEN 'unknown' ELSE 'unused' END AS standing,
+  CASE WHEN NOT used THEN doubt END AS because
+FROM (
+  SELECT {alias}.snapshot_id, {alias}.{key}, {used} AS used, d.because AS doubt
+  FROM {table} AS {alias} LEFT JOIN doubts AS d ON d.snapshot_id = {alias}.snapshot_id AND d.thing = '{kind}')""",  # noqa: S608 - words of our own
+    )
 
 
 def _numbered(name: str, comment: str, *columns: Column[Any] | Index) -> Table:
@@ -834,21 +852,20 @@ UNION ALL SELECT snapshot_id, 'layer', chain_id, 'build-cache', record_id, 'buil
 SELECT snapshot_id, thing, group_concat(said, '; ')
   || CASE WHEN max(many) > {TOLD} THEN '; and ' || (max(many) - {TOLD}) || ' more' ELSE '' END AS because
 FROM (
-  SELECT s.snapshot_id, n.thing, count(*) OVER (PARTITION BY s.snapshot_id, n.thing) AS many,
-    row_number() OVER (PARTITION BY s.snapshot_id, n.thing ORDER BY s.kind, s.path) AS rank,
+  SELECT s.snapshot_id, n.column1 AS thing, count(*) OVER (PARTITION BY s.snapshot_id, n.column1) AS many,
+    row_number() OVER (PARTITION BY s.snapshot_id, n.column1 ORDER BY s.kind, s.path) AS rank,
     s.path || ' (' || s.state || coalesce(': ' || s.detail, '') || ')' AS said
-  FROM ({_named_by()}) AS n JOIN sources AS s ON s.kind = n.fact
+  FROM sources AS s JOIN ({_named_by()}) AS n ON n.column2 = s.kind
   -- What is lost is missing itself, and may not be elsewhere.
-  WHERE s.state NOT IN ({_texts(CLEAR)}) AND (s.state <> '{LOST}' OR n.thing NOT LIKE 'missing %')
+  WHERE s.state NOT IN ({_texts(CLEAR)}) AND (s.state <> '{LOST}' OR n.column1 NOT LIKE 'missing %')
 )
 WHERE rank <= {TOLD} GROUP BY snapshot_id, thing""",  # noqa: S608 - words of our own
     ),
     View(
-        "standings",
-        "Whether a directory, layer, image, volume or mount is used, unused or unknown, and why; of kind name: whether "
-        "a tag names the image.",
+        "directory_standings",
+        "Whether a directory is used, unused or unknown, and why.",
         """
-SELECT d.snapshot_id, 'directory' AS kind, d.cache_id AS id,
+SELECT d.snapshot_id, d.cache_id,
   CASE WHEN d.role = 'orphan' THEN 'unused'
     WHEN d.role IN ('unknown', 'foreign', 'removing', 'in-flight') THEN 'unknown' ELSE 'used' END AS standing,
   CASE d.role WHEN 'foreign' THEN 'the driver makes no directory of that name'
@@ -860,58 +877,70 @@ SELECT d.snapshot_id, 'directory' AS kind, d.cache_id AS id,
           AND u.used = d.cache_id AND u.user_kind = 'lower' HAVING count(*) > 0),
       d.unknown_because || '; ' || t.because, d.unknown_because, t.because) END AS because
 FROM overlay_dirs AS d
-LEFT JOIN doubts AS t ON t.snapshot_id = d.snapshot_id AND t.thing = 'directory'
-UNION ALL
-SELECT i.snapshot_id, 'image', i.image_id,
-  CASE WHEN u.used IS NOT NULL THEN 'used' WHEN d.because IS NOT NULL THEN 'unknown' ELSE 'unused' END,
-  CASE WHEN u.used IS NULL THEN d.because END
-FROM images AS i
-LEFT JOIN (
-  SELECT snapshot_id, image_id AS used FROM containers WHERE image_id IS NOT NULL
-  UNION SELECT snapshot_id, used FROM recorded_uses WHERE used_kind = 'image') AS u
-  ON u.snapshot_id = i.snapshot_id AND u.used = i.image_id
-LEFT JOIN doubts AS d ON d.snapshot_id = i.snapshot_id AND d.thing = 'image'
-UNION ALL
-SELECT i.snapshot_id, 'name', i.image_id,
-  CASE WHEN r.image_id IS NOT NULL THEN 'used' WHEN d.because IS NOT NULL THEN 'unknown' ELSE 'unused' END,
-  CASE WHEN r.image_id IS NULL THEN d.because END
-FROM images AS i
-LEFT JOIN (SELECT DISTINCT snapshot_id, image_id FROM image_refs WHERE tag IS NOT NULL) AS r
-  ON r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id
-LEFT JOIN doubts AS d ON d.snapshot_id = i.snapshot_id AND d.thing = 'name'
-UNION ALL
-SELECT v.snapshot_id, 'volume', v.name,
-  CASE WHEN u.used IS NOT NULL THEN 'used' WHEN d.because IS NOT NULL THEN 'unknown' ELSE 'unused' END,
-  CASE WHEN u.used IS NULL THEN d.because END
-FROM volumes AS v
-LEFT JOIN (
-  SELECT snapshot_id, name AS used FROM container_volumes WHERE type = 'volume' AND name <> ''
-  UNION SELECT snapshot_id, used FROM recorded_uses WHERE used_kind = 'volume') AS u
-  ON u.snapshot_id = v.snapshot_id AND u.used = v.name
-LEFT JOIN doubts AS d ON d.snapshot_id = v.snapshot_id AND d.thing = 'volume'
-UNION ALL
-SELECT y.snapshot_id, 'layer', y.chain_id,
-  CASE WHEN u.chain_id IS NOT NULL THEN 'used' WHEN d.because IS NOT NULL THEN 'unknown' ELSE 'unused' END,
-  CASE WHEN u.chain_id IS NULL THEN d.because END
-FROM layers AS y
-LEFT JOIN (
-  SELECT snapshot_id, chain_id FROM image_layers
-  UNION SELECT l.snapshot_id, l.user FROM recorded_uses AS l JOIN recorded_uses AS o
-    ON o.snapshot_id = l.snapshot_id AND o.used_kind = 'directory' AND o.used = l.used
-      AND o.user_kind NOT IN ('layer', 'lower', 'build-snapshot')
-    WHERE l.used_kind = 'directory' AND l.user_kind = 'layer') AS u
-  ON u.snapshot_id = y.snapshot_id AND u.chain_id = y.chain_id
-LEFT JOIN doubts AS d ON d.snapshot_id = y.snapshot_id AND d.thing = 'layer'
-UNION ALL
-SELECT m.snapshot_id, 'mount', m.name,
-  CASE WHEN m.container_id IS NOT NULL OR o.owner IS NOT NULL THEN 'used' ELSE 'unknown' END,
+LEFT JOIN doubts AS t ON t.snapshot_id = d.snapshot_id AND t.thing = 'directory'""",
+    ),
+    _standings(
+        "layer",
+        "Whether a layer is used, unused or unknown, and why.",
+        "layers y chain_id",
+        # CASE: SQLite looks up all that other things need only for a layer that no image has.
+        """CASE WHEN EXISTS (
+      SELECT 1 FROM image_layers AS l WHERE l.chain_id = y.chain_id AND l.snapshot_id = y.snapshot_id)
+    THEN 1 ELSE (y.snapshot_id, y.chain_id) IN (
+      SELECT l.snapshot_id, l.user FROM recorded_uses AS o CROSS JOIN recorded_uses AS l
+        ON l.snapshot_id = o.snapshot_id AND l.used_kind = 'directory' AND l.used = o.used AND l.user_kind = 'layer'
+      WHERE o.used_kind = 'directory' AND o.user_kind NOT IN ('layer', 'lower', 'build-snapshot')) END""",
+    ),
+    _standings(
+        "image",
+        "Whether an image is used, unused or unknown, and why.",
+        "images i image_id",
+        """EXISTS (SELECT 1 FROM containers AS c WHERE c.snapshot_id = i.snapshot_id AND c.image_id = i.image_id)
+    OR EXISTS (SELECT 1 FROM recorded_uses AS u
+      WHERE u.snapshot_id = i.snapshot_id AND u.used_kind = 'image' AND u.used = i.image_id)""",
+    ),
+    _standings(
+        "name",
+        "Whether a tag names an image: used, unused or unknown, and why.",
+        "images i image_id",
+        """EXISTS (SELECT 1 FROM image_refs AS r
+      WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id AND r.tag IS NOT NULL)""",
+    ),
+    _standings(
+        "volume",
+        "Whether a volume is used, unused or unknown, and why.",
+        "volumes v name",
+        """EXISTS (SELECT 1 FROM container_volumes AS c
+      WHERE c.snapshot_id = v.snapshot_id AND c.name = v.name AND c.type = 'volume' AND c.name <> '')
+    OR EXISTS (SELECT 1 FROM recorded_uses AS u
+      WHERE u.snapshot_id = v.snapshot_id AND u.used_kind = 'volume' AND u.used = v.name)""",
+    ),
+    View(
+        "mount_standings",
+        "Whether a mount is used or unknown, and why.",
+        """
+SELECT m.snapshot_id, m.name,
+  CASE WHEN m.container_id IS NOT NULL OR o.owner IS NOT NULL THEN 'used' ELSE 'unknown' END AS standing,
   CASE WHEN m.container_id IS NULL AND o.owner IS NULL THEN coalesce(d.because, 'no container has its name') END
+    AS because
 FROM mounts AS m
 LEFT JOIN (
   SELECT DISTINCT snapshot_id, user AS owner, used FROM recorded_uses
   WHERE used_kind = 'directory' AND user_kind IN ('image-mount', 'build-mount')) AS o
   ON o.snapshot_id = m.snapshot_id AND o.owner = m.name AND o.used = m.mount_id
 LEFT JOIN doubts AS d ON d.snapshot_id = m.snapshot_id AND d.thing = 'mount'""",
+    ),
+    View(
+        "standings",
+        "Whether a directory, layer, image, volume or mount is used, unused or unknown, and why; of kind name: whether "
+        "a tag names the image. The view of one kind answers sooner.",
+        """
+SELECT snapshot_id, 'directory' AS kind, cache_id AS id, standing, because FROM directory_standings
+UNION ALL SELECT snapshot_id, 'image', image_id, standing, because FROM image_standings
+UNION ALL SELECT snapshot_id, 'name', image_id, standing, because FROM name_standings
+UNION ALL SELECT snapshot_id, 'volume', name, standing, because FROM volume_standings
+UNION ALL SELECT snapshot_id, 'layer', chain_id, standing, because FROM layer_standings
+UNION ALL SELECT snapshot_id, 'mount', name, standing, because FROM mount_standings""",
     ),
     View(
         "files",

@@ -31,7 +31,7 @@ SELECT coalesce(np.label, b.image_id) AS image, nc.label AS child, b.child_id,
 FROM (SELECT snapshot_id, image_id, child_id, min(distance) AS distance FROM below GROUP BY 1, 2, 3) AS b
 LEFT JOIN image_labels AS np ON np.snapshot_id = b.snapshot_id AND np.image_id = b.image_id
 JOIN image_labels AS nc ON nc.snapshot_id = b.snapshot_id AND nc.image_id = b.child_id
-JOIN standings AS t ON t.snapshot_id = b.snapshot_id AND t.kind = 'image' AND t.id = b.child_id
+JOIN image_standings AS t ON t.snapshot_id = b.snapshot_id AND t.image_id = b.child_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = b.snapshot_id
 WHERE nullif(:image, '') IS NULL OR (b.snapshot_id, b.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image)
 ORDER BY h.host, b.snapshot_id, 1, b.image_id, b.distance, nc.label, b.child_id;

@@ -32,7 +32,7 @@ SELECT i.image_id, t.standing, t.because, i.created_at, i.size,
   h.host
 FROM sums AS u
 CROSS JOIN images AS i USING (snapshot_id, image_id)
-JOIN standings AS t ON t.snapshot_id = i.snapshot_id AND t.kind = 'name' AND t.id = i.image_id
+JOIN name_standings AS t ON t.snapshot_id = i.snapshot_id AND t.image_id = i.image_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = i.snapshot_id
 WHERE t.standing <> 'used'
   AND NOT EXISTS (SELECT 1 FROM recorded_uses AS n

@@ -44,7 +44,7 @@ listed AS (
   LEFT JOIN image_refs AS r ON r.snapshot_id = i.snapshot_id AND (r.ref, r.image_id, r.namespace) = (
     SELECT ref, image_id, namespace FROM image_refs AS o WHERE o.snapshot_id = i.snapshot_id AND o.image_id = i.image_id
     ORDER BY o.tag IS NULL, ref, namespace LIMIT 1)
-  JOIN standings AS t ON t.snapshot_id = i.snapshot_id AND t.kind = 'name' AND t.id = i.image_id
+  JOIN name_standings AS t ON t.snapshot_id = i.snapshot_id AND t.image_id = i.image_id
   UNION ALL
   SELECT m.snapshot_id, r.repository, r.tag,
     (SELECT group_concat(ref, ', ') FROM (SELECT DISTINCT o.ref FROM image_refs AS o

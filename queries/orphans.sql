@@ -23,7 +23,7 @@ WITH found AS (
     SELECT group_concat(owner, ', ') FROM (SELECT o.owner FROM overlay_dir_owners AS o
       WHERE o.snapshot_id = d.snapshot_id AND o.cache_id = d.cache_id AND o.kind IN ('removing', 'writing') ORDER BY 1)) AS named
   FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id) JOIN overlay_dirs AS d USING (snapshot_id)
-  JOIN standings AS t ON t.snapshot_id = d.snapshot_id AND t.kind = 'directory' AND t.id = d.cache_id
+  JOIN directory_standings AS t ON t.snapshot_id = d.snapshot_id AND t.cache_id = d.cache_id
   WHERE d.role IN ('orphan', 'removing', 'in-flight', 'foreign', 'unknown')
 ),
 judged AS (

@@ -186,7 +186,9 @@ copies AS MATERIALIZED (
   FROM selected_snapshots CROSS JOIN layer_directories AS y USING (snapshot_id)
   LEFT JOIN disk_usage AS u ON u.snapshot_id = y.snapshot_id AND u.owner = y.cache_id
     AND u.category IN ('image layer', 'build cache')
-  WHERE (y.snapshot_id, y.chain_id) IN (SELECT snapshot_id, chain_id FROM set_layers)
+  -- Where nothing is named all layers are asked for.
+  WHERE (nullif(:image, '') IS NULL AND nullif(:container, '') IS NULL)
+    OR (y.snapshot_id, y.chain_id) IN (SELECT snapshot_id, chain_id FROM set_layers)
   GROUP BY y.snapshot_id, y.chain_id
 ),
 judged AS MATERIALIZED (

@@ -51,5 +51,5 @@ SELECT m.name,
   CAST(julianday(m.started_at) - julianday(m.newest, 'unixepoch') AS INTEGER) AS age_days,
   h.host
 FROM stale AS m JOIN snapshot_hosts AS h USING (snapshot_id)
-LEFT JOIN standings AS t ON t.snapshot_id = m.snapshot_id AND t.kind = 'mount' AND t.id = m.name
+JOIN mount_standings AS t ON t.snapshot_id = m.snapshot_id AND t.name = m.name
 ORDER BY h.host, m.snapshot_id, m.disk_bytes DESC, m.apparent_bytes DESC, m.name;

@@ -13,16 +13,17 @@
 -- digests = "compressed blobs that it was pulled from, as the store remembers them"
 -- host = "the host"
 
+WITH needless AS MATERIALIZED (
+  SELECT t.* FROM selected_snapshots JOIN layer_standings AS t USING (snapshot_id) WHERE t.standing <> 'used'
+)
 SELECT y.chain_id, t.standing, t.because, y.diff_id, y.parent_chain_id, y.cache_id, y.size, d.disk_bytes,
   (SELECT count(*) FROM layers AS c
    WHERE c.snapshot_id = y.snapshot_id AND c.parent_chain_id = y.chain_id) AS children,
   (SELECT group_concat(digest, ', ') FROM (SELECT DISTINCT b.digest FROM layer_blobs AS b
      WHERE b.snapshot_id = y.snapshot_id AND b.diff_id = y.diff_id ORDER BY b.digest)) AS digests,
   h.host
-FROM selected_snapshots
-JOIN layers AS y USING (snapshot_id)
+FROM needless AS t
+JOIN layers AS y USING (snapshot_id, chain_id)
 JOIN overlay_dirs AS d ON d.snapshot_id = y.snapshot_id AND d.cache_id = y.cache_id
-JOIN standings AS t ON t.snapshot_id = y.snapshot_id AND t.kind = 'layer' AND t.id = y.chain_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = y.snapshot_id
-WHERE t.standing <> 'used'
 ORDER BY y.size DESC, h.host, y.snapshot_id, y.chain_id;

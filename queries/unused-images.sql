@@ -13,26 +13,26 @@
 -- host = "the host"
 
 WITH sums AS MATERIALIZED (
-  SELECT snapshot_id, image_id, max(standing) AS standing, max(because) AS because,
+  SELECT snapshot_id, image_id,
     CAST(total(size) FILTER (WHERE times > 1) AS INTEGER) AS shared_size,
     CAST(total(size) FILTER (WHERE times = 1) AS INTEGER) AS unique_size
   FROM (
-    SELECT i.snapshot_id, i.image_id, t.standing, t.because, y.size, count(*) OVER (PARTITION BY i.snapshot_id, l.chain_id) AS times
-    FROM selected_snapshots CROSS JOIN standings AS t USING (snapshot_id)
-    CROSS JOIN listed_images AS i ON i.snapshot_id = t.snapshot_id AND i.image_id = t.id AND t.kind = 'image'
+    SELECT i.snapshot_id, i.image_id, y.size, count(*) OVER (PARTITION BY i.snapshot_id, l.chain_id) AS times
+    FROM selected_snapshots JOIN listed_images AS i USING (snapshot_id)
     LEFT JOIN image_layers AS l ON l.snapshot_id = i.snapshot_id AND l.image_id = i.image_id
     LEFT JOIN layers AS y ON y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id)
   GROUP BY snapshot_id, image_id
 )
-SELECT n.label AS image, i.image_id, u.standing, u.because, i.created_at, i.last_updated_at,
+SELECT n.label AS image, i.image_id, t.standing, t.because, i.created_at, i.last_updated_at,
   CAST(julianday(s.started_at) - julianday(i.created_at) AS INTEGER) AS age_days,
   i.size,
   CASE WHEN i.size IS NOT NULL THEN u.unique_size END AS unique_size,
   h.host
 FROM sums AS u
 CROSS JOIN images AS i USING (snapshot_id, image_id)
+JOIN image_standings AS t USING (snapshot_id, image_id)
 JOIN image_labels AS n USING (snapshot_id, image_id)
 JOIN snapshots AS s ON s.snapshot_id = i.snapshot_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = i.snapshot_id
-WHERE u.standing <> 'used'
+WHERE t.standing <> 'used'
 ORDER BY unique_size DESC, h.host, i.snapshot_id, i.image_id;

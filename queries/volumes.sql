@@ -22,17 +22,18 @@
 
 WITH named AS MATERIALIZED (
   SELECT v.snapshot_id, v.name, min(v.driver) AS driver, count(DISTINCT v.container_id) AS refs
-  FROM selected_snapshots JOIN (
-    SELECT snapshot_id, container_id, name, driver FROM container_volumes WHERE type = 'volume' AND name <> ''
-    UNION ALL SELECT snapshot_id, user, used, NULL FROM recorded_uses WHERE used_kind = 'volume' AND user_kind = 'container') AS v
-    USING (snapshot_id)
+  FROM (
+    SELECT snapshot_id, container_id, name, driver FROM selected_snapshots JOIN container_volumes USING (snapshot_id)
+    WHERE type = 'volume' AND name <> ''
+    UNION ALL SELECT snapshot_id, user, used, NULL FROM selected_snapshots JOIN recorded_uses USING (snapshot_id)
+    WHERE used_kind = 'volume' AND user_kind = 'container') AS v
   GROUP BY v.snapshot_id, v.name
 ),
 named_or_there AS (
   SELECT v.snapshot_id, v.name, v.driver, v.on_disk, t.standing, t.because, v.apparent_bytes, v.disk_bytes, v.entry_count, v.place, v.options, v.holds, v.labels,
     coalesce(n.refs, 0) AS refs
   FROM selected_snapshots JOIN volumes AS v USING (snapshot_id)
-  JOIN standings AS t ON t.snapshot_id = v.snapshot_id AND t.kind = 'volume' AND t.id = v.name
+  JOIN volume_standings AS t ON t.snapshot_id = v.snapshot_id AND t.name = v.name
   LEFT JOIN named AS n ON n.snapshot_id = v.snapshot_id AND n.name = v.name
   UNION ALL
   SELECT n.snapshot_id, n.name, n.driver, 0, 'used', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, n.refs FROM named AS n

@@ -36,8 +36,8 @@ SELECT :directory AS directory, a.folder || :directory AS location, coalesce(d.r
     WHEN 'unknown' THEN 'it cannot be said whether it is needed: '
       || CASE WHEN EXISTS (SELECT 1 FROM overlay_dir_owners AS o WHERE o.snapshot_id = :snapshot AND o.cache_id = :directory)
            THEN 'only other directories name it' ELSE 'nothing that could be read names it' END
-      || coalesce((SELECT ', and this may name it: ' || t.because FROM standings AS t
-           WHERE t.snapshot_id = :snapshot AND t.kind = 'directory' AND t.id = :directory), '')
+      || coalesce((SELECT ', and this may name it: ' || t.because FROM directory_standings AS t
+           WHERE t.snapshot_id = :snapshot AND t.cache_id = :directory), '')
       || '. It is not called an orphan; layerindex deletes nothing'
     WHEN 'missing' THEN 'it is named and was not there when the store was scanned'
   END AS why,
