@@ -13,6 +13,7 @@ from layerindex import __version__
 from layerindex.listings.snapshot import Options as Options  # noqa: PLC0414 - part of what a scan is called with
 from layerindex.listings.snapshot import index_files
 from layerindex.listings.usage import disk_usage
+from layerindex.missing import missing_problems
 from layerindex.names import listed
 from layerindex.records import TABLES, Image, Problem, Record
 from layerindex.stores.imagedb import LAYERS
@@ -118,6 +119,7 @@ def scan(
         sql = "SELECT coalesce(sum(entry_count), 0) FROM overlay_dirs WHERE snapshot_id = ?"
         (summary.rows["entries"],) = connection.execute(sql, (snapshot_id,)).fetchone()
     _write(connection, disk_usage(connection, snapshot_id, store, options, walked), summary)
+    _write(connection, missing_problems(connection, snapshot_id, store), summary)
     # Without statistics SQLite takes snapshot_id alone for a good key, and joins of a large store take minutes.
     connection.execute("PRAGMA analysis_limit = 1000")
     connection.execute("ANALYZE")

@@ -21,6 +21,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
+from layerindex import missing
 from layerindex.database import APPLICATION_ID, REVISION
 from layerindex.standing import CLEAR, FACTS, LOST, NAMED_BY, STATES, TOLD
 
@@ -339,14 +340,18 @@ _facts(
 _facts(
     "recorded_uses",
     "A thing and one that needs it, where no other table says so; view uses has all.",
-    _key("used_kind", "What is needed: directory, image or volume."),
-    _key("used", "Name of the directory, image id, or name of the volume."),
+    _key(
+        "used_kind",
+        "What is needed: directory, layer, image, volume, mount (a writable layer) or snapshot (of BuildKit, lost).",
+    ),
+    _key("used", "Name of the directory, chain id, image id, name of the volume or mount, or key of the snapshot."),
     _key(
         "user_kind",
         "Of a directory: layer, storage-layer, container, init, image-mount, build-mount, mount, mount-init, "
         "build-cache, build-snapshot, snapshot, removing, writing, lower (another directory's list names it); a "
         "layer's also image, container-base, mount-base. Of an image or volume: container, manifest list, store, "
-        "pinned (by Kubernetes).",
+        "pinned (by Kubernetes). Of what is not here: removing (the user goes, too), borrowed (another store of the "
+        "host lends it), storage-layer (a layer of an unknown chain that it must be).",
     ),
     _key(
         "user",
@@ -710,6 +715,7 @@ _CURRENT = {
     "uses": "Things and who needs them, of the selected snapshots, with their host.",
     "sources": "Places that could name a user, of the selected snapshots, with their host.",
     "standings": "Used, unused or unknown, of the selected snapshots, with their host.",
+    "missing": "What is named and not there, of the selected snapshots, with their host.",
     "disk_usage": "Bytes by owner of the selected snapshots, with their host.",
     "problems": "Problems of the selected snapshots, with their host.",
 }
@@ -719,6 +725,7 @@ VIEW_COLUMNS = {
     "overlay_dir_owners": ("cache_id", "kind", "owner"),
     "uses": ("used_kind", "used", "user_kind", "user", "source"),
     "standings": ("kind", "id", "standing", "because"),
+    "missing": ("kind", "object", "code", "missing", "chain_id", "because"),
 }
 """The columns of views that have a view of the selected snapshots, without snapshot_id."""
 
@@ -941,6 +948,12 @@ UNION ALL SELECT snapshot_id, 'name', image_id, standing, because FROM name_stan
 UNION ALL SELECT snapshot_id, 'volume', name, standing, because FROM volume_standings
 UNION ALL SELECT snapshot_id, 'layer', chain_id, standing, because FROM layer_standings
 UNION ALL SELECT snapshot_id, 'mount', name, standing, because FROM mount_standings""",
+    ),
+    View(
+        "missing",
+        "What metadata names and the store does not have, with the code of its problem; where because is not NULL, it "
+        "may be in what was not read.",
+        missing.SELECT,
     ),
     View(
         "files",

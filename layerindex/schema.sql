@@ -461,9 +461,9 @@ CREATE TABLE problems ( /* What was missing, torn, odd or hostile in the store; 
  STRICT;
 CREATE TABLE recorded_uses ( /* A thing and one that needs it, where no other table says so; view uses has all. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
-	used_kind TEXT NOT NULL /* What is needed: directory, image or volume. */, 
-	used TEXT NOT NULL /* Name of the directory, image id, or name of the volume. */, 
-	user_kind TEXT NOT NULL /* Of a directory: layer, storage-layer, container, init, image-mount, build-mount, mount, mount-init, build-cache, build-snapshot, snapshot, removing, writing, lower (another directory's list names it); a layer's also image, container-base, mount-base. Of an image or volume: container, manifest list, store, pinned (by Kubernetes). */, 
+	used_kind TEXT NOT NULL /* What is needed: directory, layer, image, volume, mount (a writable layer) or snapshot (of BuildKit, lost). */, 
+	used TEXT NOT NULL /* Name of the directory, chain id, image id, name of the volume or mount, or key of the snapshot. */, 
+	user_kind TEXT NOT NULL /* Of a directory: layer, storage-layer, container, init, image-mount, build-mount, mount, mount-init, build-cache, build-snapshot, snapshot, removing, writing, lower (another directory's list names it); a layer's also image, container-base, mount-base. Of an image or volume: container, manifest list, store, pinned (by Kubernetes). Of what is not here: removing (the user goes, too), borrowed (another store of the host lends it), storage-layer (a layer of an unknown chain that it must be). */, 
 	user TEXT NOT NULL /* Chain id, image id, container id, name in layerdb/mounts, build-cache record, key in snapshots.db, key or name of a snapshot of containerd, layer id, write-set, the directory whose lower names it, or another store of this host with what in it. */, 
 	source TEXT NOT NULL /* The kind of fact that says so, as sources.kind names it. */, 
 	PRIMARY KEY (snapshot_id, used_kind, used, user_kind, user), 
@@ -684,6 +684,95 @@ UNION ALL SELECT snapshot_id, 'name', image_id, standing, because FROM name_stan
 UNION ALL SELECT snapshot_id, 'volume', name, standing, because FROM volume_standings
 UNION ALL SELECT snapshot_id, 'layer', chain_id, standing, because FROM layer_standings
 UNION ALL SELECT snapshot_id, 'mount', name, standing, because FROM mount_standings;
+CREATE VIEW missing AS /* What metadata names and the store does not have, with the code of its problem; where because is not NULL, it may be in what was not read. */
+SELECT f.snapshot_id, f.kind, f.object, f.code, f.missing, f.chain_id,
+  coalesce(d.because, (SELECT 'a reader failed: ' || min(p.detail) FROM problems AS p
+    WHERE p.snapshot_id = f.snapshot_id AND p.code = 'reader-failed')) AS because
+FROM (
+  SELECT n.snapshot_id, n.kind, n.object, 'missing-directory' AS code, 'directory' AS thing, n.missing, n.chain_id
+  FROM (
+  SELECT snapshot_id, 'layer' AS kind, chain_id AS object, cache_id AS missing, chain_id FROM layers
+  UNION ALL
+  -- Several layers of one chain, and those whose chain is not known.
+  SELECT snapshot_id, 'layer', coalesce(chain_id, layer_id), layer_id, chain_id FROM storage_layers AS l
+  WHERE state = 'complete' AND read_only = 0
+    AND NOT EXISTS (SELECT 1 FROM layers AS y WHERE y.snapshot_id = l.snapshot_id AND y.cache_id = l.layer_id)
+    AND NOT EXISTS (SELECT 1 FROM mounts AS m WHERE m.snapshot_id = l.snapshot_id AND m.mount_id = l.layer_id)
+  UNION ALL
+  SELECT snapshot_id, iif(chain_id = snapshot_key, 'layer', 'snapshot'), snapshot_key, cache_id,
+    iif(chain_id = snapshot_key, chain_id, NULL)
+  FROM containerd_snapshots AS c
+  WHERE in_metadata = 1 AND snapshot_key NOT LIKE 'extract-%'
+    AND NOT EXISTS (SELECT 1 FROM layers AS y WHERE y.snapshot_id = c.snapshot_id AND y.cache_id = c.cache_id)
+    AND NOT EXISTS (SELECT 1 FROM mounts AS m
+      WHERE m.snapshot_id = c.snapshot_id AND c.cache_id IN (m.mount_id, m.init_id))
+  UNION ALL
+  SELECT snapshot_id, 'mount', name, mount_id, NULL FROM mounts
+  UNION ALL
+  SELECT snapshot_id, 'mount', name, init_id, NULL FROM mounts
+  UNION ALL
+  SELECT snapshot_id, 'build cache', record_id, cache_id, chain_id FROM build_cache) AS n JOIN snapshots AS s USING (snapshot_id)
+  WHERE n.missing IS NOT NULL
+    -- The directories of other drivers are not read, so nothing can be said of them.
+    AND s.driver IN ('overlay2', 'fuse-overlayfs', 'overlay', 'overlayfs', 'native')
+    AND NOT EXISTS (SELECT 1 FROM overlay_dirs AS o WHERE o.snapshot_id = n.snapshot_id AND o.cache_id = n.missing)
+    -- A driver's folder that could not be read is a problem of its own.
+    AND (EXISTS (SELECT 1 FROM overlay_dirs AS o WHERE o.snapshot_id = n.snapshot_id) OR NOT EXISTS (
+      SELECT 1 FROM problems AS p WHERE p.snapshot_id = s.snapshot_id AND p.path = s.folder AND p.severity = 'error'))
+  UNION ALL
+  SELECT snapshot_id, 'layer', chain_id, 'missing-parent', 'layer', parent_chain_id, chain_id FROM layers AS y
+  WHERE parent_chain_id IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM layers AS b WHERE b.snapshot_id = y.snapshot_id AND b.chain_id = y.parent_chain_id)
+  UNION ALL
+  SELECT snapshot_id, 'layer', layer_id, 'missing-parent', 'layer', parent_layer_id, NULL FROM storage_layers AS l
+  WHERE parent_layer_id IS NOT NULL AND chain_id IS NULL AND NOT EXISTS (
+    SELECT 1 FROM storage_layers AS b WHERE b.snapshot_id = l.snapshot_id AND b.layer_id = l.parent_layer_id)
+  UNION ALL
+  SELECT snapshot_id, 'mount', name, 'missing-parent', 'layer', parent_chain_id, NULL FROM mounts AS m
+  WHERE parent_chain_id IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM layers AS b WHERE b.snapshot_id = m.snapshot_id AND b.chain_id = m.parent_chain_id)
+  UNION ALL
+  SELECT snapshot_id, 'image', image_id, 'missing-layer', 'layer', chain_id, chain_id FROM image_layers AS l
+  WHERE NOT EXISTS (SELECT 1 FROM layers AS y WHERE y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id)
+  UNION ALL
+  -- The list of Podman names the layer of an image by an id of its own.
+  SELECT snapshot_id, 'image', user, 'missing-layer', 'layer', used, NULL FROM recorded_uses
+  WHERE used_kind = 'layer' AND user_kind = 'image'
+  UNION ALL
+  SELECT DISTINCT snapshot_id, 'tag', ref, 'missing-image', 'image', image_id, NULL FROM image_refs AS r
+  WHERE NOT EXISTS (SELECT 1 FROM images AS i WHERE i.snapshot_id = r.snapshot_id AND i.image_id = r.image_id)
+    -- A manifest list of Podman is an image name, and all of it is here; what is no image has none.
+    AND NOT EXISTS (SELECT 1 FROM manifest_lists AS x WHERE x.snapshot_id = r.snapshot_id AND x.image_id = r.image_id)
+    AND NOT EXISTS (SELECT 1 FROM image_manifests AS x WHERE x.snapshot_id = r.snapshot_id AND x.kind = 'artifact'
+      AND x.on_disk = 1 AND r.target_digest IN (x.digest, x.index_digest))
+  UNION ALL
+  SELECT DISTINCT snapshot_id, 'container', container_id, 'missing-image', 'image', image_id, NULL FROM containers AS c
+  WHERE image_id IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM images AS i WHERE i.snapshot_id = c.snapshot_id AND i.image_id = c.image_id)
+  UNION ALL
+  SELECT DISTINCT c.snapshot_id, 'container', c.container_id, 'container-without-mount', 'mount', NULL, NULL
+  FROM containers AS c JOIN snapshots AS s USING (snapshot_id)
+  WHERE c.state <> 'dead'
+    AND (c.driver = s.driver OR (c.driver IS NULL AND c.namespace = '' AND s.store LIKE 'docker-%')) AND NOT EXISTS (
+    SELECT 1 FROM mounts AS m WHERE m.snapshot_id = c.snapshot_id AND c.container_id IN (m.name, m.container_id))
+  UNION ALL
+  SELECT u.snapshot_id, 'build cache', u.user, 'missing-snapshot', 'snapshot', u.used, b.chain_id
+  FROM recorded_uses AS u LEFT JOIN build_cache AS b ON b.snapshot_id = u.snapshot_id AND b.record_id = u.user
+  WHERE u.used_kind = 'snapshot'
+  UNION ALL
+  SELECT snapshot_id, 'volume', name, 'missing-volume', 'volume', name, NULL FROM volumes
+  WHERE on_disk = 0 AND driver = 'local'
+  UNION ALL
+  SELECT DISTINCT snapshot_id, 'container', container_id, 'missing-volume', 'volume', name, NULL
+  FROM container_volumes AS v
+  WHERE type = 'volume' AND name <> '' AND coalesce(nullif(driver, ''), 'local') = 'local' AND NOT EXISTS (
+    SELECT 1 FROM volumes AS o WHERE o.snapshot_id = v.snapshot_id AND o.name = v.name AND o.on_disk = 1)
+) AS f
+LEFT JOIN doubts AS d ON d.snapshot_id = f.snapshot_id AND d.thing = 'missing ' || f.thing
+-- What another store lends is there, and so is what must be a layer of an unknown chain; what goes needs nothing.
+WHERE NOT EXISTS (SELECT 1 FROM recorded_uses AS u
+  WHERE u.snapshot_id = f.snapshot_id AND u.used_kind = f.thing AND u.used = coalesce(f.missing, f.object)
+    AND (u.user_kind IN ('borrowed', 'storage-layer') OR (u.user_kind = 'removing' AND u.user = f.object)));
 CREATE VIEW files AS /* Every entry with its whole path and its time as text. */
 SELECT e.listing_id, CASE d.path WHEN '/' THEN '/' || e.name ELSE d.path || '/' || e.name END AS path,
   e.name, e.name_raw, e.type, e.mode, e.uid, e.gid, e.size, e.mtime, e.mtime_ns,
@@ -843,6 +932,12 @@ FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN standings AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_missing AS /* What is named and not there, of the selected snapshots, with their host. */
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.kind, t.object, t.code, t.missing, t.chain_id, t.because
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN missing AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_disk_usage AS /* Bytes by owner of the selected snapshots, with their host. */
 SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.category, t.owner, t.items, t.apparent_bytes, t.disk_bytes, t.counted_by_docker, t.note, t.place
 FROM selected_snapshots AS sel

@@ -153,6 +153,11 @@ def codes(connection: sqlite3.Connection) -> set[str]:
     return {code for (code,) in connection.execute("SELECT code FROM problems")}
 
 
+def serious(connection: sqlite3.Connection) -> set[str]:
+    """Return the codes of problems that are more than good to know."""
+    return {code for (code,) in connection.execute("SELECT code FROM problems WHERE severity <> 'info'")}
+
+
 def problems(connection: sqlite3.Connection, code: str) -> list[tuple[str, str | None]]:
     """Return path and subject of each problem of a code."""
     query = "SELECT path, subject FROM problems WHERE code = ? ORDER BY problem_id"

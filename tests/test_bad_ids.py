@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import World, codes, nobody_special, problems, replaced, scanned, table
+from tests.conftest import World, codes, nobody_special, problems, replaced, scanned, serious, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -225,13 +225,13 @@ def test_denied_place_is_no_proof(world: World) -> None:
     world.root.file("overlay2").chmod(0)
     with nobody_special():
         connection = scanned(world.root)
-    assert codes(connection) == {"permission-denied"}
+    assert serious(connection) == {"permission-denied"}
     world.root.file("overlay2").chmod(0o700)
     world.root.overlay_dir(world.top).chmod(0)
     with nobody_special():
         connection = scanned(world.root)
     world.root.overlay_dir(world.top).chmod(0o700)
-    assert codes(connection) == {"permission-denied"}
+    assert serious(connection) == {"permission-denied"}
 
 
 def test_layer_and_directory_alone(world: World) -> None:

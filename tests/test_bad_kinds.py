@@ -256,14 +256,14 @@ def missing_layer(world: World) -> str:
 def missing_parent(world: World) -> str:
     """A layer whose parent was deleted by hand."""
     shutil.rmtree(world.root.layer_dir(world.base))
-    return at(world, world.root.layer_file(world.top, "parent"))
+    return at(world, world.root.layer_dir(world.top))
 
 
 @case("missing-directory")
 def missing_directory(world: World) -> str:
     """A layer whose directory was deleted by hand."""
     shutil.rmtree(world.root.overlay_dir(world.top))
-    return at(world, world.root.layer_file(world.top, "cache-id"))
+    return at(world, world.root.layer_dir(world.top))
 
 
 @case("shared-cache-id")

@@ -87,7 +87,7 @@ LAYERS    CONTAINERS    ERRORS    PROBLEMS    SELECTED
 3              db-1    docker-overlay2  /var/lib/docker  nightly | all      metadata  2023-12-14T22:18:20Z  1         \
 2         1             0         1           1
 2              web-1   docker-overlay2  /var/lib/docker                     metadata  2023-12-14T22:13:20Z  14        \
-17        12            12        26          1
+17        12            10        27          1
 1              web-1   docker-overlay2  /var/lib/docker  before the update  metadata  2023-12-04T22:13:20Z  2         \
 2         1             0         0           0
 """

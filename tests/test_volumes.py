@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.bolt_writer import bolt
-from tests.conftest import World, codes, nobody_special, problems, scanned, table
+from tests.conftest import World, codes, nobody_special, problems, scanned, serious, table
 from tests.test_file_queries import ask
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def test_what_is_no_volume(world: World, make: Callable[[Path], None]) -> None:
 
     assert problems(connection, "not-a-folder") == [("volumes/x", None)]
     assert ("x", "local", None, '{"a":"1"}', 0) in table(connection, COLUMNS, "volumes")
-    assert codes(connection) == {"not-a-folder"}
+    assert serious(connection) == {"not-a-folder"}
 
 
 def test_volume_that_may_not_be_read(world: World) -> None:

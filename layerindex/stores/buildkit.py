@@ -18,7 +18,7 @@ import orjson
 from layerindex import shapes, standing
 from layerindex.guard import reading
 from layerindex.problems import Damage, Damages
-from layerindex.records import BuildCache, BuildCacheParent
+from layerindex.records import BuildCache, BuildCacheParent, Use
 from layerindex.stores import ids
 from layerindex.stores.bolt import Bucket, key_text, read_bolt
 from layerindex.stores.parts import part
@@ -287,7 +287,7 @@ class Cache:
             circle: list[str] = error.args[1]
             yield Damage("parent-circle", self._where(), " -> ".join(circle[:5]), circle[0])
 
-    def _check(self, lost: dict[str, str]) -> Iterator[Damage]:
+    def _check(self, lost: dict[str, str]) -> Iterator[Use]:
         """Yield the records that have lost their data, but not those that an engine is writing or about to remove."""
         still = self._read_entries()[0] if lost else {}
         stopped = bool(lost) and running_since(self.root) == NEVER
@@ -295,8 +295,7 @@ class Cache:
             entry = still.get(record_id)
             settled = entry is not None and entry.field.values == self.entries[record_id].field.values
             if settled and (stopped or _is_kept(entry)) and not self._in_layerdb(key):
-                what = "layerdb" if shapes.DIGEST.fullmatch(key) else SNAPSHOTS
-                yield Damage("missing-snapshot", self._where(), f"{key} is not in {what}", record_id)
+                yield Use("snapshot", key, "build-cache", record_id, "build cache")
 
     def _where(self) -> str:
         return self.folder.where(OLD_METADATA if self.old else METADATA)

@@ -123,6 +123,12 @@ class Store(Protocol):
     def engine_id(self) -> str | None:
         """Return the engine's own id, where its root has one."""
 
+    def recorded(self, kind: str, name: str) -> str:
+        """Return the file or folder that tells of a thing, relative to the root, printable.
+
+        `kind` is layer, snapshot, mount, image, tag, container, build cache or volume, as the view `missing` has it.
+        """
+
     def records(self) -> Iterator[Record]:
         """Yield every fact of the store, and a Problem for everything that could not be read or is odd."""
 

@@ -194,5 +194,3 @@ def read_absent(volumes: Folder, known: dict[str, Known]) -> Iterator[Volume | D
         driver, labels, options = now[name]
         new = name not in volumes and volumes.exists(name)  # made since volumes/ was listed
         yield Volume(listed(name), driver, None if options == "{}" else options, labels, int(new))
-        if driver == LOCAL and not new and name not in volumes:
-            yield Damage("missing-volume", volumes.where(name), "metadata.db names it; it is not there", listed(name))

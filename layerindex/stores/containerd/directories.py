@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from layerindex.missing import going
 from layerindex.names import listed
 from layerindex.problems import Damage
 from layerindex.records import OverlayDir, OverlayLower
@@ -18,7 +19,7 @@ from layerindex.stores.overlay import LATE, PAUSE, in_motion, look_again
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from layerindex.records import Record
+    from layerindex.records import Record, Use
     from layerindex.stores.claims import Claims
     from layerindex.stores.containerd.snapshots import Stored
     from layerindex.stores.files import Folder
@@ -74,7 +75,7 @@ def read_directories(  # noqa: PLR0913, PLR0917 - called in one place
         for name in here:
             below = lowers.of(name)
             yield from reader.records(name, below)
-        yield from reader.missing(again)
+        yield from reader.going(again)
 
 
 class _Lowers:
@@ -136,8 +137,8 @@ class _Directories:
         for position, lower in enumerate(lowers or ()):
             yield OverlayLower(text, position, None, lower)
 
-    def missing(self, again: Callable[[float], Claims]) -> Iterator[Damage]:
-        """Yield the directories that the databases name at two looks and that are not there."""
+    def going(self, again: Callable[[float], Claims]) -> Iterator[Use]:
+        """Yield the directories that are not there and that the databases name no more at a second look."""
         lost = [number for number in self.claims.owners if NUMBER.fullmatch(number) and not self.folder.exists(number)]
         if not lost:
             return
@@ -145,5 +146,5 @@ class _Directories:
         for number in sorted(lost, key=int):
             still = set(now.get(number, ()))
             for kind, owner in dict.fromkeys(self.claims.owners[number]):
-                if kind in NEED_DIRECTORY and (kind, owner) in still:
-                    yield Damage("missing-directory", self.folder.where(number), "it is not there", owner)
+                if kind in NEED_DIRECTORY and (kind, owner) not in still:
+                    yield going("directory", number, owner)

@@ -111,6 +111,11 @@ class DockerContainerdStore(NamedTuple):
     def _is_sibling(self, driver: str | None) -> bool:
         return driver in self.containerd.siblings
 
+    def recorded(self, kind: str, name: str) -> str:
+        """Return the file or folder that tells of a thing."""
+        told_by = self.docker if kind in ("build cache", "container", "volume") else self.containerd
+        return told_by.recorded(kind, name)
+
     def listed(self, chain_id: str, diff_id: str | None, cache_id: str | None, digests: Sequence[str]) -> Listed | None:
         """Return a layer's blob; None when it is not here. Raises Damage."""
         return self.containerd.listed(chain_id, diff_id, cache_id, digests)

@@ -6,8 +6,9 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex import shapes, standing
+from layerindex.missing import going
 from layerindex.problems import KINDS, Damage
-from layerindex.records import Layer, Record
+from layerindex.records import Container, Layer, Record
 from layerindex.stores import ids
 from layerindex.stores.buildkit import FOLDER as BUILDKIT
 from layerindex.stores.claims import DOUBTS, Claims, Sources
@@ -22,15 +23,15 @@ from layerindex.stores.containerd.images import Images
 from layerindex.stores.containerd.ingests import read_ingests
 from layerindex.stores.containerd.resources import EXTRACT, read_leases, read_snapshots
 from layerindex.stores.containerd.view import METADATA, View
-from layerindex.stores.overlay import PAUSE
+from layerindex.stores.overlay import PAUSE, in_motion
 from layerindex.stores.parts import part
 from layerindex.stores.running import NEVER, running_since
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from layerindex.records import Container
     from layerindex.stores.containerd.images import Platform
+    from layerindex.stores.containerd.metadata import Namespace
     from layerindex.stores.containerd.view import Place
     from layerindex.stores.files import Folder
     from layerindex.stores.imagedb import Config
@@ -118,8 +119,27 @@ class Scan:
 
     def _containers(self) -> Iterator[Record | Damage]:
         clients = Clients(self.view, self.targets, self.configs, self.docker, self.sources)
-        yield from clients.read(self.root, first=self.first, of_host=self.of_host)
+        bare = []
+        for item in clients.read(self.root, first=self.first, of_host=self.of_host):
+            if isinstance(item, Container) and item.mount_id is None and item.driver == self.driver:
+                bare.append(item)
+            yield item
         yield from clients.images(first=self.first)
+        yield from self._going(bare)
+
+    def _going(self, bare: list[Container]) -> Iterator[Record]:
+        """Yield the containers without a snapshot that are gone, or have one, a moment later: the snapshot goes first.
+
+        Of Docker's, which are not looked at again, it is not known while snapshots come and go.
+        """
+        if bare and self.since != NEVER:
+            time.sleep(PAUSE)
+        now = self._look() if bare else self.view
+        keys = {(place.namespace, place.key) for place in now.places}
+        for name in sorted({each.container_id for each in bare if not _is_bare(each, now, keys)}):
+            yield going("mount", name, name)
+        if any(is_docker(each.namespace) for each in bare) and in_motion(self.root, self.folder):
+            self.sources.note("mounts", self.root.where(self.folder), standing.MOTION, "snapshots come and go")
 
     def _directories(self, before: set[str], claims: Claims) -> Iterator[Record | Damage]:
         native = self.driver == "native"
@@ -158,7 +178,10 @@ class Scan:
                 content.folder("blobs") as blobs,
                 blobs.folder("sha256") as folder,
             ):
-                yield from map(self._noted, self._settled(self._read_images(folder), folder))
+                for item in self._settled(self._read_images(folder), folder):
+                    self._note(item)
+                    if not _names_nothing(item):
+                        yield item
         except Damage as found:
             if found.problem.code == "missing" and self._is_new():
                 self._doubt(found.problem.path, standing.ABSENT)
@@ -178,15 +201,14 @@ class Scan:
         for fact in ("images", "manifests"):
             self.sources.note(fact, path, state, detail)
 
-    def _noted(self, item: Record | Damage) -> Record | Damage:
-        """Return an item of the content store, with the doubt noted that it raises."""
+    def _note(self, item: Record | Damage) -> None:
+        """Note the doubt that an item of the content store raises."""
         if isinstance(item, Damage):
             code, path, subject = item.problem.code, item.problem.path, item.problem.subject
             if code in UNREAD:
                 self._doubt(path, DOUBTS.get(code, standing.DAMAGED), item.problem.detail)
             elif code in GONE and subject not in self.diff_ids:
                 self._doubt(path, standing.LOST, item.problem.detail)
-        return item
 
     def _settled(self, items: Iterable[Record | Damage], folder: Folder) -> Iterator[Record | Damage]:
         """Yield what was read, and of what was missing what is so still: an engine may have removed what named it."""
@@ -201,15 +223,18 @@ class Scan:
         if self.since != NEVER:
             time.sleep(PAUSE)
         namespaces = self._look().metadata.namespaces.values()
-        targets = {name: target.digest for found in namespaces for name, target in found.images.items()}
+        targets = _targets(namespaces)
+        named = _targets(self.view.metadata.namespaces.values())
         blobs = {digest for found in namespaces for digest in found.blobs}
         for item in missing:
             subject = item.problem.subject or ""
             digest = targets.get(subject, subject)
-            if (item.problem.code == "missing-image" and subject in targets) or (
+            if (_names_nothing(item) and subject in targets) or (
                 digest in blobs and not folder.exists(digest.removeprefix("sha256:"))
             ):
                 yield item
+        for name in sorted({item.problem.subject or "" for item in missing if _names_nothing(item)} - targets.keys()):
+            yield going("image", named[name], name)
 
     def _read_images(self, folder: Folder) -> Iterator[Record | Damage]:
         content = Content(folder)
@@ -311,3 +336,21 @@ class Scan:
         for snapshotter, count in sorted(counts.items()):
             detail = f"snapshotter {ids.shorten(snapshotter)} has {count} snapshots, whose directories are not read"
             yield Damage("other-driver", self.root.where(f"{SNAPSHOTTER}{snapshotter}"), detail, snapshotter)
+
+
+def _names_nothing(item: Record | Damage) -> bool:
+    """Say whether an item is the finding that a name leads to nothing: that is told by the view `missing`."""
+    return isinstance(item, Damage) and item.problem.code == "missing-image"
+
+
+def _targets(namespaces: Iterable[Namespace]) -> dict[str, str]:
+    return {name: target.digest for found in namespaces for name, target in found.images.items()}
+
+
+def _is_bare(container: Container, now: View, keys: set[tuple[str, str]]) -> bool:
+    """Say whether a container is there now, and has no snapshot: `keys` are all, with their namespaces."""
+    found = now.metadata.namespaces.get(container.namespace)
+    row = found.containers.get(container.container_id) if found else None
+    key = row.snapshot_key if row else container.container_id
+    there = row is not None or is_docker(container.namespace)
+    return there and (container.namespace, key) not in keys

@@ -16,6 +16,7 @@ from layerindex.stores.containerd.content import FOLDER as CONTENT
 from layerindex.stores.containerd.directories import FOLDER as SNAPSHOTS
 from layerindex.stores.containerd.directories import SNAPSHOTTER
 from layerindex.stores.containerd.scan import READABLE, Scan
+from layerindex.stores.containerd.view import METADATA
 from layerindex.stores.files import Folder, open_below
 from layerindex.stores.overlay import PAUSE, in_motion
 from layerindex.stores.owners import rules_of
@@ -97,6 +98,11 @@ class ContainerdStore(NamedTuple):
     def engine_id(self) -> str | None:
         """Return nothing: containerd has an id, but not in its root."""
         return None
+
+    def recorded(self, kind: str, name: str) -> str:
+        """Return the database that tells of a thing; of an image, its config."""
+        below = (CONTENT, "blobs", "sha256", name.removeprefix("sha256:")) if kind == "image" else (METADATA,)
+        return printable("/".join((*self.below, *below)))
 
     def records(self) -> Iterator[Record]:
         """Return every fact of the store, and a Problem for everything that could not be read or is odd."""

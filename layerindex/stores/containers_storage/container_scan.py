@@ -35,15 +35,13 @@ class Containers:
         """Yield the containers; `state` is what Podman's own state says."""
         engine = state or Known({}, {}, {}, {}, [], found=False)
         lists = self.found.lists
-        image_ids = self.found.lent.images | {item.id for item in lists.images}
         if self.found.root.exists(f"{self.found.driver}-containers"):
             with self.found.folder("containers") as folder:
                 for container in sorted(lists.containers.values()):
                     yield from self._salvaged(container, folder, engine)
-                    yield from self._check(container, image_ids)
         unlisted = sorted(engine.containers.keys() - lists.containers.keys())
         if unlisted:
-            yield from self._unlisted(unlisted, engine, complete=lists.complete)
+            yield from self._unlisted(unlisted, engine)
 
     def _salvaged(self, container: StoredContainer, folder: Folder, engine: Known) -> Iterator[Record | Damage]:
         """Yield a container; where reading what is known of it failed, that it is there."""
@@ -80,21 +78,11 @@ class Containers:
         own = f"sha256:{container.image}"
         return self.images.ids.get(container.image) or (own if shapes.DIGEST.fullmatch(own) else None)
 
-    def _check(self, container: StoredContainer, image_ids: set[str]) -> Iterator[Damage]:
-        where = f"{self.found.driver}-containers/{containers.LIST}"
-        name = container.container_id
-        doubts = self.found.claims.sources.doubts
-        if (
-            container.layer is not None
-            and container.layer not in self.found.lists.layers
-            and not doubts("missing layer")
-        ):
-            yield Damage("container-without-mount", where, f"its layer {container.layer} is in no list", name)
-        if container.image is not None and container.image not in image_ids and not doubts("missing image"):
-            yield Damage("missing-image", where, f"its image {container.image} is gone", name)
+    def _unlisted(self, names: list[str], engine: Known) -> Iterator[Record | Damage]:
+        """Yield containers that only Podman's state knows: half removed, or of a root filesystem elsewhere.
 
-    def _unlisted(self, names: list[str], engine: Known, *, complete: bool) -> Iterator[Record | Damage]:
-        """Yield containers that only Podman's state knows: of a root filesystem elsewhere, or half removed."""
+        The latter have no driver here.
+        """
         now = read_again(self.found.root, self.found.run).containers
         for name in names:
             if name not in now:
@@ -102,12 +90,10 @@ class Containers:
             config = engine.containers[name]
             image = config.get("rootfsImageID", ids.text)
             stored = containers.StoredContainer(name, [], image, None, {}, None)
-            yield containers.container_record(stored, engine, self._image_of(stored), Logs([], []), self.found.driver)
+            driver = None if config.values.get("rootfs") else self.found.driver
+            yield containers.container_record(stored, engine, self._image_of(stored), Logs([], []), driver)
             yield from containers.container_volumes(name, engine)
             yield from _said(engine, name)
-            if complete and not config.values.get("rootfs"):
-                detail = "Podman's state knows it, the storage does not"
-                yield Damage("container-without-mount", config.where, detail, name)
 
 
 def _said(engine: Known, container_id: str) -> list[Damage]:

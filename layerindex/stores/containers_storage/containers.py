@@ -98,7 +98,7 @@ def _log_kind(name: str) -> LogKind | None:
 
 
 def container_record(
-    container: StoredContainer, known: Known, image_id: str | None, logs: Logs, driver: str
+    container: StoredContainer, known: Known, image_id: str | None, logs: Logs, driver: str | None
 ) -> Container:
     """Return the row of a container: what Podman says, else what the storage does."""
     container_id, metadata = container.container_id, container.metadata

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from layerindex import shapes
 from layerindex.problems import Damage, vanished
+from layerindex.records import Use
 from layerindex.stores.containers_storage import evidence, images, layers
 from layerindex.stores.containers_storage.instances import ManifestLists
 from layerindex.stores.containers_storage.moment import ATTEMPTS
@@ -31,6 +32,7 @@ class Images:
         """Of each image in the list the id that is the same in every store."""
         self._manifest_lists = ManifestLists()
         self._apart = found.apart
+        self._kept: set[Use] = set()
 
     def _sizes(self) -> dict[str, int | None]:
         """Return the size of each chain."""
@@ -79,14 +81,13 @@ class Images:
         kind = f"{self.found.driver}-images"
         for found in damages:
             problem = found.problem
-            if evidence.hides(found):
-                self.found.claims.sources.damaged("images", found)
-                self.found.claims.sources.damaged("manifests", found)
             again = problem.path == f"{kind}/{problem.subject}" and self.found.root.exists(kind, problem.subject or "")
-            if (again or problem.subject in gone) and problem.code in ("missing", "vanished"):
-                yield vanished(problem.path, problem.subject)
-            else:
-                yield found
+            passing = (again or problem.subject in gone) and problem.code in ("missing", "vanished")
+            final = vanished(problem.path, problem.subject) if passing else found
+            if evidence.hides(final):
+                self.found.claims.sources.damaged("images", final)
+                self.found.claims.sources.damaged("manifests", final)
+            yield final
 
     def _image(
         self,
@@ -121,7 +122,9 @@ class Images:
         yield self._sized(config, way, sizes)._replace(parent_image_id=family.parent(config))
         yield from config.layers
         yield from config.history
-        yield from self._check_image(stored, config, way, sizes)
+        if stored.layers and not way:
+            yield Use("layer", stored.layers[0], "image", image_id, "images")
+        yield from self._without_name(config, way, sizes)
 
     @staticmethod
     def _image_id(stored: StoredImage) -> str | None:
@@ -142,24 +145,12 @@ class Images:
         total = sum(whole)
         return image._replace(size=total if len(whole) == len(found) and total < 2**63 else None)
 
-    def _check_image(
-        self,
-        stored: StoredImage,
-        config: Config,
-        way: list[StoredLayer],
-        sizes: dict[str, int | None],
-    ) -> Iterator[Damage]:
-        where = f"{self.found.driver}-images/{images.LIST}"
-        image_id = config.image.image_id
-        if self.found.claims.sources.doubts("missing layer"):
-            return  # what is in no list that could be read may be in another
-        if stored.layers and stored.layers[0] not in self.found.known:
-            yield Damage("missing-layer", where, f"its top layer {stored.layers[0]} is in no list", image_id)
+    def _without_name(self, config: Config, way: list[StoredLayer], sizes: dict[str, int | None]) -> Iterator[Use]:
+        """Yield the layers of an image of which the list says no diff_id: they are here, as their number tells."""
+        if len(way) != len(config.layers) or all(layer.diff_id is not None for layer in way):
             return
-        # Where the diff_id of a layer is not known, there is nothing to compare but their number.
-        if len(way) == len(config.layers) and any(layer.diff_id is None for layer in way):
-            return
-        for layer in config.layers:
-            if layer.chain_id not in sizes:
-                detail = f"layer {layer.position}, chain {layer.chain_id}, is in no list"
-                yield Damage("missing-layer", where, detail, image_id)
+        for layer, stored in zip(config.layers, reversed(way), strict=True):
+            use = Use("layer", layer.chain_id, "storage-layer", stored.layer_id, "layers")
+            if layer.chain_id not in sizes and use not in self._kept:
+                self._kept.add(use)
+                yield use

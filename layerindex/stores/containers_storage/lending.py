@@ -65,8 +65,8 @@ def used_elsewhere(found: Found) -> Iterator[Use]:
     needed = {layer.parent for layer in here.values() if layer.parent is not None}
     tops = needed | {top for item in found.lists.images for top in images.top_layers(item)}
     for layer_id in sorted(layers.reached(tops, found.known) - here.keys()):
-        if (chain := found.chains.of.get(layer_id)) is not None:
-            yield Use("layer", chain, "borrowed", own, "layers")
+        names = {layer_id, found.chains.of.get(layer_id) or layer_id}
+        yield from (Use("layer", name, "borrowed", own, "layers") for name in sorted(names))
     for image in sorted({held.image for held in found.lists.containers.values() if held.image in lent.images}):
         yield Use("image", f"sha256:{image}", "borrowed", own, "images")
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from layerindex import standing
+from layerindex.missing import going
 from layerindex.names import listed
 from layerindex.problems import Damage
 from layerindex.records import Record, UnfinishedLayer
@@ -26,6 +27,7 @@ from layerindex.stores.parts import TEMPORARY, leftover, part
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from layerindex.records import Use
     from layerindex.stores.containers_storage.layers import StoredLayer
     from layerindex.stores.containers_storage.moment import Lists
     from layerindex.stores.containers_storage.store import ContainersStore
@@ -93,13 +95,14 @@ class Scan:
                 partial(volumes.read_volumes, self.root, self.store.root, state, read, found.claims.sources),
                 "volumes",
             )
+            yield partial(volumes.going_volumes, self.root, state, read), "volumes"
         if live is not None:
             yield partial(self._dangling, found, live), kept["layers"]
         if self.store.walkable:
             again = partial(self._again, found)
             overlay = partial(read_overlay, self.root, self.driver, before, found.claims, again, found.lent.links)
             yield from ((each, self.driver) for each in (overlay, self._passing, self._mount_program))
-            yield partial(self._missing_directories, found), self.driver
+            yield partial(self._going, found), self.driver
         yield partial(used_elsewhere, found), kept["layers"]
 
     def _absent(self, lists: Lists, before: set[str]) -> Iterator[Damage]:
@@ -153,10 +156,7 @@ class Scan:
     # Layers --------------------------------------------------------------------------------------------------------
 
     def _check_layers(self, found: Found) -> Iterator[Damage]:
-        whole = not found.claims.sources.doubts("missing layer")
         for layer_id, layer in sorted(found.lists.layers.items()):
-            if layer.parent is not None and layer.parent not in found.known and whole:
-                yield Damage("missing-parent", layer.where, f"{layer.parent} is in no list", layer_id)
             if layer.incomplete:
                 yield Damage("incomplete-layer", layer.where, "its flags say that it is not whole", layer_id)
         for layer_id in found.chains.circles:
@@ -176,22 +176,19 @@ class Scan:
                 detail = "no image and no container stands on it"
                 yield Damage("dangling-layer", lists.layers[layer_id].where, detail, layer_id)
 
-    def _missing_directories(self, found: Found) -> Iterator[Damage]:
+    def _going(self, found: Found) -> Iterator[Use]:
+        """Yield the layers without a directory that are in no list a moment later: a directory goes before its name."""
         lists = found.lists
-        missing = [
-            each
-            for each, layer in sorted(lists.layers.items())
-            if not layer.incomplete and not self.root.exists(self.driver, each)
-        ]
+        missing = [each for each in sorted(lists.layers) if not self.root.exists(self.driver, each)]
         if not missing:
             return
-        # A directory is removed before the list is written, and one of that name may have come again.
         time.sleep(PAUSE)
         now = found.now().layers
         for layer_id in missing:
-            if now.get(layer_id) == lists.layers[layer_id] and not self.root.exists(self.driver, layer_id):
-                detail = f"{self.driver}/{layer_id} is not there"
-                yield Damage("missing-directory", now[layer_id].where, detail, layer_id)
+            # One of that name may have come again.
+            if now.get(layer_id) != lists.layers[layer_id] or self.root.exists(self.driver, layer_id):
+                for owner in {owner: None for _, owner in found.claims.owners[layer_id]}:
+                    yield going("directory", layer_id, owner)
 
     def _leftovers(self) -> Iterator[Damage]:
         """Yield files of atomic writes that are there a moment later too."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from layerindex.listings.rules import Rules
 from layerindex.names import listed, on_disk, printable
 from layerindex.problems import Damage, vanished
+from layerindex.stores.containers_storage.moment import KIND_OF_LIST
 from layerindex.stores.containers_storage.places import Places
 from layerindex.stores.containers_storage.scan import Scan, has_mount_program
 from layerindex.stores.files import Folder, open_below
@@ -164,6 +165,13 @@ class ContainersStore(NamedTuple):
     def place(self, path: tuple[str, ...], is_folder: bool) -> Held:
         """Return who holds what is at a path below the root."""
         return Places(self.driver, self.drivers, walkable=self.walkable, first=self.first).of(path, is_folder=is_folder)
+
+    def recorded(self, kind: str, name: str) -> str:
+        """Return the list that tells of a thing, or the folder of a volume."""
+        if kind == "volume":
+            return printable(f"volumes/{name}")
+        listing = {"layer": "layers", "image": "images", "tag": "images"}.get(kind, "containers")
+        return f"{self.driver}-{listing}/{KIND_OF_LIST[listing]}"
 
     def records(self) -> Iterator[Record]:
         """Return every fact of the store, and a Problem for everything that could not be read or is odd."""

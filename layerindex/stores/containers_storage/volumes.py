@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from layerindex import standing
+from layerindex.missing import going
 from layerindex.names import listed
 from layerindex.problems import Damage
 from layerindex.records import Volume
 from layerindex.stores import ids
+from layerindex.stores.containers_storage.libpod import is_name, mounted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from layerindex.records import Use
     from layerindex.stores.claims import Sources
     from layerindex.stores.containers_storage.libpod import Known
     from layerindex.stores.files import Folder
@@ -59,6 +62,24 @@ def read_volumes(
             yield from _absent(name, root, path, known, sources)
 
 
+def going_volumes(root: Folder, known: Known, again: Callable[[], Known]) -> Iterator[Use]:
+    """Yield the volumes that are not there of containers that are gone a moment later: these go first."""
+    absent = [
+        (name, container_id)
+        for container_id, config in sorted(known.containers.items())
+        for name in sorted({each["name"] for each in mounted(config) if _is_named(each)})
+        if not root.exists("volumes", name)
+    ]
+    now = again().containers if absent else {}
+    for name, container_id in absent:
+        if container_id not in now:
+            yield going("volume", listed(name), container_id)
+
+
+def _is_named(mount: dict[str, Any]) -> bool:
+    return mount["type"] == "volume" and isinstance(mount["name"], str) and is_name(mount["name"])
+
+
 def _absent(name: str, root: Folder, path: str, known: Known, sources: Sources) -> Iterator[Volume | Damage]:
     """Yield a volume that is not in volumes/: it may have come since, lie elsewhere, or be missing."""
     field = known.volumes[name]
@@ -72,9 +93,6 @@ def _absent(name: str, root: Folder, path: str, known: Known, sources: Sources) 
     if elsewhere is not None and (place is None or os.path.lexists(place)):
         where = listed(elsewhere if place is None else place)
         sources.note("volumes", where, standing.UNSEEN, f"volume {listed(name)} is there, as Podman's state says")
-    else:
-        where = f"volumes/{listed(name)}" if place is None else listed(place)
-        yield Damage("missing-volume", where, "Podman's state names it", listed(name))
 
 
 def _elsewhere(name: str, field: Fields, known: Known) -> str | None:

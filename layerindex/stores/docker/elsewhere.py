@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from layerindex.names import printable
+from layerindex.missing import going
+from layerindex.names import listed
 from layerindex.problems import Damage
 from layerindex.records import ContainerVolume
 from layerindex.stores import ids
@@ -75,8 +76,10 @@ def moved_mounts(items: Iterable[Record | Damage], root: str, folder: str, conta
         yield Damage("moved-root", f"{folder}/{CONFIG}", detail, container_id)
 
 
-def check_directories(root: Folder, driver: str, claims: Claims, again: Callable[[float], Claims]) -> Iterator[Damage]:
-    """Yield what names a directory that is not there, and directories that two layers name.
+def check_directories(
+    root: Folder, driver: str, claims: Claims, again: Callable[[float], Claims]
+) -> Iterator[Record | Damage]:
+    """Yield directories that two layers name, and of those that are not there what names them no more.
 
     Nothing is missing where the driver's folder is behind a symlink, or may only be not mounted.
     """
@@ -97,17 +100,6 @@ def check_directories(root: Folder, driver: str, claims: Claims, again: Callable
     # A directory is removed just before what names it.
     later = again(LATE if in_motion(root, driver) else PAUSE)
     now = {cache_id: set(owners) for cache_id, owners in later.owners.items()}
-    for cache_id, kind, owner in missing:
-        if (kind, owner) in now.get(cache_id, ()):
-            yield Damage("missing-directory", _claim(driver, kind, owner), f"{driver}/{cache_id} is not there", owner)
-
-
-def _claim(driver: str, kind: str, owner: str) -> str:
-    """Return what names a directory."""
-    if kind in ("build-cache", "build-snapshot"):
-        return "buildkit/snapshots.db"
-    if kind == "layer":
-        below = f"sha256/{owner.removeprefix('sha256:')}/cache-id"
-    else:
-        below = f"mounts/{printable(owner)}/{'init-id' if kind in ('init', 'mount-init') else 'mount-id'}"
-    return f"image/{driver}/layerdb/{below}"
+    gone = [(cache_id, owner) for cache_id, kind, owner in missing if (kind, owner) not in now.get(cache_id, ())]
+    for cache_id, owner in dict.fromkeys(gone):
+        yield going("directory", listed(cache_id), owner)

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from layerindex import shapes, standing
 from layerindex.guard import FAILED, each
+from layerindex.missing import going
 from layerindex.names import on_disk, printable
 from layerindex.problems import KINDS, Damage
-from layerindex.records import Container, ContainerVolume, ImageRef, Layer, LayerBlob, Mount, Problem, Record
+from layerindex.records import Container, ContainerVolume, ImageRef, Layer, LayerBlob, Mount, Problem, Record, Volume
 from layerindex.stores import buildkit, ids
 from layerindex.stores.claims import Claims, Need
 from layerindex.stores.containers import read_container
@@ -25,7 +26,7 @@ from layerindex.stores.docker.drivers import CONTAINERD, READABLE, remapped_root
 from layerindex.stores.docker.unfinished import unfinished_layer
 from layerindex.stores.imagedb import Config, read_blob, read_image, read_references, read_sources
 from layerindex.stores.layerdb import read_layer, read_mounts
-from layerindex.stores.overlay import directory_names, read_overlay
+from layerindex.stores.overlay import PAUSE, directory_names, read_overlay
 from layerindex.stores.parts import TEMPORARY, leftover
 from layerindex.stores.running import NEVER, running_since
 from layerindex.stores.salvage import salvage
@@ -42,9 +43,7 @@ LAYER_NAME = re.compile(f"{shapes.HEX.pattern}|{shapes.REMOVING.pattern}")
 WRITE_SET = re.compile(r"write-set-\d+")
 ANY = re.compile(r"(?s).*")
 
-MISSING = {"missing-image", "missing-layer", "missing-parent", "missing-directory", "missing-volume"}
-"""Findings that what was read names something that is not there: that is a source of its own."""
-UNREAD = {code for code, kind in KINDS.items() if kind.severity == "error"} - MISSING | {"vanished"}
+UNREAD = {code for code, kind in KINDS.items() if kind.severity == "error"} | {"vanished"}
 """Findings after which not all is known that a source may tell."""
 
 
@@ -70,6 +69,8 @@ class Scan:
         self.tried: set[str] = set()
         """Layers that were read or could not be."""
         self.images: set[str] = set()
+        self.unread: set[str] = set()
+        """Where images are that something names, and that were not read: made since, or damaged."""
         self.image_tops: dict[str, str] = {}
         """The chain id of each image's top layer."""
         self.refs: list[ImageRef] = []
@@ -79,7 +80,8 @@ class Scan:
         """What was said about folders that several parts need."""
         self.image_mounts: set[str] = set()
         """Directories that containers have mounted as images."""
-        self.volumes_named = False  # whether a container has a volume that is to be here
+        self.volumes: set[tuple[str, str]] = set()
+        """The volumes that are to be here, each with a container that has it."""
         self.blobs: set[tuple[str, str]] = set()
         self.claims = Claims()
 
@@ -105,6 +107,8 @@ class Scan:
             yield from self._part(check, None, self.driver)
         shared = elsewhere.SHARED if self.store.first else ()
         yield from self._part(partial(elsewhere.own_filesystems, self.root, (self.driver, *shared)), None, "")
+        for where in sorted(self.unread):
+            self.claims.sources.note("images", where, standing.MOTION, "it came while images were read")
         yield from self.claims.sources
 
     def _read_overlay(self, before: set[str]) -> Iterator[Record | Damage]:
@@ -258,12 +262,12 @@ class Scan:
             # A name may have been removed with its image since it was read.
             with self._folder() as folder:
                 now = set(read_references(folder))
-                where = folder.where("repositories.json")
             for ref in missing:
                 if ref in now:
                     config = self._where("imagedb", "content", "sha256", ref.image_id.removeprefix("sha256:"))
                     self.claims.lost("images", config, f"the name {ids.shorten(ref.ref)}")
-                    yield Damage("missing-image", where, f"{ids.shorten(ref.ref)} names {ref.image_id}", ref.ref)
+                else:
+                    yield going("image", ref.image_id, ref.ref)
 
     def _read_images(self) -> Iterator[Record | Damage]:
         with ExitStack() as stack:
@@ -314,13 +318,16 @@ class Scan:
         yield from config.history
         yield from self._check_layers(config, layers, content)
 
-    def _check_layers(self, config: Config, layers: list[Layer | None], content: Folder) -> Iterator[Damage]:
-        """Note each layer of an image of which layerdb does not say where it is; yield those without a record."""
+    def _check_layers(self, config: Config, layers: list[Layer | None], content: Folder) -> Iterator[Record]:
+        """Note each layer of an image of which layerdb does not say where it is."""
         name = config.image.image_id.removeprefix("sha256:")
         below: Layer | None = None
         for layer, found in zip(config.layers, layers, strict=True):
             above, below = below, found
-            if (found is not None and found.cache_id is not None) or not content.exists(name):
+            if found is not None and found.cache_id is not None:
+                continue
+            if not content.exists(name):
+                yield going("layer", layer.chain_id, config.image.image_id)
                 continue
             who = f"layer {layer.position} of image {name[:12]}"
             if layer.position == 0 or (above is not None and above.cache_id is not None):
@@ -328,15 +335,12 @@ class Scan:
                 self.claims.lose_directory("layers", self._record(layer.chain_id), need)
             else:
                 self.claims.lost("layers", self._record(layer.chain_id), who)
-            if found is None and layer.chain_id not in self.tried:
-                detail = f"layer {layer.position}, chain {layer.chain_id}, is not in layerdb"
-                yield Damage("missing-layer", content.where(name), detail, config.image.image_id)
 
     def _record(self, chain_id: str) -> str:
         """Return where layerdb keeps a layer."""
         return self._where("layerdb", "sha256", chain_id.removeprefix("sha256:"))
 
-    def _check_parents(self) -> Iterator[Damage]:
+    def _check_parents(self) -> Iterator[Record]:
         for layer in self.layers.values():
             parent = layer.parent_chain_id
             if parent is None:
@@ -344,10 +348,10 @@ class Scan:
             name = layer.chain_id.removeprefix("sha256:")
             if parent in self.layers:
                 self.claims.expect(layer.cache_id, self.layers[parent].cache_id)
-            elif parent not in self.tried and self._exists("layerdb", "sha256", name):
+            elif not self._exists("layerdb", "sha256", name):
+                yield going("layer", parent, layer.chain_id)
+            elif parent not in self.tried:
                 self.claims.lost("layers", self._record(parent), f"the layer {layer.chain_id[:19]} on it")
-                where = f"image/{self.driver}/layerdb/sha256/{name}/parent"
-                yield Damage("missing-parent", where, f"{parent} is not in layerdb", layer.chain_id)
 
     def _read_sources(self) -> Iterator[Record | Damage]:
         if (opened := self._optional("distribution", "v2metadata-by-diffid")) is not None:
@@ -396,7 +400,8 @@ class Scan:
             sources = [item.source for item in items if isinstance(item, ContainerVolume) and item.type == "image"]
             # …/overlay2/<directory>/merged
             self.image_mounts.update(source.split("/")[-2] for source in sources if source and source.count("/") > 1)
-            self.volumes_named |= any(isinstance(item, ContainerVolume) and is_local(item) for item in items)
+            local = (item for item in items if isinstance(item, ContainerVolume) and is_local(item))
+            self.volumes.update((item.name, name) for item in local if item.name)
             yield from items
             yield from elsewhere.moved_mounts(items, self.store.root, folder.where(name), name)
             yield from dict.fromkeys(filter(None, (reached_by_path(item, self.root) for item in items)))
@@ -415,16 +420,19 @@ class Scan:
             pass  # It is going away again; the container is then said to have none.
         return None
 
-    def _check_container(self, container: Container, mount: Mount | None, folder: Folder) -> Iterator[Damage]:
-        name = container.container_id
-        if self.driver == CONTAINERD or not folder.exists(name):
+    def _check_container(self, container: Container, mount: Mount | None, folder: Folder) -> Iterator[Record]:
+        """Note what a container needs and has not; one that is gone meanwhile needs nothing."""
+        name, image_id = container.container_id, container.image_id
+        if self.driver == CONTAINERD:
             return
+        there = folder.exists(name)
         if mount is None and container.state != "dead":
-            self._lose_mount(container)
-            detail = "layerdb/mounts has no entry for it; the engine cannot start it"
-            yield Damage("container-without-mount", folder.where(name), detail, name)
-        if container.image_id is not None and self._is_missing(container.image_id):
-            yield Damage("missing-image", folder.where(name), f"its image {container.image_id} is gone", name)
+            if there:
+                self._lose_mount(container)
+            else:
+                yield going("mount", name, name)
+        if image_id is not None and self._is_missing(image_id) and not there:
+            yield going("image", image_id, name)
 
     def _lose_mount(self, container: Container) -> None:
         """Note that layerdb lost the writable layer of a container, which stands on the top layer of its image."""
@@ -448,7 +456,10 @@ class Scan:
                 self.claims.expect(mount.mount_id, mount.init_id)
                 self.claims.expect(mount.init_id, parent.cache_id if parent else None)
             yield mount._replace(container_id=container_id)
+            parent_known = mount.parent_chain_id is None or mount.parent_chain_id in self.layers.keys() | self.tried
             if not self._exists("layerdb", "mounts", *map(on_disk, name.split("/"))):
+                if mount.parent_chain_id is not None and not parent_known:
+                    yield going("layer", mount.parent_chain_id, name)
                 continue
             where = f"image/{self.driver}/layerdb/mounts/{printable(name)}"
             gone = container_id is None and not self._is_container(name)
@@ -456,15 +467,17 @@ class Scan:
                 self.claims.lost("containers", f"containers/{printable(name)}", "its writable layer in layerdb/mounts")
             if gone:
                 yield Damage("stale-mount", where, "containers/ has no container of that name", name)
-            if mount.parent_chain_id is not None and mount.parent_chain_id not in self.layers.keys() | self.tried:
+            if mount.parent_chain_id is not None and not parent_known:
                 who = f"the writable layer of {printable(name)[:12]}"
                 self.claims.lost("layers", self._record(mount.parent_chain_id), who)
-                yield Damage("missing-parent", f"{where}/parent", f"{mount.parent_chain_id} is not in layerdb", name)
 
     def _is_missing(self, image_id: str) -> bool:
-        """Say whether an image is not there, and not only unreadable."""
-        name = image_id.removeprefix("sha256:")
-        return image_id not in self.images and not self._exists("imagedb", "content", "sha256", name)
+        """Say whether an image is not there, and not only unread."""
+        where = ("imagedb", "content", "sha256", image_id.removeprefix("sha256:"))
+        there = image_id in self.images or self._exists(*where)
+        if there and image_id not in self.images:
+            self.unread.add(self._where(*where))
+        return not there
 
     def _is_container(self, name: str) -> bool:
         """Say whether the name of a writable layer is that of a container, which may be unreadable."""
@@ -491,6 +504,20 @@ class Scan:
 
     def _read_volumes(self) -> Iterator[Record | Damage]:
         with self.root.folder("volumes") as folder:
-            if not folder.entries and self.volumes_named:
+            if not folder.entries and self.volumes:
                 yield elsewhere.not_mounted("volumes", "containers name volumes of it")
-            yield from read_volumes(folder)
+            here: set[str] = set()
+            for item in read_volumes(folder):
+                if isinstance(item, Volume) and item.on_disk:
+                    here.add(item.name)
+                yield item
+        yield from self._volumes_gone(here)
+
+    def _volumes_gone(self, here: set[str]) -> Iterator[Record]:
+        """Yield which containers are gone by now of those whose volumes are not here: they go first."""
+        absent = [use for use in sorted(self.volumes) if use[0] not in here]
+        if absent and self.since != NEVER:
+            time.sleep(PAUSE)
+        for name, container_id in absent:
+            if not self.root.exists("containers", container_id):
+                yield going("volume", name, container_id)

@@ -9,6 +9,7 @@ from layerindex.guard import reading
 from layerindex.listings.rules import Owners, Rules
 from layerindex.names import on_disk, printable
 from layerindex.problems import Damage, vanished
+from layerindex.stores import buildkit
 from layerindex.stores.docker.drivers import CONTAINERD, READABLE, REMAPPED, drivers, remapped_roots
 from layerindex.stores.docker.places import Places
 from layerindex.stores.docker.scan import Scan
@@ -149,6 +150,19 @@ class DockerStore(NamedTuple):
     def place(self, path: tuple[str, ...], is_folder: bool) -> Held:
         """Return who holds what is at a path below the root."""
         return Places(self).of(path, is_folder=is_folder)
+
+    def recorded(self, kind: str, name: str) -> str:
+        """Return the file or folder that tells of a thing."""
+        image, digest = f"image/{self.driver}", name.removeprefix("sha256:")
+        places = {
+            "layer": f"{image}/layerdb/sha256/{digest}",
+            "mount": f"{image}/layerdb/mounts/{name}",
+            "image": f"{image}/imagedb/content/sha256/{digest}",
+            "tag": f"{image}/repositories.json",
+            "build cache": f"{buildkit.FOLDER}/{buildkit.METADATA}",
+            "volume": f"volumes/{name}",
+        }
+        return printable(places.get(kind, f"containers/{name}"))
 
     def records(self) -> Iterator[Record]:
         """Return every fact of the store, and a Problem for everything that could not be read or is odd."""
