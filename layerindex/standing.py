@@ -42,13 +42,14 @@ FACTS = {
     "volumes": "which volumes there are",
     "links": "short names and lower lists: which directory stands on which",
     "directories": "which directories of the driver are there",
+    "pulls": "layers that are being pulled, built or removed: what needs them is written after them",
     "borrowers": "other stores that use images of this one",
 }
 """The kinds of facts that sources tell, and what each says."""
 
 NAMED_BY = {
     "directory": ("layers", "mounts", "containers", "images", "build cache", "links"),
-    "layer": ("layers", "mounts", "containers", "images", "build cache", "borrowers"),
+    "layer": ("layers", "mounts", "containers", "images", "build cache", "borrowers", "pulls"),
     "image": ("containers", "manifests", "borrowers"),
     "volume": ("containers",),
     "mount": ("containers",),

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import settings
 
 from layerindex import database, scan, stores
-from layerindex.stores import overlay
+from layerindex.stores import overlay, pulls
 from tests.dataroot import Container, DataRoot, Image, Layer
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ settings.load_profile("layerindex")
 
 # Stores that tests write are new, and no engine works on them: nothing to wait for.
 overlay.SETTLED = 0.0
+pulls.NEW = 0.0
 
 PATIENCE = 60
 """Seconds after which a scan hangs: it opened a fifo, or read what has no end."""

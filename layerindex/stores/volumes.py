@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 from layerindex.guard import reading
+from layerindex.missing import going
 from layerindex.names import listed, on_disk
 from layerindex.problems import Damage, Damages
 from layerindex.records import ContainerVolume, Use, Volume
@@ -101,6 +102,19 @@ def reached_by_path(item: object, root: Folder) -> Use | None:
     if found is None or not root.exists("volumes", on_disk(found[1])):
         return None
     return Use("volume", found[1], "container", item.container_id, "containers")
+
+
+def going_volumes(root: Folder, named: set[tuple[str, str]], here: set[str], wait: float) -> Iterator[Use]:
+    """Yield the volumes that are not here of containers that are gone so many seconds later: these go first.
+
+    `named` are those that are to be here, each with a container that has it.
+    """
+    absent = sorted(use for use in named if use[0] not in here)
+    if absent:
+        time.sleep(wait)
+    for name, container_id in absent:
+        if not root.exists("containers", container_id):
+            yield going("volume", name, container_id)
 
 
 def read_known(volumes: Folder) -> tuple[dict[str, Known], list[Damage]]:

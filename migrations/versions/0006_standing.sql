@@ -472,7 +472,7 @@ CREATE TABLE recorded_uses ( /* A thing and one that needs it, where no other ta
  STRICT;
 CREATE TABLE sources ( /* A place that could name a user of something: what it tells, and in which state it was. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
-	kind TEXT NOT NULL /* What it tells: layers, mounts, containers, images, manifests, names, build cache, volumes, links, directories, borrowers. */, 
+	kind TEXT NOT NULL /* What it tells: layers, mounts, containers, images, manifests, names, build cache, volumes, links, directories, pulls, borrowers. */, 
 	path TEXT NOT NULL /* Where it is, relative to the root or absolute; control characters escaped. */, 
 	state TEXT NOT NULL /* read, absent, lost, damaged, denied, elsewhere, not looked at, in motion; layerindex schema states explains them. */, 
 	detail TEXT /* What was found, or what needs it; NULL for nothing to say. */, 
@@ -607,7 +607,7 @@ FROM (
   SELECT s.snapshot_id, n.column1 AS thing, count(*) OVER (PARTITION BY s.snapshot_id, n.column1) AS many,
     row_number() OVER (PARTITION BY s.snapshot_id, n.column1 ORDER BY s.kind, s.path) AS rank,
     s.path || ' (' || s.state || coalesce(': ' || s.detail, '') || ')' AS said
-  FROM sources AS s JOIN (VALUES ('directory', 'layers'), ('directory', 'mounts'), ('directory', 'containers'), ('directory', 'images'), ('directory', 'build cache'), ('directory', 'links'), ('layer', 'layers'), ('layer', 'mounts'), ('layer', 'containers'), ('layer', 'images'), ('layer', 'build cache'), ('layer', 'borrowers'), ('image', 'containers'), ('image', 'manifests'), ('image', 'borrowers'), ('volume', 'containers'), ('mount', 'containers'), ('name', 'names'), ('missing directory', 'directories'), ('missing layer', 'layers'), ('missing image', 'images'), ('missing mount', 'mounts'), ('missing mount', 'layers'), ('missing mount', 'containers'), ('missing snapshot', 'directories'), ('missing snapshot', 'layers'), ('missing snapshot', 'build cache'), ('missing volume', 'volumes')) AS n ON n.column2 = s.kind
+  FROM sources AS s JOIN (VALUES ('directory', 'layers'), ('directory', 'mounts'), ('directory', 'containers'), ('directory', 'images'), ('directory', 'build cache'), ('directory', 'links'), ('layer', 'layers'), ('layer', 'mounts'), ('layer', 'containers'), ('layer', 'images'), ('layer', 'build cache'), ('layer', 'borrowers'), ('layer', 'pulls'), ('image', 'containers'), ('image', 'manifests'), ('image', 'borrowers'), ('volume', 'containers'), ('mount', 'containers'), ('name', 'names'), ('missing directory', 'directories'), ('missing layer', 'layers'), ('missing image', 'images'), ('missing mount', 'mounts'), ('missing mount', 'layers'), ('missing mount', 'containers'), ('missing snapshot', 'directories'), ('missing snapshot', 'layers'), ('missing snapshot', 'build cache'), ('missing volume', 'volumes')) AS n ON n.column2 = s.kind
   -- What is lost is missing itself, and may not be elsewhere.
   WHERE s.state NOT IN ('read', 'absent') AND (s.state <> 'lost' OR n.column1 NOT LIKE 'missing %')
 )

@@ -25,6 +25,7 @@ from layerindex.stores.containerd.resources import EXTRACT, read_leases, read_sn
 from layerindex.stores.containerd.view import METADATA, View
 from layerindex.stores.overlay import PAUSE, in_motion
 from layerindex.stores.parts import part
+from layerindex.stores.pulls import doubt_new, moment
 from layerindex.stores.running import NEVER, running_since
 
 if TYPE_CHECKING:
@@ -270,6 +271,8 @@ class Scan:
                 parent = layer.chain_id
         for chain_id, place in by_chain.items():
             if chain_id not in told:
+                if self.since != NEVER:
+                    doubt_new(self.sources, self.root.where(f"{METADATA}: {place.key}"), moment(place.row.created_at))
                 parent = place.row.parent
                 if parent is not None and not shapes.DIGEST.fullmatch(parent):
                     parent = None

@@ -23,6 +23,7 @@ from layerindex.stores.containers_storage.libpod import read_again, read_libpod
 from layerindex.stores.containers_storage.moment import KIND_OF_LIST, names_of, opened_run
 from layerindex.stores.overlay import LATE, PAUSE, directory_names, in_motion, read_overlay
 from layerindex.stores.parts import TEMPORARY, leftover, part
+from layerindex.stores.pulls import doubt_new, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -172,6 +173,9 @@ class Scan:
         now = found.now()
         live_now = _live(now, now.layers)
         for layer_id in sorted(dangling):
+            layer = lists.layers[layer_id]
+            made = moment(layer.created_at) if layer_id in now.layers else None
+            doubt_new(found.claims.sources, f"{layer.where}: {layer_id}", made)
             if now.complete and now.layers.get(layer_id) == lists.layers[layer_id] and layer_id not in live_now:
                 detail = "no image and no container stands on it"
                 yield Damage("dangling-layer", lists.layers[layer_id].where, detail, layer_id)

@@ -15,6 +15,7 @@ from layerindex.records import ContainerVolume
 from layerindex.stores import ids
 from layerindex.stores.claims import NEED_DIRECTORY
 from layerindex.stores.containers import CONFIG
+from layerindex.stores.docker.drivers import remapped_roots
 from layerindex.stores.overlay import LATE, PAUSE, directory_names, in_motion
 from layerindex.stores.volumes import is_local
 
@@ -39,6 +40,16 @@ def own_filesystems(root: Folder, names: tuple[str, ...]) -> Iterator[Damage]:
             continue  # Who reads it says so.
         if root.has_folder(name) and status.st_dev != device:
             yield Damage("own-filesystem", name, "another filesystem is mounted here; its bytes are counted apart")
+
+
+def unopened_remaps(root: Folder) -> Iterator[Damage]:
+    """Yield the userns-remap roots that cannot be opened; the others are stores of their own."""
+    for name in remapped_roots(root):
+        try:
+            with root.folder(name):
+                pass
+        except Damage as found:
+            yield found
 
 
 def unstartable(found: Damage) -> Damage:

@@ -17,20 +17,22 @@ from layerindex.guard import FAILED, each
 from layerindex.missing import going
 from layerindex.names import on_disk, printable
 from layerindex.problems import KINDS, Damage
-from layerindex.records import Container, ContainerVolume, ImageRef, Layer, LayerBlob, Mount, Problem, Record, Volume
+from layerindex.records import Container, ContainerVolume, ImageRef, Layer, Mount, Problem, Record, Volume
 from layerindex.stores import buildkit, ids
 from layerindex.stores.claims import Claims, Need
 from layerindex.stores.containers import read_container
 from layerindex.stores.docker import elsewhere
-from layerindex.stores.docker.drivers import CONTAINERD, READABLE, remapped_roots
+from layerindex.stores.docker.blobs import LayerBlobs
+from layerindex.stores.docker.drivers import CONTAINERD, READABLE
 from layerindex.stores.docker.unfinished import unfinished_layer
-from layerindex.stores.imagedb import Config, read_blob, read_image, read_references, read_sources
+from layerindex.stores.imagedb import Config, read_image, read_references
 from layerindex.stores.layerdb import read_layer, read_mounts
 from layerindex.stores.overlay import PAUSE, directory_names, read_overlay
 from layerindex.stores.parts import TEMPORARY, leftover
+from layerindex.stores.pulls import doubt_records
 from layerindex.stores.running import NEVER, running_since
 from layerindex.stores.salvage import salvage
-from layerindex.stores.volumes import is_local, reached_by_path, read_volumes
+from layerindex.stores.volumes import going_volumes, is_local, reached_by_path, read_volumes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -71,6 +73,8 @@ class Scan:
         self.images: set[str] = set()
         self.unread: set[str] = set()
         """Where images are that something names, and that were not read: made since, or damaged."""
+        self.needed: set[str] = set()
+        """The layers of images."""
         self.image_tops: dict[str, str] = {}
         """The chain id of each image's top layer."""
         self.refs: list[ImageRef] = []
@@ -82,7 +86,6 @@ class Scan:
         """Directories that containers have mounted as images."""
         self.volumes: set[tuple[str, str]] = set()
         """The volumes that are to be here, each with a container that has it."""
-        self.blobs: set[tuple[str, str]] = set()
         self.claims = Claims()
 
     def items(self) -> Iterator[Record | Damage]:
@@ -131,7 +134,7 @@ class Scan:
         yield from self._part(self._read_containers, "containers", "containers")
         yield from self._part(self._check_mounts, None, self._where("layerdb", "mounts"))
         if self.store.first:
-            yield from self._part(self._check_remapped, None, "")
+            yield from self._part(partial(elsewhere.unopened_remaps, self.root), None, "")
             if "volumes" in self.root:
                 yield from self._part(self._read_volumes, "volumes", "volumes")
             else:
@@ -165,9 +168,18 @@ class Scan:
         yield from self._part(self._read_images, "images", self._where("imagedb"))
         yield from self._part(self._check_references, None, self._where("repositories.json"))
         yield from self._part(self._check_parents, None, self._where("layerdb", "sha256"))
-        yield from self._part(self._read_sources, None, self._where("distribution", "v2metadata-by-diffid"))
-        yield from self._part(self._read_blobs, None, self._where("distribution", "diffid-by-digest"))
+        blobs = LayerBlobs(self._optional)
+        yield from self._part(blobs.of_repositories, None, self._where("distribution", "v2metadata-by-diffid"))
+        yield from self._part(blobs.others, None, self._where("distribution", "diffid-by-digest"))
         yield from self._part(self._read_mounts, "mounts", self._where("layerdb", "mounts"))
+        yield from self._part(self._doubt_new, None, self._where("layerdb", "sha256"))
+
+    def _doubt_new(self) -> Iterator[Damage]:
+        """Note the layers of no image that may have got one since, or are going: an engine is at them."""
+        if self.since != NEVER and (lonely := sorted(self.layers.keys() - self.needed)):
+            with self._folder("layerdb", "sha256") as folder:
+                doubt_records(self.claims.sources, folder, [chain.removeprefix("sha256:") for chain in lonely])
+        yield from ()
 
     def _directories(self) -> Iterator[Record | Damage]:
         """Yield layers, those being written first: so one that is registered meanwhile is seen at least once."""
@@ -240,10 +252,7 @@ class Scan:
     def _read_write_sets(self) -> Iterator[Record | Damage]:
         if (opened := self._opened("layers", "layerdb", "tmp")) is not None:
             with opened as folder:
-                yield from salvage(self._read_write_set, folder, WRITE_SET)
-
-    def _read_write_set(self, folder: Folder, name: str) -> Iterator[Record | Damage]:
-        return self._read_unfinished(folder, name, "writing")
+                yield from salvage(partial(self._read_unfinished, state="writing"), folder, WRITE_SET)
 
     def _read_unfinished(self, folder: Folder, name: str, state: str) -> Iterator[Record | Damage]:
         return unfinished_layer(folder, name, state, self.claims, self.since)
@@ -304,6 +313,7 @@ class Scan:
     def _image(self, config: Config, content: Folder) -> Iterator[Record | Damage]:
         image = config.image
         self.images.add(image.image_id)
+        self.needed.update(layer.chain_id for layer in config.layers)
         if config.layers:
             self.image_tops[image.image_id] = config.layers[-1].chain_id
         layers = [self.layers.get(layer.chain_id) for layer in config.layers]
@@ -352,22 +362,6 @@ class Scan:
                 yield going("layer", parent, layer.chain_id)
             elif parent not in self.tried:
                 self.claims.lost("layers", self._record(parent), f"the layer {layer.chain_id[:19]} on it")
-
-    def _read_sources(self) -> Iterator[Record | Damage]:
-        if (opened := self._optional("distribution", "v2metadata-by-diffid")) is not None:
-            with opened as above, above.folder("sha256") as folder:
-                for item in salvage(read_sources, folder, shapes.HEX):
-                    if isinstance(item, LayerBlob):
-                        self.blobs.add((item.diff_id, item.digest))
-                    yield item
-
-    def _read_blobs(self) -> Iterator[Record | Damage]:
-        """Yield blobs that no repository is remembered for."""
-        if (opened := self._optional("distribution", "diffid-by-digest")) is not None:
-            with opened as above, above.folder("sha256") as folder:
-                for item in salvage(read_blob, folder, shapes.HEX):
-                    if not (isinstance(item, LayerBlob) and (item.diff_id, item.digest) in self.blobs):
-                        yield item
 
     def _read_mounts(self) -> Iterator[Record | Damage]:
         if (opened := self._opened("mounts", "layerdb", "mounts")) is not None:
@@ -493,15 +487,6 @@ class Scan:
             return "image-mount"
         return "build-mount" if shapes.BUILDKIT_ID.fullmatch(mount.name) or mount.init_id is None else "mount"
 
-    def _check_remapped(self) -> Iterator[Damage]:
-        """Yield the userns-remap roots that cannot be opened; the others are stores of their own."""
-        for name in remapped_roots(self.root):
-            try:
-                with self.root.folder(name):
-                    pass
-            except Damage as found:
-                yield found
-
     def _read_volumes(self) -> Iterator[Record | Damage]:
         with self.root.folder("volumes") as folder:
             if not folder.entries and self.volumes:
@@ -511,13 +496,4 @@ class Scan:
                 if isinstance(item, Volume) and item.on_disk:
                     here.add(item.name)
                 yield item
-        yield from self._volumes_gone(here)
-
-    def _volumes_gone(self, here: set[str]) -> Iterator[Record]:
-        """Yield which containers are gone by now of those whose volumes are not here: they go first."""
-        absent = [use for use in sorted(self.volumes) if use[0] not in here]
-        if absent and self.since != NEVER:
-            time.sleep(PAUSE)
-        for name, container_id in absent:
-            if not self.root.exists("containers", container_id):
-                yield going("volume", name, container_id)
+        yield from going_volumes(self.root, self.volumes, here, 0 if self.since == NEVER else PAUSE)

@@ -1,0 +1,48 @@
+"""What is being pulled or built: its layers come first, each on its own, and the image that needs them last."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from layerindex import standing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from layerindex.stores.claims import Sources
+    from layerindex.stores.files import Folder
+
+NEW = 600.0
+"""Seconds in which a layer may wait for its image, while larger layers of that are still on their way."""
+
+FACT = "pulls"
+"""The kind of fact that is in motion then."""
+
+
+def doubt_records(sources: Sources, folder: Folder, names: Iterable[str]) -> None:
+    """Note of records in a folder, each of a layer that no image needs, that they are new or are going."""
+    for name in names:
+        try:
+            made: float | None = os.stat(name, dir_fd=folder.handle, follow_symlinks=False).st_mtime
+        except OSError:
+            made = None
+        doubt_new(sources, folder.where(name), made)
+
+
+def moment(text: str | None) -> float:
+    """Return a time as the database holds it in seconds since 1970; 0 for none."""
+    try:
+        return 0.0 if text is None else datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return 0.0
+
+
+def doubt_new(sources: Sources, where: str, made: float | None) -> None:
+    """Note that an image may come that needs a layer, where that is new; where it is gone (None), that it goes."""
+    if made is None:
+        sources.note(FACT, where, standing.MOTION, "the layer went while it was read")
+    elif 0 <= time.time() - made < NEW:
+        sources.note(FACT, where, standing.MOTION, "the layer is new; what needs it is written after it")
