@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from layerindex import database
+from layerindex.listings import folders
 from tests.dataroot import DataRoot, Files, directory, hardlink, opaque, regular, symlink, whiteout
 from tests.layer_tars import Member, tar
 from tests.test_file_queries import ask, scanned
@@ -44,9 +45,11 @@ class Shop:
             return ask(connection, name, columns, **params)
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    """Give an empty store."""
+@pytest.fixture(params=[True, False], ids=["folders remembered", "too many folders"])
+def shop(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """Give an empty store, whose listings are written with and without remembering their folders."""
+    if not request.param:
+        monkeypatch.setattr(folders, "_REMEMBERED", -1)
     return Shop(tmp_path)
 
 

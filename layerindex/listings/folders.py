@@ -7,6 +7,7 @@ hard link. With both made plain here, an entry's own row and those of the folder
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex.names import escape
@@ -15,29 +16,25 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
 
+    from layerindex.listings.batches import Batch
     from layerindex.listings.writer import Directories
 
     Folder = tuple[str, bytes | None]
 
+_REMEMBERED = 16 << 20
+"""Most characters of the paths of one listing's folders that are remembered; beyond them the database is asked."""
 _LINKS_DEEP = 64
 """Doublings until a chain of hard links is resolved; one longer than any tar, or a ring, is left."""
 
 _UNLISTED = """
-WITH RECURSIVE used (directory_id) AS (
-  SELECT min(directory_id) FROM {table} WHERE listing_id = :listing
-  UNION ALL
-  SELECT (
-    SELECT min(e.directory_id) FROM {table} AS e WHERE e.listing_id = :listing AND e.directory_id > u.directory_id)
-  FROM used AS u WHERE u.directory_id IS NOT NULL
-)
-SELECT d.path, d.path_raw FROM used CROSS JOIN directories AS d USING (directory_id)
-WHERE d.path <> '/' AND NOT EXISTS (
-  SELECT 1 FROM directories AS p CROSS JOIN {table} AS e
-    ON e.listing_id = :listing AND e.directory_id = p.directory_id
-    AND e.name = substr(d.path, length(rtrim(d.path, replace(d.path, '/', ''))) + 1)
-  WHERE p.path = coalesce(nullif(rtrim(rtrim(d.path, replace(d.path, '/', '')), '/'), ''), '/'))
+SELECT d.path, d.path_raw FROM directories AS d
+WHERE d.directory_id IN (SELECT directory_id FROM {table} WHERE listing_id = :listing) AND d.path <> '/'
+  AND d.path NOT IN (
+    SELECT iif(p.path = '/', '', p.path) || '/' || e.name
+    FROM {table} AS e CROSS JOIN directories AS p USING (directory_id)
+    WHERE e.listing_id = :listing AND e.type = 'dir')
 """
-"""Folders that hold an entry of the listing and are none themselves; one step in the key for each folder."""
+"""Folders that hold an entry of the listing and are none themselves."""
 
 _SETGID = """
 coalesce((
@@ -71,6 +68,35 @@ WHERE e.listing_id = ? AND e.type = 'hardlink' AND EXISTS (SELECT 1 {_NEXT} AND 
 """
 
 
+class Named:
+    """The folders that a listing's paths lead through and those that it lists, while they are not too many."""
+
+    def __init__(self) -> None:
+        self._used: dict[str, bytes | None] = {}
+        self._listed = {"/"}
+        self._room = _REMEMBERED
+
+    def see(self, batch: Batch) -> None:
+        """Take note of a batch."""
+        if self._room < 0:
+            return
+        paths = ["" if path == "/" else path for path, _ in batch.directories]
+        listed = [f"{paths[row[0]]}/{row[1]}" for row in batch.rows if row[3] == "dir"]
+        if "dir" in batch.columns:
+            columns = batch.columns["dir"]
+            places = zip(array("q", columns.directories), columns.names.split("\0"), strict=True)
+            listed += [f"{paths[place]}/{name}" for place, name in places]
+        self._used.update(batch.directories)
+        self._listed.update(listed)
+        self._room -= sum(map(len, paths)) + sum(map(len, listed))
+
+    def unlisted(self, database: sqlite3.Connection, table: str, listing_id: int) -> list[Folder]:
+        """Return the folders that hold an entry and are not listed; where there were too many, the rows tell."""
+        if self._room < 0:
+            return database.execute(_UNLISTED.format(table=table), {"listing": listing_id}).fetchall()
+        return sorted((path, raw) for path, raw in self._used.items() if path not in self._listed)
+
+
 class Implied(NamedTuple):
     """How many folders were added, and whether these are all."""
 
@@ -79,21 +105,20 @@ class Implied(NamedTuple):
 
 
 def add_implied(  # noqa: PLR0913, PLR0917 - where to, and what an engine makes of it
-    database: sqlite3.Connection, directories: Directories, table: str, listing_id: int, mode: int | None, room: int
+    directories: Directories, table: str, listing_id: int, unlisted: list[Folder], mode: int | None, room: int
 ) -> Implied:
-    """Add the folders that a listing's paths lead through and that it does not list.
+    """Add the folders that a listing's paths lead through and that it does not list, and all above them.
 
     `mode` is what the engine gives them, as root's; None where it takes mode and owner from the layer below, if that
     has the folder. Their time is when they were made, which no tar says. `room`: most characters of their paths.
     """
-    unlisted = database.execute(_UNLISTED.format(table=table), {"listing": listing_id}).fetchall()
     owner = None if mode is None else 0
     added = 0
     levels, complete = _levels(unlisted, room)
     for parents, names in levels:
         numbers = directories.numbers(parents)
         rows = [(listing_id, number, *name, mode, owner) for number, name in zip(numbers, names, strict=True)]
-        added += database.executemany(_ADD.format(table=table), rows).rowcount
+        added += directories.database.executemany(_ADD.format(table=table), rows).rowcount
     return Implied(added, complete)
 
 

@@ -168,6 +168,7 @@ class _Open:
         self.totals: Totals | None = None
         self.plain = Fingerprint()
         self.exact = True  # until rows met others of the same name
+        self.named = folders.Named()
         self.linked = self.marked = False  # whether there is a hard link, and an opaque marker
 
     def emptied(self) -> _Open:
@@ -180,6 +181,8 @@ class _Open:
         merge_problems(self.problems, batch.problems)
         self.problem_count, self.complete = batch.problem_count, batch.complete
         self.totals = batch.totals or self.totals
+        if self.source.source != "walk":
+            self.named.see(batch)
         count = 0
         if batch.plain is not None:
             plain = Fingerprint(*batch.plain)
@@ -295,18 +298,22 @@ class _Open:
     def _complete(self, directories: Directories) -> None:
         """Add what a tar leaves unsaid."""
         place = (self.table, self.listing_id)
+        if unlisted := self.named.unlisted(self.database, *place):
+            self._add_implied(directories, unlisted)
+        if self.marked:
+            folders.own_marked(self.database, *place, self.source.implied)
+        if self.linked:
+            folders.resolve_links(self.database, *place)
+
+    def _add_implied(self, directories: Directories, unlisted: list[tuple[str, bytes | None]]) -> None:
         room = FOLDER_ROOM + FOLDER_TEXT * self.entry_count
-        implied = folders.add_implied(self.database, directories, *place, self.source.implied, room)
+        implied = folders.add_implied(directories, self.table, self.listing_id, unlisted, self.source.implied, room)
         self.entry_count += implied.added
         if not implied.complete:
             self.complete = False
             detail = f"the paths of folders that it only implies would take more than {room} characters"
             merge_problems(self.problems, [Problem(f"{self.source.source}-bomb", None, detail)])
             self.conflicts += 1
-        if self.marked:
-            folders.own_marked(self.database, *place, self.source.implied)
-        if self.linked:
-            folders.resolve_links(self.database, *place)
 
 
 def _sum_columns(batch: Batch, columns: Columns) -> Fingerprint:
