@@ -214,7 +214,8 @@ SPELT = ", ".join(
     f"'{head}' || :image{tail}" for head in ("", "docker.io/", "docker.io/library/") for tail in ("", " || ':latest'")
 )
 IMAGES = f"""
-SELECT image_id FROM {{schema}}.images WHERE snapshot_id = :snapshot AND :image IN (image_id, substr(image_id, 8, 12))
+SELECT image_id FROM {{schema}}.stored_images
+WHERE snapshot_id = :snapshot AND :image IN (image_id, substr(image_id, 8, 12))
 UNION ALL
 SELECT image_id FROM {{schema}}.image_refs WHERE snapshot_id = :snapshot
   AND (ref IN ({SPELT}) OR normalized IN ({SPELT}) OR :image IN (target_digest, substr(target_digest, 8, 12)))"""  # noqa: S608 - our own text
@@ -223,8 +224,9 @@ SELECT image_id FROM {{schema}}.image_refs WHERE snapshot_id = :snapshot
 LISTINGS = f"""
 SELECT d.listing_id FROM src.overlay_dirs AS d WHERE d.snapshot_id = :snapshot AND d.role = 'container'
 UNION ALL
-SELECT y.listing_id FROM src.image_layers AS l JOIN src.layers AS y USING (snapshot_id, chain_id)
-WHERE l.snapshot_id = :snapshot AND l.image_id IN ({IMAGES.format(schema="src")})
+SELECT y.listing_id FROM src.stored_images AS i JOIN src.part_image_layers AS l USING (part_id)
+JOIN src.layers AS y USING (snapshot_id, chain_id)
+WHERE i.snapshot_id = :snapshot AND i.image_id IN ({IMAGES.format(schema="src")})
 UNION ALL
 SELECT below.listing_id FROM src.containers AS c
 JOIN src.overlay_lowers AS o ON o.snapshot_id = :snapshot AND o.cache_id = c.mount_id

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 APPLICATION_ID = 0x4C494458
 """`LIDX` in the file's header: `file` and SQLite know the database as ours."""
 
-REVISION = "0006"
+REVISION = "0007"
 """The newest revision in `migrations/`; a test holds it to Alembic's head."""
 
 VERSION = (

@@ -81,7 +81,7 @@ FROM (
   WHERE used_kind = 'layer' AND user_kind = 'image'
   UNION ALL
   SELECT DISTINCT snapshot_id, 'tag', ref, 'missing-image', 'image', image_id, NULL FROM image_refs AS r
-  WHERE NOT EXISTS (SELECT 1 FROM images AS i WHERE i.snapshot_id = r.snapshot_id AND i.image_id = r.image_id)
+  WHERE NOT EXISTS (SELECT 1 FROM stored_images AS i WHERE i.snapshot_id = r.snapshot_id AND i.image_id = r.image_id)
     -- A manifest list of Podman is an image name, and all of it is here; what is no image has none.
     AND NOT EXISTS (SELECT 1 FROM manifest_lists AS x WHERE x.snapshot_id = r.snapshot_id AND x.image_id = r.image_id)
     AND NOT EXISTS (SELECT 1 FROM image_manifests AS x WHERE x.snapshot_id = r.snapshot_id AND x.kind = 'artifact'
@@ -89,7 +89,7 @@ FROM (
   UNION ALL
   SELECT DISTINCT snapshot_id, 'container', container_id, 'missing-image', 'image', image_id, NULL FROM containers AS c
   WHERE image_id IS NOT NULL AND NOT EXISTS (
-    SELECT 1 FROM images AS i WHERE i.snapshot_id = c.snapshot_id AND i.image_id = c.image_id)
+    SELECT 1 FROM stored_images AS i WHERE i.snapshot_id = c.snapshot_id AND i.image_id = c.image_id)
   UNION ALL
   SELECT DISTINCT c.snapshot_id, 'container', c.container_id, 'container-without-mount', 'mount', NULL, NULL
   FROM containers AS c JOIN snapshots AS s USING (snapshot_id)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from layerindex import __version__
+from layerindex import __version__, parts
 from layerindex.listings.snapshot import Options as Options  # noqa: PLC0414 - part of what a scan is called with
 from layerindex.listings.snapshot import index_files
 from layerindex.listings.usage import disk_usage
@@ -111,14 +111,15 @@ def scan(
     """Write one store as a new snapshot into the open transaction and count what was found."""
     snapshot_id = _begin(connection, store, filed, options.scope)
     summary = Summary(snapshot_id, _newer(connection, snapshot_id), Counter(), Counter(), Counter())
-    _write(connection, chain(filed.said, store.records()), summary)
-    connection.execute(USERS, {"snapshot": snapshot_id, "layers": LAYERS})
-    walked: dict[str, Listing] = {}
-    if options.files:
-        _write(connection, index_files(connection, snapshot_id, store, options, progress, walked), summary)
-        sql = "SELECT coalesce(sum(entry_count), 0) FROM overlay_dirs WHERE snapshot_id = ?"
-        (summary.rows["entries"],) = connection.execute(sql, (snapshot_id,)).fetchone()
-    _write(connection, disk_usage(connection, snapshot_id, store, options, walked), summary)
+    with parts.gathering(connection):
+        _write(connection, chain(filed.said, store.records()), summary)
+        connection.execute(USERS, {"snapshot": snapshot_id, "layers": LAYERS})
+        walked: dict[str, Listing] = {}
+        if options.files:
+            _write(connection, index_files(connection, snapshot_id, store, options, progress, walked), summary)
+            sql = "SELECT coalesce(sum(entry_count), 0) FROM overlay_dirs WHERE snapshot_id = ?"
+            (summary.rows["entries"],) = connection.execute(sql, (snapshot_id,)).fetchone()
+        _write(connection, disk_usage(connection, snapshot_id, store, options, walked), summary)
     _write(connection, missing_problems(connection, snapshot_id, store), summary)
     # Without statistics SQLite takes snapshot_id alone for a good key, and joins of a large store take minutes.
     connection.execute("PRAGMA analysis_limit = 1000")

@@ -133,6 +133,12 @@ def _facts(name: str, comment: str, *columns: Column[Any] | Index) -> Table:
     return Table(name, metadata, snapshot, *columns, comment=comment, sqlite_strict=True, sqlite_with_rowid=False)
 
 
+def _part(name: str, comment: str, *columns: Column[Any] | Index) -> Table:
+    """A table of rows that belong to a part, and are in each snapshot that has it."""
+    part = _reference("part_id", "parts.part_id", "The part these rows belong to.", primary_key=True)
+    return Table(name, metadata, part, *columns, comment=comment, sqlite_strict=True, sqlite_with_rowid=False)
+
+
 _numbered(
     "hosts",
     "A machine whose stores were scanned.",
@@ -177,17 +183,26 @@ _numbered(
     _text("tool_version", "Version of layerindex that wrote the snapshot.", nullable=False),
     Index("snapshots_host", "host_id", "store", "root"),
 )
+_numbered(
+    "parts",
+    "Rows that snapshots share, such as what an image's config says: stored once, under the digest of what they say.",
+    _integer("part_id", "Number of the part in this database.", primary_key=True),
+    Column(
+        "digest",
+        LargeBinary,
+        nullable=False,
+        unique=True,
+        comment="SHA-256 of its rows in one form (layerindex.parts), by which equal rows are found; 32 bytes.",
+    ),
+)
 _facts(
-    "images",
-    "An image whose config is in the store; its id, the same in every store, is the SHA-256 of the config's bytes.",
+    "stored_images",
+    "An image of a snapshot: what only its store says of it, and the part that holds what its config says.",
     _key(
         "image_id",
         "Image id (sha256:…): the digest of its config, as Docker without containerd, Podman and CRI show it.",
     ),
-    _text("created_at", "When the config says it was created; NULL when absent or Go's zero time."),
-    _text("architecture", "CPU architecture, such as amd64."),
-    _text("os", "Operating system, such as linux."),
-    _text("variant", "CPU variant, such as v8."),
+    _reference("part_id", "parts.part_id", "The part with its rows in part_images and the tables beside it."),
     _text(
         "target_digest",
         "What Docker on containerd and ctr show for it: the digest of the manifest or index that its first name leads "
@@ -196,12 +211,25 @@ _facts(
     _integer(
         "size", "Sum of its layers' size, as docker images shows it without containerd; NULL when one is unknown."
     ),
-    _integer("layer_count", "How many layers it has.", nullable=False),
     _text("parent_image_id", "Parent image that the classic builder or commit recorded in imagedb/metadata."),
     _text("last_updated_at", "When a tag was last put on it (imagedb/metadata lastUpdated)."),
+    Index("stored_images_parent", "snapshot_id", "parent_image_id", "part_id"),
+    Index("stored_images_part", "part_id", "snapshot_id"),
+)
+_part(
+    "part_images",
+    "What an image's config says of it as a whole; view images has it for each snapshot.",
+    _text("created_at", "When the config says it was created; NULL when absent or Go's zero time."),
+    _text("architecture", "CPU architecture, such as amd64."),
+    _text("os", "Operating system, such as linux."),
+    _text("variant", "CPU variant, such as v8."),
+    _integer("layer_count", "How many layers it has.", nullable=False),
     _integer("verified", "1 when the SHA-256 of the stored bytes is the image id, else 0.", nullable=False),
+)
+_part(
+    "part_image_configs",
+    "The config of an image, apart from what is read of it: few questions need it, and it is most of the bytes.",
     _text("config", "The config JSON as stored.", nullable=False),
-    Index("images_parent", "snapshot_id", "parent_image_id"),
 )
 _facts(
     "image_refs",
@@ -241,20 +269,18 @@ _facts(
     _integer("on_disk", "1 when its blob is in the store, 0 when absent, as of platforms that were not pulled."),
     Index("image_manifests_image", "snapshot_id", "image_id"),
 )
-_facts(
-    "image_layers",
-    "The layers of an image in order, as its config lists them.",
-    _key("image_id", "The image."),
+_part(
+    "part_image_layers",
+    "The layers of an image in order, as its config lists them; view image_layers has them for each snapshot.",
     _position("0 for the base, counting up."),
     _text("diff_id", "SHA-256 of the layer's uncompressed tar.", nullable=False),
     _text("chain_id", "Digest of this layer and all below it: sha256(chain below + ' ' + diff_id).", nullable=False),
-    Index("image_layers_chain", "chain_id", "snapshot_id"),
-    Index("image_layers_diff", "diff_id", "snapshot_id"),
+    Index("part_image_layers_chain", "chain_id"),
+    Index("part_image_layers_diff", "diff_id"),
 )
-_facts(
-    "image_history",
-    "The build steps of an image, as its config lists them.",
-    _key("image_id", "The image."),
+_part(
+    "part_image_history",
+    "The build steps of an image, as its config lists them; view image_history has them for each snapshot.",
     _position("0 for the first step, counting up."),
     _text("created_at", "When the step ran."),
     _text("created_by", "The command of the step."),
@@ -690,6 +716,67 @@ Table(
     sqlite_with_rowid=False,
 )
 
+
+class Shown(NamedTuple):
+    """A view that has the rows of parts for each snapshot, under the name and with the columns of a table of facts."""
+
+    name: str
+    comment: str
+    columns: tuple[str, ...]
+    """Each with the table that it comes from."""
+    join: str
+    other: str = ""
+    """FROM and WHERE for a table that is not joined."""
+
+
+_SHOWN = (
+    Shown(
+        "images",
+        "An image whose config is in the store; its id, the same in every store, is the SHA-256 of the config's bytes.",
+        (
+            *("stored_images.snapshot_id", "stored_images.image_id", "part_images.created_at"),
+            *("part_images.architecture", "part_images.os", "part_images.variant", "stored_images.target_digest"),
+            *("stored_images.size", "part_images.layer_count", "stored_images.parent_image_id"),
+            *("stored_images.last_updated_at", "part_images.verified", "part_image_configs.config"),
+        ),
+        "stored_images JOIN part_images ON part_images.part_id = stored_images.part_id",
+        "FROM part_image_configs WHERE part_image_configs.part_id = stored_images.part_id",
+    ),
+    Shown(
+        "image_layers",
+        "The layers of an image in order, as its config lists them.",
+        (
+            *("stored_images.snapshot_id", "stored_images.image_id", "part_image_layers.position"),
+            *("part_image_layers.diff_id", "part_image_layers.chain_id"),
+        ),
+        "stored_images JOIN part_image_layers ON part_image_layers.part_id = stored_images.part_id",
+    ),
+    Shown(
+        "image_history",
+        "The build steps of an image, as its config lists them.",
+        (
+            *("stored_images.snapshot_id", "stored_images.image_id", "part_image_history.position"),
+            *("part_image_history.created_at", "part_image_history.created_by", "part_image_history.author"),
+            *("part_image_history.comment", "part_image_history.empty_layer", "part_image_history.layer_position"),
+        ),
+        "stored_images JOIN part_image_history ON part_image_history.part_id = stored_images.part_id",
+    ),
+)
+
+
+def _shown(view: Shown) -> View:
+    """Return such a view, with the sentence of each column where `.schema` and `layerindex schema` show it."""
+    lines = []
+    for place, column in enumerate(view.columns, 1):
+        table, _, name = column.partition(".")
+        comma = "," if place < len(view.columns) else ""
+        # What is joined is looked for whether it is asked for or not.
+        shown = column if table in view.join else f"(SELECT {column} {view.other}) AS {name}"
+        lines.append(f"  {shown}{comma}{_comment(metadata.tables[table].c[name].comment)}")
+    select = "SELECT\n" + "\n".join(lines) + f"\nFROM {view.join}"
+    return View(view.name, view.comment, select)
+
+
 _CURRENT = {
     "images": "Images of the selected snapshots, with their host.",
     "image_refs": "Tags and digests of the selected snapshots, with their host.",
@@ -727,7 +814,8 @@ VIEW_COLUMNS = {
     "standings": ("kind", "id", "standing", "because"),
     "missing": ("kind", "object", "code", "missing", "chain_id", "because"),
 }
-"""The columns of views that have a view of the selected snapshots, without snapshot_id."""
+VIEW_COLUMNS |= {view.name: tuple(column.partition(".")[2] for column in view.columns) for view in _SHOWN}
+"""The columns of views that have a view of the selected snapshots; snapshot_id may be among them."""
 
 
 def _current(table: str, comment: str) -> View:
@@ -745,6 +833,7 @@ def _current(table: str, comment: str) -> View:
 
 
 VIEWS = (
+    *(_shown(view) for view in _SHOWN),
     View(
         "snapshot_ages",
         "Each complete snapshot, and how many of its host, store and root are newer.",
@@ -782,8 +871,8 @@ UNION SELECT snapshot_id, image_id, substr(normalized, 11, length(normalized) - 
   FROM image_refs WHERE tag = 'latest' AND normalized LIKE 'docker.io/%'
 UNION SELECT snapshot_id, image_id, substr(normalized, 19, length(normalized) - 25)
   FROM image_refs WHERE tag = 'latest' AND normalized LIKE 'docker.io/library/%'
-UNION SELECT snapshot_id, image_id, image_id FROM images
-UNION SELECT snapshot_id, image_id, substr(image_id, 8, 12) FROM images
+UNION SELECT snapshot_id, image_id, image_id FROM stored_images
+UNION SELECT snapshot_id, image_id, substr(image_id, 8, 12) FROM stored_images
 UNION SELECT snapshot_id, image_id, target_digest FROM image_refs WHERE target_digest IS NOT NULL
 UNION SELECT snapshot_id, image_id, substr(target_digest, 8, 12) FROM image_refs WHERE target_digest IS NOT NULL""",
     ),
@@ -806,16 +895,17 @@ SELECT i.snapshot_id, i.image_id, coalesce(
   (SELECT group_concat(ref, ', ') FROM (SELECT DISTINCT ref FROM image_refs AS r
      WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id ORDER BY ref)),
   i.image_id) AS label
-FROM images AS i""",
+FROM stored_images AS i""",
     ),
     View(
         "listed_images",
         "Images as docker images lists them: all but untagged ones that have children, which the classic builder "
         "leaves.",
         """
-SELECT snapshot_id, image_id FROM images AS i
+SELECT snapshot_id, image_id FROM stored_images AS i
 WHERE EXISTS (SELECT 1 FROM image_refs AS r WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id)
-  OR NOT EXISTS (SELECT 1 FROM images AS c WHERE c.snapshot_id = i.snapshot_id AND c.parent_image_id = i.image_id)""",
+  OR NOT EXISTS (SELECT 1 FROM stored_images AS c
+    WHERE c.snapshot_id = i.snapshot_id AND c.parent_image_id = i.image_id)""",
     ),
     View(
         "overlay_dir_owners",
@@ -837,7 +927,7 @@ WHERE used_kind = 'directory' AND user_kind = 'layer'""",
         """
 SELECT snapshot_id, used_kind, used, user_kind, user, source FROM recorded_uses
 UNION ALL SELECT snapshot_id, 'image', image_id, 'name', ref, 'names' FROM image_refs
-UNION ALL SELECT snapshot_id, 'image', parent_image_id, 'child image', image_id, 'images' FROM images
+UNION ALL SELECT snapshot_id, 'image', parent_image_id, 'child image', image_id, 'images' FROM stored_images
   WHERE parent_image_id IS NOT NULL
 UNION ALL SELECT snapshot_id, 'image', image_id, 'container', container_id, 'containers' FROM containers
   WHERE image_id IS NOT NULL
@@ -901,7 +991,7 @@ LEFT JOIN doubts AS t ON t.snapshot_id = d.snapshot_id AND t.thing = 'directory'
     _standings(
         "image",
         "Whether an image is used, unused or unknown, and why.",
-        "images i image_id",
+        "stored_images i image_id",
         """EXISTS (SELECT 1 FROM containers AS c WHERE c.snapshot_id = i.snapshot_id AND c.image_id = i.image_id)
     OR EXISTS (SELECT 1 FROM recorded_uses AS u
       WHERE u.snapshot_id = i.snapshot_id AND u.used_kind = 'image' AND u.used = i.image_id)""",
@@ -909,7 +999,7 @@ LEFT JOIN doubts AS t ON t.snapshot_id = d.snapshot_id AND t.thing = 'directory'
     _standings(
         "name",
         "Whether a tag names an image: used, unused or unknown, and why.",
-        "images i image_id",
+        "stored_images i image_id",
         """EXISTS (SELECT 1 FROM image_refs AS r
       WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id AND r.tag IS NOT NULL)""",
     ),

@@ -30,6 +30,13 @@ CREATE TABLE listings ( /* The files of one layer or directory; a layer's listin
  STRICT;
 CREATE INDEX listings_diff ON listings (diff_id);
 CREATE INDEX listings_witness ON listings (witness);
+CREATE TABLE parts ( /* Rows that snapshots share, such as what an image's config says: stored once, under the digest of what they say. */
+	part_id INTEGER NOT NULL /* Number of the part in this database. */, 
+	digest BLOB NOT NULL /* SHA-256 of its rows in one form (layerindex.parts), by which equal rows are found; 32 bytes. */, 
+	PRIMARY KEY (part_id), 
+	UNIQUE (digest)
+)
+ STRICT;
 CREATE TABLE entries ( /* One file or folder of a listing. */
 	listing_id INTEGER NOT NULL /* The listing it belongs to. */, 
 	directory_id INTEGER NOT NULL /* The directory it lies in. */, 
@@ -57,6 +64,53 @@ CREATE TABLE entries ( /* One file or folder of a listing. */
  WITHOUT ROWID,
  STRICT;
 CREATE INDEX entries_name ON entries (name);
+CREATE TABLE part_image_configs ( /* The config of an image, apart from what is read of it: few questions need it, and it is most of the bytes. */
+	part_id INTEGER NOT NULL /* The part these rows belong to. */, 
+	config TEXT NOT NULL /* The config JSON as stored. */, 
+	PRIMARY KEY (part_id), 
+	FOREIGN KEY(part_id) REFERENCES parts (part_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE TABLE part_image_history ( /* The build steps of an image, as its config lists them; view image_history has them for each snapshot. */
+	part_id INTEGER NOT NULL /* The part these rows belong to. */, 
+	position INTEGER NOT NULL /* 0 for the first step, counting up. */, 
+	created_at TEXT /* When the step ran. */, 
+	created_by TEXT /* The command of the step. */, 
+	author TEXT /* Author of the step. */, 
+	comment TEXT /* Comment of the step, such as buildkit.dockerfile.v0 or Imported from -. */, 
+	empty_layer INTEGER NOT NULL /* 1 when the step made no layer, else 0. */, 
+	layer_position INTEGER /* image_layers.position of the layer it made; NULL when it made none. */, 
+	PRIMARY KEY (part_id, position), 
+	FOREIGN KEY(part_id) REFERENCES parts (part_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE TABLE part_image_layers ( /* The layers of an image in order, as its config lists them; view image_layers has them for each snapshot. */
+	part_id INTEGER NOT NULL /* The part these rows belong to. */, 
+	position INTEGER NOT NULL /* 0 for the base, counting up. */, 
+	diff_id TEXT NOT NULL /* SHA-256 of the layer's uncompressed tar. */, 
+	chain_id TEXT NOT NULL /* Digest of this layer and all below it: sha256(chain below + ' ' + diff_id). */, 
+	PRIMARY KEY (part_id, position), 
+	FOREIGN KEY(part_id) REFERENCES parts (part_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX part_image_layers_chain ON part_image_layers (chain_id);
+CREATE INDEX part_image_layers_diff ON part_image_layers (diff_id);
+CREATE TABLE part_images ( /* What an image's config says of it as a whole; view images has it for each snapshot. */
+	part_id INTEGER NOT NULL /* The part these rows belong to. */, 
+	created_at TEXT /* When the config says it was created; NULL when absent or Go's zero time. */, 
+	architecture TEXT /* CPU architecture, such as amd64. */, 
+	os TEXT /* Operating system, such as linux. */, 
+	variant TEXT /* CPU variant, such as v8. */, 
+	layer_count INTEGER NOT NULL /* How many layers it has. */, 
+	verified INTEGER NOT NULL /* 1 when the SHA-256 of the stored bytes is the image id, else 0. */, 
+	PRIMARY KEY (part_id), 
+	FOREIGN KEY(part_id) REFERENCES parts (part_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
 CREATE TABLE snapshots ( /* One store, at one host, at one time; written in one transaction and never edited. */
 	snapshot_id INTEGER NOT NULL /* Number of the snapshot in this database. */, 
 	uid TEXT NOT NULL /* Random hex that names the snapshot in every database it is copied to. */, 
@@ -237,34 +291,6 @@ CREATE TABLE drift ( /* Where a layer's directory differs from its tar-split (sc
 )
  WITHOUT ROWID,
  STRICT;
-CREATE TABLE image_history ( /* The build steps of an image, as its config lists them. */
-	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
-	image_id TEXT NOT NULL /* The image. */, 
-	position INTEGER NOT NULL /* 0 for the first step, counting up. */, 
-	created_at TEXT /* When the step ran. */, 
-	created_by TEXT /* The command of the step. */, 
-	author TEXT /* Author of the step. */, 
-	comment TEXT /* Comment of the step, such as buildkit.dockerfile.v0 or Imported from -. */, 
-	empty_layer INTEGER NOT NULL /* 1 when the step made no layer, else 0. */, 
-	layer_position INTEGER /* image_layers.position of the layer it made; NULL when it made none. */, 
-	PRIMARY KEY (snapshot_id, image_id, position), 
-	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
-)
- WITHOUT ROWID,
- STRICT;
-CREATE TABLE image_layers ( /* The layers of an image in order, as its config lists them. */
-	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
-	image_id TEXT NOT NULL /* The image. */, 
-	position INTEGER NOT NULL /* 0 for the base, counting up. */, 
-	diff_id TEXT NOT NULL /* SHA-256 of the layer's uncompressed tar. */, 
-	chain_id TEXT NOT NULL /* Digest of this layer and all below it: sha256(chain below + ' ' + diff_id). */, 
-	PRIMARY KEY (snapshot_id, image_id, position), 
-	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
-)
- WITHOUT ROWID,
- STRICT;
-CREATE INDEX image_layers_chain ON image_layers (chain_id, snapshot_id);
-CREATE INDEX image_layers_diff ON image_layers (diff_id, snapshot_id);
 CREATE TABLE image_manifests ( /* A manifest or index that leads to images, or is listed by one that does; its blob may be absent. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	digest TEXT NOT NULL /* Digest of the manifest or index. */, 
@@ -301,26 +327,6 @@ CREATE TABLE image_refs ( /* A name of an image: a tag or a digest; in container
  STRICT;
 CREATE INDEX image_refs_image ON image_refs (snapshot_id, image_id);
 CREATE INDEX image_refs_normalized ON image_refs (normalized);
-CREATE TABLE images ( /* An image whose config is in the store; its id, the same in every store, is the SHA-256 of the config's bytes. */
-	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
-	image_id TEXT NOT NULL /* Image id (sha256:…): the digest of its config, as Docker without containerd, Podman and CRI show it. */, 
-	created_at TEXT /* When the config says it was created; NULL when absent or Go's zero time. */, 
-	architecture TEXT /* CPU architecture, such as amd64. */, 
-	os TEXT /* Operating system, such as linux. */, 
-	variant TEXT /* CPU variant, such as v8. */, 
-	target_digest TEXT /* What Docker on containerd and ctr show for it: the digest of the manifest or index that its first name leads to; NULL elsewhere. */, 
-	size INTEGER /* Sum of its layers' size, as docker images shows it without containerd; NULL when one is unknown. */, 
-	layer_count INTEGER NOT NULL /* How many layers it has. */, 
-	parent_image_id TEXT /* Parent image that the classic builder or commit recorded in imagedb/metadata. */, 
-	last_updated_at TEXT /* When a tag was last put on it (imagedb/metadata lastUpdated). */, 
-	verified INTEGER NOT NULL /* 1 when the SHA-256 of the stored bytes is the image id, else 0. */, 
-	config TEXT NOT NULL /* The config JSON as stored. */, 
-	PRIMARY KEY (snapshot_id, image_id), 
-	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
-)
- WITHOUT ROWID,
- STRICT;
-CREATE INDEX images_parent ON images (snapshot_id, parent_image_id);
 CREATE TABLE ingests ( /* A download or write into containerd's content store that has not ended. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	name TEXT NOT NULL /* Its folder in ingest/, or ref where only the database knows it. */, 
@@ -504,6 +510,22 @@ CREATE TABLE storage_layers ( /* A layer in the list of containers-storage, also
  WITHOUT ROWID,
  STRICT;
 CREATE INDEX storage_layers_chain ON storage_layers (chain_id, snapshot_id);
+CREATE TABLE stored_images ( /* An image of a snapshot: what only its store says of it, and the part that holds what its config says. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	image_id TEXT NOT NULL /* Image id (sha256:…): the digest of its config, as Docker without containerd, Podman and CRI show it. */, 
+	part_id INTEGER NOT NULL /* The part with its rows in part_images and the tables beside it. */, 
+	target_digest TEXT /* What Docker on containerd and ctr show for it: the digest of the manifest or index that its first name leads to; NULL elsewhere. */, 
+	size INTEGER /* Sum of its layers' size, as docker images shows it without containerd; NULL when one is unknown. */, 
+	parent_image_id TEXT /* Parent image that the classic builder or commit recorded in imagedb/metadata. */, 
+	last_updated_at TEXT /* When a tag was last put on it (imagedb/metadata lastUpdated). */, 
+	PRIMARY KEY (snapshot_id, image_id), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE, 
+	FOREIGN KEY(part_id) REFERENCES parts (part_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX stored_images_parent ON stored_images (snapshot_id, parent_image_id, part_id);
+CREATE INDEX stored_images_part ON stored_images (part_id, snapshot_id);
 CREATE TABLE unfinished_layers ( /* What moby left half done: layerdb/sha256/<chain>-<random>-removing and layerdb/tmp/write-set-<n>. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	name TEXT NOT NULL /* Name of the directory. */, 
@@ -535,6 +557,42 @@ CREATE TABLE volumes ( /* A volume: a directory in volumes/, or one that only th
 )
  WITHOUT ROWID,
  STRICT;
+CREATE VIEW images AS /* An image whose config is in the store; its id, the same in every store, is the SHA-256 of the config's bytes. */
+SELECT
+  stored_images.snapshot_id, /* The snapshot this fact belongs to. */
+  stored_images.image_id, /* Image id (sha256:…): the digest of its config, as Docker without containerd, Podman and CRI show it. */
+  part_images.created_at, /* When the config says it was created; NULL when absent or Go's zero time. */
+  part_images.architecture, /* CPU architecture, such as amd64. */
+  part_images.os, /* Operating system, such as linux. */
+  part_images.variant, /* CPU variant, such as v8. */
+  stored_images.target_digest, /* What Docker on containerd and ctr show for it: the digest of the manifest or index that its first name leads to; NULL elsewhere. */
+  stored_images.size, /* Sum of its layers' size, as docker images shows it without containerd; NULL when one is unknown. */
+  part_images.layer_count, /* How many layers it has. */
+  stored_images.parent_image_id, /* Parent image that the classic builder or commit recorded in imagedb/metadata. */
+  stored_images.last_updated_at, /* When a tag was last put on it (imagedb/metadata lastUpdated). */
+  part_images.verified, /* 1 when the SHA-256 of the stored bytes is the image id, else 0. */
+  (SELECT part_image_configs.config FROM part_image_configs WHERE part_image_configs.part_id = stored_images.part_id) AS config /* The config JSON as stored. */
+FROM stored_images JOIN part_images ON part_images.part_id = stored_images.part_id;
+CREATE VIEW image_layers AS /* The layers of an image in order, as its config lists them. */
+SELECT
+  stored_images.snapshot_id, /* The snapshot this fact belongs to. */
+  stored_images.image_id, /* Image id (sha256:…): the digest of its config, as Docker without containerd, Podman and CRI show it. */
+  part_image_layers.position, /* 0 for the base, counting up. */
+  part_image_layers.diff_id, /* SHA-256 of the layer's uncompressed tar. */
+  part_image_layers.chain_id /* Digest of this layer and all below it: sha256(chain below + ' ' + diff_id). */
+FROM stored_images JOIN part_image_layers ON part_image_layers.part_id = stored_images.part_id;
+CREATE VIEW image_history AS /* The build steps of an image, as its config lists them. */
+SELECT
+  stored_images.snapshot_id, /* The snapshot this fact belongs to. */
+  stored_images.image_id, /* Image id (sha256:…): the digest of its config, as Docker without containerd, Podman and CRI show it. */
+  part_image_history.position, /* 0 for the first step, counting up. */
+  part_image_history.created_at, /* When the step ran. */
+  part_image_history.created_by, /* The command of the step. */
+  part_image_history.author, /* Author of the step. */
+  part_image_history.comment, /* Comment of the step, such as buildkit.dockerfile.v0 or Imported from -. */
+  part_image_history.empty_layer, /* 1 when the step made no layer, else 0. */
+  part_image_history.layer_position /* image_layers.position of the layer it made; NULL when it made none. */
+FROM stored_images JOIN part_image_history ON part_image_history.part_id = stored_images.part_id;
 CREATE VIEW snapshot_ages AS /* Each complete snapshot, and how many of its host, store and root are newer. */
 SELECT snapshot_id, host_id, ordered_at, row_number() OVER (
   PARTITION BY host_id, store, root ORDER BY ordered_at DESC, uid DESC
@@ -558,8 +616,8 @@ UNION SELECT snapshot_id, image_id, substr(normalized, 11, length(normalized) - 
   FROM image_refs WHERE tag = 'latest' AND normalized LIKE 'docker.io/%'
 UNION SELECT snapshot_id, image_id, substr(normalized, 19, length(normalized) - 25)
   FROM image_refs WHERE tag = 'latest' AND normalized LIKE 'docker.io/library/%'
-UNION SELECT snapshot_id, image_id, image_id FROM images
-UNION SELECT snapshot_id, image_id, substr(image_id, 8, 12) FROM images
+UNION SELECT snapshot_id, image_id, image_id FROM stored_images
+UNION SELECT snapshot_id, image_id, substr(image_id, 8, 12) FROM stored_images
 UNION SELECT snapshot_id, image_id, target_digest FROM image_refs WHERE target_digest IS NOT NULL
 UNION SELECT snapshot_id, image_id, substr(target_digest, 8, 12) FROM image_refs WHERE target_digest IS NOT NULL;
 CREATE VIEW manifest_lists AS /* Manifest lists of Podman that a name leads to, by digest: image names with an instance for each platform. */
@@ -574,11 +632,12 @@ SELECT i.snapshot_id, i.image_id, coalesce(
   (SELECT group_concat(ref, ', ') FROM (SELECT DISTINCT ref FROM image_refs AS r
      WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id ORDER BY ref)),
   i.image_id) AS label
-FROM images AS i;
+FROM stored_images AS i;
 CREATE VIEW listed_images AS /* Images as docker images lists them: all but untagged ones that have children, which the classic builder leaves. */
-SELECT snapshot_id, image_id FROM images AS i
+SELECT snapshot_id, image_id FROM stored_images AS i
 WHERE EXISTS (SELECT 1 FROM image_refs AS r WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id)
-  OR NOT EXISTS (SELECT 1 FROM images AS c WHERE c.snapshot_id = i.snapshot_id AND c.parent_image_id = i.image_id);
+  OR NOT EXISTS (SELECT 1 FROM stored_images AS c
+    WHERE c.snapshot_id = i.snapshot_id AND c.parent_image_id = i.image_id);
 CREATE VIEW overlay_dir_owners AS /* Every reason why a directory exists; one row for each. */
 SELECT snapshot_id, used AS cache_id, user_kind AS kind, user AS owner FROM recorded_uses
 WHERE used_kind = 'directory';
@@ -588,7 +647,7 @@ WHERE used_kind = 'directory' AND user_kind = 'layer';
 CREATE VIEW uses AS /* Who needs what, for every kind of thing, and which kind of fact says so. */
 SELECT snapshot_id, used_kind, used, user_kind, user, source FROM recorded_uses
 UNION ALL SELECT snapshot_id, 'image', image_id, 'name', ref, 'names' FROM image_refs
-UNION ALL SELECT snapshot_id, 'image', parent_image_id, 'child image', image_id, 'images' FROM images
+UNION ALL SELECT snapshot_id, 'image', parent_image_id, 'child image', image_id, 'images' FROM stored_images
   WHERE parent_image_id IS NOT NULL
 UNION ALL SELECT snapshot_id, 'image', image_id, 'container', container_id, 'containers' FROM containers
   WHERE image_id IS NOT NULL
@@ -647,7 +706,7 @@ FROM (
   SELECT i.snapshot_id, i.image_id, EXISTS (SELECT 1 FROM containers AS c WHERE c.snapshot_id = i.snapshot_id AND c.image_id = i.image_id)
     OR EXISTS (SELECT 1 FROM recorded_uses AS u
       WHERE u.snapshot_id = i.snapshot_id AND u.used_kind = 'image' AND u.used = i.image_id) AS used, d.because AS doubt
-  FROM images AS i LEFT JOIN doubts AS d ON d.snapshot_id = i.snapshot_id AND d.thing = 'image');
+  FROM stored_images AS i LEFT JOIN doubts AS d ON d.snapshot_id = i.snapshot_id AND d.thing = 'image');
 CREATE VIEW name_standings AS /* Whether a tag names an image: used, unused or unknown, and why. */
 SELECT snapshot_id, image_id,
   CASE WHEN used THEN 'used' WHEN doubt IS NOT NULL THEN 'unknown' ELSE 'unused' END AS standing,
@@ -655,7 +714,7 @@ SELECT snapshot_id, image_id,
 FROM (
   SELECT i.snapshot_id, i.image_id, EXISTS (SELECT 1 FROM image_refs AS r
       WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id AND r.tag IS NOT NULL) AS used, d.because AS doubt
-  FROM images AS i LEFT JOIN doubts AS d ON d.snapshot_id = i.snapshot_id AND d.thing = 'name');
+  FROM stored_images AS i LEFT JOIN doubts AS d ON d.snapshot_id = i.snapshot_id AND d.thing = 'name');
 CREATE VIEW volume_standings AS /* Whether a volume is used, unused or unknown, and why. */
 SELECT snapshot_id, name,
   CASE WHEN used THEN 'used' WHEN doubt IS NOT NULL THEN 'unknown' ELSE 'unused' END AS standing,
@@ -740,7 +799,7 @@ FROM (
   WHERE used_kind = 'layer' AND user_kind = 'image'
   UNION ALL
   SELECT DISTINCT snapshot_id, 'tag', ref, 'missing-image', 'image', image_id, NULL FROM image_refs AS r
-  WHERE NOT EXISTS (SELECT 1 FROM images AS i WHERE i.snapshot_id = r.snapshot_id AND i.image_id = r.image_id)
+  WHERE NOT EXISTS (SELECT 1 FROM stored_images AS i WHERE i.snapshot_id = r.snapshot_id AND i.image_id = r.image_id)
     -- A manifest list of Podman is an image name, and all of it is here; what is no image has none.
     AND NOT EXISTS (SELECT 1 FROM manifest_lists AS x WHERE x.snapshot_id = r.snapshot_id AND x.image_id = r.image_id)
     AND NOT EXISTS (SELECT 1 FROM image_manifests AS x WHERE x.snapshot_id = r.snapshot_id AND x.kind = 'artifact'
@@ -748,7 +807,7 @@ FROM (
   UNION ALL
   SELECT DISTINCT snapshot_id, 'container', container_id, 'missing-image', 'image', image_id, NULL FROM containers AS c
   WHERE image_id IS NOT NULL AND NOT EXISTS (
-    SELECT 1 FROM images AS i WHERE i.snapshot_id = c.snapshot_id AND i.image_id = c.image_id)
+    SELECT 1 FROM stored_images AS i WHERE i.snapshot_id = c.snapshot_id AND i.image_id = c.image_id)
   UNION ALL
   SELECT DISTINCT c.snapshot_id, 'container', c.container_id, 'container-without-mount', 'mount', NULL, NULL
   FROM containers AS c JOIN snapshots AS s USING (snapshot_id)
@@ -951,6 +1010,6 @@ JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN problems AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num));
-INSERT INTO alembic_version VALUES ('0006');
+INSERT INTO alembic_version VALUES ('0007');
 PRAGMA application_id = 1279870040;
-PRAGMA user_version = 6;
+PRAGMA user_version = 7;

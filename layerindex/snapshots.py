@@ -8,7 +8,7 @@ import sqlite3
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from layerindex import database
+from layerindex import database, parts
 from layerindex.errors import DatabaseError
 from layerindex.exchange import merge
 from layerindex.failures import failure
@@ -61,6 +61,7 @@ def remove(connection: sqlite3.Connection, numbers: Sequence[int]) -> Removed:
         ).rowcount
         for table in merge.facts()
     )
+    facts += parts.sweep(connection)
     sql = "DELETE FROM main.snapshots WHERE snapshot_id IN (SELECT snapshot_id FROM temp.gone)"
     snapshots = connection.execute(sql).rowcount
     connection.execute("DELETE FROM main.hosts WHERE host_id NOT IN (SELECT host_id FROM main.snapshots)")

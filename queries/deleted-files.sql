@@ -72,10 +72,10 @@ SELECT r.path, r.size,
   CASE WHEN r.above <= coalesce(r.next_position, r.above) THEN 'folder' WHEN r.next_type = 'whiteout' THEN 'whiteout'
     ELSE 'overwritten' END AS how,
   r.position, min(coalesce(r.next_position, r.above), coalesce(r.above, r.next_position)) AS hidden_in,
-  s.created_by, n.label AS image, r.chain_id, h.host
+  (SELECT s.created_by FROM image_history AS s
+   WHERE s.snapshot_id = r.snapshot_id AND s.image_id = r.image_id AND s.layer_position = r.position) AS created_by,
+  n.label AS image, r.chain_id, h.host
 FROM hidden AS r
 JOIN image_labels AS n ON n.snapshot_id = r.snapshot_id AND n.image_id = r.image_id
-LEFT JOIN image_history AS s
-  ON s.snapshot_id = r.snapshot_id AND s.image_id = r.image_id AND s.layer_position = r.position
 JOIN snapshot_hosts AS h ON h.snapshot_id = r.snapshot_id
 ORDER BY r.size DESC, r.path, image, r.position, r.snapshot_id, r.image_id;

@@ -28,7 +28,9 @@ WITH RECURSIVE parts (path, upper, name) AS (
 SELECT n.label AS image, l.position, p.path, e.type, e.size, CASE WHEN e.mode IS NOT NULL THEN printf('%04o', e.mode) END AS mode, e.uid, e.gid,
   strftime('%Y-%m-%dT%H:%M:%SZ', e.mtime, 'unixepoch') AS modified_at,
   CASE WHEN e.content_crc64 IS NOT NULL THEN printf('%016x', e.content_crc64) END AS crc64,
-  s.created_by, l.chain_id, h.host
+  (SELECT s.created_by FROM image_history AS s
+   WHERE s.snapshot_id = i.snapshot_id AND s.image_id = i.image_id AND s.layer_position = l.position) AS created_by,
+  l.chain_id, h.host
 FROM selected_snapshots
 JOIN images AS i USING (snapshot_id)
 JOIN image_layers AS l USING (snapshot_id, image_id)
@@ -37,7 +39,6 @@ CROSS JOIN parts AS p
 JOIN directories AS d ON d.path = CASE p.upper WHEN '' THEN '/' ELSE p.upper END
 JOIN entries AS e ON e.listing_id = y.listing_id AND e.directory_id = d.directory_id AND e.name = p.name
 JOIN image_labels AS n ON n.snapshot_id = i.snapshot_id AND n.image_id = i.image_id
-LEFT JOIN image_history AS s ON s.snapshot_id = i.snapshot_id AND s.image_id = i.image_id AND s.layer_position = l.position
 JOIN snapshot_hosts AS h ON h.snapshot_id = i.snapshot_id
 WHERE (p.path = :path OR e.type <> 'dir' OR e.opaque = 1)
   AND CASE WHEN nullif(:image, '') IS NULL THEN (i.snapshot_id, i.image_id) IN (SELECT snapshot_id, image_id FROM listed_images)

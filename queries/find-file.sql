@@ -107,7 +107,8 @@ SELECT p.path, p.type, p.size, CASE WHEN p.mode IS NOT NULL THEN printf('%04o', 
   strftime('%Y-%m-%dT%H:%M:%SZ', p.mtime, 'unixepoch') AS modified_at,
   n.label AS image, coalesce(c.name, p.container_id) AS container,
   CASE WHEN p.position < 1000 THEN p.position END AS position,
-  h.created_by,
+  (SELECT s.created_by FROM image_history AS s WHERE s.snapshot_id = p.snapshot_id
+   AND s.image_id = coalesce(p.image_id, c.image_id) AND s.layer_position = p.position) AS created_by,
   CASE WHEN p.image_id IS NULL AND p.container_id IS NULL THEN NULL ELSE p.hidden_by IS NULL AND p.type <> 'whiteout' END AS visible,
   CASE WHEN p.hidden_by >= 1000 THEN 'container' ELSE p.hidden_by END AS hidden_by,
   p.cache_id, p.diff_id, o.host
@@ -115,6 +116,4 @@ FROM placed AS p
 JOIN snapshot_hosts AS o USING (snapshot_id)
 LEFT JOIN image_labels AS n ON n.snapshot_id = p.snapshot_id AND n.image_id = p.image_id
 LEFT JOIN containers AS c ON c.snapshot_id = p.snapshot_id AND c.container_id = p.container_id
-LEFT JOIN image_history AS h ON h.snapshot_id = p.snapshot_id
-  AND h.image_id = coalesce(p.image_id, c.image_id) AND h.layer_position = p.position
 ORDER BY p.path, o.host, p.snapshot_id, image, container, p.position, p.cache_id;

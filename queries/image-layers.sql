@@ -14,22 +14,22 @@
 -- shared_by = "how many listed images use the layer, this one included"
 -- host = "the host"
 
-WITH uses AS MATERIALIZED (
-  SELECT snapshot_id, chain_id, count(*) AS times
-  FROM selected_snapshots JOIN listed_images USING (snapshot_id) JOIN image_layers USING (snapshot_id, image_id)
-  GROUP BY snapshot_id, chain_id
+WITH listed AS MATERIALIZED (
+  SELECT snapshot_id, image_id FROM selected_snapshots JOIN listed_images USING (snapshot_id)
+),
+placed AS MATERIALIZED (
+  SELECT l.*, sum((l.snapshot_id, l.image_id) IN listed) OVER (PARTITION BY l.snapshot_id, l.chain_id) AS shared_by
+  FROM selected_snapshots JOIN image_layers AS l USING (snapshot_id)
 )
-SELECT n.label AS image, l.position, l.diff_id, l.chain_id, y.cache_id, d.link, y.size, s.created_by,
-  coalesce(u.times, 0) AS shared_by,
+SELECT n.label AS image, l.position, l.diff_id, l.chain_id, y.cache_id, d.link, y.size,
+  (SELECT s.created_by FROM image_history AS s
+   WHERE s.snapshot_id = l.snapshot_id AND s.image_id = l.image_id AND s.layer_position = l.position) AS created_by,
+  l.shared_by,
   h.host
-FROM selected_snapshots
-JOIN image_layers AS l USING (snapshot_id)
+FROM placed AS l
 JOIN image_labels AS n USING (snapshot_id, image_id)
 LEFT JOIN layers AS y USING (snapshot_id, chain_id)
 LEFT JOIN overlay_dirs AS d ON d.snapshot_id = l.snapshot_id AND d.cache_id = y.cache_id
-LEFT JOIN image_history AS s
-  ON s.snapshot_id = l.snapshot_id AND s.image_id = l.image_id AND s.layer_position = l.position
-LEFT JOIN uses AS u ON u.snapshot_id = l.snapshot_id AND u.chain_id = l.chain_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = l.snapshot_id
 WHERE nullif(:image, '') IS NULL OR (l.snapshot_id, l.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image)
 ORDER BY h.host, l.snapshot_id, n.label, l.image_id, l.position;

@@ -36,9 +36,9 @@ traces AS MATERIALIZED (
   FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id)
   JOIN listed_images AS k USING (snapshot_id)
   JOIN images AS i ON i.snapshot_id = k.snapshot_id AND i.image_id = k.image_id
-  LEFT JOIN image_layers AS l ON l.snapshot_id = i.snapshot_id AND l.image_id = i.image_id
-    AND l.position = i.layer_count - 1
-  LEFT JOIN builds AS b ON b.snapshot_id = l.snapshot_id AND b.chain_id = l.chain_id
+  LEFT JOIN builds AS b ON b.snapshot_id = i.snapshot_id AND b.chain_id = (
+    SELECT l.chain_id FROM image_layers AS l
+    WHERE l.snapshot_id = i.snapshot_id AND l.image_id = i.image_id AND l.position = i.layer_count - 1)
   LEFT JOIN containers_of AS c ON c.snapshot_id = i.snapshot_id AND c.image_id = i.image_id
 ),
 used AS (

@@ -12,16 +12,22 @@
 -- containers = "names of the containers made of the image"
 -- host = "the host"
 
-SELECT y.chain_id, y.cache_id, l.image_id, n.label AS image, l.position,
-  l.position = i.layer_count - 1 AS is_top,
+WITH asked AS MATERIALIZED (
+  SELECT y.snapshot_id, y.chain_id, y.cache_id FROM selected_snapshots JOIN layers AS y USING (snapshot_id)
+  WHERE nullif(:layer, '') IS NULL OR :layer IN (y.chain_id, y.diff_id, y.cache_id)
+),
+placed AS (
+  SELECT y.*, l.image_id, l.position, l.position = i.layer_count - 1 AS is_top
+  FROM asked AS y CROSS JOIN image_layers AS l USING (snapshot_id, chain_id) CROSS JOIN images AS i USING (snapshot_id, image_id)
+  UNION ALL
+  SELECT y.*, NULL, NULL, NULL FROM asked AS y
+  WHERE NOT EXISTS (SELECT 1 FROM image_layers AS l WHERE l.snapshot_id = y.snapshot_id AND l.chain_id = y.chain_id)
+)
+SELECT l.chain_id, l.cache_id, l.image_id, n.label AS image, l.position, l.is_top,
   (SELECT group_concat(name, ', ') FROM (SELECT coalesce(c.name, c.container_id) AS name FROM containers AS c
      WHERE c.snapshot_id = l.snapshot_id AND c.image_id = l.image_id ORDER BY 1)) AS containers,
   h.host
-FROM selected_snapshots
-JOIN layers AS y USING (snapshot_id)
-LEFT JOIN image_layers AS l ON l.snapshot_id = y.snapshot_id AND l.chain_id = y.chain_id
-LEFT JOIN images AS i ON i.snapshot_id = l.snapshot_id AND i.image_id = l.image_id
+FROM placed AS l
 LEFT JOIN image_labels AS n ON n.snapshot_id = l.snapshot_id AND n.image_id = l.image_id
-JOIN snapshot_hosts AS h ON h.snapshot_id = y.snapshot_id
-WHERE nullif(:layer, '') IS NULL OR :layer IN (y.chain_id, y.diff_id, y.cache_id)
-ORDER BY h.host, y.snapshot_id, y.chain_id, n.label, l.image_id, l.position;
+JOIN snapshot_hosts AS h ON h.snapshot_id = l.snapshot_id
+ORDER BY h.host, l.snapshot_id, l.chain_id, n.label, l.image_id, l.position;

@@ -20,7 +20,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from layerindex import database
+from layerindex import database, parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,8 +96,9 @@ def make(path: Path | str, plan: Plan) -> None:
         apps = list(_apps(plan, random.Random(plan.seed)))
         _world(connection, plan, apps)
         _hosts(connection, plan, apps)
-        for statement in Path(__file__).with_suffix(".sql").read_text(encoding="utf-8").split(";\n"):
-            connection.execute(statement, {"steps": STEPS, "containers": CONTAINERS})
+        with parts.gathering(connection):
+            for statement in Path(__file__).with_suffix(".sql").read_text(encoding="utf-8").split(";\n"):
+                connection.execute(statement, {"steps": STEPS, "containers": CONTAINERS})
         connection.execute("PRAGMA analysis_limit = 1000")
         connection.execute("ANALYZE")
         connection.execute("COMMIT")

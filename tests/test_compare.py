@@ -721,7 +721,7 @@ def test_files_that_are_not_indexed(tmp_path: Path) -> None:
 
 HOSTILE = {
     "view": ("DROP TABLE image_refs; CREATE VIEW image_refs AS SELECT * FROM images", "image_refs"),
-    "column": ("ALTER TABLE images ADD COLUMN extra TEXT", "images"),
+    "column": ("ALTER TABLE stored_images ADD COLUMN extra TEXT", "stored_images"),
     "missing": ("DROP TABLE layers", "layers"),
     "newer": ("UPDATE alembic_version SET version_num = '9999'", "newer"),
     "older": ("UPDATE alembic_version SET version_num = '0001'", "is another"),
@@ -766,8 +766,8 @@ def test_views_of_a_file_are_not_run(path: str, tmp_path: Path) -> None:
 
     assert expected == without_places(answer(one, two, *ALL, "--db", path, "--format", "json"))
     with closing(sqlite3.connect(two)) as connection:
-        connection.execute("CREATE TRIGGER lie AFTER INSERT ON images BEGIN DELETE FROM images; END")
-    assert "a trigger lie is on its table images" in refusal(one, two, "--db", path, status=1)
+        connection.execute("CREATE TRIGGER lie AFTER INSERT ON layers BEGIN DELETE FROM layers; END")
+    assert "a trigger lie is on its table layers" in refusal(one, two, "--db", path, status=1)
 
 
 def test_text_is_printed_safely(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Any
 import pytest
 import zstandard
 
-from layerindex import catalog, database, exchange, genuine, query, scan, schema
+from layerindex import catalog, database, exchange, genuine, parts, query, scan, schema
 from layerindex.errors import DatabaseError, RefusedFileError
 from layerindex.exchange import compression, merge
 from tests import exhibits, test_file_queries, test_queries
@@ -185,7 +185,7 @@ def test_every_table_is_known_to_the_merge() -> None:
         facts = merge.facts()
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
 
-        assert tables - {"alembic_version"} == {*merge.NUMBERED, *facts}
+        assert tables - {"alembic_version"} == {*merge.NUMBERED, "parts", *parts.tables(), *facts}
         for table in facts:
             columns = set(genuine.columns(table))
             assert "directory_id" not in columns
@@ -529,7 +529,7 @@ import os, signal, sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], isolation_level=None)
 connection.execute("PRAGMA cache_size = 1")
 connection.execute("BEGIN")
-connection.execute("UPDATE images SET config = config || hex(randomblob(9000))")
+connection.execute("UPDATE part_image_configs SET config = config || hex(randomblob(9000))")
 connection.execute("DELETE FROM hosts")
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -597,7 +597,7 @@ def test_file_that_is_being_written(small: Path, tmp_path: Path) -> None:
     """A writer that has not committed yet does not matter; one that commits just now is waited for."""
     with closing(sqlite3.connect(small, isolation_level=None)) as writer:
         writer.execute("BEGIN IMMEDIATE")
-        writer.execute("DELETE FROM images")
+        writer.execute("DELETE FROM stored_images")
         assert 1 == take(tmp_path / "fleet.db", small).snapshots
     assert [(3,)] == rows(tmp_path / "fleet.db", "SELECT count(*) FROM images")
 

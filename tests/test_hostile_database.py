@@ -78,9 +78,9 @@ STEPS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("CREATE TRIGGER t BEFORE INSERT ON listings BEGIN SELECT RAISE(IGNORE); END",),
     ),
     "a trigger in capitals": (
-        DIFFERS + "a trigger sqlite_stat1 is on its table images",
+        DIFFERS + "a trigger sqlite_stat1 is on its table stored_images",
         (
-            "CREATE TRIGGER t BEFORE INSERT ON IMAGES BEGIN SELECT RAISE(IGNORE); END",
+            "CREATE TRIGGER t BEFORE INSERT ON STORED_IMAGES BEGIN SELECT RAISE(IGNORE); END",
             "UPDATE sqlite_schema SET sql = replace(sql, ' t ', ' sqlite_stat1 ') WHERE name = 't'",
             "UPDATE sqlite_schema SET name = 'sqlite_stat1' WHERE name = 't'",
         ),
@@ -90,21 +90,21 @@ STEPS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("CREATE TRIGGER t INSTEAD OF DELETE ON files BEGIN SELECT 1; END",),
     ),
     "a trigger whose table is cut by a NUL": (
-        DIFFERS + "a trigger t is on its table images",
+        DIFFERS + "a trigger t is on its table stored_images",
         (
-            "CREATE TRIGGER t BEFORE INSERT ON images BEGIN SELECT RAISE(IGNORE); END",
-            "UPDATE sqlite_schema SET tbl_name = 'images' || char(0) || 'x' WHERE name = 't'",
+            "CREATE TRIGGER t BEFORE INSERT ON stored_images BEGIN SELECT RAISE(IGNORE); END",
+            "UPDATE sqlite_schema SET tbl_name = 'stored_images' || char(0) || 'x' WHERE name = 't'",
         ),
     ),
     "a trigger that says another table": (
         ".*malformed database schema.*",
         (
-            "CREATE TRIGGER t BEFORE INSERT ON images BEGIN SELECT RAISE(IGNORE); END",
+            "CREATE TRIGGER t BEFORE INSERT ON stored_images BEGIN SELECT RAISE(IGNORE); END",
             "UPDATE sqlite_schema SET tbl_name = 'mine' WHERE name = 't'",
         ),
     ),
     "views as blobs": (
-        DIFFERS + "its view snapshot_ages is another, .* and [0-9]+ more",
+        DIFFERS + "its view images is another, .* and [0-9]+ more",
         ("UPDATE sqlite_schema SET sql = CAST(sql AS BLOB) WHERE type = 'view'",),
     ),
     "an endless view": (
@@ -139,8 +139,8 @@ STEPS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("ALTER TABLE hosts ADD COLUMN more TEXT AS (hex(zeroblob(100000000)))",),
     ),
     "a check that takes long": (
-        DIFFERS + "its table images is another",
-        (f"UPDATE sqlite_schema SET sql = replace(sql, 'size INTEGER', 'size INTEGER {SLOW}') WHERE name = 'images'",),
+        DIFFERS + "its table layers is another",
+        (f"UPDATE sqlite_schema SET sql = replace(sql, 'size INTEGER', 'size INTEGER {SLOW}') WHERE name = 'layers'",),
     ),
     "not strict": (
         DIFFERS + "its table hosts is another",
@@ -161,20 +161,20 @@ STEPS: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     "a name with escapes": (
-        DIFFERS + r"a trigger \\x1b\[31m\\u202e is on its table images",
-        ('CREATE TRIGGER "\x1b[31m\u202e" BEFORE INSERT ON images BEGIN SELECT RAISE(IGNORE); END',),
+        DIFFERS + r"a trigger \\x1b\[31m\\u202e is on its table stored_images",
+        ('CREATE TRIGGER "\x1b[31m\u202e" BEFORE INSERT ON stored_images BEGIN SELECT RAISE(IGNORE); END',),
     ),
     "a unique index": (
-        DIFFERS + "a index mine on its table images is unique, partial or computed",
-        ("CREATE UNIQUE INDEX mine ON images (snapshot_id, image_id)",),
+        DIFFERS + "a index mine on its table stored_images is unique, partial or computed",
+        ("CREATE UNIQUE INDEX mine ON stored_images (snapshot_id, image_id)",),
     ),
     "a partial index": (
-        DIFFERS + "a index mine on its table images is unique, partial or computed",
-        ("CREATE INDEX mine ON images (size) WHERE abs(size) > 0",),
+        DIFFERS + "a index mine on its table stored_images is unique, partial or computed",
+        ("CREATE INDEX mine ON stored_images (size) WHERE abs(size) > 0",),
     ),
     "a computed index": (
-        DIFFERS + "a index mine on its table images is unique, partial or computed",
-        ("CREATE INDEX mine ON images (abs(size))",),
+        DIFFERS + "a index mine on its table stored_images is unique, partial or computed",
+        ("CREATE INDEX mine ON stored_images (abs(size))",),
     ),
     "a table before a function": (
         DIFFERS + "a table json_each has a name of SQLite's own",
@@ -269,7 +269,7 @@ THEIRS = (
     f"CREATE VIEW endless AS {ENDLESS}",
     "CREATE TRIGGER mine_kept BEFORE DELETE ON mine BEGIN SELECT RAISE(ABORT, 'run'); END",
     "CREATE TRIGGER mine_added BEFORE INSERT ON mine BEGIN SELECT RAISE(ABORT, 'run'); END",
-    "CREATE INDEX by_size ON images (size DESC, snapshot_id)",
+    "CREATE INDEX by_size ON stored_images (size DESC, snapshot_id)",
 )
 
 

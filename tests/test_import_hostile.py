@@ -289,9 +289,17 @@ ROWS = {
     "UPDATE layers SET cache_id = '../x'": "layers.cache_id is not as",
     "UPDATE overlay_dirs SET cache_id = '.' || cache_id": "overlay_dirs.cache_id is not as",
     "UPDATE overlay_dirs SET role = 'admin'": "overlay_dirs.role is not as",
-    "UPDATE images SET image_id = 'x' || image_id": "images.image_id is not as",
+    "UPDATE stored_images SET image_id = 'x' || image_id": "stored_images.image_id is not as",
     "UPDATE containers SET container_id = substr(container_id, 2)": "containers.container_id is not as",
-    "UPDATE image_layers SET chain_id = 'x'": "image_layers.chain_id is not as",
+    "UPDATE part_image_layers SET chain_id = 'x'": "part_image_layers.chain_id is not as",
+    "UPDATE part_images SET os = 'other'": "a part has other rows than its digest says",
+    "UPDATE part_image_layers SET position = -1 - position": "a part has other rows than its digest says",
+    "DELETE FROM part_image_history": "a part has other rows than its digest says",
+    "DELETE FROM part_image_configs": "a part has other rows than its digest says",
+    "UPDATE parts SET digest = zeroblob(32) WHERE part_id = 1": "a part has other rows than its digest says",
+    "DELETE FROM parts": "a part has other rows than its digest says",
+    "DELETE FROM part_images": "a row of stored_images points to nothing",
+    "UPDATE stored_images SET part_id = -1": "a row of stored_images points to nothing",
     "INSERT INTO problems SELECT 1, 99, 'fatal', 'x', 'x', NULL, 'x'": "problems.severity is not as",
     "INSERT INTO drift VALUES (1, 'x', '/', 'moved', NULL, NULL)": "drift.kind is not as",
     "UPDATE listings SET source = 'dream'": "of a listing is not as",
@@ -312,7 +320,7 @@ ROWS = {
     "UPDATE directories SET path = '/srv/' WHERE path = '/srv'": "is no path of a directory",
     "UPDATE directories SET path_raw = x'2f78' WHERE path = '/srv'": "other bytes than here|is no path of a directory",
     "UPDATE directories SET path = '/\\xff' WHERE path = '/srv'": "is no path of a directory",
-    "UPDATE images SET config = CAST(x'7bff7d' AS TEXT)": "a text of images is not UTF-8",
+    "UPDATE part_image_configs SET config = CAST(x'7bff7d' AS TEXT)": "a text of part_image_configs is not UTF-8",
     "UPDATE entries SET name = CAST(x'ff' AS TEXT) || name": "a text of entries is not UTF-8",
     "UPDATE entries SET link_target = CAST(x'eda080' AS TEXT)": "a text of entries is not UTF-8",
     "UPDATE directories SET path = CAST(x'2fff' AS TEXT) WHERE path = '/srv'": "a text of directories is not UTF-8",
@@ -352,7 +360,7 @@ UPDATE sqlite_schema SET sql = replace(replace(sql, ' STRICT', ''), 'WITHOUT ROW
         "UPDATE overlay_dirs SET has_diff = 'yes'",
         "UPDATE entries SET size = 'big'",
         "UPDATE hosts SET name = x'00'",
-        "UPDATE images SET config = x'00'",
+        "UPDATE part_image_configs SET config = x'00'",
         "UPDATE listings SET entry_count = 'all'",
     ],
 )
@@ -384,7 +392,7 @@ def test_another_snapshot_of_the_same_uid(file: Path, fleet: Path) -> None:
     """A uid that is here with other content is not merged, and the user is told."""
     exchange.import_file(str(fleet), str(file), silent)
     before = rows(fleet, "SELECT * FROM images") + rows(fleet, "SELECT * FROM snapshots")
-    change(file, "UPDATE hosts SET name = 'evil'", "UPDATE images SET config = 'evil'")
+    change(file, "UPDATE hosts SET name = 'evil'", "UPDATE part_image_configs SET config = 'evil'")
     done = program("import", str(file), "--db", str(fleet))
 
     sentence = "0 snapshots imported; 1 passed over: the database has another snapshot with the same uid"
@@ -414,7 +422,7 @@ def test_a_value_of_any_length(file: Path, fleet: Path) -> None:
     """A text that is longer than any a scan writes is refused without being held."""
     change(
         file,
-        f"UPDATE images SET config = printf('%.*c', {checks.LENGTH + 1}, 'x') WHERE parent_image_id NOTNULL",
+        f"UPDATE part_image_configs SET config = printf('%.*c', {checks.LENGTH + 1}, 'x') WHERE part_id = 1",
     )
     before = fleet.read_bytes()
     with pytest.raises(RefusedFileError, match="holds a value of more than"):

@@ -565,15 +565,15 @@ def test_in_time(store: Exhibits) -> None:
 
 REFUSED = "refused: a query can only read this database"
 ATTEMPTS = {
-    "DELETE FROM images": REFUSED,
+    "DELETE FROM layers": REFUSED,
     "UPDATE hosts SET name = 'x'": REFUSED,
     "INSERT INTO hosts (name) VALUES ('x') RETURNING host_id": REFUSED,
     "REPLACE INTO hosts (host_id, name) VALUES (1, 'x')": REFUSED,
-    "WITH x AS (SELECT 1) DELETE FROM images": REFUSED,
+    "WITH x AS (SELECT 1) DELETE FROM layers": REFUSED,
     "DELETE FROM sqlite_schema": "SQLite says: table sqlite_master may not be modified",
     "CREATE TABLE t (a)": REFUSED,
     "CREATE INDEX i ON hosts (machine_id)": REFUSED,
-    "DROP TABLE images": REFUSED,
+    "DROP TABLE layers": REFUSED,
     "ALTER TABLE hosts ADD COLUMN x": REFUSED,
     "CREATE TRIGGER t AFTER INSERT ON hosts BEGIN SELECT 1; END": REFUSED,
     "CREATE VIRTUAL TABLE v USING fts5 (a)": REFUSED,
@@ -752,7 +752,7 @@ import os, signal, sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], isolation_level=None)
 connection.execute("PRAGMA cache_size = 2")
 connection.execute("BEGIN IMMEDIATE")
-connection.execute("UPDATE images SET config = config || hex(randomblob(9000))")
+connection.execute("UPDATE part_image_configs SET config = config || hex(randomblob(9000))")
 connection.execute("DELETE FROM hosts")
 os.kill(os.getpid(), signal.SIGKILL)
 """

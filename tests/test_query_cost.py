@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from layerindex import catalog, database, shipped
+from layerindex import catalog, database, parts, shipped
 from layerindex.listings.writer import COUNT_SQL
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ def filled(script: str, *, analyzed: bool) -> Iterator[sqlite3.Connection]:
     database.create(connection)
     connection.execute("CREATE TEMP TABLE generate (value INTEGER)")
     connection.executemany("INSERT INTO generate VALUES (?)", [(value,) for value in range(FILES + 1)])
-    connection.executescript(script)
+    with parts.gathering(connection):
+        connection.executescript(script)
     if analyzed:
         connection.executescript("PRAGMA analysis_limit = 1000; ANALYZE")
     yield connection

@@ -149,7 +149,7 @@ def full(tmp_path: Path, lasting: World) -> Iterator[Path]:
     disk.mkdir()
     made = index(tmp_path / "made.db", lasting.root, "web-1")
     index(made, lasting.root, "web-1")
-    change(made, "UPDATE images SET config = config || hex(zeroblob(99999)) WHERE snapshot_id = 1")
+    change(made, "UPDATE part_image_configs SET config = config || hex(zeroblob(99999))")
     with mounted(disk, "-t", "tmpfs", "-o", "size=4m", "none"):
         db = disk / "web.db"
         shutil.copy(made, db)

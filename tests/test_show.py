@@ -601,7 +601,7 @@ def test_ambiguous(shop: Shop, tmp_path: Path) -> None:
     """A short id of several things is an error of usage that lists them."""
     with closing(sqlite3.connect(shop.db)) as source, closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
         source.backup(copy)
-        insert = "INSERT INTO images (snapshot_id, image_id, layer_count, verified, config) VALUES (1, ?, 0, 1, '{}')"
+        insert = "INSERT INTO stored_images (snapshot_id, image_id, part_id) SELECT 1, ?, min(part_id) FROM parts"
         copy.executemany(insert, [(f"sha256:{'5' * 60}{number:04}",) for number in range(15)])
         copy.commit()
     result = run(shop._replace(db=str(tmp_path / "copy.db")), "555")
@@ -714,7 +714,7 @@ def test_control_characters_of_the_store(shop: Shop, tmp_path: Path) -> None:
     """Names from a store cannot move the cursor, in text and in JSON."""
     with closing(sqlite3.connect(shop.db)) as source, closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
         source.backup(copy)
-        copy.execute("UPDATE image_history SET created_by = 'RUN \x1b[2J\u202e\x9b'")
+        copy.execute("UPDATE part_image_history SET created_by = 'RUN \x1b[2J\u202e\x9b'")
         copy.execute("UPDATE containers SET name = 'b\x1box' WHERE name = 'box'")
         copy.commit()
     evil = shop._replace(db=str(tmp_path / "copy.db"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from layerindex import database
+from layerindex import database, parts
 from layerindex.cli import options
 from layerindex.cli.scan import note
 from layerindex.errors import DatabaseError, OlderDatabaseError
@@ -46,6 +46,8 @@ def check(path: str) -> None:
         found = [text for (text,) in connection.execute("PRAGMA integrity_check") if text != "ok"]
         dangling = connection.execute("PRAGMA foreign_key_check")
         found += dict.fromkeys(f"a row of {table} points to no {parent}" for table, _, parent, _ in dangling)
+        if not found and parts.misnamed(connection):
+            found.append("a part has other rows than its digest says")
     if found:
         raise DatabaseError(path, "is not as it should be: " + "; ".join(found[:10]))
     click.echo(f"{path}: whole, schema {database.REVISION}", err=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +12,9 @@ from layerindex import catalog, database, query, standing
 from layerindex.cli import options
 from layerindex.errors import UsageError
 from layerindex.problems import KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 CODES = "codes"
 """The name under which the problem codes are explained."""
@@ -39,10 +43,16 @@ def command(table: str | None, output: options.Output) -> None:
         output.write(query.Result(["column", "type", "description"], iter(_columns(table))))
 
 
-def _described() -> list[tuple[str, str, str]]:
-    """Return type, name and SQL of each table and view of an empty database."""
+@contextmanager
+def _empty() -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         database.create(connection)
+        yield connection
+
+
+def _described() -> list[tuple[str, str, str]]:
+    """Return type, name and SQL of each table and view of an empty database."""
+    with _empty() as connection:
         sql = """SELECT type, name, sql FROM sqlite_schema WHERE type IN ('table', 'view') AND name <> 'alembic_version'
                  ORDER BY type, name"""
         return [(str(kind), str(name), str(text)) for kind, name, text in connection.execute(sql)]
@@ -61,7 +71,9 @@ def _columns(table: str) -> list[tuple[str, str, str]]:
     if table not in found:
         raise UsageError(f"no table {table!r}{catalog.near(table, list(found))}; `layerindex schema` lists them all")
     kind, text = found[table]
-    if kind == "view":
-        return [("", "view", _sentence(text)), ("", "", text.partition("*/")[2].strip())]
     lines = [line.strip() for line in text.splitlines()[1:] if "/*" in line]
-    return [(line.split()[0], line.split()[1], _sentence(line)) for line in lines]
+    if not lines:
+        return [("", kind, _sentence(text)), ("", "", text.partition("*/")[2].strip())]
+    with _empty() as connection:
+        types = connection.execute("SELECT name, type FROM pragma_table_info(?)", (table,)).fetchall()
+    return [(name, type_, _sentence(line)) for (name, type_), line in zip(types, lines, strict=True)]

@@ -11,7 +11,7 @@ import math
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
-from layerindex import genuine, names
+from layerindex import genuine, names, parts
 from layerindex.errors import RefusedFileError
 from layerindex.exchange import merge
 
@@ -38,10 +38,9 @@ SHAPES = {
     ("snapshots", "finished_at"): TIME,
     ("snapshots", "ordered_at"): MOMENT,
     ("snapshots", "scope"): "{} IN ('metadata', 'files', 'walk')",
-    ("images", "image_id"): DIGEST,
-    ("image_layers", "image_id"): DIGEST,
-    ("image_layers", "diff_id"): DIGEST,
-    ("image_layers", "chain_id"): DIGEST,
+    ("stored_images", "image_id"): DIGEST,
+    ("part_image_layers", "diff_id"): DIGEST,
+    ("part_image_layers", "chain_id"): DIGEST,
     ("layers", "chain_id"): DIGEST,
     ("layers", "diff_id"): DIGEST,
     ("layers", "parent_chain_id"): DIGEST,
@@ -135,7 +134,7 @@ def values(connection: sqlite3.Connection, source: str) -> None:
         raise RefusedFileError(source, f"a row of {table} points to nothing")
     for _ in _decoded(connection, HOSTS, "hosts", source):
         pass
-    for table in ("snapshots", *merge.facts()):
+    for table in ("snapshots", *parts.tables(), *merge.facts()):
         _facts(connection, table, source)
     if found := connection.execute(LISTING.format(fresh=FRESH, digest=_or_null(DIGEST, "l.diff_id"))).fetchone():
         raise RefusedFileError(source, f"{found[0]} of a listing is not as layerindex writes it")
@@ -145,6 +144,8 @@ def values(connection: sqlite3.Connection, source: str) -> None:
         raise RefusedFileError(source, "a listing does not have as many files as it says")
     _entries(connection, source)
     _directories(connection, source)
+    if connection.execute(merge.OTHER_NAME).fetchone():
+        raise RefusedFileError(source, "a part has other rows than its digest says")
 
 
 def _facts(connection: sqlite3.Connection, table: str, source: str) -> None:

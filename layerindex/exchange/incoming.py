@@ -15,7 +15,7 @@ import sys
 from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from layerindex import database, genuine, interrupt, place, scratch
+from layerindex import database, genuine, interrupt, parts, place, scratch
 from layerindex.errors import DatabaseBusyError, DatabaseError, FullDiskError, RefusedFileError
 from layerindex.exchange import checks, compression, merge
 from layerindex.held import Held, held
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 STDIN = "-"
 MAGIC = b"SQLite format 3\0"
 
-FACTS = ("hosts", "snapshots", "listings")
-"""Tables that are read of every file, beside those of facts."""
+FACTS = ("hosts", "snapshots", "listings", "parts")
+"""Tables that are read of every file, beside those of facts and of the rows of parts."""
 
 
 class Imported(NamedTuple):
@@ -61,7 +61,7 @@ def import_file(path: str, source: str, wait: Callable[[str], None], limit: int 
 
 def _merge(connection: sqlite3.Connection, name: str) -> Imported:
     with _blamed(name):
-        checks.whole(connection, "src", [*FACTS, *merge.facts()], name)
+        checks.whole(connection, "src", [*FACTS, *parts.tables(), *merge.facts()], name)
         standing = connection.execute(STANDING).fetchone()
         plan = merge.plan(connection)
         # Entries are most of a file. Only those of new listings are read, and counted: no need to read all for damage.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from layerindex import genuine
+from layerindex import genuine, parts
 from layerindex.database import NameIndex
 
 if TYPE_CHECKING:
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 NUMBERED = ("hosts", "snapshots", "listings", "directories", "entries")
-"""Tables that are merged by their meaning; all others hold facts of a snapshot and are copied."""
+"""Tables that are merged by their meaning; parts are by their content, all others hold facts of a snapshot."""
 
-MAPS = {"host_id": "host_map", "snapshot_id": "snapshot_map", "listing_id": "listing_map"}
+MAPS = {"host_id": "host_map", "snapshot_id": "snapshot_map", "part_id": "part_map", "listing_id": "listing_map"}
 """The temporary table, with `old` and `new`, for each column that holds a number of the other database."""
 
 NOWHERE = -1
@@ -29,6 +29,8 @@ START = """
 CREATE TEMP TABLE chosen (snapshot_id INTEGER PRIMARY KEY);
 CREATE TEMP TABLE host_map (old INTEGER PRIMARY KEY, new INTEGER);
 CREATE TEMP TABLE snapshot_map (old INTEGER PRIMARY KEY, new INTEGER);
+CREATE TEMP TABLE part_map (old INTEGER PRIMARY KEY, new INTEGER, digest BLOB);
+CREATE TEMP TABLE fresh_parts (new INTEGER PRIMARY KEY, old INTEGER);
 CREATE TEMP TABLE listing_map (old INTEGER PRIMARY KEY, new INTEGER);
 CREATE TEMP TABLE fresh_listings (new INTEGER PRIMARY KEY, old INTEGER);
 CREATE TEMP TABLE directory_map (old INTEGER PRIMARY KEY, new INTEGER);
@@ -38,6 +40,8 @@ END = """
 DROP TABLE temp.chosen;
 DROP TABLE temp.host_map;
 DROP TABLE temp.snapshot_map;
+DROP TABLE temp.part_map;
+DROP TABLE temp.fresh_parts;
 DROP TABLE temp.listing_map;
 DROP TABLE temp.fresh_listings;
 DROP TABLE temp.directory_map;
@@ -63,6 +67,23 @@ WHERE c.new IS NULL GROUP BY h.name, h.machine_id ORDER BY min(c.old);
 UPDATE temp.host_map SET new = (
   SELECT min(m.host_id) FROM src.hosts AS h NOT INDEXED CROSS JOIN main.hosts AS m
   WHERE h.host_id = old AND m.name = h.name AND m.machine_id IS h.machine_id)"""
+
+PARTS = """
+INSERT INTO temp.part_map (old, digest)
+SELECT n.part_id, {digest}
+FROM (
+  SELECT DISTINCT s.part_id FROM temp.snapshot_map AS c
+  CROSS JOIN src.stored_images AS s INDEXED BY sqlite_autoindex_stored_images_1 ON s.snapshot_id = c.old
+) AS n CROSS JOIN src.part_images AS p INDEXED BY sqlite_autoindex_part_images_1 ON p.part_id = n.part_id;
+INSERT OR IGNORE INTO main.parts (digest) SELECT digest FROM temp.part_map ORDER BY old;
+UPDATE temp.part_map SET new = (SELECT m.part_id FROM main.parts AS m WHERE m.digest = part_map.digest);
+INSERT INTO temp.fresh_parts SELECT new, min(old) FROM temp.part_map WHERE new > {last} GROUP BY new"""
+"""A part has the name that its rows make: one of that name is here with the same rows, or is not here yet."""
+
+OTHER_NAME = """
+SELECT 1 FROM temp.part_map AS c
+WHERE c.digest IS NOT (SELECT p.digest FROM src.parts AS p NOT INDEXED WHERE p.part_id = c.old) LIMIT 1"""
+"""Whether a file has a part under a name that is not its own."""
 
 LISTINGS = """
 INSERT OR IGNORE INTO temp.listing_map (old)
@@ -142,6 +163,7 @@ def plan(connection: sqlite3.Connection, snapshots: Iterable[int] | None = None,
     (new,) = connection.execute("SELECT count(*) FROM temp.snapshot_map").fetchone()
     if new:
         _run(connection, HOSTS)
+        _number_parts(connection)
         if files:
             # Once more at the end, for a file that lists a layer twice: one of the two is taken.
             for script in (LISTINGS, KNOWN_LISTINGS, FRESH_LISTINGS, KNOWN_LISTINGS):
@@ -150,8 +172,17 @@ def plan(connection: sqlite3.Connection, snapshots: Iterable[int] | None = None,
     return Plan(new, listings)
 
 
+def _number_parts(connection: sqlite3.Connection) -> None:
+    """Name the parts of the snapshots by what their rows are, and number those that are not here."""
+    parts.prepare(connection)
+    digest = parts.digest(lambda table: f"FROM src.{table} AS t {_key(table)} WHERE t.part_id = n.part_id")
+    _run(connection, PARTS.format(digest=digest, last=parts.last(connection)))
+
+
 def copy(connection: sqlite3.Connection, *, files: bool = True) -> int:
     """Copy the rows that a plan has numbered; return how many entries of listings they were."""
+    for table in parts.tables():
+        connection.execute(_copy_part(table))
     for table in ("snapshots", *facts()):
         connection.execute(_copy(table, files=files))
     if connection.execute("SELECT 1 FROM temp.fresh_listings LIMIT 1").fetchone() is None:
@@ -201,11 +232,23 @@ def _copy(table: str, *, files: bool) -> str:
     )
 
 
+def _copy_part(table: str) -> str:
+    """Return the statement that copies the rows of the parts that are new."""
+    names = [name for name in genuine.columns(table) if name != "part_id"]
+    return (
+        f"INSERT INTO main.{table} (part_id, {', '.join(names)}) "
+        f"SELECT f.new, {', '.join(f't.{name}' for name in names)} "
+        f"FROM temp.fresh_parts AS f CROSS JOIN src.{table} AS t {_key(table)} ON t.part_id = f.old"
+    )
+
+
 def arrived(table: str) -> str:
     """Return FROM and WHERE for the rows `t` of a table that a merge has brought in.
 
     By their numbers, which are above all others: to join a map, SQLite reads the whole table first, for a filter.
     """
+    if table in parts.tables():
+        return f"FROM main.{table} AS t {_key(table)} WHERE t.part_id >= (SELECT min(new) FROM temp.fresh_parts)"
     new = "SELECT min(new) FROM temp.snapshot_map"
     return f"FROM main.{table} AS t {_key(table)} WHERE t.snapshot_id >= ({new})"
 

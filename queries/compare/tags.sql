@@ -14,12 +14,13 @@
 -- b_size = "sum of the sizes of its layers"
 
 WITH named AS MATERIALIZED (
-  SELECT s.side, min(r.ref) AS ref, r.normalized, r.image_id, i.created_at, i.size,
+  SELECT s.side, min(r.ref) AS ref, r.normalized, r.image_id,
+    (SELECT i.created_at FROM images AS i WHERE i.snapshot_id = r.snapshot_id AND i.image_id = r.image_id) AS created_at,
+    (SELECT i.size FROM images AS i WHERE i.snapshot_id = r.snapshot_id AND i.image_id = r.image_id) AS size,
     (SELECT l.chain_id FROM image_layers AS l WHERE l.snapshot_id = r.snapshot_id AND l.image_id = r.image_id
      ORDER BY l.position DESC LIMIT 1) AS content
   FROM (SELECT 'a' AS side, :a AS snapshot_id UNION ALL SELECT 'b', :b) AS s
   JOIN image_refs AS r ON r.snapshot_id = s.snapshot_id
-  LEFT JOIN images AS i ON i.snapshot_id = r.snapshot_id AND i.image_id = r.image_id
   WHERE r.tag IS NOT NULL
   GROUP BY s.side, r.normalized, r.image_id
 ),

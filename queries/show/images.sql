@@ -20,11 +20,12 @@ WITH chains AS MATERIALIZED (
 )
 SELECT n.label AS image, l.image_id, l.position, i.layer_count AS layers, i.size,
   (SELECT count(*) FROM containers AS c WHERE c.snapshot_id = l.snapshot_id AND c.image_id = l.image_id) AS containers,
-  h.created_by, h.created_at
+  (SELECT s.created_by FROM image_history AS s
+   WHERE s.snapshot_id = l.snapshot_id AND s.image_id = l.image_id AND s.layer_position = l.position) AS created_by,
+  (SELECT s.created_at FROM image_history AS s
+   WHERE s.snapshot_id = l.snapshot_id AND s.image_id = l.image_id AND s.layer_position = l.position) AS created_at
 FROM chains AS a CROSS JOIN image_layers AS l ON l.chain_id = a.chain_id AND l.snapshot_id = :snapshot
 CROSS JOIN listed_images AS k ON k.snapshot_id = l.snapshot_id AND k.image_id = l.image_id
 CROSS JOIN images AS i ON i.snapshot_id = l.snapshot_id AND i.image_id = l.image_id
 CROSS JOIN image_labels AS n ON n.snapshot_id = l.snapshot_id AND n.image_id = l.image_id
-LEFT JOIN image_history AS h
-  ON h.snapshot_id = l.snapshot_id AND h.image_id = l.image_id AND h.layer_position = l.position
-ORDER BY n.label, l.image_id, l.position, h.position;
+ORDER BY n.label, l.image_id, l.position;

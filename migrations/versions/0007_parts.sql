@@ -1,0 +1,1010 @@
+CREATE TABLE directories ( /* The dictionary of directory paths, shared by all listings. */
+	directory_id INTEGER NOT NULL /* Number of the path in this database. */, 
+	path TEXT NOT NULL /* Path from the layer's root, which is /; bytes that are not UTF-8 as \xNN. */, 
+	path_raw BLOB /* The path's bytes where path is an escaped form; NULL else. */, 
+	PRIMARY KEY (directory_id), 
+	UNIQUE (path)
+)
+ STRICT;
+CREATE TABLE hosts ( /* A machine whose stores were scanned. */
+	host_id INTEGER NOT NULL /* Number of the host in this database. */, 
+	name TEXT NOT NULL /* Name given with --host, by default the machine's host name. */, 
+	machine_id TEXT /* What /etc/machine-id says on the machine that ran the scan; NULL when it says nothing. */, 
+	PRIMARY KEY (host_id)
+)
+ STRICT;
+CREATE INDEX hosts_name ON hosts (name);
+CREATE TABLE listings ( /* The files of one layer or directory; a layer's listing is stored once for all snapshots and hosts. */
+	listing_id INTEGER NOT NULL /* Number of the listing in this database. */, 
+	diff_id TEXT /* The layer it lists; NULL for a walked directory that is not a layer. */, 
+	source TEXT NOT NULL /* tar-split (the layer's tar headers), blob (its tar itself) or walk (the directory). */, 
+	witness TEXT /* Identity and times of a walked directory's root, to know it again; NULL for others. */, 
+	complete INTEGER NOT NULL /* 1 when everything was read, 0 when the source was damaged or unreadable in part. */, 
+	entry_count INTEGER NOT NULL /* How many entries it has. */, 
+	total_size INTEGER NOT NULL /* Sum of the sizes of its regular files. */, 
+	apparent_bytes INTEGER /* Sum of st_size of all but folders, each inode once, a symlink's length included. */, 
+	disk_bytes INTEGER /* 512 * st_blocks, each inode once; NULL unless walked. */, 
+	PRIMARY KEY (listing_id)
+)
+ STRICT;
+CREATE INDEX listings_diff ON listings (diff_id);
+CREATE INDEX listings_witness ON listings (witness);
+CREATE TABLE parts ( /* Rows that snapshots share, such as what an image's config says: stored once, under the digest of what they say. */
+	part_id INTEGER NOT NULL /* Number of the part in this database. */, 
+	digest BLOB NOT NULL /* SHA-256 of its rows in one form (layerindex.parts), by which equal rows are found; 32 bytes. */, 
+	PRIMARY KEY (part_id), 
+	UNIQUE (digest)
+)
+ STRICT;
+CREATE TABLE entries ( /* One file or folder of a listing. */
+	listing_id INTEGER NOT NULL /* The listing it belongs to. */, 
+	directory_id INTEGER NOT NULL /* The directory it lies in. */, 
+	name TEXT NOT NULL /* Its name; a whiteout's is the name it hides; empty for the root; bytes that are not UTF-8 as \xNN. */, 
+	name_raw BLOB /* The name's bytes where name is an escaped form; NULL else. */, 
+	type TEXT NOT NULL /* file, dir, symlink, hardlink, char, block, fifo, socket or whiteout. */, 
+	mode INTEGER /* Permission bits with setuid, setgid and sticky (st_mode & 07777); NULL when unknown. */, 
+	uid INTEGER /* Owner: in tar-split as in the tar, in a walk as on disk. */, 
+	gid INTEGER /* Group: in tar-split as in the tar, in a walk as on disk. */, 
+	size INTEGER /* Bytes of content; for a symlink the length of its target; 0 for others. */, 
+	mtime INTEGER /* Modification time in whole seconds since 1970, clamped as Docker clamps it. */, 
+	mtime_ns INTEGER /* Nanoseconds beside mtime; NULL for 0. */, 
+	link_target TEXT /* A symlink's target as it stands; a hard link's first name, as a path from the layer's root. */, 
+	link_target_raw BLOB /* The target's bytes where link_target is an escaped form; NULL else. */, 
+	device TEXT /* major:minor of a device. */, 
+	content_crc64 INTEGER /* CRC-64/GO-ISO of a regular file's content as a signed integer; NULL when unknown. */, 
+	opaque INTEGER /* A directory's: 1 when it hides all below it in lower layers, 0 when not, NULL when unknown. */, 
+	xattrs TEXT /* Names of its extended attributes as a JSON list; NULL for none. */, 
+	capability BLOB /* Value of its security.capability attribute. */, 
+	sparse INTEGER /* 1 for a sparse tar member, whose content tar-split cannot rebuild. */, 
+	PRIMARY KEY (listing_id, directory_id, name), 
+	FOREIGN KEY(listing_id) REFERENCES listings (listing_id) ON DELETE CASCADE, 
+	FOREIGN KEY(directory_id) REFERENCES directories (directory_id)
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX entries_name ON entries (name);
+CREATE TABLE part_image_configs ( /* The config of an image, apart from what is read of it: few questions need it, and it is most of the bytes. */
+	part_id INTEGER NOT NULL /* The part these rows belong to. */, 
+	config TEXT NOT NULL /* The config JSON as stored. */, 
+	PRIMARY KEY (part_id), 
+	FOREIGN KEY(part_id) REFERENCES parts (part_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE TABLE part_image_history ( /* The build steps of an image, as its config lists them; view image_history has them for each snapshot. */
+	part_id INTEGER NOT NULL /* The part these rows belong to. */, 
+	position INTEGER NOT NULL /* 0 for the first step, counting up. */, 
+	created_at TEXT /* When the step ran. */, 
+	created_by TEXT /* The command of the step. */, 
+	author TEXT /* Author of the step. */, 
+	comment TEXT /* Comment of the step, such as buildkit.dockerfile.v0 or Imported from -. */, 
+	empty_layer INTEGER NOT NULL /* 1 when the step made no layer, else 0. */, 
+	layer_position INTEGER /* image_layers.position of the layer it made; NULL when it made none. */, 
+	PRIMARY KEY (part_id, position), 
+	FOREIGN KEY(part_id) REFERENCES parts (part_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE TABLE part_image_layers ( /* The layers of an image in order, as its config lists them; view image_layers has them for each snapshot. */
+	part_id INTEGER NOT NULL /* The part these rows belong to. */, 
+	position INTEGER NOT NULL /* 0 for the base, counting up. */, 
+	diff_id TEXT NOT NULL /* SHA-256 of the layer's uncompressed tar. */, 
+	chain_id TEXT NOT NULL /* Digest of this layer and all below it: sha256(chain below + ' ' + diff_id). */, 
+	PRIMARY KEY (part_id, position), 
+	FOREIGN KEY(part_id) REFERENCES parts (part_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX part_image_layers_chain ON part_image_layers (chain_id);
+CREATE INDEX part_image_layers_diff ON part_image_layers (diff_id);
+CREATE TABLE part_images ( /* What an image's config says of it as a whole; view images has it for each snapshot. */
+	part_id INTEGER NOT NULL /* The part these rows belong to. */, 
+	created_at TEXT /* When the config says it was created; NULL when absent or Go's zero time. */, 
+	architecture TEXT /* CPU architecture, such as amd64. */, 
+	os TEXT /* Operating system, such as linux. */, 
+	variant TEXT /* CPU variant, such as v8. */, 
+	layer_count INTEGER NOT NULL /* How many layers it has. */, 
+	verified INTEGER NOT NULL /* 1 when the SHA-256 of the stored bytes is the image id, else 0. */, 
+	PRIMARY KEY (part_id), 
+	FOREIGN KEY(part_id) REFERENCES parts (part_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE TABLE snapshots ( /* One store, at one host, at one time; written in one transaction and never edited. */
+	snapshot_id INTEGER NOT NULL /* Number of the snapshot in this database. */, 
+	uid TEXT NOT NULL /* Random hex that names the snapshot in every database it is copied to. */, 
+	host_id INTEGER NOT NULL /* The host that holds the store. */, 
+	store TEXT NOT NULL /* Kind of store: docker-overlay2, docker-vfs, docker-containerd-overlayfs, containerd-overlayfs, containers-storage-overlay … */, 
+	root TEXT NOT NULL /* Absolute path of the store's root where it was scanned, symlinks resolved. */, 
+	driver TEXT NOT NULL /* Storage driver as the engine names it, or containerd's snapshotter. */, 
+	folder TEXT NOT NULL /* Where the driver's directories lie: below root, such as overlay2, or an absolute path outside it. */, 
+	engine_id TEXT /* What the root's engine-id file says (Docker 23 and later). */, 
+	label TEXT /* Text given with --label. */, 
+	started_at TEXT NOT NULL /* When the scan of this store began. */, 
+	finished_at TEXT NOT NULL /* When the scan of this store ended. */, 
+	ordered_at TEXT NOT NULL /* What says which snapshot of a host, store and root is newer: started_at, or 1 ms after the newest that was there where the clock had gone back; of equal ones the greater uid is newer. */, 
+	status TEXT NOT NULL /* complete: every place was tried; what could not be read is in problems. */, 
+	scope TEXT NOT NULL /* How far the scan read: metadata (--no-files), files, or walk (--walk: all of them). */, 
+	tool_version TEXT NOT NULL /* Version of layerindex that wrote the snapshot. */, 
+	PRIMARY KEY (snapshot_id), 
+	UNIQUE (uid), 
+	FOREIGN KEY(host_id) REFERENCES hosts (host_id) ON DELETE CASCADE
+)
+ STRICT;
+CREATE INDEX snapshots_host ON snapshots (host_id, store, root);
+CREATE TABLE blobs ( /* A blob of containerd's content store, or what its database knows of one; a blob is shared by namespaces. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	digest TEXT NOT NULL /* Digest of its bytes, the file's name. */, 
+	namespace TEXT NOT NULL /* A namespace that knows it; empty when none does. */, 
+	size INTEGER /* Its bytes on disk, or as the database says when it is not there. */, 
+	media_type TEXT /* What an image's name, index or manifest says it is; NULL when none of them names it. */, 
+	diff_id TEXT /* Of a layer: SHA-256 of its uncompressed tar, as a label or an image says. */, 
+	created_at TEXT /* When it was written. */, 
+	updated_at TEXT /* When its labels last changed. */, 
+	on_disk INTEGER NOT NULL /* 1 when its file is there, else 0. */, 
+	labels TEXT /* Its labels as a JSON object; NULL for none. */, 
+	PRIMARY KEY (snapshot_id, digest, namespace), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE TABLE build_cache ( /* A record of BuildKit's cache, from metadata_v2.db and its snapshots. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	record_id TEXT NOT NULL /* Id of the record. */, 
+	cache_id TEXT /* Directory that holds its data; NULL when there is none or it cannot be told. */, 
+	parent_record_id TEXT /* Record it builds on. */, 
+	description TEXT /* What BuildKit says it is. */, 
+	record_type TEXT /* regular, internal, frontend, source.local, source.git.checkout or exec.cachemount. */, 
+	size INTEGER /* Bytes as BuildKit measured them; NULL when not measured. */, 
+	created_at TEXT /* When it was made. */, 
+	last_used_at TEXT /* When it was last used; NULL for never. */, 
+	usage_count INTEGER /* How often it was used. */, 
+	snapshot_key TEXT /* Key of its snapshot, through which the directory was found. */, 
+	committed INTEGER /* 1 when it is immutable, 0 when it can still be written. */, 
+	equal_mutable TEXT /* The mutable record that still holds its data. */, 
+	chain_id TEXT /* Chain id of the layer it is, or pins in layerdb. */, 
+	diff_id TEXT /* SHA-256 of that layer's tar. */, 
+	image_refs TEXT /* Image references that led to it, as a JSON list; NULL for none. */, 
+	cache_mount TEXT /* Id of the cache mount it holds (RUN --mount=type=cache). */, 
+	deleting INTEGER NOT NULL /* 1 when its removal was begun and not finished, else 0. */, 
+	PRIMARY KEY (snapshot_id, record_id), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX build_cache_directory ON build_cache (cache_id, snapshot_id);
+CREATE INDEX build_cache_parent ON build_cache (snapshot_id, parent_record_id);
+CREATE TABLE build_cache_parents ( /* All records a build-cache record builds on; more than one after a merge. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	record_id TEXT NOT NULL /* Id of the record. */, 
+	position INTEGER NOT NULL /* 0 for the first or only one. */, 
+	parent_record_id TEXT NOT NULL /* Record it builds on, which may be gone. */, 
+	PRIMARY KEY (snapshot_id, record_id, position), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE TABLE container_logs ( /* A log file of a container, the current one or a rotated one. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	container_id TEXT NOT NULL /* The container. */, 
+	path TEXT NOT NULL /* Path relative to the root; whole for logs of pods, which lie elsewhere. */, 
+	driver TEXT NOT NULL /* The logging driver that writes such files: json-file, local or k8s-file. */, 
+	rotation INTEGER /* 0 for the current file, counting up for older ones; NULL when the name does not say. */, 
+	apparent_bytes INTEGER NOT NULL /* st_size. */, 
+	disk_bytes INTEGER NOT NULL /* 512 * st_blocks. */, 
+	modified_at TEXT /* When it was last written. */, 
+	PRIMARY KEY (snapshot_id, container_id, path), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE TABLE container_volumes ( /* What is mounted into a container: volumes, binds, tmpfs, images. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	container_id TEXT NOT NULL /* The container. */, 
+	destination TEXT NOT NULL /* Path inside the container. */, 
+	type TEXT /* volume, bind, tmpfs, image … as saved. */, 
+	name TEXT /* Name of the volume; NULL for a bind. */, 
+	source TEXT /* Path on the original host. */, 
+	driver TEXT /* Volume driver. */, 
+	read_write INTEGER /* 1 when mounted for writing, 0 when read-only. */, 
+	PRIMARY KEY (snapshot_id, container_id, destination), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX container_volumes_name ON container_volumes (snapshot_id, name);
+CREATE TABLE containerd_snapshots ( /* A snapshot of containerd, as meta.db and its snapshotter's own database know it. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	snapshotter TEXT NOT NULL /* The snapshotter: overlayfs, native … */, 
+	name TEXT NOT NULL /* The snapshotter's own name for it: <namespace>/<number>/<key>. */, 
+	namespace TEXT NOT NULL /* Its namespace. */, 
+	snapshot_key TEXT NOT NULL /* Its key there: a chain id, a container, extract-… (being unpacked), or what a client chose. */, 
+	kind TEXT /* view, active or committed; NULL when the snapshotter does not know it. */, 
+	parent_name TEXT /* The snapshot it stands on; NULL for none. */, 
+	cache_id TEXT /* Its directory: the number in snapshots/<n>; NULL when the snapshotter does not know it. */, 
+	chain_id TEXT /* Chain id of the layer it is, or will be; NULL for others. */, 
+	size INTEGER /* Bytes on disk as containerd counted when it was committed; NULL for others. */, 
+	inodes INTEGER /* Files and folders as containerd counted; NULL for others. */, 
+	created_at TEXT /* When it was made. */, 
+	updated_at TEXT /* When it last changed. */, 
+	in_metadata INTEGER NOT NULL /* 1 when meta.db knows it, 0 when only the snapshotter does, as until its removal ends. */, 
+	reachable INTEGER /* 1 when an image, container, lease, label or child holds it, 0 when garbage; NULL if unclear. */, 
+	labels TEXT /* Its labels as a JSON object; NULL for none. */, 
+	PRIMARY KEY (snapshot_id, snapshotter, name), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX containerd_snapshots_chain ON containerd_snapshots (chain_id, snapshot_id);
+CREATE INDEX containerd_snapshots_directory ON containerd_snapshots (cache_id, snapshot_id);
+CREATE TABLE containers ( /* A container, as its engine last saved it. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	container_id TEXT NOT NULL /* Container id. */, 
+	namespace TEXT NOT NULL /* The namespace of containerd it is in: moby, k8s.io, default …; empty where there is none. */, 
+	name TEXT /* Name without the leading slash. */, 
+	image_id TEXT /* The image it runs, which may have been removed; NULL when only target_digest is known. */, 
+	target_digest TEXT /* The digest of the manifest or index it was made from, where its engine says that instead. */, 
+	image_ref TEXT /* The image as the user named it, which may name another image by now. */, 
+	state TEXT /* running, paused, restarting, removing, dead, created or exited, as saved; unknown if that is not on disk. */, 
+	created_at TEXT /* When it was created. */, 
+	started_at TEXT /* When it last started; NULL for never. */, 
+	finished_at TEXT /* When it last ended; NULL for never. */, 
+	exit_code INTEGER /* Exit code of its last run. */, 
+	driver TEXT /* Storage driver it was made with. */, 
+	mount_id TEXT /* Directory of its writable layer. */, 
+	log_driver TEXT /* Logging driver, from hostconfig.json. */, 
+	log_path TEXT /* Log file as the engine named it on the original host. */, 
+	log_bytes INTEGER /* Bytes of its log files with rotations; NULL when they could not be read, or lie elsewhere. */, 
+	sandbox_id TEXT /* The pod or sandbox it runs in; NULL for none. */, 
+	PRIMARY KEY (snapshot_id, container_id, namespace), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX containers_image ON containers (snapshot_id, image_id);
+CREATE INDEX containers_name ON containers (name);
+CREATE TABLE disk_usage ( /* Who holds how many bytes below the root; after scan --walk those without a place add up to what du -s -x prints. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	category TEXT NOT NULL /* What holds the bytes, such as image layer, container, build cache, logs, volumes, unaccounted. */, 
+	owner TEXT NOT NULL /* Directory, container, volume or folder it is; empty where the category is one thing. */, 
+	items INTEGER /* How many files and folders they are, or of how many things; NULL when not counted. */, 
+	apparent_bytes INTEGER /* Sum of st_size, each inode once; where disk_bytes is NULL as metadata says. */, 
+	disk_bytes INTEGER /* 512 * st_blocks, each inode once, as du counts; NULL when not measured. */, 
+	counted_by_docker INTEGER NOT NULL /* 1 when docker system df counts it, else 0. */, 
+	note TEXT /* How the figure was found. */, 
+	place TEXT /* Where it lies if not on the root's own filesystem: the folder of the root on which another is mounted, or where a symlink leads; NULL for what du -s -x counts. */, 
+	PRIMARY KEY (snapshot_id, category, owner), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE TABLE drift ( /* Where a layer's directory differs from its tar-split (scan --walk). */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	cache_id TEXT NOT NULL /* The layer's directory. */, 
+	path TEXT NOT NULL /* Path inside the layer. */, 
+	kind TEXT NOT NULL /* added, removed or changed. */, 
+	expected TEXT /* What tar-split says, as JSON of the fields that differ; NULL when added. */, 
+	found TEXT /* What the directory says, as JSON of the fields that differ; NULL when removed. */, 
+	PRIMARY KEY (snapshot_id, cache_id, path), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE TABLE image_manifests ( /* A manifest or index that leads to images, or is listed by one that does; its blob may be absent. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	digest TEXT NOT NULL /* Digest of the manifest or index. */, 
+	image_id TEXT NOT NULL /* The image whose config it names; empty for an index, an attestation, or when it cannot be told. */, 
+	index_digest TEXT NOT NULL /* The index that lists it; empty where a name leads to it, or when it is not known. */, 
+	kind TEXT NOT NULL /* image, index, attestation (of another manifest), artifact (something that is no image) or unknown. */, 
+	media_type TEXT /* Its media type as its index, its name or it itself says. */, 
+	size INTEGER /* Its bytes. */, 
+	os TEXT /* Operating system, as the index says. */, 
+	architecture TEXT /* CPU architecture, as the index says. */, 
+	variant TEXT /* CPU variant, as the index says. */, 
+	subject_digest TEXT /* Of an attestation: the manifest it speaks of. */, 
+	on_disk INTEGER /* 1 when its blob is in the store, 0 when absent, as of platforms that were not pulled. */, 
+	PRIMARY KEY (snapshot_id, digest, image_id, index_digest), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX image_manifests_image ON image_manifests (snapshot_id, image_id);
+CREATE TABLE image_refs ( /* A name of an image: a tag or a digest; in containerd one row for each of its platforms that is here. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	ref TEXT NOT NULL /* The whole reference as stored, such as debian:12 or docker.io/library/debian:12. */, 
+	repository TEXT NOT NULL /* Its repository, such as debian or localhost:5000/team/app. */, 
+	tag TEXT /* Its tag; NULL for a digest reference. */, 
+	digest TEXT /* Its manifest digest; NULL for a tag. */, 
+	image_id TEXT NOT NULL /* The image it names, which may be missing; where only a manifest's digest is known, that. */, 
+	namespace TEXT NOT NULL /* The namespace of containerd it stands in; empty in other stores. */, 
+	normalized TEXT NOT NULL /* The reference in full, equal in every store: docker.io/library/debian:12 for debian:12. */, 
+	target_digest TEXT /* In containerd the digest of the manifest or index that it leads to; NULL elsewhere. */, 
+	PRIMARY KEY (snapshot_id, ref, image_id, namespace), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX image_refs_image ON image_refs (snapshot_id, image_id);
+CREATE INDEX image_refs_normalized ON image_refs (normalized);
+CREATE TABLE ingests ( /* A download or write into containerd's content store that has not ended. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	name TEXT NOT NULL /* Its folder in ingest/, or ref where only the database knows it. */, 
+	namespace TEXT /* Its namespace; NULL when not known. */, 
+	ref TEXT /* What is written, such as layer-sha256:…; NULL when it could not be read. */, 
+	expected_digest TEXT /* The digest it shall have; NULL when not known. */, 
+	started_at TEXT /* When it began. */, 
+	updated_at TEXT /* When it was last written. */, 
+	total INTEGER /* Bytes it shall have; NULL when not known. */, 
+	size INTEGER /* Bytes it has; NULL when it has no file. */, 
+	PRIMARY KEY (snapshot_id, name), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE TABLE layer_blobs ( /* Compressed blobs of a layer: in Docker as distribution/ remembers them, after rmi too; else as manifests say. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	diff_id TEXT NOT NULL /* SHA-256 of the layer's uncompressed tar. */, 
+	digest TEXT NOT NULL /* Digest of the compressed blob. */, 
+	source_repository TEXT NOT NULL /* Repository it was seen in; empty when none is remembered. */, 
+	PRIMARY KEY (snapshot_id, diff_id, digest, source_repository), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX layer_blobs_digest ON layer_blobs (digest);
+CREATE TABLE layers ( /* A layer that the store has, unpacked or as a blob: a diff_id at one place in a chain. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	chain_id TEXT NOT NULL /* Chain id: digest of this layer and all below it, the same in every store. */, 
+	diff_id TEXT /* SHA-256 of the layer's uncompressed tar; NULL when the store does not say, or it is unreadable. */, 
+	parent_chain_id TEXT /* Chain id of the layer below; NULL for a base layer. */, 
+	cache_id TEXT /* Name of its directory in the driver's folder; NULL when it is not unpacked, or not known. */, 
+	size INTEGER /* Bytes as the engine counted: in layerdb lstat sizes, BuildKit's tar payload; in containerd blocks on disk. */, 
+	verified INTEGER /* 1 when the chain id is the digest of parent and diff_id, 0 when not, NULL when unknown. */, 
+	listing_id INTEGER /* The listing of its files; NULL when not indexed. */, 
+	PRIMARY KEY (snapshot_id, chain_id), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX layers_cache ON layers (cache_id, snapshot_id);
+CREATE INDEX layers_diff ON layers (diff_id, snapshot_id);
+CREATE INDEX layers_parent ON layers (snapshot_id, parent_chain_id);
+CREATE TABLE lease_resources ( /* What a lease holds. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	namespace TEXT NOT NULL /* Namespace of the lease. */, 
+	lease_id TEXT NOT NULL /* The lease. */, 
+	type TEXT NOT NULL /* snapshots/<snapshotter>, content, ingests or images. */, 
+	resource TEXT NOT NULL /* Key of the snapshot, digest, reference or name. */, 
+	PRIMARY KEY (snapshot_id, namespace, lease_id, type, resource), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE TABLE leases ( /* A lease of containerd: what it names is kept while it lasts. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	namespace TEXT NOT NULL /* Its namespace. */, 
+	lease_id TEXT NOT NULL /* Its id: of Docker's containers the container's, of BuildKit the record's. */, 
+	created_at TEXT /* When it was made. */, 
+	expires_at TEXT /* When it ends; NULL for never. */, 
+	labels TEXT /* Its labels as a JSON object; NULL for none. */, 
+	PRIMARY KEY (snapshot_id, namespace, lease_id), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE TABLE links ( /* A short name in l/, which keeps mount options under a page. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	link TEXT NOT NULL /* The short name: 26 characters of base32. */, 
+	target TEXT /* What the symlink says, unfollowed; NULL when it is not a symlink. */, 
+	cache_id TEXT /* Directory it leads to; NULL when the target is not ../<cache-id>/diff or that is gone. */, 
+	PRIMARY KEY (snapshot_id, link), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX links_cache ON links (snapshot_id, cache_id);
+CREATE TABLE mounts ( /* A writable layer: of a container, an image mount or a builder; in Docker an entry of layerdb/mounts. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	name TEXT NOT NULL /* Name of the entry: a container id, a snapshot's key, or what else asked for the layer. */, 
+	mount_id TEXT /* Directory of the writable layer; NULL when the file could not be read. */, 
+	init_id TEXT /* Directory of the init layer below it; NULL when there is none. */, 
+	parent_chain_id TEXT /* Chain id of the image layer below; NULL for an image without layers. */, 
+	container_id TEXT /* The container of that name; NULL when there is none. */, 
+	PRIMARY KEY (snapshot_id, name), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX mounts_mount ON mounts (mount_id);
+CREATE INDEX mounts_parent ON mounts (snapshot_id, parent_chain_id);
+CREATE TABLE overlay_dirs ( /* A directory in the driver's folder: overlay2/<cache-id>, overlay/<layer id>, or snapshots/<n> of containerd. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	cache_id TEXT NOT NULL /* Name of the directory. */, 
+	role TEXT NOT NULL /* layer, container, init, build-cache, removing, mount (of something not a container), in-flight, foreign (not of the driver's making), orphan, unknown. */, 
+	link TEXT /* Short name in l/, from the directory's link file; NULL where the driver has none. */, 
+	lower_count INTEGER /* How many directories lie below it, as its lower file or the snapshotter says; 0 for a base. */, 
+	has_diff INTEGER NOT NULL /* 1 when the folder with its own files is there (diff/, containerd: fs/), else 0. */, 
+	has_work INTEGER NOT NULL /* 1 when work/ is there, else 0. */, 
+	has_merged INTEGER NOT NULL /* 1 when merged/ is there, else 0; a running container is mounted on it. */, 
+	committed INTEGER NOT NULL /* 1 when it is known to be committed (a child was made from it, a committed snapshot), else 0. */, 
+	apparent_bytes INTEGER /* Sum of st_size below diff/, each inode once, as read from its listing; NULL if not. */, 
+	disk_bytes INTEGER /* 512 * st_blocks below diff/, each inode once, as du counts; NULL when not walked. */, 
+	entry_count INTEGER /* Entries of its listing; a walk has diff/ itself too: 1 for an empty one; NULL without one. */, 
+	listing_id INTEGER /* The listing of its files; NULL when not indexed. */, 
+	unknown_because TEXT /* For role unknown: what it may be, by what it stands on; standings says what may name it. */, 
+	PRIMARY KEY (snapshot_id, cache_id), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX overlay_dirs_cache ON overlay_dirs (cache_id);
+CREATE INDEX overlay_dirs_link ON overlay_dirs (link, snapshot_id);
+CREATE TABLE overlay_lowers ( /* The directories below a directory, as its lower file lists them or containerd's snapshotter knows them. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	cache_id TEXT NOT NULL /* Name of the directory. */, 
+	position INTEGER NOT NULL /* 0 for the nearest parent, the base last. */, 
+	link TEXT /* Short name as the lower file says it; NULL where there are no short names. */, 
+	lower_cache_id TEXT /* The directory; NULL when the short name leads nowhere. */, 
+	PRIMARY KEY (snapshot_id, cache_id, position), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX overlay_lowers_lower ON overlay_lowers (snapshot_id, lower_cache_id);
+CREATE TABLE problems ( /* What was missing, torn, odd or hostile in the store; the scan went on. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	problem_id INTEGER NOT NULL /* Number within the snapshot. */, 
+	severity TEXT NOT NULL /* error: information is lost; warning: it is odd; info: good to know. */, 
+	code TEXT NOT NULL /* Short name of the kind of problem; layerindex schema codes lists them all. */, 
+	path TEXT NOT NULL /* Where, relative to the root, control characters escaped. */, 
+	subject TEXT /* The id or name it concerns, where there is one. */, 
+	detail TEXT NOT NULL /* What was found, in a sentence. */, 
+	PRIMARY KEY (snapshot_id, problem_id), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE TABLE recorded_uses ( /* A thing and one that needs it, where no other table says so; view uses has all. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	used_kind TEXT NOT NULL /* What is needed: directory, layer, image, volume, mount (a writable layer) or snapshot (of BuildKit, lost). */, 
+	used TEXT NOT NULL /* Name of the directory, chain id, image id, name of the volume or mount, or key of the snapshot. */, 
+	user_kind TEXT NOT NULL /* Of a directory: layer, storage-layer, container, init, image-mount, build-mount, mount, mount-init, build-cache, build-snapshot, snapshot, removing, writing, lower (another directory's list names it); a layer's also image, container-base, mount-base. Of an image or volume: container, manifest list, store, pinned (by Kubernetes). Of what is not here: removing (the user goes, too), borrowed (another store of the host lends it), storage-layer (a layer of an unknown chain that it must be). */, 
+	user TEXT NOT NULL /* Chain id, image id, container id, name in layerdb/mounts, build-cache record, key in snapshots.db, key or name of a snapshot of containerd, layer id, write-set, the directory whose lower names it, or another store of this host with what in it. */, 
+	source TEXT NOT NULL /* The kind of fact that says so, as sources.kind names it. */, 
+	PRIMARY KEY (snapshot_id, used_kind, used, user_kind, user), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE TABLE sources ( /* A place that could name a user of something: what it tells, and in which state it was. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	kind TEXT NOT NULL /* What it tells: layers, mounts, containers, images, manifests, names, build cache, volumes, links, directories, pulls, borrowers. */, 
+	path TEXT NOT NULL /* Where it is, relative to the root or absolute; control characters escaped. */, 
+	state TEXT NOT NULL /* read, absent, lost, damaged, denied, elsewhere, not looked at, in motion; layerindex schema states explains them. */, 
+	detail TEXT /* What was found, or what needs it; NULL for nothing to say. */, 
+	PRIMARY KEY (snapshot_id, kind, path), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE TABLE storage_layers ( /* A layer in the list of containers-storage, also one that layers cannot hold: without diff_id, of a container … */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	layer_id TEXT NOT NULL /* Layer id, the name of its directory. */, 
+	parent_layer_id TEXT /* Layer below; NULL for a base. */, 
+	chain_id TEXT /* Chain id of the OCI layer it is; NULL when it is none, or a diff_id below is unknown. */, 
+	diff_id TEXT /* SHA-256 of its uncompressed tar; NULL when the list does not say. */, 
+	compressed_digest TEXT /* Digest of the blob it was pulled from. */, 
+	toc_digest TEXT /* Digest of its table of contents, when pulled in part. */, 
+	created_at TEXT /* When it was made. */, 
+	size INTEGER /* Bytes of its tar. */, 
+	compressed_size INTEGER /* Bytes of its blob. */, 
+	names TEXT /* Its names as a JSON list; NULL for none. */, 
+	state TEXT NOT NULL /* complete or incomplete. */, 
+	volatile INTEGER NOT NULL /* 1 when it is in volatile-layers.json, gone after a reboot, else 0. */, 
+	read_only INTEGER NOT NULL /* 1 when it is of an additional image store, else 0. */, 
+	live INTEGER /* 1 when an image or container needs it, else 0; NULL when that cannot be told. */, 
+	PRIMARY KEY (snapshot_id, layer_id), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX storage_layers_chain ON storage_layers (chain_id, snapshot_id);
+CREATE TABLE stored_images ( /* An image of a snapshot: what only its store says of it, and the part that holds what its config says. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	image_id TEXT NOT NULL /* Image id (sha256:…): the digest of its config, as Docker without containerd, Podman and CRI show it. */, 
+	part_id INTEGER NOT NULL /* The part with its rows in part_images and the tables beside it. */, 
+	target_digest TEXT /* What Docker on containerd and ctr show for it: the digest of the manifest or index that its first name leads to; NULL elsewhere. */, 
+	size INTEGER /* Sum of its layers' size, as docker images shows it without containerd; NULL when one is unknown. */, 
+	parent_image_id TEXT /* Parent image that the classic builder or commit recorded in imagedb/metadata. */, 
+	last_updated_at TEXT /* When a tag was last put on it (imagedb/metadata lastUpdated). */, 
+	PRIMARY KEY (snapshot_id, image_id), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE, 
+	FOREIGN KEY(part_id) REFERENCES parts (part_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX stored_images_parent ON stored_images (snapshot_id, parent_image_id, part_id);
+CREATE INDEX stored_images_part ON stored_images (part_id, snapshot_id);
+CREATE TABLE unfinished_layers ( /* What moby left half done: layerdb/sha256/<chain>-<random>-removing and layerdb/tmp/write-set-<n>. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	name TEXT NOT NULL /* Name of the directory. */, 
+	state TEXT NOT NULL /* removing or writing. */, 
+	chain_id TEXT /* Chain id of a layer being removed, from the directory's name. */, 
+	diff_id TEXT /* SHA-256 of the layer's tar, if already or still there. */, 
+	parent_chain_id TEXT /* Chain id of the layer below, if already or still there. */, 
+	cache_id TEXT /* Name of its directory in the driver's folder, if already or still there. */, 
+	size INTEGER /* Bytes as its size file says, if already or still there. */, 
+	PRIMARY KEY (snapshot_id, name), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE TABLE volumes ( /* A volume: a directory in volumes/, or one that only the engine's own database of volumes remembers. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	name TEXT NOT NULL /* Name of the volume. */, 
+	driver TEXT NOT NULL /* Volume driver; only local keeps its volumes here. */, 
+	options TEXT /* opts.json as stored, or what volumes/metadata.db says where there is none; NULL for neither. */, 
+	labels TEXT /* Its labels as a JSON object, from volumes/metadata.db; NULL when that does not know it. */, 
+	on_disk INTEGER NOT NULL /* 1 when its directory is in volumes/, or at its place, else 0. */, 
+	apparent_bytes INTEGER /* Sum of st_size below it, each inode once; NULL when not measured. */, 
+	disk_bytes INTEGER /* 512 * st_blocks below it, each inode once, as du counts; NULL when not measured. */, 
+	entry_count INTEGER /* Files and folders in it, 0 for an empty one; NULL when not measured. */, 
+	place TEXT /* Absolute path of its folder where that is not in the root's volumes/; NULL for there, or not known. */, 
+	holds TEXT /* What was seen in it: the state of a builder, or a whole store of an engine; NULL for neither. */, 
+	PRIMARY KEY (snapshot_id, name), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE VIEW images AS /* An image whose config is in the store; its id, the same in every store, is the SHA-256 of the config's bytes. */
+SELECT
+  stored_images.snapshot_id, /* The snapshot this fact belongs to. */
+  stored_images.image_id, /* Image id (sha256:…): the digest of its config, as Docker without containerd, Podman and CRI show it. */
+  part_images.created_at, /* When the config says it was created; NULL when absent or Go's zero time. */
+  part_images.architecture, /* CPU architecture, such as amd64. */
+  part_images.os, /* Operating system, such as linux. */
+  part_images.variant, /* CPU variant, such as v8. */
+  stored_images.target_digest, /* What Docker on containerd and ctr show for it: the digest of the manifest or index that its first name leads to; NULL elsewhere. */
+  stored_images.size, /* Sum of its layers' size, as docker images shows it without containerd; NULL when one is unknown. */
+  part_images.layer_count, /* How many layers it has. */
+  stored_images.parent_image_id, /* Parent image that the classic builder or commit recorded in imagedb/metadata. */
+  stored_images.last_updated_at, /* When a tag was last put on it (imagedb/metadata lastUpdated). */
+  part_images.verified, /* 1 when the SHA-256 of the stored bytes is the image id, else 0. */
+  (SELECT part_image_configs.config FROM part_image_configs WHERE part_image_configs.part_id = stored_images.part_id) AS config /* The config JSON as stored. */
+FROM stored_images JOIN part_images ON part_images.part_id = stored_images.part_id;
+CREATE VIEW image_layers AS /* The layers of an image in order, as its config lists them. */
+SELECT
+  stored_images.snapshot_id, /* The snapshot this fact belongs to. */
+  stored_images.image_id, /* Image id (sha256:…): the digest of its config, as Docker without containerd, Podman and CRI show it. */
+  part_image_layers.position, /* 0 for the base, counting up. */
+  part_image_layers.diff_id, /* SHA-256 of the layer's uncompressed tar. */
+  part_image_layers.chain_id /* Digest of this layer and all below it: sha256(chain below + ' ' + diff_id). */
+FROM stored_images JOIN part_image_layers ON part_image_layers.part_id = stored_images.part_id;
+CREATE VIEW image_history AS /* The build steps of an image, as its config lists them. */
+SELECT
+  stored_images.snapshot_id, /* The snapshot this fact belongs to. */
+  stored_images.image_id, /* Image id (sha256:…): the digest of its config, as Docker without containerd, Podman and CRI show it. */
+  part_image_history.position, /* 0 for the first step, counting up. */
+  part_image_history.created_at, /* When the step ran. */
+  part_image_history.created_by, /* The command of the step. */
+  part_image_history.author, /* Author of the step. */
+  part_image_history.comment, /* Comment of the step, such as buildkit.dockerfile.v0 or Imported from -. */
+  part_image_history.empty_layer, /* 1 when the step made no layer, else 0. */
+  part_image_history.layer_position /* image_layers.position of the layer it made; NULL when it made none. */
+FROM stored_images JOIN part_image_history ON part_image_history.part_id = stored_images.part_id;
+CREATE VIEW snapshot_ages AS /* Each complete snapshot, and how many of its host, store and root are newer. */
+SELECT snapshot_id, host_id, ordered_at, row_number() OVER (
+  PARTITION BY host_id, store, root ORDER BY ordered_at DESC, uid DESC
+) - 1 AS age
+FROM snapshots WHERE status = 'complete';
+CREATE VIEW selected_snapshots AS /* The newest complete snapshot of each host, store and root; --host and --snapshot choose others. */
+SELECT snapshot_id FROM snapshot_ages WHERE age = 0;
+CREATE VIEW snapshot_hosts AS /* Each snapshot with the name of its host. */
+SELECT s.snapshot_id, h.name AS host FROM snapshots AS s JOIN hosts AS h ON h.host_id = s.host_id;
+CREATE VIEW image_names AS /* All an image may be called: references as stored, in full and as Docker and Podman shorten them, with and without :latest, its id and its 12-character id, and the digest by which Docker on containerd shows it. */
+SELECT snapshot_id, image_id, ref AS name FROM image_refs
+UNION SELECT snapshot_id, image_id, normalized FROM image_refs
+UNION SELECT snapshot_id, image_id, substr(normalized, 19) FROM image_refs WHERE normalized LIKE 'docker.io/library/%'
+UNION SELECT snapshot_id, image_id, substr(normalized, 11) FROM image_refs WHERE normalized LIKE 'docker.io/%'
+UNION SELECT snapshot_id, image_id, substr(ref, 11) FROM image_refs WHERE ref LIKE 'localhost/%'
+UNION SELECT snapshot_id, image_id, substr(ref, 11, length(ref) - 17)
+  FROM image_refs WHERE tag = 'latest' AND ref LIKE 'localhost/%'
+UNION SELECT snapshot_id, image_id, substr(ref, 1, length(ref) - 7) FROM image_refs WHERE tag = 'latest'
+UNION SELECT snapshot_id, image_id, substr(normalized, 1, length(normalized) - 7) FROM image_refs WHERE tag = 'latest'
+UNION SELECT snapshot_id, image_id, substr(normalized, 11, length(normalized) - 17)
+  FROM image_refs WHERE tag = 'latest' AND normalized LIKE 'docker.io/%'
+UNION SELECT snapshot_id, image_id, substr(normalized, 19, length(normalized) - 25)
+  FROM image_refs WHERE tag = 'latest' AND normalized LIKE 'docker.io/library/%'
+UNION SELECT snapshot_id, image_id, image_id FROM stored_images
+UNION SELECT snapshot_id, image_id, substr(image_id, 8, 12) FROM stored_images
+UNION SELECT snapshot_id, image_id, target_digest FROM image_refs WHERE target_digest IS NOT NULL
+UNION SELECT snapshot_id, image_id, substr(target_digest, 8, 12) FROM image_refs WHERE target_digest IS NOT NULL;
+CREATE VIEW manifest_lists AS /* Manifest lists of Podman that a name leads to, by digest: image names with an instance for each platform. */
+SELECT DISTINCT x.snapshot_id, x.digest AS image_id FROM image_manifests AS x
+JOIN snapshots AS s ON s.snapshot_id = x.snapshot_id
+JOIN image_refs AS r ON r.snapshot_id = x.snapshot_id AND r.image_id = x.digest
+WHERE x.kind = 'index' AND x.on_disk = 1 AND s.store LIKE 'containers-storage-%';
+CREATE VIEW image_labels AS /* One text to show for an image: its tags in order, else its digests, else its id. */
+SELECT i.snapshot_id, i.image_id, coalesce(
+  (SELECT group_concat(ref, ', ') FROM (SELECT DISTINCT ref FROM image_refs AS r
+     WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id AND r.tag IS NOT NULL ORDER BY ref)),
+  (SELECT group_concat(ref, ', ') FROM (SELECT DISTINCT ref FROM image_refs AS r
+     WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id ORDER BY ref)),
+  i.image_id) AS label
+FROM stored_images AS i;
+CREATE VIEW listed_images AS /* Images as docker images lists them: all but untagged ones that have children, which the classic builder leaves. */
+SELECT snapshot_id, image_id FROM stored_images AS i
+WHERE EXISTS (SELECT 1 FROM image_refs AS r WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id)
+  OR NOT EXISTS (SELECT 1 FROM stored_images AS c
+    WHERE c.snapshot_id = i.snapshot_id AND c.parent_image_id = i.image_id);
+CREATE VIEW overlay_dir_owners AS /* Every reason why a directory exists; one row for each. */
+SELECT snapshot_id, used AS cache_id, user_kind AS kind, user AS owner FROM recorded_uses
+WHERE used_kind = 'directory';
+CREATE VIEW layer_directories AS /* The directories of a layer: several where it is mapped for other users, or unpacked in several namespaces. */
+SELECT snapshot_id, user AS chain_id, used AS cache_id FROM recorded_uses
+WHERE used_kind = 'directory' AND user_kind = 'layer';
+CREATE VIEW uses AS /* Who needs what, for every kind of thing, and which kind of fact says so. */
+SELECT snapshot_id, used_kind, used, user_kind, user, source FROM recorded_uses
+UNION ALL SELECT snapshot_id, 'image', image_id, 'name', ref, 'names' FROM image_refs
+UNION ALL SELECT snapshot_id, 'image', parent_image_id, 'child image', image_id, 'images' FROM stored_images
+  WHERE parent_image_id IS NOT NULL
+UNION ALL SELECT snapshot_id, 'image', image_id, 'container', container_id, 'containers' FROM containers
+  WHERE image_id IS NOT NULL
+UNION ALL SELECT snapshot_id, 'volume', name, 'container', container_id, 'containers' FROM container_volumes
+  WHERE type = 'volume' AND name <> ''
+UNION ALL SELECT snapshot_id, 'layer', chain_id, 'image', image_id, 'images' FROM image_layers
+UNION ALL SELECT snapshot_id, 'layer', parent_chain_id, 'layer', chain_id, 'layers' FROM layers
+  WHERE parent_chain_id IS NOT NULL
+UNION ALL SELECT snapshot_id, 'layer', parent_chain_id, 'mount', name, 'mounts' FROM mounts
+  WHERE parent_chain_id IS NOT NULL
+UNION ALL SELECT snapshot_id, 'layer', chain_id, 'build-cache', record_id, 'build cache' FROM build_cache
+  WHERE chain_id IS NOT NULL;
+CREATE VIEW doubts AS /* For each kind of thing the sources that may name a user of it and were not read: without one nothing is called unused. */
+SELECT snapshot_id, thing, group_concat(said, '; ')
+  || CASE WHEN max(many) > 3 THEN '; and ' || (max(many) - 3) || ' more' ELSE '' END AS because
+FROM (
+  SELECT s.snapshot_id, n.column1 AS thing, count(*) OVER (PARTITION BY s.snapshot_id, n.column1) AS many,
+    row_number() OVER (PARTITION BY s.snapshot_id, n.column1 ORDER BY s.kind, s.path) AS rank,
+    s.path || ' (' || s.state || coalesce(': ' || s.detail, '') || ')' AS said
+  FROM sources AS s JOIN (VALUES ('directory', 'layers'), ('directory', 'mounts'), ('directory', 'containers'), ('directory', 'images'), ('directory', 'build cache'), ('directory', 'links'), ('layer', 'layers'), ('layer', 'mounts'), ('layer', 'containers'), ('layer', 'images'), ('layer', 'build cache'), ('layer', 'borrowers'), ('layer', 'pulls'), ('image', 'containers'), ('image', 'manifests'), ('image', 'borrowers'), ('volume', 'containers'), ('mount', 'containers'), ('name', 'names'), ('missing directory', 'directories'), ('missing layer', 'layers'), ('missing image', 'images'), ('missing mount', 'mounts'), ('missing mount', 'layers'), ('missing mount', 'containers'), ('missing snapshot', 'directories'), ('missing snapshot', 'layers'), ('missing snapshot', 'build cache'), ('missing volume', 'volumes')) AS n ON n.column2 = s.kind
+  -- What is lost is missing itself, and may not be elsewhere.
+  WHERE s.state NOT IN ('read', 'absent') AND (s.state <> 'lost' OR n.column1 NOT LIKE 'missing %')
+)
+WHERE rank <= 3 GROUP BY snapshot_id, thing;
+CREATE VIEW directory_standings AS /* Whether a directory is used, unused or unknown, and why. */
+SELECT d.snapshot_id, d.cache_id,
+  CASE WHEN d.role = 'orphan' THEN 'unused'
+    WHEN d.role IN ('unknown', 'foreign', 'removing', 'in-flight') THEN 'unknown' ELSE 'used' END AS standing,
+  CASE d.role WHEN 'foreign' THEN 'the driver makes no directory of that name'
+    WHEN 'removing' THEN 'its removal was begun'
+    WHEN 'in-flight' THEN 'it is being written, or was when the engine died'
+    WHEN 'unknown' THEN coalesce((
+        SELECT 'in the lower of ' || min(user) || iif(count(*) > 1, ' and ' || (count(*) - 1) || ' more', '')
+        FROM recorded_uses AS u WHERE u.snapshot_id = d.snapshot_id AND u.used_kind = 'directory'
+          AND u.used = d.cache_id AND u.user_kind = 'lower' HAVING count(*) > 0),
+      d.unknown_because || '; ' || t.because, d.unknown_because, t.because) END AS because
+FROM overlay_dirs AS d
+LEFT JOIN doubts AS t ON t.snapshot_id = d.snapshot_id AND t.thing = 'directory';
+CREATE VIEW layer_standings AS /* Whether a layer is used, unused or unknown, and why. */
+SELECT snapshot_id, chain_id,
+  CASE WHEN used THEN 'used' WHEN doubt IS NOT NULL THEN 'unknown' ELSE 'unused' END AS standing,
+  CASE WHEN NOT used THEN doubt END AS because
+FROM (
+  SELECT y.snapshot_id, y.chain_id, CASE WHEN EXISTS (
+      SELECT 1 FROM image_layers AS l WHERE l.chain_id = y.chain_id AND l.snapshot_id = y.snapshot_id)
+    THEN 1 ELSE (y.snapshot_id, y.chain_id) IN (
+      SELECT l.snapshot_id, l.user FROM recorded_uses AS o CROSS JOIN recorded_uses AS l
+        ON l.snapshot_id = o.snapshot_id AND l.used_kind = 'directory' AND l.used = o.used AND l.user_kind = 'layer'
+      WHERE o.used_kind = 'directory' AND o.user_kind NOT IN ('layer', 'lower', 'build-snapshot')) END AS used, d.because AS doubt
+  FROM layers AS y LEFT JOIN doubts AS d ON d.snapshot_id = y.snapshot_id AND d.thing = 'layer');
+CREATE VIEW image_standings AS /* Whether an image is used, unused or unknown, and why. */
+SELECT snapshot_id, image_id,
+  CASE WHEN used THEN 'used' WHEN doubt IS NOT NULL THEN 'unknown' ELSE 'unused' END AS standing,
+  CASE WHEN NOT used THEN doubt END AS because
+FROM (
+  SELECT i.snapshot_id, i.image_id, EXISTS (SELECT 1 FROM containers AS c WHERE c.snapshot_id = i.snapshot_id AND c.image_id = i.image_id)
+    OR EXISTS (SELECT 1 FROM recorded_uses AS u
+      WHERE u.snapshot_id = i.snapshot_id AND u.used_kind = 'image' AND u.used = i.image_id) AS used, d.because AS doubt
+  FROM stored_images AS i LEFT JOIN doubts AS d ON d.snapshot_id = i.snapshot_id AND d.thing = 'image');
+CREATE VIEW name_standings AS /* Whether a tag names an image: used, unused or unknown, and why. */
+SELECT snapshot_id, image_id,
+  CASE WHEN used THEN 'used' WHEN doubt IS NOT NULL THEN 'unknown' ELSE 'unused' END AS standing,
+  CASE WHEN NOT used THEN doubt END AS because
+FROM (
+  SELECT i.snapshot_id, i.image_id, EXISTS (SELECT 1 FROM image_refs AS r
+      WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id AND r.tag IS NOT NULL) AS used, d.because AS doubt
+  FROM stored_images AS i LEFT JOIN doubts AS d ON d.snapshot_id = i.snapshot_id AND d.thing = 'name');
+CREATE VIEW volume_standings AS /* Whether a volume is used, unused or unknown, and why. */
+SELECT snapshot_id, name,
+  CASE WHEN used THEN 'used' WHEN doubt IS NOT NULL THEN 'unknown' ELSE 'unused' END AS standing,
+  CASE WHEN NOT used THEN doubt END AS because
+FROM (
+  SELECT v.snapshot_id, v.name, EXISTS (SELECT 1 FROM container_volumes AS c
+      WHERE c.snapshot_id = v.snapshot_id AND c.name = v.name AND c.type = 'volume' AND c.name <> '')
+    OR EXISTS (SELECT 1 FROM recorded_uses AS u
+      WHERE u.snapshot_id = v.snapshot_id AND u.used_kind = 'volume' AND u.used = v.name) AS used, d.because AS doubt
+  FROM volumes AS v LEFT JOIN doubts AS d ON d.snapshot_id = v.snapshot_id AND d.thing = 'volume');
+CREATE VIEW mount_standings AS /* Whether a mount is used or unknown, and why. */
+SELECT m.snapshot_id, m.name,
+  CASE WHEN m.container_id IS NOT NULL OR o.owner IS NOT NULL THEN 'used' ELSE 'unknown' END AS standing,
+  CASE WHEN m.container_id IS NULL AND o.owner IS NULL THEN coalesce(d.because, 'no container has its name') END
+    AS because
+FROM mounts AS m
+LEFT JOIN (
+  SELECT DISTINCT snapshot_id, user AS owner, used FROM recorded_uses
+  WHERE used_kind = 'directory' AND user_kind IN ('image-mount', 'build-mount')) AS o
+  ON o.snapshot_id = m.snapshot_id AND o.owner = m.name AND o.used = m.mount_id
+LEFT JOIN doubts AS d ON d.snapshot_id = m.snapshot_id AND d.thing = 'mount';
+CREATE VIEW standings AS /* Whether a directory, layer, image, volume or mount is used, unused or unknown, and why; of kind name: whether a tag names the image. The view of one kind answers sooner. */
+SELECT snapshot_id, 'directory' AS kind, cache_id AS id, standing, because FROM directory_standings
+UNION ALL SELECT snapshot_id, 'image', image_id, standing, because FROM image_standings
+UNION ALL SELECT snapshot_id, 'name', image_id, standing, because FROM name_standings
+UNION ALL SELECT snapshot_id, 'volume', name, standing, because FROM volume_standings
+UNION ALL SELECT snapshot_id, 'layer', chain_id, standing, because FROM layer_standings
+UNION ALL SELECT snapshot_id, 'mount', name, standing, because FROM mount_standings;
+CREATE VIEW missing AS /* What metadata names and the store does not have, with the code of its problem; where because is not NULL, it may be in what was not read. */
+SELECT f.snapshot_id, f.kind, f.object, f.code, f.missing, f.chain_id,
+  coalesce(d.because, (SELECT 'a reader failed: ' || min(p.detail) FROM problems AS p
+    WHERE p.snapshot_id = f.snapshot_id AND p.code = 'reader-failed')) AS because
+FROM (
+  SELECT n.snapshot_id, n.kind, n.object, 'missing-directory' AS code, 'directory' AS thing, n.missing, n.chain_id
+  FROM (
+  SELECT snapshot_id, 'layer' AS kind, chain_id AS object, cache_id AS missing, chain_id FROM layers
+  UNION ALL
+  -- Several layers of one chain, and those whose chain is not known.
+  SELECT snapshot_id, 'layer', coalesce(chain_id, layer_id), layer_id, chain_id FROM storage_layers AS l
+  WHERE state = 'complete' AND read_only = 0
+    AND NOT EXISTS (SELECT 1 FROM layers AS y WHERE y.snapshot_id = l.snapshot_id AND y.cache_id = l.layer_id)
+    AND NOT EXISTS (SELECT 1 FROM mounts AS m WHERE m.snapshot_id = l.snapshot_id AND m.mount_id = l.layer_id)
+  UNION ALL
+  SELECT snapshot_id, iif(chain_id = snapshot_key, 'layer', 'snapshot'), snapshot_key, cache_id,
+    iif(chain_id = snapshot_key, chain_id, NULL)
+  FROM containerd_snapshots AS c
+  WHERE in_metadata = 1 AND snapshot_key NOT LIKE 'extract-%'
+    AND NOT EXISTS (SELECT 1 FROM layers AS y WHERE y.snapshot_id = c.snapshot_id AND y.cache_id = c.cache_id)
+    AND NOT EXISTS (SELECT 1 FROM mounts AS m
+      WHERE m.snapshot_id = c.snapshot_id AND c.cache_id IN (m.mount_id, m.init_id))
+  UNION ALL
+  SELECT snapshot_id, 'mount', name, mount_id, NULL FROM mounts
+  UNION ALL
+  SELECT snapshot_id, 'mount', name, init_id, NULL FROM mounts
+  UNION ALL
+  SELECT snapshot_id, 'build cache', record_id, cache_id, chain_id FROM build_cache) AS n JOIN snapshots AS s USING (snapshot_id)
+  WHERE n.missing IS NOT NULL
+    -- The directories of other drivers are not read, so nothing can be said of them.
+    AND s.driver IN ('overlay2', 'fuse-overlayfs', 'overlay', 'overlayfs', 'native')
+    AND NOT EXISTS (SELECT 1 FROM overlay_dirs AS o WHERE o.snapshot_id = n.snapshot_id AND o.cache_id = n.missing)
+    -- A driver's folder that could not be read is a problem of its own.
+    AND (EXISTS (SELECT 1 FROM overlay_dirs AS o WHERE o.snapshot_id = n.snapshot_id) OR NOT EXISTS (
+      SELECT 1 FROM problems AS p WHERE p.snapshot_id = s.snapshot_id AND p.path = s.folder AND p.severity = 'error'))
+  UNION ALL
+  SELECT snapshot_id, 'layer', chain_id, 'missing-parent', 'layer', parent_chain_id, chain_id FROM layers AS y
+  WHERE parent_chain_id IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM layers AS b WHERE b.snapshot_id = y.snapshot_id AND b.chain_id = y.parent_chain_id)
+  UNION ALL
+  SELECT snapshot_id, 'layer', layer_id, 'missing-parent', 'layer', parent_layer_id, NULL FROM storage_layers AS l
+  WHERE parent_layer_id IS NOT NULL AND chain_id IS NULL AND NOT EXISTS (
+    SELECT 1 FROM storage_layers AS b WHERE b.snapshot_id = l.snapshot_id AND b.layer_id = l.parent_layer_id)
+  UNION ALL
+  SELECT snapshot_id, 'mount', name, 'missing-parent', 'layer', parent_chain_id, NULL FROM mounts AS m
+  WHERE parent_chain_id IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM layers AS b WHERE b.snapshot_id = m.snapshot_id AND b.chain_id = m.parent_chain_id)
+  UNION ALL
+  SELECT snapshot_id, 'image', image_id, 'missing-layer', 'layer', chain_id, chain_id FROM image_layers AS l
+  WHERE NOT EXISTS (SELECT 1 FROM layers AS y WHERE y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id)
+  UNION ALL
+  -- The list of Podman names the layer of an image by an id of its own.
+  SELECT snapshot_id, 'image', user, 'missing-layer', 'layer', used, NULL FROM recorded_uses
+  WHERE used_kind = 'layer' AND user_kind = 'image'
+  UNION ALL
+  SELECT DISTINCT snapshot_id, 'tag', ref, 'missing-image', 'image', image_id, NULL FROM image_refs AS r
+  WHERE NOT EXISTS (SELECT 1 FROM stored_images AS i WHERE i.snapshot_id = r.snapshot_id AND i.image_id = r.image_id)
+    -- A manifest list of Podman is an image name, and all of it is here; what is no image has none.
+    AND NOT EXISTS (SELECT 1 FROM manifest_lists AS x WHERE x.snapshot_id = r.snapshot_id AND x.image_id = r.image_id)
+    AND NOT EXISTS (SELECT 1 FROM image_manifests AS x WHERE x.snapshot_id = r.snapshot_id AND x.kind = 'artifact'
+      AND x.on_disk = 1 AND r.target_digest IN (x.digest, x.index_digest))
+  UNION ALL
+  SELECT DISTINCT snapshot_id, 'container', container_id, 'missing-image', 'image', image_id, NULL FROM containers AS c
+  WHERE image_id IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM stored_images AS i WHERE i.snapshot_id = c.snapshot_id AND i.image_id = c.image_id)
+  UNION ALL
+  SELECT DISTINCT c.snapshot_id, 'container', c.container_id, 'container-without-mount', 'mount', NULL, NULL
+  FROM containers AS c JOIN snapshots AS s USING (snapshot_id)
+  WHERE c.state <> 'dead'
+    AND (c.driver = s.driver OR (c.driver IS NULL AND c.namespace = '' AND s.store LIKE 'docker-%')) AND NOT EXISTS (
+    SELECT 1 FROM mounts AS m WHERE m.snapshot_id = c.snapshot_id AND c.container_id IN (m.name, m.container_id))
+  UNION ALL
+  SELECT u.snapshot_id, 'build cache', u.user, 'missing-snapshot', 'snapshot', u.used, b.chain_id
+  FROM recorded_uses AS u LEFT JOIN build_cache AS b ON b.snapshot_id = u.snapshot_id AND b.record_id = u.user
+  WHERE u.used_kind = 'snapshot'
+  UNION ALL
+  SELECT snapshot_id, 'volume', name, 'missing-volume', 'volume', name, NULL FROM volumes
+  WHERE on_disk = 0 AND driver = 'local'
+  UNION ALL
+  SELECT DISTINCT snapshot_id, 'container', container_id, 'missing-volume', 'volume', name, NULL
+  FROM container_volumes AS v
+  WHERE type = 'volume' AND name <> '' AND coalesce(nullif(driver, ''), 'local') = 'local' AND NOT EXISTS (
+    SELECT 1 FROM volumes AS o WHERE o.snapshot_id = v.snapshot_id AND o.name = v.name AND o.on_disk = 1)
+) AS f
+LEFT JOIN doubts AS d ON d.snapshot_id = f.snapshot_id AND d.thing = 'missing ' || f.thing
+-- What another store lends is there, and so is what must be a layer of an unknown chain; what goes needs nothing.
+WHERE NOT EXISTS (SELECT 1 FROM recorded_uses AS u
+  WHERE u.snapshot_id = f.snapshot_id AND u.used_kind = f.thing AND u.used = coalesce(f.missing, f.object)
+    AND (u.user_kind IN ('borrowed', 'storage-layer') OR (u.user_kind = 'removing' AND u.user = f.object)));
+CREATE VIEW files AS /* Every entry with its whole path and its time as text. */
+SELECT e.listing_id, CASE d.path WHEN '/' THEN '/' || e.name ELSE d.path || '/' || e.name END AS path,
+  e.name, e.name_raw, e.type, e.mode, e.uid, e.gid, e.size, e.mtime, e.mtime_ns,
+  strftime('%Y-%m-%dT%H:%M:%SZ', e.mtime, 'unixepoch') AS modified_at,
+  e.link_target, e.link_target_raw, e.device, e.content_crc64, e.opaque, e.xattrs, e.capability, e.sparse,
+  e.directory_id
+FROM entries AS e JOIN directories AS d ON d.directory_id = e.directory_id;
+CREATE VIEW hard_links AS /* Each further name of a hard link, with what the file is that it names: its first name, type, size, content. */
+SELECT e.listing_id, e.directory_id, e.name, t.directory_id AS first_directory, t.name AS first_name, t.type, t.size,
+  t.link_target, t.device, t.content_crc64
+FROM entries AS e CROSS JOIN directories AS d
+  ON d.path = coalesce(nullif(rtrim(rtrim(e.link_target, replace(e.link_target, '/', '')), '/'), ''), '/')
+CROSS JOIN entries AS t ON t.listing_id = e.listing_id AND t.directory_id = d.directory_id
+  AND t.name = substr(e.link_target, length(rtrim(e.link_target, replace(e.link_target, '/', ''))) + 1)
+WHERE e.type = 'hardlink';
+CREATE VIEW current_images AS /* Images of the selected snapshots, with their host. */
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.image_id, t.created_at, t.architecture, t.os, t.variant, t.target_digest, t.size, t.layer_count, t.parent_image_id, t.last_updated_at, t.verified, t.config
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN images AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_image_refs AS /* Tags and digests of the selected snapshots, with their host. */
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.ref, t.repository, t.tag, t.digest, t.image_id, t.namespace, t.normalized, t.target_digest
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN image_refs AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_image_manifests AS /* Manifests and indexes of the selected snapshots, with their host. */
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.digest, t.image_id, t.index_digest, t.kind, t.media_type, t.size, t.os, t.architecture, t.variant, t.subject_digest, t.on_disk
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN image_manifests AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_image_layers AS /* Layers of images of the selected snapshots, with their host. */
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.image_id, t.position, t.diff_id, t.chain_id
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN image_layers AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_image_history AS /* Build steps of the selected snapshots, with their host. */
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.image_id, t.position, t.created_at, t.created_by, t.author, t.comment, t.empty_layer, t.layer_position
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN image_history AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_layers AS /* Layers of the selected snapshots, with their host. */
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.chain_id, t.diff_id, t.parent_chain_id, t.cache_id, t.size, t.verified, t.listing_id
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN layers AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_overlay_dirs AS /* Directories of the selected snapshots, with their host. */
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.cache_id, t.role, t.link, t.lower_count, t.has_diff, t.has_work, t.has_merged, t.committed, t.apparent_bytes, t.disk_bytes, t.entry_count, t.listing_id, t.unknown_because
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN overlay_dirs AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_overlay_lowers AS /* Lower lists of the selected snapshots, with their host. */
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.cache_id, t.position, t.link, t.lower_cache_id
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN overlay_lowers AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_links AS /* Short names of the selected snapshots, with their host. */
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.link, t.target, t.cache_id
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN links AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_mounts AS /* Writable layers of the selected snapshots, with their host. */
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.name, t.mount_id, t.init_id, t.parent_chain_id, t.container_id
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN mounts AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_containers AS /* Containers of the selected snapshots, with their host. */
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.container_id, t.namespace, t.name, t.image_id, t.target_digest, t.image_ref, t.state, t.created_at, t.started_at, t.finished_at, t.exit_code, t.driver, t.mount_id, t.log_driver, t.log_path, t.log_bytes, t.sandbox_id
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN containers AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_container_volumes AS /* Container mounts of the selected snapshots, with their host. */
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.container_id, t.destination, t.type, t.name, t.source, t.driver, t.read_write
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN container_volumes AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_volumes AS /* Volumes of the selected snapshots, with their host. */
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.name, t.driver, t.options, t.labels, t.on_disk, t.apparent_bytes, t.disk_bytes, t.entry_count, t.place, t.holds
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN volumes AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_container_logs AS /* Log files of the selected snapshots, with their host. */
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.container_id, t.path, t.driver, t.rotation, t.apparent_bytes, t.disk_bytes, t.modified_at
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN container_logs AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_build_cache AS /* Build-cache records of the selected snapshots, with their host. */
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.record_id, t.cache_id, t.parent_record_id, t.description, t.record_type, t.size, t.created_at, t.last_used_at, t.usage_count, t.snapshot_key, t.committed, t.equal_mutable, t.chain_id, t.diff_id, t.image_refs, t.cache_mount, t.deleting
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN build_cache AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_blobs AS /* Blobs of containerd of the selected snapshots, with their host. */
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.digest, t.namespace, t.size, t.media_type, t.diff_id, t.created_at, t.updated_at, t.on_disk, t.labels
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN blobs AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_containerd_snapshots AS /* Snapshots of containerd of the selected snapshots, with their host. */
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.snapshotter, t.name, t.namespace, t.snapshot_key, t.kind, t.parent_name, t.cache_id, t.chain_id, t.size, t.inodes, t.created_at, t.updated_at, t.in_metadata, t.reachable, t.labels
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN containerd_snapshots AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_leases AS /* Leases of containerd of the selected snapshots, with their host. */
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.namespace, t.lease_id, t.created_at, t.expires_at, t.labels
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN leases AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_ingests AS /* Unfinished writes of containerd of the selected snapshots, with their host. */
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.name, t.namespace, t.ref, t.expected_digest, t.started_at, t.updated_at, t.total, t.size
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN ingests AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_storage_layers AS /* Layers of containers-storage of the selected snapshots, with their host. */
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.layer_id, t.parent_layer_id, t.chain_id, t.diff_id, t.compressed_digest, t.toc_digest, t.created_at, t.size, t.compressed_size, t.names, t.state, t.volatile, t.read_only, t.live
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN storage_layers AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_overlay_dir_owners AS /* Reasons for directories of the selected snapshots, with their host. */
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.cache_id, t.kind, t.owner
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN overlay_dir_owners AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_uses AS /* Things and who needs them, of the selected snapshots, with their host. */
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.used_kind, t.used, t.user_kind, t.user, t.source
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN uses AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_sources AS /* Places that could name a user, of the selected snapshots, with their host. */
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.kind, t.path, t.state, t.detail
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN sources AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_standings AS /* Used, unused or unknown, of the selected snapshots, with their host. */
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.kind, t.id, t.standing, t.because
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN standings AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_missing AS /* What is named and not there, of the selected snapshots, with their host. */
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.kind, t.object, t.code, t.missing, t.chain_id, t.because
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN missing AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_disk_usage AS /* Bytes by owner of the selected snapshots, with their host. */
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.category, t.owner, t.items, t.apparent_bytes, t.disk_bytes, t.counted_by_docker, t.note, t.place
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN disk_usage AS t ON t.snapshot_id = sel.snapshot_id;
+CREATE VIEW current_problems AS /* Problems of the selected snapshots, with their host. */
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.problem_id, t.severity, t.code, t.path, t.subject, t.detail
+FROM selected_snapshots AS sel
+JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
+JOIN hosts AS h ON h.host_id = s.host_id
+JOIN problems AS t ON t.snapshot_id = sel.snapshot_id;
