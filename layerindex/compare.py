@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layerindex import database, genuine, query, shipped
 from layerindex.errors import DatabaseError, NoDatabaseError, UsageError
-from layerindex.failures import RAISED, failure
+from layerindex.failures import RAISED, failure, reason
 from layerindex.held import held
 
 if TYPE_CHECKING:
@@ -257,7 +257,7 @@ def opened(pair: Pair, own: str, files: Files | None = None) -> Iterator[tuple[s
             try:
                 _bring(connection, snapshot, files or Files(None, None))
             except (sqlite3.IntegrityError, sqlite3.DataError) as error:
-                raise DatabaseError(snapshot.path, f"holds rows that no scan writes ({error})") from error
+                raise DatabaseError(snapshot.path, f"holds rows that no scan writes ({reason(error)})") from error
             except RAISED as error:
                 raise failure(snapshot.path, error) from error
         database.analyze(connection)

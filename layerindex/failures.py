@@ -31,10 +31,10 @@ def failure(path: str, error: sqlite3.Error | MemoryError) -> DatabaseError:
 
 
 def reason(error: Exception) -> str:
-    """Return what SQLite says; its lack of memory has no words of its own."""
+    """Return what SQLite says, in one line: it quotes the schema; its lack of memory has no words of its own."""
     if isinstance(error, MemoryError):
         return "SQLite has no memory for what it claims to hold; it may be damaged"
-    return f"{error}"
+    return " ".join(f"{error}".split())
 
 
 def temporary() -> str:

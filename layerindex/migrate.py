@@ -15,7 +15,7 @@ from sqlalchemy.pool import StaticPool
 
 from layerindex import database, genuine, shipped
 from layerindex.errors import DatabaseError
-from layerindex.failures import failure
+from layerindex.failures import failure, reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,9 +61,9 @@ def upgrade(path: str, revision: str = "head", wait: Callable[[str], None] = lam
     except DBAPIError as error:
         if isinstance(error.orig, sqlite3.Error):
             raise failure(path, error.orig) from error
-        raise DatabaseError(path, f"the upgrade failed and changed nothing: {error}") from error
+        raise DatabaseError(path, f"the upgrade failed and changed nothing: {reason(error)}") from error
     except CommandError as error:
-        raise DatabaseError(path, f"the upgrade failed and changed nothing: {error}") from error
+        raise DatabaseError(path, f"the upgrade failed and changed nothing: {reason(error)}") from error
 
 
 def rebuild(script: Path, tables: dict[str, dict[str, str]], *, or_ignore: bool = False) -> None:

@@ -55,7 +55,8 @@ FROM (
   FROM ({NO_DIRECTORY}) AS n JOIN snapshots AS s USING (snapshot_id)
   WHERE n.missing IS NOT NULL
     -- The directories of other drivers are not read, so nothing can be said of them.
-    AND s.driver IN ('overlay2', 'fuse-overlayfs', 'overlay', 'overlayfs', 'native')
+    AND NOT EXISTS (SELECT 1 FROM problems AS p
+      WHERE p.snapshot_id = s.snapshot_id AND p.code = 'other-driver' AND p.path IN (s.driver, s.folder))
     AND NOT EXISTS (SELECT 1 FROM overlay_dirs AS o WHERE o.snapshot_id = n.snapshot_id AND o.cache_id = n.missing)
     -- A driver's folder that could not be read is a problem of its own.
     AND (EXISTS (SELECT 1 FROM overlay_dirs AS o WHERE o.snapshot_id = n.snapshot_id) OR NOT EXISTS (

@@ -905,7 +905,10 @@ FROM stored_images AS i""",
 SELECT snapshot_id, image_id FROM stored_images AS i
 WHERE EXISTS (SELECT 1 FROM image_refs AS r WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id)
   OR NOT EXISTS (SELECT 1 FROM stored_images AS c
-    WHERE c.snapshot_id = i.snapshot_id AND c.parent_image_id = i.image_id)""",
+    WHERE c.snapshot_id = i.snapshot_id AND c.parent_image_id = i.image_id)
+    -- A child whose config is lost or damaged.
+    AND NOT EXISTS (SELECT 1 FROM recorded_uses AS c WHERE c.snapshot_id = i.snapshot_id
+      AND c.used_kind = 'image' AND c.used = i.image_id AND c.user_kind = 'child image')""",
     ),
     View(
         "overlay_dir_owners",

@@ -637,7 +637,10 @@ CREATE VIEW listed_images AS /* Images as docker images lists them: all but unta
 SELECT snapshot_id, image_id FROM stored_images AS i
 WHERE EXISTS (SELECT 1 FROM image_refs AS r WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id)
   OR NOT EXISTS (SELECT 1 FROM stored_images AS c
-    WHERE c.snapshot_id = i.snapshot_id AND c.parent_image_id = i.image_id);
+    WHERE c.snapshot_id = i.snapshot_id AND c.parent_image_id = i.image_id)
+    -- A child whose config is lost or damaged.
+    AND NOT EXISTS (SELECT 1 FROM recorded_uses AS c WHERE c.snapshot_id = i.snapshot_id
+      AND c.used_kind = 'image' AND c.used = i.image_id AND c.user_kind = 'child image');
 CREATE VIEW overlay_dir_owners AS /* Every reason why a directory exists; one row for each. */
 SELECT snapshot_id, used AS cache_id, user_kind AS kind, user AS owner FROM recorded_uses
 WHERE used_kind = 'directory';
@@ -773,7 +776,8 @@ FROM (
   SELECT snapshot_id, 'build cache', record_id, cache_id, chain_id FROM build_cache) AS n JOIN snapshots AS s USING (snapshot_id)
   WHERE n.missing IS NOT NULL
     -- The directories of other drivers are not read, so nothing can be said of them.
-    AND s.driver IN ('overlay2', 'fuse-overlayfs', 'overlay', 'overlayfs', 'native')
+    AND NOT EXISTS (SELECT 1 FROM problems AS p
+      WHERE p.snapshot_id = s.snapshot_id AND p.code = 'other-driver' AND p.path IN (s.driver, s.folder))
     AND NOT EXISTS (SELECT 1 FROM overlay_dirs AS o WHERE o.snapshot_id = n.snapshot_id AND o.cache_id = n.missing)
     -- A driver's folder that could not be read is a problem of its own.
     AND (EXISTS (SELECT 1 FROM overlay_dirs AS o WHERE o.snapshot_id = n.snapshot_id) OR NOT EXISTS (

@@ -38,6 +38,6 @@ JOIN snapshot_hosts AS h ON h.snapshot_id = i.snapshot_id
 WHERE t.standing <> 'used'
   AND NOT EXISTS (SELECT 1 FROM recorded_uses AS n
     WHERE n.snapshot_id = i.snapshot_id AND n.used_kind = 'image' AND n.used = i.image_id
-      AND n.user_kind IN ('manifest list', 'store'))
+      AND n.user_kind IN ('manifest list', 'store', 'child image'))
   AND NOT EXISTS (SELECT 1 FROM images AS c WHERE c.snapshot_id = i.snapshot_id AND c.parent_image_id = i.image_id)
 ORDER BY h.host, i.snapshot_id, rtrim(i.created_at, 'Z') DESC, i.image_id;

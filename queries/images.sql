@@ -37,7 +37,7 @@ listed AS (
     (SELECT count(*) FROM containers AS c WHERE c.snapshot_id = i.snapshot_id AND c.image_id = i.image_id) AS containers,
     CASE WHEN t.standing = 'used' OR EXISTS (SELECT 1 FROM images AS c WHERE c.snapshot_id = i.snapshot_id AND c.parent_image_id = i.image_id) OR EXISTS (SELECT 1 FROM recorded_uses AS n
     WHERE n.snapshot_id = i.snapshot_id AND n.used_kind = 'image' AND n.used = i.image_id
-      AND n.user_kind IN ('manifest list', 'store')) THEN 0
+      AND n.user_kind IN ('manifest list', 'store', 'child image')) THEN 0
     WHEN t.standing = 'unused' THEN 1 END AS dangling
   FROM sums AS u
   CROSS JOIN images AS i USING (snapshot_id, image_id)

@@ -197,6 +197,21 @@ def test_removed_log(world: World, state: str) -> None:
     rows = ask(connection, "logs", "files path", container="held")
     where = f"containers/{container.container_id}/{path.name}"
     assert rows == ([(0, where)] if state == "running" else [])
+    [(size,)] = ask(connection, "containers", "log_bytes", container="held")
+    assert size == (None if state == "running" else 0)
+
+
+@pytest.mark.parametrize("damage", ["lost", "torn"])
+def test_parent_of_a_lost_child(world: World, damage: str) -> None:
+    """The record of its parent tells of a child whose config is lost or torn: the parent is not dangling."""
+    parent = world.root.image(world.base)
+    child = world.root.image(world.root.layer(parent=world.base), parent=parent)
+    path = world.root.file("image/overlay2/imagedb/content/sha256") / child.image_id.removeprefix("sha256:")
+    path.unlink() if damage == "lost" else path.write_bytes(b"")
+    connection = scanned(world.root)
+    assert standing(connection, "image", parent.image_id)[0] != "unused"
+    assert parent.image_id not in [image for (image,) in ask(connection, "dangling-images", "image_id")]
+    assert {row[1] for row in ask(connection, "images", "image_id dangling") if row[0] == parent.image_id} <= {0}
 
 
 @pytest.mark.parametrize("name", ["volumes", "overlay2"])
@@ -206,7 +221,7 @@ def test_folder_moved_to_another_disk(world: World, name: str) -> None:
     place.rename(target)
     place.symlink_to(target)
     connection = scanned(world.root)
-    [(path, detail)] = table(connection, "path, detail", "problems")
+    [(path, detail)] = table(connection, "path, detail", "problems WHERE severity <> 'info'")
     assert (path, f"leads to {target};" in detail, "no container starts" in detail) == (name, True, name == "overlay2")
     found = ask(connection, "volumes", "name status because")
     assert found == [
@@ -223,7 +238,7 @@ def test_folder_that_is_not_mounted(world: World, name: str) -> None:
     shutil.rmtree(place)
     place.mkdir()
     connection = scanned(world.root)
-    [(code, detail)] = table(connection, "code, detail", "problems")
+    [(code, detail)] = table(connection, "code, detail", "problems WHERE severity <> 'info'")
     assert (code, detail.endswith("is its filesystem not mounted?")) == ("not-mounted", True)
     assert {row[0] for row in ask(connection, "volumes", "status")} == {"unknown" if name == "volumes" else "used"}
     assert [row for row in ask(connection, "missing-data", "because") if row[0] is None] == []

@@ -336,10 +336,10 @@ def test_file_that_may_not_grow(big: DataRoot, world: World, tmp_path: Path) -> 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Give a disk of 1 MB."""
+    """Give a disk that holds two snapshots of a small store, not one of a big one."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    with mounted(disk, "-t", "tmpfs", "-o", "size=1m", "none"):
+    with mounted(disk, "-t", "tmpfs", "-o", "size=1536k", "none"):
         yield disk
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from layerindex import database, genuine, interrupt, parts, place, scratch
 from layerindex.errors import DatabaseBusyError, DatabaseError, FullDiskError, RefusedFileError
 from layerindex.exchange import checks, compression, merge
+from layerindex.failures import reason
 from layerindex.held import Held, held
 
 if TYPE_CHECKING:
@@ -99,15 +100,15 @@ def _blamed(name: str) -> Iterator[None]:
         if code.startswith("SQLITE_NOTADB"):
             raise RefusedFileError(name, "is not an SQLite database") from error
         if code.startswith("SQLITE_CORRUPT"):
-            raise RefusedFileError(name, f"is damaged or cut short ({error})") from error
+            raise RefusedFileError(name, f"is damaged or cut short ({reason(error)})") from error
         if code.startswith("SQLITE_TOOBIG"):
             raise RefusedFileError(name, f"holds a value of more than {checks.LENGTH} bytes") from error
         if code.startswith("SQLITE_BUSY"):
             raise RefusedFileError(name, "another process is writing to it") from error
         if isinstance(error, sqlite3.IntegrityError):
-            raise RefusedFileError(name, f"holds rows that no scan writes ({error})") from error
+            raise RefusedFileError(name, f"holds rows that no scan writes ({reason(error)})") from error
         if code == "SQLITE_ERROR" or "decode to UTF-8" in str(error):
-            raise RefusedFileError(name, f"is not as layerindex writes it ({error})") from error
+            raise RefusedFileError(name, f"is not as layerindex writes it ({reason(error)})") from error
         raise
     except MemoryError as error:
         raise RefusedFileError(name, "is damaged: SQLite has no memory for what it claims to hold") from error

@@ -64,10 +64,12 @@ def read_container(containers: Folder, name: str) -> Iterator[Container | Contai
             yield _unreadable(name, log_driver, logs.size)
             yield from each(lambda: _asked_for(name, host), host.where, name)
         else:
-            yield from config
-            yield from (
-                lost for item in config if isinstance(item, Container) for lost in _lost_log(folder, item, logs)
-            )
+            for item in config:
+                if isinstance(item, Container) and (lost := _lost_log(folder, item, logs)) is not None:
+                    yield lost
+                    yield item._replace(log_bytes=None)
+                else:
+                    yield item
         yield from host.damages
 
 
@@ -115,15 +117,16 @@ def _container(name: str, field: Fields, log_driver: str | None, log_bytes: int 
     )
 
 
-def _lost_log(folder: Folder, container: Container, logs: Logs) -> Iterator[Damage]:
+def _lost_log(folder: Folder, container: Container, logs: Logs) -> Damage | None:
     """Say that the log file of a running container is gone: the engine still writes it, and holds its bytes."""
     base = LOG_FILES.get(container.log_driver or "")
     if base is None or container.log_path is None or container.state not in ("running", "paused") or not logs.whole:
-        return
+        return None
+    if logs.damages or any(file.rotation == 0 for file in logs.files):
+        return None
     where = folder.where(base.format(container.container_id))
-    if not logs.damages and not any(file.rotation == 0 for file in logs.files):
-        detail = "the log was removed while the container runs; what the engine wrote is freed when it is restarted"
-        yield Damage("missing-log", where, detail, container.container_id)
+    detail = "the log was removed while the container runs; what the engine wrote is freed when it is restarted"
+    return Damage("missing-log", where, detail, container.container_id)
 
 
 def _state(state: Fields) -> str:

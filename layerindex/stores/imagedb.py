@@ -177,6 +177,12 @@ def _history(image_id: str, config: Fields, layer_count: int) -> list[ImageHisto
     return history
 
 
+def read_parent(metadata: Folder, name: str) -> tuple[str | None, list[Damage]]:
+    """Return the parent that `imagedb/metadata/sha256/<name>/parent` records, and what is wrong with it."""
+    parent, _, damages = _read_metadata(metadata, name)
+    return parent, damages
+
+
 def _read_metadata(metadata: Folder, name: str) -> tuple[str | None, str | None, list[Damage]]:
     """Return the parent image and the time of the last tag from `imagedb/metadata/sha256/<name>/`."""
     damages: list[Damage] = []

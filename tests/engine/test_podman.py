@@ -414,6 +414,8 @@ def test_scan_while_podman_works(docker: tuple[Engine, Path], programs: Programs
         comes = '"$@" import "$0/t$((i % 3)).tar" localhost/x$((i % 2)):1'
         goes = '"$@" rmi -f localhost/x$(((i + 1) % 2)):1'
         script = f"i=0; while [ $i -lt 12 ]; do i=$((i+1)); {comes}; {goes}; done"
+        # An image whose name was read, and which went before it was, is said to be missing or not read.
+        broken = "code != 'vanished' AND severity != 'info'"
         for number in range(3):
             (podman.folder / f"t{number}.tar").write_bytes(pack([Member(f"f{number}", b"x" * 100000)]))
         work = subprocess.Popen(
@@ -427,7 +429,7 @@ def test_scan_while_podman_works(docker: tuple[Engine, Path], programs: Programs
             while work.poll() is None and number < 60:
                 index = index_of(podman.root, tmp_path / f"{number}.db")
                 number += 1
-                found += index.rows("SELECT code, path, detail FROM problems WHERE code != 'vanished'")
+                found += index.rows(f"SELECT code, path, detail FROM problems WHERE {broken}")
                 found += index.rows("SELECT role, cache_id, '' FROM overlay_dirs WHERE role = 'orphan'")
         finally:
             work.wait(60)

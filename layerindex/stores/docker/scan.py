@@ -17,7 +17,7 @@ from layerindex.guard import FAILED, each
 from layerindex.missing import going
 from layerindex.names import on_disk, printable
 from layerindex.problems import KINDS, Damage
-from layerindex.records import Container, ContainerVolume, ImageRef, Layer, Mount, Problem, Record, Volume
+from layerindex.records import Container, ContainerVolume, ImageRef, Layer, Mount, Problem, Record, Use, Volume
 from layerindex.stores import buildkit, ids
 from layerindex.stores.claims import Claims, Need
 from layerindex.stores.containers import read_container
@@ -25,7 +25,7 @@ from layerindex.stores.docker import elsewhere
 from layerindex.stores.docker.blobs import LayerBlobs
 from layerindex.stores.docker.drivers import CONTAINERD, READABLE
 from layerindex.stores.docker.unfinished import unfinished_layer
-from layerindex.stores.imagedb import Config, read_image, read_references
+from layerindex.stores.imagedb import Config, read_image, read_parent, read_references
 from layerindex.stores.layerdb import read_layer, read_mounts
 from layerindex.stores.overlay import PAUSE, directory_names, read_overlay
 from layerindex.stores.parts import TEMPORARY, leftover
@@ -293,9 +293,18 @@ class Scan:
                 else:
                     yield item
             if metadata is not None:
-                for name in sorted(metadata.entries.keys() - content.entries.keys()):
-                    if shapes.HEX.fullmatch(name) and metadata.exists(name, "parent") and not content.exists(name):
+                yield from self._unread_children(content, metadata)
+
+    def _unread_children(self, content: Folder, metadata: Folder) -> Iterator[Record | Damage]:
+        """Yield the use of each parent by a child whose config is lost or damaged: its record is a file of its own."""
+        for name in sorted(metadata.entries):
+            if shapes.HEX.fullmatch(name) and f"sha256:{name}" not in self.images:
+                parent, damages = read_parent(metadata, name)
+                yield from damages
+                if parent is not None:
+                    if not content.exists(name):
                         self.claims.lost("images", content.where(name), "the record of its parent")
+                    yield Use("image", parent, "child image", f"sha256:{name}", "images")
 
     def _read_new_layers(self, config: Config) -> Iterator[Record | Damage]:
         """Yield layers of an image that were registered after layerdb was read."""

@@ -148,7 +148,7 @@ def _read(path: str) -> bytes:
 
 
 def _sentence(error: LayerindexError) -> None:
-    hold("\n" not in str(error).removesuffix("\n") or "SQLite" in str(error), "more than a sentence", error)
+    hold("\n" not in str(error), "more than a sentence", error)
 
 
 def _reading(data: bytes) -> None:
