@@ -351,6 +351,7 @@ def test_lost_members(lines: str, code: str, fast: bool) -> None:
     ("old", "new", "code"),
     [
         ('"position":3', '"position":9', "tar-split-position"),
+        ('"position":3', '"position":18446744073709551615', "tar-split-position"),
         ('{"type":1,"name":"f"', '{"type":1,"name":7', "tar-split-line"),
         ('{"type":1,"name":"f"', '{"type":"1","name":"f"', "tar-split-line"),
         ('{"type":1,"name":"f"', '{"type":3,"name":"f"', "tar-split-line"),

@@ -107,7 +107,7 @@ def _lines(text: _Text, position: int) -> _Lines | None:
     kind = text.bytes[start + 8]
     number, width = _decimal(text.word(end - 9))
     tail = end - 1 - width - 12
-    good = (number == position + np.arange(len(end))) & (text.bytes[end - 1] == 0x7D)
+    good = (number - np.arange(len(end)) == position) & (text.bytes[end - 1] == 0x7D)
     good &= ((kind == 0x31) | (kind == 0x32)) & ((width == 1) | (text.bytes[tail + 12] != 0x30))
     good &= (kind == 0x32) | (end - start >= 48)
     good &= (text.word(tail) == _word(b',"positi')) & (text.word(tail + 4) == _word(b'sition":'))

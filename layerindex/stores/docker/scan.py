@@ -298,7 +298,8 @@ class Scan:
     def _unread_children(self, content: Folder, metadata: Folder) -> Iterator[Record | Damage]:
         """Yield the use of each parent by a child whose config is lost or damaged: its record is a file of its own."""
         for name in sorted(metadata.entries):
-            if shapes.HEX.fullmatch(name) and f"sha256:{name}" not in self.images:
+            unread = shapes.HEX.fullmatch(name) and f"sha256:{name}" not in self.images
+            if unread and metadata.exists(name, "parent"):
                 parent, damages = read_parent(metadata, name)
                 yield from damages
                 if parent is not None:
