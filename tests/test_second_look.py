@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from layerindex.problems import Damage
+from layerindex.stores import open_stores
+from layerindex.stores.files import Folder
+from layerindex.stores.overlay import in_motion
 from tests.conftest import World, problems, scanned
+from tests.test_bad_paths import containerd, docker, podman
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.test_bad_paths import Store
 
 
 @pytest.fixture
@@ -98,3 +106,57 @@ def test_missing_directory_stays(world: World, meanwhile: Callable[[Callable[[],
     meanwhile(lambda: None)
 
     assert [subject for _, subject in problems(scanned(world.root), "missing-directory")] == [layer.chain_id]
+
+
+def emptied(kind: Callable[[Path], Store], folder: Path) -> tuple[Path, Callable[[], str]]:
+    """Take the files out of a layer's directory; return it, and what asks for the finding about the files."""
+    path = kind(folder).path
+    (store,) = open_stores(str(path))
+    found = scanned(path).execute("SELECT cache_id FROM layers WHERE cache_id IS NOT NULL ORDER BY 1").fetchone()
+    files = path / store.tree(found[0])
+    shutil.rmtree(files)
+
+    def finding() -> str:
+        with pytest.raises(Damage) as caught:
+            os.close(store.open_tree(found[0]))
+        return caught.value.problem.code
+
+    return files.parent, finding
+
+
+@pytest.mark.parametrize("kind", [docker, containerd, podman])
+def test_directory_that_loses_its_files(
+    tmp_path: Path, kind: Callable[[Path], Store], meanwhile: Callable[..., None]
+) -> None:
+    """Engines remove the files before the directory: it is gone itself a moment later, or it lacks them."""
+    directory, finding = emptied(kind, tmp_path)
+    meanwhile(lambda: None)
+    assert finding() == "missing"
+    meanwhile(lambda: shutil.rmtree(directory))
+    assert finding() == "vanished"
+    assert finding() == "vanished"
+
+
+@pytest.mark.parametrize("kind", [docker, containerd, podman])
+def test_directory_that_lost_its_files_long_ago(
+    tmp_path: Path, kind: Callable[[Path], Store], meanwhile: Callable[..., None]
+) -> None:
+    """Nobody waits for an engine where nothing changed lately."""
+    directory, finding = emptied(kind, tmp_path)
+    os.utime(directory, (0, time.time() - 60))
+    meanwhile(lambda: shutil.rmtree(directory))
+    assert finding() == "missing"
+    assert directory.exists()
+
+
+def test_what_changed_behind_a_symlink(tmp_path: Path) -> None:
+    """It is not looked at: no symlink is followed on the way, wherever on it one stands."""
+    (tmp_path / "real/a/b").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("real")
+    with Folder(str(tmp_path)) as folder:
+        assert in_motion(folder)
+        assert in_motion(folder, "real", "a", "b")
+        assert not in_motion(folder, "link", "a", "b")
+        assert not in_motion(folder, "real", "gone")
+        os.utime(tmp_path / "real/a/b", (0, time.time() - 60))
+        assert not in_motion(folder, "real", "a", "b")

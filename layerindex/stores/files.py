@@ -212,19 +212,31 @@ class Folder:
         return self._there(names, denied=False)
 
     def _there(self, names: tuple[str, ...], *, denied: bool) -> bool:
-        opened: list[int] = []
         try:
-            for name in names[:-1]:
-                opened.append(open_folder(name, opened[-1] if opened else self.handle))
-            os.stat(names[-1], dir_fd=opened[-1] if opened else self.handle, follow_symlinks=False)
+            self._status(names)
         except PermissionError:
             return denied
         except OSError:
             return False
+        return True
+
+    def changed(self, *names: str) -> float | None:
+        """Return when this folder or what is below last changed, following no symlink; None if that cannot be told."""
+        try:
+            return (self._status(names) if names else os.fstat(self.handle)).st_mtime
+        except OSError:
+            return None
+
+    def _status(self, names: tuple[str, ...]) -> os.stat_result:
+        """Return the status of what is below, one step of the way at a time; raises OSError."""
+        opened: list[int] = []
+        try:
+            for name in names[:-1]:
+                opened.append(open_folder(name, opened[-1] if opened else self.handle))
+            return os.stat(names[-1], dir_fd=opened[-1] if opened else self.handle, follow_symlinks=False)
         finally:
             for handle in opened:
                 os.close(handle)
-        return True
 
     def read(self, name: str, limit: int) -> bytes:
         """Return the bytes of a regular file of at most `limit` bytes; raises Damage."""

@@ -128,13 +128,10 @@ def look_again(
     return before
 
 
-def in_motion(folder: Folder, name: str = ".") -> bool:
-    """Say whether directories came or went so lately that an engine under load may not have committed that yet."""
-    try:
-        changed = os.stat(name, dir_fd=folder.handle, follow_symlinks=False).st_mtime
-    except OSError:
-        return False
-    return 0 <= time.time() - changed < MOTION
+def in_motion(folder: Folder, *names: str) -> bool:
+    """Say whether something came or went there so lately that an engine under load may not have committed that yet."""
+    changed = folder.changed(*names)
+    return changed is not None and 0 <= time.time() - changed < MOTION
 
 
 def _lasting(

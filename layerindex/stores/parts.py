@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from layerindex.guard import FAILED, each
-from layerindex.problems import Damage, Told
+from layerindex.problems import Damage, Told, vanished
 from layerindex.stores.files import Folder
+from layerindex.stores.overlay import PAUSE, in_motion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -52,6 +54,18 @@ def told(root: str, items: Callable[[Folder], Iterable[Record | Damage]]) -> Ite
     except Damage as damage:
         yield from problems.take(damage)
     yield from problems.rest()
+
+
+def settled(found: Damage, folder: Folder, *names: str, wait: bool = True) -> Damage:
+    """Return the finding that a folder below lacks something, or that it is gone itself: engines remove it under us.
+
+    What is in it goes first: `wait` for the rest where something went a moment ago.
+    """
+    if found.problem.code != "missing":
+        return found
+    if wait and in_motion(folder, *names):
+        time.sleep(PAUSE)
+    return found if folder.exists(*names) else vanished(found.problem.path)
 
 
 def leftover(folder: Folder, name: str) -> Damage:

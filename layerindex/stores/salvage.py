@@ -7,9 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from layerindex.guard import each
-from layerindex.problems import Damage, vanished
+from layerindex.problems import Damage
 from layerindex.stores.overlay import PAUSE
-from layerindex.stores.parts import TEMPORARY, leftover
+from layerindex.stores.parts import TEMPORARY, leftover, settled
 
 if TYPE_CHECKING:
     import re
@@ -41,7 +41,7 @@ def salvage(read: Callable[[Folder, str], Iterable[T]], folder: Folder, shape: r
         time.sleep(PAUSE)
     for name in young:
         for item in _attempt(read, folder, name):
-            yield _settled(item, folder, name) if isinstance(item, Damage) else item
+            yield settled(item, folder, name, wait=False) if isinstance(item, Damage) else item
 
 
 def _attempt(read: Callable[[Folder, str], Iterable[T]], folder: Folder, name: str) -> list[T | Damage]:
@@ -51,10 +51,3 @@ def _attempt(read: Callable[[Folder, str], Iterable[T]], folder: Folder, name: s
     except Damage as found:
         items.append(found)
     return items
-
-
-def _settled(found: Damage, folder: Folder, name: str) -> Damage:
-    """Return a finding, or that the whole entry is gone: while an engine runs, it is taken away under us."""
-    if found.problem.code == "missing" and not folder.exists(name):
-        return vanished(found.problem.path)
-    return found

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
 from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex import shapes
 from layerindex.names import listed, on_disk, printable
-from layerindex.problems import Damage, vanished
+from layerindex.problems import Damage
 from layerindex.stores.containerd import metadata
 from layerindex.stores.containerd.content import FOLDER as CONTENT
 from layerindex.stores.containerd.directories import FOLDER as SNAPSHOTS
@@ -18,9 +17,8 @@ from layerindex.stores.containerd.directories import SNAPSHOTTER
 from layerindex.stores.containerd.scan import READABLE, Scan
 from layerindex.stores.containerd.view import METADATA
 from layerindex.stores.files import Folder, open_below
-from layerindex.stores.overlay import PAUSE, in_motion
 from layerindex.stores.owners import rules_of
-from layerindex.stores.parts import told
+from layerindex.stores.parts import settled, told
 from layerindex.stores.store import Held, Listed
 
 if TYPE_CHECKING:
@@ -143,25 +141,19 @@ class ContainerdStore(NamedTuple):
 
     def open_tree(self, cache_id: str) -> int:
         """Open that folder; raises Damage."""
-        names = self._tree(on_disk(cache_id))
+        name = on_disk(cache_id)
         try:
-            return open_below(self.root, *names, folder=True)
+            return open_below(self.root, *self._tree(name), folder=True)
         except Damage as found:
             with Folder(self.root) as root:
-                if found.problem.code == "missing" and self._is_going(root, names[:-1]):
-                    raise vanished(found.problem.path) from found
-            raise
-
-    @staticmethod
-    def _is_going(root: Folder, names: tuple[str, ...]) -> bool:
-        """Say whether a directory that has lost its files is gone itself, or is a moment later."""
-        if root.exists(*names) and in_motion(root, "/".join(names[:-1])):
-            time.sleep(PAUSE)
-        return not root.exists(*names)
+                raise settled(found, root, *self._directory(name)) from found
 
     def _tree(self, cache_id: str) -> tuple[str, ...]:
-        folder = (*self.below, self._snapshotter, SNAPSHOTS, cache_id)
+        folder = self._directory(cache_id)
         return (*folder, "fs") if self.driver in OWN_TREES else folder
+
+    def _directory(self, cache_id: str) -> tuple[str, ...]:
+        return (*self.below, self._snapshotter, SNAPSHOTS, cache_id)
 
     def place(self, path: tuple[str, ...], is_folder: bool) -> Held:
         """Return who holds what is at a path below the root; what is of no snapshotter the first store tells."""

@@ -18,7 +18,7 @@ from layerindex.stores.containers_storage.scan import Scan, has_mount_program
 from layerindex.stores.files import Folder, open_below
 from layerindex.stores.graphdriver import ADDITIONAL, KEPT_ELSEWHERE, directories
 from layerindex.stores.owners import rules_of
-from layerindex.stores.parts import told
+from layerindex.stores.parts import settled, told
 from layerindex.stores.store import Held, Listed, Unpacking
 
 if TYPE_CHECKING:
@@ -158,9 +158,7 @@ class ContainersStore(NamedTuple):
                     _check_names(folder, cache_id)
                 return open_below(self.root, self.driver, name, "diff", folder=True)
             except Damage as found:
-                if found.problem.code == "missing" and not driver.exists(name):
-                    raise vanished(found.problem.path) from found
-                raise
+                raise settled(found, driver, name) from found
 
     def place(self, path: tuple[str, ...], is_folder: bool) -> Held:
         """Return who holds what is at a path below the root."""

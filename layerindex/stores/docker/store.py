@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from layerindex.guard import reading
 from layerindex.listings.rules import Owners, Rules
 from layerindex.names import on_disk, printable
-from layerindex.problems import Damage, vanished
+from layerindex.problems import Damage
 from layerindex.stores import buildkit
 from layerindex.stores.docker.drivers import CONTAINERD, READABLE, REMAPPED, drivers, remapped_roots
 from layerindex.stores.docker.places import Places
@@ -16,7 +16,7 @@ from layerindex.stores.docker.scan import Scan
 from layerindex.stores.files import Folder, open_below
 from layerindex.stores.graphdriver import directories
 from layerindex.stores.owners import rules_of
-from layerindex.stores.parts import told
+from layerindex.stores.parts import settled, told
 from layerindex.stores.store import Held, Listed, Unpacking
 
 if TYPE_CHECKING:
@@ -126,7 +126,8 @@ class DockerStore(NamedTuple):
         try:
             return open_below(self.root, *names)
         except Damage as found:
-            raise self._looked_again(found, *names[:-1]) from found
+            with Folder(self.root) as root:
+                raise settled(found, root, *names[:-1]) from found
 
     def tree(self, cache_id: str) -> str:
         """Return the folder with a directory's own files."""
@@ -138,14 +139,8 @@ class DockerStore(NamedTuple):
         try:
             return open_below(self.root, self.driver, name, "diff", folder=True)
         except Damage as found:
-            raise self._looked_again(found, self.driver, name) from found
-
-    def _looked_again(self, found: Damage, *names: str) -> Damage:
-        """Return a finding, or that all it belongs to is gone: while an engine runs, layers are removed under us."""
-        with Folder(self.root) as root:
-            if found.problem.code == "missing" and not root.exists(*names):
-                return vanished(found.problem.path)
-        return found
+            with Folder(self.root) as root:
+                raise settled(found, root, self.driver, name) from found
 
     def place(self, path: tuple[str, ...], is_folder: bool) -> Held:
         """Return who holds what is at a path below the root."""
