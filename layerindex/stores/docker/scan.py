@@ -28,7 +28,7 @@ from layerindex.stores.docker.unfinished import unfinished_layer
 from layerindex.stores.imagedb import Config, read_image, read_parent, read_references
 from layerindex.stores.layerdb import read_layer, read_mounts
 from layerindex.stores.overlay import PAUSE, directory_names, read_overlay
-from layerindex.stores.parts import TEMPORARY, leftover
+from layerindex.stores.parts import TEMPORARY, leftover, settled
 from layerindex.stores.pulls import doubt_records
 from layerindex.stores.running import NEVER, running_since
 from layerindex.stores.salvage import salvage
@@ -301,7 +301,7 @@ class Scan:
             unread = shapes.HEX.fullmatch(name) and f"sha256:{name}" not in self.images
             if unread and metadata.exists(name, "parent"):
                 parent, damages = read_parent(metadata, name)
-                yield from damages
+                yield from (settled(found, metadata, name, wait=False) for found in damages)
                 if parent is not None:
                     if not content.exists(name):
                         self.claims.lost("images", content.where(name), "the record of its parent")
