@@ -989,7 +989,9 @@ LEFT JOIN doubts AS t ON t.snapshot_id = d.snapshot_id AND t.thing = 'directory'
     THEN 1 ELSE (y.snapshot_id, y.chain_id) IN (
       SELECT l.snapshot_id, l.user FROM recorded_uses AS o CROSS JOIN recorded_uses AS l
         ON l.snapshot_id = o.snapshot_id AND l.used_kind = 'directory' AND l.used = o.used AND l.user_kind = 'layer'
-      WHERE o.used_kind = 'directory' AND o.user_kind NOT IN ('layer', 'lower', 'build-snapshot')) END""",
+      WHERE o.used_kind = 'directory' AND o.user_kind NOT IN ('layer', 'lower', 'build-snapshot')
+      UNION ALL SELECT snapshot_id, used FROM recorded_uses
+      WHERE used_kind = 'layer' AND user_kind IN ('lease', 'label')) END""",
     ),
     _standings(
         "image",

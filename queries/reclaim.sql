@@ -49,7 +49,7 @@ members AS MATERIALIZED (
 ),
 -- Stores of containerd; what all snapshotters of a root share is told with the first, in the snapshot that has blobs.
 ctd AS MATERIALIZED (
-  SELECT s.snapshot_id, s.driver, s.store GLOB 'docker-*' AS of_docker, (
+  SELECT s.snapshot_id, s.driver, s.started_at, s.store GLOB 'docker-*' AS of_docker, (
       SELECT o.snapshot_id FROM snapshots AS o JOIN selected_snapshots USING (snapshot_id)
       WHERE o.host_id = s.host_id AND o.root = s.root AND EXISTS (SELECT 1 FROM blobs AS b WHERE b.snapshot_id = o.snapshot_id)
       ORDER BY o.snapshot_id LIMIT 1) AS content_id
@@ -203,20 +203,21 @@ judged AS MATERIALIZED (
 ),
 -- What garbage collection follows: references in the labels of blobs, and what a snapshot stands on.
 ctd_edges AS MATERIALIZED (
-  SELECT c.snapshot_id, b.namespace, b.digest AS node, j.value AS held
+  SELECT c.snapshot_id, b.namespace, b.digest AS node, j.value AS held, 0 AS below
   FROM ctd AS c CROSS JOIN blobs AS b ON b.snapshot_id = c.content_id CROSS JOIN json_each(b.labels) AS j
   WHERE j.key GLOB 'containerd.io/gc.ref.content*'
   UNION ALL
-  SELECT c.snapshot_id, b.namespace, b.digest, s.name
+  SELECT c.snapshot_id, b.namespace, b.digest, s.name, 0
   FROM ctd AS c CROSS JOIN blobs AS b ON b.snapshot_id = c.content_id CROSS JOIN json_each(b.labels) AS j
   CROSS JOIN containerd_snapshots AS s ON s.chain_id = j.value AND s.snapshot_id = c.snapshot_id
     AND s.namespace = b.namespace AND s.snapshotter = c.driver AND s.snapshot_key = j.value
   WHERE j.key || '/' GLOB 'containerd.io/gc.ref.snapshot.' || c.driver || '/*'
   UNION ALL
-  SELECT c.snapshot_id, s.namespace, s.name, s.parent_name
+  SELECT c.snapshot_id, s.namespace, s.name, s.parent_name, 1
   FROM ctd AS c CROSS JOIN containerd_snapshots AS s USING (snapshot_id) WHERE s.parent_name IS NOT NULL
 ),
--- Each root, and all that it holds: names, containers, leases, and what a label makes one.
+-- Each root, and all that it holds: names, containers, leases that have not ended, and what a label makes one. A flat
+-- lease holds what is below a snapshot, and nothing that labels name.
 ctd_holds (snapshot_id, root, namespace, node) AS (
   SELECT * FROM (
     SELECT snapshot_id, root, namespace, target_digest FROM ctd_names WHERE target_digest IS NOT NULL
@@ -226,8 +227,12 @@ ctd_holds (snapshot_id, root, namespace, node) AS (
     CROSS JOIN containerd_snapshots AS s ON s.cache_id = k.mount_id AND s.snapshot_id = c.snapshot_id AND s.snapshotter = c.driver
     UNION ALL
     SELECT c.snapshot_id, CASE WHEN (c.snapshot_id, r.lease_id) IN (SELECT snapshot_id, container_id FROM containers)
-        THEN 'container ' ELSE 'lease ' END || r.lease_id, r.namespace, coalesce(s.name, r.resource)
-    FROM ctd AS c CROSS JOIN lease_resources AS r ON r.snapshot_id = c.content_id
+        THEN 'container ' WHEN l.labels GLOB '*"containerd.io/gc.flat"*' THEN 'flat lease ' ELSE 'lease ' END || r.lease_id,
+      r.namespace, coalesce(s.name, r.resource)
+    FROM ctd AS c CROSS JOIN leases AS l
+      ON l.snapshot_id = c.content_id AND (l.expires_at IS NULL OR rtrim(l.expires_at, 'Z') >= rtrim(c.started_at, 'Z'))
+    CROSS JOIN lease_resources AS r
+      ON r.snapshot_id = l.snapshot_id AND r.namespace = l.namespace AND r.lease_id = l.lease_id
     LEFT JOIN containerd_snapshots AS s ON s.snapshot_id = c.snapshot_id AND s.snapshotter = c.driver
       AND s.namespace = r.namespace AND s.snapshot_key = r.resource AND r.type = 'snapshots/' || c.driver
     WHERE r.type IN ('content', 'snapshots/' || c.driver)
@@ -240,6 +245,7 @@ ctd_holds (snapshot_id, root, namespace, node) AS (
   UNION
   SELECT h.snapshot_id, h.root, h.namespace, e.held
   FROM ctd_holds AS h JOIN ctd_edges AS e ON e.snapshot_id = h.snapshot_id AND e.namespace = h.namespace AND e.node = h.node
+  WHERE e.below OR h.root NOT GLOB 'flat lease *'
 ),
 ctd_gone AS MATERIALIZED (
   SELECT s.snapshot_id, s.set_id, n.root

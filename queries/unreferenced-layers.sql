@@ -1,4 +1,4 @@
--- title = "Layers that no image, container or build-cache record needs"
+-- title = "Layers that no image, container, record or lease needs"
 -- description = "A removal or pull that was interrupted leaves them. The engine counts them as there: Docker's layerdb frees them only when an image that has them comes and goes again, containerd's garbage collection takes them, containers-storage keeps them. Not orphans, and not to be deleted by hand: while an image is pulled or loaded, its layers look like this until its config arrives. Scan again when nothing runs. Empty for stores whose directories are not read."
 -- [columns]
 -- chain_id = "the layer"

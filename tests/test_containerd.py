@@ -30,6 +30,7 @@ from tests.containerd_root import (
     anything,
     digest,
     moment,
+    texts,
     varint,
 )
 from tests.dataroot import DataRoot
@@ -371,7 +372,7 @@ def test_snapshots_of_every_kind(root: ContainerdRoot) -> None:
 
 
 def test_reachable(root: ContainerdRoot) -> None:
-    """What no image, container, lease or label holds is garbage; a flat lease holds nothing but what it names."""
+    """What no image, container, lease or label holds is garbage; a flat lease holds what it names and what is below."""
     image = app(root)
     root.container("c", image)
     for key, labels in (
@@ -389,7 +390,7 @@ def test_reachable(root: ContainerdRoot) -> None:
     root.lease("flat", ["flat"], labels={"containerd.io/gc.flat": "1"})
     connection = scanned(root.write().path)
     held = {key for (key,) in table(connection, "snapshot_key", "containerd_snapshots WHERE reachable = 1")}
-    assert held == {*image.chains, "c", "rooted", "rooted-parent", "leased", "leased-parent", "flat"}
+    assert held == {*image.chains, "c", "rooted", "rooted-parent", "leased", "leased-parent", "flat", "flat-parent"}
     assert table(connection, "lease_id, expires_at", "leases") == [
         ("flat", None),
         ("one", None),
@@ -397,6 +398,36 @@ def test_reachable(root: ContainerdRoot) -> None:
     ]
     found = table(connection, "lease_id, type, resource", "lease_resources")
     assert ("one", "snapshots/overlayfs", "leased") in found
+
+
+@pytest.mark.parametrize(
+    ("labels", "marked", "standing", "user"),
+    [
+        ({}, False, "used", ("lease", "default kept")),
+        ({"containerd.io/gc.expire": "2999-01-01T00:00:00Z"}, False, "used", ("lease", "default kept")),
+        ({"containerd.io/gc.expire": "tomorrow"}, False, "used", ("lease", "default kept")),
+        ({"containerd.io/gc.flat": "1"}, False, "used", ("lease", "default kept")),
+        ({"containerd.io/gc.expire": "2020-01-01T00:00:00+02:00"}, False, "unused", None),
+        ({"containerd.io/gc.expire": "2020-01-01T00:00:00Z"}, True, "used", ("label", "default {top}")),
+    ],
+)
+def test_layers_that_a_lease_holds(
+    root: ContainerdRoot, labels: dict[str, str], marked: bool, standing: str, user: tuple[str, str] | None
+) -> None:
+    """Layers of no image are kept by a lease until it ends, and by a label, with all that is below."""
+    image = root.image("docker.io/acme/gone:1", [root.layer({"c": b"c"}), root.layer({"d": b"d"})])
+    root.namespace()["images"].clear()
+    root.lease("kept", image.chains[-1:], labels=labels)
+    if marked:
+        row = root.namespace()["snapshots"]["overlayfs"][image.chains[-1]]
+        row["labels"] = texts({"containerd.io/gc.root": "1"})
+    connection = scanned(root.write().path)
+    found = [(chain, standing) for chain in sorted(image.chains)]
+    assert sorted(table(connection, "chain_id, standing", "layer_standings")) == found
+    rows = "uses WHERE used_kind = 'layer' AND user_kind IN ('lease', 'label')"
+    users = [(user[0], user[1].format(top=image.chains[-1]))] if user else []
+    expected = [(chain, *each) for chain in sorted(image.chains) for each in users]
+    assert sorted(table(connection, "used, user_kind, user", rows)) == expected
 
 
 def test_ingests(root: ContainerdRoot) -> None:

@@ -105,6 +105,33 @@ def test_what_is_shared(root: Root) -> None:
     assert both[2] == 3
 
 
+@pytest.mark.parametrize(
+    ("labels", "layers", "blobs"),
+    [
+        ({}, 0, []),
+        ({"containerd.io/gc.expire": "2999-01-01T00:00:00Z"}, 0, []),
+        ({"containerd.io/gc.expire": "2020-01-01T00:00:00Z"}, 2, [0, 1, 2, 3]),
+        ({"containerd.io/gc.flat": "1"}, 2, [1, 2, 3]),
+    ],
+)
+def test_leases_that_end(root: Root, labels: dict[str, str], layers: int, blobs: list[int]) -> None:
+    """A lease keeps what it names and all that leads to until it ends; a flat one keeps what it names alone."""
+    image = root.app("docker.io/acme/app:1", [root.layer({"a": b"a"}), root.layer({"b": b"b"})])
+    root.lease("kept", [], [image.target], labels=labels)
+    connection = scanned(root.write().path)
+    parts = [image.target, image.image_id, *(layer.digest for layer in image.layers)]
+    content = sum(len(root.blobs[parts[number]]) for number in blobs)
+    assert reclaim(connection) == [("docker.io/acme/app:1", "default", layers, content, None)]
+
+
+def test_a_flat_lease_of_a_snapshot(root: Root) -> None:
+    """It keeps what the snapshot stands on."""
+    image = root.app("docker.io/acme/app:1", [root.layer({name: b"x"}) for name in "abc"])
+    root.lease("kept", image.chains[1:2], labels={"containerd.io/gc.flat": "1"})
+    connection = scanned(root.write().path)
+    assert reclaim(connection) == [("docker.io/acme/app:1", "default", 1, root.bytes_of(image), None)]
+
+
 def test_platforms_of_one_name(root: Root) -> None:
     """A name that leads to an index takes all its platforms along."""
     images = [root.app(f"docker.io/acme/{name}:1", [root.layer({name: b"x"})]) for name in ("amd64", "arm64")]

@@ -698,7 +698,9 @@ FROM (
     THEN 1 ELSE (y.snapshot_id, y.chain_id) IN (
       SELECT l.snapshot_id, l.user FROM recorded_uses AS o CROSS JOIN recorded_uses AS l
         ON l.snapshot_id = o.snapshot_id AND l.used_kind = 'directory' AND l.used = o.used AND l.user_kind = 'layer'
-      WHERE o.used_kind = 'directory' AND o.user_kind NOT IN ('layer', 'lower', 'build-snapshot')) END AS used, d.because AS doubt
+      WHERE o.used_kind = 'directory' AND o.user_kind NOT IN ('layer', 'lower', 'build-snapshot')
+      UNION ALL SELECT snapshot_id, used FROM recorded_uses
+      WHERE used_kind = 'layer' AND user_kind IN ('lease', 'label')) END AS used, d.because AS doubt
   FROM layers AS y LEFT JOIN doubts AS d ON d.snapshot_id = y.snapshot_id AND d.thing = 'layer');
 CREATE VIEW image_standings AS /* Whether an image is used, unused or unknown, and why. */
 SELECT snapshot_id, image_id,

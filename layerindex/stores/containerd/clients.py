@@ -9,6 +9,7 @@ from layerindex.names import printable
 from layerindex.records import Container, ContainerVolume, Mount, Use
 from layerindex.stores import ids
 from layerindex.stores.containerd.cri import read_logs, with_status
+from layerindex.stores.containerd.reachable import expired
 from layerindex.stores.containerd.view import METADATA
 from layerindex.stores.containers import Logs
 
@@ -54,7 +55,8 @@ def holders_of(view: View, docker: Docker | None) -> dict[tuple[str, str], str]:
                 found[namespace, container.snapshot_key] = container_id
         # Docker's containers are known to containerd while they run; their leases are there as long as they are.
         for lease_id, lease in rows.leases.items():
-            if shapes.HEX.fullmatch(lease_id) and (f"snapshots/{view.driver}", lease_id) in lease.resources:
+            holds = (f"snapshots/{view.driver}", lease_id) in lease.resources and not expired(lease.labels)
+            if holds and shapes.HEX.fullmatch(lease_id):
                 found[namespace, lease_id] = lease_id
     if docker is not None:
         for namespace in {place.namespace for place in view.places if is_docker(place.namespace)}:

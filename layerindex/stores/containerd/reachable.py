@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from layerindex.stores import ids
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from layerindex.stores.containerd.metadata import Namespace
 
@@ -21,18 +21,36 @@ CONTENT, SNAPSHOT, ROOT, EXPIRE, FLAT = "ref.content", "ref.snapshot.", "root", 
 
 def reachable(namespace: Namespace) -> set[Node]:
     """Return what the roots of a namespace hold: its images, containers, leases and what is labelled as root."""
-    found: set[Node] = set()
-    waiting = list(_roots(namespace))
+    found: dict[Node, str] = {}
+    _follow(namespace, _roots(namespace), "", found)
+    return found.keys() | leased(namespace).keys()
+
+
+def leased(namespace: Namespace) -> dict[Node, str]:
+    """Return what leases that have not ended hold, and labels, each with the first of these."""
+    found: dict[Node, str] = {}
+    live = sorted((name, row) for name, row in namespace.leases.items() if not expired(row.labels))
+    # What is held flat is kept with what it stands on alone: other leases go first, which keep all that it leads to.
+    for flat in (False, True):
+        for name, row in live:
+            if (f"{GC}{FLAT}" in row.labels) == flat:
+                _follow(namespace, row.resources, f"lease {name}", found, flat=flat)
+        if not flat:
+            for node in _labelled_roots(namespace):
+                _follow(namespace, (node,), f"label {node[1]}", found)
+    return found
+
+
+def _follow(
+    namespace: Namespace, nodes: Iterable[Node], who: str, found: dict[Node, str], *, flat: bool = False
+) -> None:
+    """Note who holds some resources and all that these lead to, and that was not found before."""
+    waiting = list(nodes)
     while waiting:
         node = waiting.pop()
         if node not in found:
-            found.add(node)
-            waiting.extend(_held(namespace, node))
-    # What a flat lease holds is kept alone, without what that leads to.
-    for lease in namespace.leases.values():
-        if f"{GC}{FLAT}" in lease.labels and not expired(lease.labels):
-            found.update(lease.resources)
-    return found
+            found[node] = who
+            waiting.extend(_held(namespace, node, flat=flat))
 
 
 def expired(labels: Mapping[str, str]) -> bool:
@@ -54,29 +72,32 @@ def _roots(namespace: Namespace) -> Iterator[Node]:
         if container.snapshotter and container.snapshot_key:
             yield f"snapshots/{container.snapshotter}", container.snapshot_key
         yield from _labelled(container.labels)
-    for lease in namespace.leases.values():
-        if f"{GC}{FLAT}" not in lease.labels and not expired(lease.labels):
-            yield from lease.resources
+
+
+def _labelled_roots(namespace: Namespace) -> Iterator[Node]:
     root = f"{GC}{ROOT}"
     yield from (("content", digest) for digest, blob in namespace.blobs.items() if root in blob.labels)
     for snapshotter, rows in namespace.snapshots.items():
         yield from ((f"snapshots/{snapshotter}", key) for key, row in rows.items() if root in row.labels)
 
 
-def _held(namespace: Namespace, node: Node) -> Iterator[Node]:
+def _held(namespace: Namespace, node: Node, *, flat: bool) -> Iterator[Node]:
+    """Yield what a resource leads to; `flat`: without what its labels name."""
     kind, key = node
+    labels: Mapping[str, str] = {}
     if kind == "images" and key in namespace.images:
         image = namespace.images[key]
         yield "content", image.digest
-        yield from _labelled(image.labels)
+        labels = image.labels
     elif kind == "content" and key in namespace.blobs:
-        yield from _labelled(namespace.blobs[key].labels)
+        labels = namespace.blobs[key].labels
     elif kind.startswith("snapshots/"):
         row = namespace.snapshots.get(kind.removeprefix("snapshots/"), {}).get(key)
         if row is not None:
             if row.parent:
                 yield kind, row.parent
-            yield from _labelled(row.labels)
+            labels = row.labels
+    yield from () if flat else _labelled(labels)
 
 
 def _labelled(labels: Mapping[str, str]) -> Iterator[Node]:

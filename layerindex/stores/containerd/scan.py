@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from layerindex import shapes, standing
 from layerindex.missing import going
 from layerindex.problems import KINDS, Damage
-from layerindex.records import Container, Layer, Record
+from layerindex.records import Container, Layer, Record, Use
 from layerindex.stores import ids
 from layerindex.stores.buildkit import FOLDER as BUILDKIT
 from layerindex.stores.claims import DOUBTS, Claims, Sources
@@ -21,6 +21,7 @@ from layerindex.stores.containerd.content import Content
 from layerindex.stores.containerd.directories import SNAPSHOTTER, names, read_directories
 from layerindex.stores.containerd.images import Images
 from layerindex.stores.containerd.ingests import read_ingests
+from layerindex.stores.containerd.reachable import leased
 from layerindex.stores.containerd.resources import EXTRACT, read_leases, read_snapshots
 from layerindex.stores.containerd.view import METADATA, View
 from layerindex.stores.overlay import PAUSE, in_motion
@@ -30,6 +31,7 @@ from layerindex.stores.running import NEVER, running_since
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from layerindex.stores.containerd.images import Platform
     from layerindex.stores.containerd.metadata import Namespace
@@ -254,7 +256,7 @@ class Scan:
             yield from read_blobs(folder, self.view.metadata, images)
 
     def _layers(self) -> Iterator[Record]:
-        """Yield the layers of images that are here, and those that are unpacked for none."""
+        """Yield the layers of images that are here, and those that are unpacked for none, with what holds these."""
         by_chain: dict[str, Place] = {}
         for place in self.places:
             if shapes.DIGEST.fullmatch(place.key) and (place.number or place.key not in by_chain):
@@ -279,6 +281,14 @@ class Scan:
                 # The chain id of a base is its diff_id.
                 base = chain_id if place.row.parent is None else None
                 yield Layer(chain_id, base, parent, place.number, place.size, 1 if base else None)
+        yield from self._leased(by_chain.keys() - told)
+
+    def _leased(self, chains: AbstractSet[str]) -> Iterator[Use]:
+        """Yield those of some layers that a lease or label holds: garbage collection keeps them."""
+        for namespace, rows in sorted(self.view.metadata.namespaces.items()):
+            for (kind, key), who in sorted(leased(rows).items()) if chains else ():
+                if key in chains and kind == f"snapshots/{self.driver}":
+                    yield Use("layer", key, who.partition(" ")[0], f"{namespace} {who.partition(' ')[2]}", "layers")
 
     # Snapshots -------------------------------------------------------------------------------------------------------
 
