@@ -55,8 +55,7 @@ FROM (
   FROM ({NO_DIRECTORY}) AS n JOIN snapshots AS s USING (snapshot_id)
   WHERE n.missing IS NOT NULL
     -- The directories of other drivers are not read, so nothing can be said of them.
-    AND NOT EXISTS (SELECT 1 FROM problems AS p
-      WHERE p.snapshot_id = s.snapshot_id AND p.code = 'other-driver' AND p.path IN (s.driver, s.folder))
+    AND s.reads_directories
     AND NOT EXISTS (SELECT 1 FROM overlay_dirs AS o WHERE o.snapshot_id = n.snapshot_id AND o.cache_id = n.missing)
     -- A driver's folder that could not be read is a problem of its own.
     AND (EXISTS (SELECT 1 FROM overlay_dirs AS o WHERE o.snapshot_id = n.snapshot_id) OR NOT EXISTS (
@@ -95,7 +94,7 @@ FROM (
   SELECT DISTINCT c.snapshot_id, 'container', c.container_id, 'container-without-mount', 'mount', NULL, NULL
   FROM containers AS c JOIN snapshots AS s USING (snapshot_id)
   WHERE c.state <> 'dead'
-    AND (c.driver = s.driver OR (c.driver IS NULL AND c.namespace = '' AND s.store LIKE 'docker-%')) AND NOT EXISTS (
+    AND (c.driver = s.driver OR (c.driver IS NULL AND c.namespace = '' AND s.guards_images)) AND NOT EXISTS (
     SELECT 1 FROM mounts AS m WHERE m.snapshot_id = c.snapshot_id AND c.container_id IN (m.name, m.container_id))
   UNION ALL
   SELECT u.snapshot_id, 'build cache', u.user, 'missing-snapshot', 'snapshot', u.used, b.chain_id

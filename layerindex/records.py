@@ -434,3 +434,18 @@ TABLES: dict[type[Record], str] = {
     Problem: "problems",
 }
 """The table each record is a row of."""
+
+
+class Features(NamedTuple):
+    """What is so in a store, as the columns of `snapshots` of these names say it to queries; 0 for no, 1 for yes."""
+
+    reads_directories: int
+    """Its directories are in `overlay_dirs`: nothing can be said of those of another driver."""
+    keeps_links: int
+    """Its directories have short names, and lists of what is below them by those."""
+    mounts_inside: int
+    """A directory has `merged` while something is mounted on it, and not otherwise."""
+    guards_images: int
+    """Its engine removes no image that a container needs, nor by its id one that several repositories name."""
+    collects_garbage: int
+    """What no name, container or lease holds goes by itself, content and layers."""

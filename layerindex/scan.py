@@ -153,6 +153,7 @@ def _begin(connection: sqlite3.Connection, store: Store, filed: Filing, scope: s
         "ordered_at": ordered,
         "status": "complete",
         "scope": scope,
+        **store.features._asdict(),
         "tool_version": __version__,
     }
     names = ", ".join(values)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
@@ -71,6 +71,10 @@ def _text(name: str, comment: str, **options: Any) -> Column[str]:  # noqa: ANN4
 
 def _integer(name: str, comment: str, **options: Any) -> Column[int]:  # noqa: ANN401 - Column's own options
     return Column(name, Integer, comment=comment, **options)
+
+
+def _feature(name: str, comment: str) -> Column[int]:
+    return _integer(name, comment, nullable=False, server_default=text("0"))
 
 
 def _blob(name: str, comment: str) -> Column[bytes]:
@@ -180,6 +184,14 @@ _numbered(
     _text(
         "scope", "How far the scan read: metadata (--no-files), files, or walk (--walk: all of them).", nullable=False
     ),
+    _feature("reads_directories", "1 when its directories are in overlay_dirs, 0 for a driver whose are not read."),
+    _feature("keeps_links", "1 when its directories have short names, and lower lists by those, else 0."),
+    _feature("mounts_inside", "1 when a directory has merged/ only while something is mounted on it, else 0."),
+    _feature(
+        "guards_images",
+        "1 when its engine removes no image that a container needs, nor by id one that several repositories name.",
+    ),
+    _feature("collects_garbage", "1 when layers and content go that no name, container or lease holds, else 0."),
     _text("tool_version", "Version of layerindex that wrote the snapshot.", nullable=False),
     Index("snapshots_host", "host_id", "store", "root"),
 )
@@ -883,7 +895,7 @@ UNION SELECT snapshot_id, image_id, substr(target_digest, 8, 12) FROM image_refs
 SELECT DISTINCT x.snapshot_id, x.digest AS image_id FROM image_manifests AS x
 JOIN snapshots AS s ON s.snapshot_id = x.snapshot_id
 JOIN image_refs AS r ON r.snapshot_id = x.snapshot_id AND r.image_id = x.digest
-WHERE x.kind = 'index' AND x.on_disk = 1 AND s.store LIKE 'containers-storage-%'""",
+WHERE x.kind = 'index' AND x.on_disk = 1 AND NOT s.collects_garbage""",
     ),
     View(
         "image_labels",

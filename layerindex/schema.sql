@@ -126,6 +126,11 @@ CREATE TABLE snapshots ( /* One store, at one host, at one time; written in one 
 	ordered_at TEXT NOT NULL /* What says which snapshot of a host, store and root is newer: started_at, or 1 ms after the newest that was there where the clock had gone back; of equal ones the greater uid is newer. */, 
 	status TEXT NOT NULL /* complete: every place was tried; what could not be read is in problems. */, 
 	scope TEXT NOT NULL /* How far the scan read: metadata (--no-files), files, or walk (--walk: all of them). */, 
+	reads_directories INTEGER DEFAULT 0 NOT NULL /* 1 when its directories are in overlay_dirs, 0 for a driver whose are not read. */, 
+	keeps_links INTEGER DEFAULT 0 NOT NULL /* 1 when its directories have short names, and lower lists by those, else 0. */, 
+	mounts_inside INTEGER DEFAULT 0 NOT NULL /* 1 when a directory has merged/ only while something is mounted on it, else 0. */, 
+	guards_images INTEGER DEFAULT 0 NOT NULL /* 1 when its engine removes no image that a container needs, nor by id one that several repositories name. */, 
+	collects_garbage INTEGER DEFAULT 0 NOT NULL /* 1 when layers and content go that no name, container or lease holds, else 0. */, 
 	tool_version TEXT NOT NULL /* Version of layerindex that wrote the snapshot. */, 
 	PRIMARY KEY (snapshot_id), 
 	UNIQUE (uid), 
@@ -624,7 +629,7 @@ CREATE VIEW manifest_lists AS /* Manifest lists of Podman that a name leads to, 
 SELECT DISTINCT x.snapshot_id, x.digest AS image_id FROM image_manifests AS x
 JOIN snapshots AS s ON s.snapshot_id = x.snapshot_id
 JOIN image_refs AS r ON r.snapshot_id = x.snapshot_id AND r.image_id = x.digest
-WHERE x.kind = 'index' AND x.on_disk = 1 AND s.store LIKE 'containers-storage-%';
+WHERE x.kind = 'index' AND x.on_disk = 1 AND NOT s.collects_garbage;
 CREATE VIEW image_labels AS /* One text to show for an image: its tags in order, else its digests, else its id. */
 SELECT i.snapshot_id, i.image_id, coalesce(
   (SELECT group_concat(ref, ', ') FROM (SELECT DISTINCT ref FROM image_refs AS r
@@ -778,8 +783,7 @@ FROM (
   SELECT snapshot_id, 'build cache', record_id, cache_id, chain_id FROM build_cache) AS n JOIN snapshots AS s USING (snapshot_id)
   WHERE n.missing IS NOT NULL
     -- The directories of other drivers are not read, so nothing can be said of them.
-    AND NOT EXISTS (SELECT 1 FROM problems AS p
-      WHERE p.snapshot_id = s.snapshot_id AND p.code = 'other-driver' AND p.path IN (s.driver, s.folder))
+    AND s.reads_directories
     AND NOT EXISTS (SELECT 1 FROM overlay_dirs AS o WHERE o.snapshot_id = n.snapshot_id AND o.cache_id = n.missing)
     -- A driver's folder that could not be read is a problem of its own.
     AND (EXISTS (SELECT 1 FROM overlay_dirs AS o WHERE o.snapshot_id = n.snapshot_id) OR NOT EXISTS (
@@ -818,7 +822,7 @@ FROM (
   SELECT DISTINCT c.snapshot_id, 'container', c.container_id, 'container-without-mount', 'mount', NULL, NULL
   FROM containers AS c JOIN snapshots AS s USING (snapshot_id)
   WHERE c.state <> 'dead'
-    AND (c.driver = s.driver OR (c.driver IS NULL AND c.namespace = '' AND s.store LIKE 'docker-%')) AND NOT EXISTS (
+    AND (c.driver = s.driver OR (c.driver IS NULL AND c.namespace = '' AND s.guards_images)) AND NOT EXISTS (
     SELECT 1 FROM mounts AS m WHERE m.snapshot_id = c.snapshot_id AND c.container_id IN (m.name, m.container_id))
   UNION ALL
   SELECT u.snapshot_id, 'build cache', u.user, 'missing-snapshot', 'snapshot', u.used, b.chain_id

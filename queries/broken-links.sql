@@ -20,7 +20,7 @@ WITH broken AS (
   UNION ALL
   SELECT d.snapshot_id, d.cache_id, 'its link file is missing or unreadable', NULL, NULL
   FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id) JOIN overlay_dirs AS d USING (snapshot_id)
-  WHERE d.link IS NULL AND s.driver IN ('overlay2', 'fuse-overlayfs', 'overlay')
+  WHERE d.link IS NULL AND s.keeps_links
   UNION ALL
   SELECT d.snapshot_id, d.cache_id, 'its link is not in l/', d.link,
     CASE WHEN d.role <> 'foreign' AND NOT EXISTS (
@@ -46,7 +46,7 @@ WITH broken AS (
   UNION ALL
   SELECT d.snapshot_id, d.cache_id, 'its lower file is unreadable', NULL, NULL
   FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id) JOIN overlay_dirs AS d USING (snapshot_id)
-  WHERE d.lower_count IS NULL AND s.driver IN ('overlay2', 'fuse-overlayfs', 'overlay')
+  WHERE d.lower_count IS NULL AND s.keeps_links
 )
 SELECT b.object, b.problem, b.link, b.target,
   CASE b.problem WHEN 'its link is not in l/' THEN 'ln -s ' || b.target || ' l/' || b.link

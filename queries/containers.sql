@@ -28,7 +28,7 @@ WITH twice AS MATERIALIZED (
   FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id) JOIN containers AS c USING (snapshot_id)
   JOIN snapshots AS t ON t.host_id = s.host_id AND t.snapshot_id IN (SELECT snapshot_id FROM selected_snapshots)
   JOIN containers AS o ON o.snapshot_id = t.snapshot_id AND o.container_id = c.container_id
-  WHERE s.driver = 'containerd' AND t.snapshot_id <> s.snapshot_id AND o.mount_id IS NOT NULL
+  WHERE NOT s.reads_directories AND t.snapshot_id <> s.snapshot_id AND o.mount_id IS NOT NULL
 )
 SELECT c.container_id, c.name, c.image_ref, c.image_id, n.label AS image, c.state, c.created_at, c.started_at,
   c.finished_at, c.exit_code, d.apparent_bytes AS rw_bytes, d.entry_count AS rw_files, c.log_bytes,

@@ -31,7 +31,7 @@ WITH found AS (
   FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id) JOIN layers AS y USING (snapshot_id)
   LEFT JOIN overlay_dirs AS d ON d.snapshot_id = y.snapshot_id AND d.cache_id = y.cache_id
   -- The directories of other drivers are not read, so nothing can be said of them.
-  WHERE s.driver IN ('overlay2', 'fuse-overlayfs', 'overlay', 'overlayfs', 'native') AND y.cache_id IS NOT NULL AND d.cache_id IS NULL
+  WHERE s.reads_directories AND y.cache_id IS NOT NULL AND d.cache_id IS NULL
   UNION ALL
   SELECT l.snapshot_id, l.image_id, 'layer ' || l.position || ' of the image is not in the store', NULL, NULL, l.chain_id
   FROM selected_snapshots JOIN image_layers AS l USING (snapshot_id)

@@ -49,11 +49,11 @@ members AS MATERIALIZED (
 ),
 -- Stores of containerd; what all snapshotters of a root share is told with the first, in the snapshot that has blobs.
 ctd AS MATERIALIZED (
-  SELECT s.snapshot_id, s.driver, s.started_at, s.store GLOB 'docker-*' AS of_docker, (
+  SELECT s.snapshot_id, s.driver, s.started_at, s.guards_images, (
       SELECT o.snapshot_id FROM snapshots AS o JOIN selected_snapshots USING (snapshot_id)
       WHERE o.host_id = s.host_id AND o.root = s.root AND EXISTS (SELECT 1 FROM blobs AS b WHERE b.snapshot_id = o.snapshot_id)
       ORDER BY o.snapshot_id LIMIT 1) AS content_id
-  FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id) WHERE s.store GLOB '*containerd-*'
+  FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id) WHERE s.collects_garbage
 ),
 -- What leads to images: names, and the targets of those that Docker keeps without.
 ctd_names AS MATERIALIZED (
@@ -253,7 +253,7 @@ ctd_gone AS MATERIALIZED (
   JOIN ctd_names AS n ON n.snapshot_id = s.snapshot_id AND n.image_id = s.id AND n.namespace = coalesce(s.namespace, n.namespace)
   WHERE s.kind = 'image' AND (n.snapshot_id, n.image_id, n.ref, n.namespace) NOT IN (
       SELECT snapshot_id, image_id, ref, namespace FROM other_names)
-    AND (NOT c.of_docker OR (s.snapshot_id, s.set_id, s.id) IN (SELECT snapshot_id, set_id, image_id FROM gone_images))
+    AND (NOT c.guards_images OR (s.snapshot_id, s.set_id, s.id) IN (SELECT snapshot_id, set_id, image_id FROM gone_images))
   UNION
   SELECT g.snapshot_id, g.set_id, 'container ' || g.container_id FROM gone_containers AS g JOIN ctd USING (snapshot_id)
 ),
@@ -326,7 +326,7 @@ blocks AS MATERIALIZED (
   -- isSingleReference of moby's image_delete.go; Podman refuses the same.
   SELECT s.snapshot_id, s.set_id, 'rmi by id refuses without --force: it has ' || count(DISTINCT r.ref) || ' names'
   FROM sets AS s
-  JOIN snapshots AS k ON k.snapshot_id = s.snapshot_id AND (k.store GLOB 'docker-*' OR k.store GLOB 'containers-storage-*')
+  JOIN snapshots AS k ON k.snapshot_id = s.snapshot_id AND k.guards_images
   JOIN named AS n ON n.snapshot_id = s.snapshot_id AND n.kind = 'image' AND n.id = s.id
     AND n.word IN (n.id, substr(n.id, 8, 12))
   JOIN image_refs AS r ON r.snapshot_id = s.snapshot_id AND r.image_id = s.id

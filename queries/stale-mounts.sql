@@ -18,7 +18,7 @@
 -- host = "the host"
 
 WITH stale AS MATERIALIZED (
-  SELECT m.*, s.driver, s.started_at, d.cache_id, d.entry_count,
+  SELECT m.*, s.reads_directories, s.started_at, d.cache_id, d.entry_count,
     d.apparent_bytes + CASE WHEN i.cache_id IS NULL THEN 0 ELSE i.apparent_bytes END AS apparent_bytes,
     d.disk_bytes + CASE WHEN i.cache_id IS NULL THEN 0 ELSE i.disk_bytes END AS disk_bytes,
     (SELECT max(e.mtime) FROM entries AS e WHERE e.listing_id = d.listing_id) AS newest,
@@ -40,7 +40,7 @@ SELECT m.name,
   END AS container,
   t.standing, t.because,
   m.mount_id, m.init_id,
-  CASE WHEN m.driver IN ('overlay2', 'fuse-overlayfs', 'overlay', 'overlayfs', 'native') THEN m.cache_id IS NOT NULL END AS on_disk,
+  CASE WHEN m.reads_directories THEN m.cache_id IS NOT NULL END AS on_disk,
   (SELECT group_concat(label, '; ') FROM (SELECT DISTINCT n.label FROM image_layers AS l
      JOIN images AS i ON i.snapshot_id = l.snapshot_id AND i.image_id = l.image_id AND i.layer_count = l.position + 1
      JOIN listed_images AS k ON k.snapshot_id = i.snapshot_id AND k.image_id = i.image_id

@@ -238,7 +238,9 @@ def _hosts(connection: sqlite3.Connection, plan: Plan, apps: list[App]) -> None:
             time = f"2024-03-{day + 1:02}T0{host % 10}:00:00.000Z"
             uid = _hex(f"snapshot {plan.seed} {snapshot}")[:32]
             root = ("docker-overlay2", "/var/lib/docker", "overlay2", "overlay2")
-            snapshots.append((snapshot, uid, host, *root, None, None, time, time, time, "complete", "files", "0"))
+            snapshots.append(
+                (snapshot, uid, host, *root, None, None, time, time, time, "complete", "files", 1, 1, 1, 1, 0, "0")
+            )
             chosen += [(snapshot, number, ids[number, version]) for number, version in versions.items()]
     _fill(connection, "hosts", hosts)
     _fill(connection, "snapshots", snapshots)

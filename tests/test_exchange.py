@@ -294,7 +294,8 @@ def test_a_file_that_lists_a_layer_twice(small: Path, tmp_path: Path) -> None:
     change(
         small,
         """INSERT INTO snapshots SELECT 2, 'bbbb' || substr(uid, 5), host_id, store, root, driver, folder, engine_id,
-           label, started_at, finished_at, ordered_at, status, scope, tool_version FROM snapshots""",
+           label, started_at, finished_at, ordered_at, status, scope, reads_directories, keeps_links, mounts_inside,
+           guards_images, collects_garbage, tool_version FROM snapshots""",
         "INSERT INTO listings SELECT listing_id + 1000, diff_id, source, NULL, complete, 0, 0, 0, 0 FROM listings"
         " WHERE diff_id NOTNULL",
         "INSERT INTO layers SELECT 2, chain_id, diff_id, parent_chain_id, cache_id, size, verified, listing_id + 1000"

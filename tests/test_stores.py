@@ -13,6 +13,7 @@ from layerindex.errors import NotAStoreError
 from layerindex.stores import default_root, open_stores
 from tests.conftest import World, build_world, codes, nobody_special, problems, program, scanned, table
 from tests.dataroot import DataRoot
+from tests.test_file_queries import ask
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,6 +105,9 @@ def test_other_driver(tmp_path: Path, driver: str) -> None:
     assert sorted(found, key=str) == sorted(((layer.cache_id, 1) for layer in top.chain), key=str)
     assert table(connection, "name, mount_id", "containers") == [("web", container.mount.mount_id)]
     assert table(connection, "cache_id", "overlay_dirs") == []
+    assert ask(connection, "incomplete-layers", "object problem") == []
+    shutil.rmtree(root.container_file(container).parent)
+    assert ask(scanned(root), "stale-mounts", "on_disk") == [(None,)]
     said = program("scan", str(root.path), "--db", str(tmp_path / "db")).stderr
     assert f"driver {driver}: its image metadata is indexed" in said
 

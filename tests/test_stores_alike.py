@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from layerindex import catalog, database, query, scan, shipped
+from layerindex.records import Features
 from layerindex.stores import open_stores
 from tests import containerd_root
 from tests.containerd_root import ContainerdRoot
@@ -254,3 +256,32 @@ def test_a_reference_as_any_engine_spells_it(spelt: Path, word: str) -> None:
         for other, differ in ((3, False), (4, True)):
             params = {"a": 1, "b": other, "image": word, "container": None}
             assert differ == bool(list(query.run(connection, shipped.query("compare", "tree"), params).rows))
+
+
+# No query and no module outside stores/ asks which engine a store is of, or which driver ------------------------------
+
+OPERATOR = r"(=|==|<>|!=|IS|(NOT )?(IN|GLOB|LIKE)|WHEN)"
+ASKS = re.compile(rf"\b(driver|store|snapshotter)\)?\s*{OPERATOR}\s*\(?\s*['\"](?!local')", re.IGNORECASE)
+ELSEWHERE = {"layerindex/listings/rules.py"}
+"""How a driver's kernel module marks deletions is told by its name."""
+TEXTS = [*Path("queries").rglob("*.sql"), *Path("layerindex").rglob("*.py"), Path("layerindex/schema.sql")]
+
+
+def test_nothing_asks_for_an_engine() -> None:
+    """What differs between stores is a column of `snapshots`, or a method of the store."""
+    outside = [path for path in TEXTS if path.parts[:2] != ("layerindex", "stores")]
+    texts = {path.as_posix(): re.sub(r"^-- .*", "", path.read_text(), flags=re.MULTILINE) for path in outside}
+    assert len(texts) > 100
+    found = {path: match[0] for path, text in texts.items() if (match := ASKS.search(text))}
+    assert found.keys() == ELSEWHERE
+    assert all(ASKS.search(text) for text in ("s.store LIKE 'docker-%'", "s.driver IN ('overlay2')"))
+
+
+@pytest.mark.parametrize(("host", "store"), STORES.items())
+def test_features(path: Path, host: str, store: str) -> None:
+    """A scan writes what the store says of itself, and a new feature is a column."""
+    sql = f"SELECT {', '.join(Features._fields)} FROM snapshots JOIN hosts USING (host_id) WHERE name = ? AND store = ?"
+    known = {"docker-overlay2": (1, 1, 1, 1, 0), "containers-storage-overlay": (1, 1, 0, 1, 0)}
+    contained = (1, 0, 0, int(store.startswith("docker-")), 1)
+    with database.reading(str(path)) as connection:
+        assert connection.execute(sql, (host, store)).fetchall() == [known.get(store, contained)]

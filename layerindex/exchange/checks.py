@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from layerindex import genuine, names, parts
 from layerindex.errors import RefusedFileError
 from layerindex.exchange import merge
+from layerindex.records import Features
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +39,7 @@ SHAPES = {
     ("snapshots", "finished_at"): TIME,
     ("snapshots", "ordered_at"): MOMENT,
     ("snapshots", "scope"): "{} IN ('metadata', 'files', 'walk')",
+    **{("snapshots", feature): "{} IN (0, 1)" for feature in Features._fields},
     ("stored_images", "image_id"): DIGEST,
     ("part_image_layers", "diff_id"): DIGEST,
     ("part_image_layers", "chain_id"): DIGEST,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from layerindex.listings.rules import Rules
-    from layerindex.records import Record
+    from layerindex.records import Features, Record
 
 EVERY_TYPE = frozenset({"file", "dir", "symlink", "hardlink", "char", "block", "fifo"})
 
@@ -107,6 +107,10 @@ class Store(Protocol):
     @property
     def walkable(self) -> bool:
         """Whether each directory's own files lie in one folder."""
+
+    @property
+    def features(self) -> Features:
+        """What is so in it."""
 
     @property
     def rules(self) -> Rules:

@@ -1,5 +1,8 @@
 # ruff: noqa: S608 - statements are put together from names of our own
-"""Parts: what an image's config says is stored once, whichever snapshots have it, behind views of the same names."""
+"""Parts: what an image's config says is stored once, whichever snapshots have it, behind views of the same names.
+
+And what is so in a store, as columns of its snapshots.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,19 @@ PARTS = {
 }
 """What parts hold of each table; in this order their rows are named."""
 
+READS = """CASE WHEN store GLOB 'containerd-*' OR store GLOB 'docker-containerd-*'
+  THEN driver IN ('overlayfs', 'native')
+  WHEN store GLOB 'docker-*' THEN driver IN ('overlay2', 'fuse-overlayfs') ELSE driver = 'overlay' END"""
+OVERLAY2 = "store GLOB 'docker-*' AND driver IN ('overlay2', 'fuse-overlayfs')"
+FEATURES = {
+    "reads_directories": READS,
+    "keeps_links": f"({OVERLAY2}) OR (store GLOB 'containers-storage-*' AND driver = 'overlay')",
+    "mounts_inside": OVERLAY2,
+    "guards_images": "store GLOB 'docker-*' OR store GLOB 'containers-storage-*'",
+    "collects_garbage": "store GLOB 'containerd-*' OR store GLOB 'docker-containerd-*'",
+}
+"""What older snapshots tell by the names of their stores alone."""
+
 STORED = ("target_digest", "size", "parent_image_id", "last_updated_at")
 """What of an image is its store's alone."""
 
@@ -39,7 +55,7 @@ def upgrade() -> None:
     drop_views()
     for table in OLD:
         rename(table, f"old_{table}")
-    rebuild(_SQL, {})
+    rebuild(_SQL, {"snapshots": FEATURES})
     rows = ", ".join(
         f"""(SELECT json_group_array(json_array({", ".join(names)})) FROM (SELECT * FROM old_{table} AS t
              WHERE t.snapshot_id = i.snapshot_id AND t.image_id = i.image_id ORDER BY {names[0]}))"""
@@ -71,7 +87,7 @@ def downgrade() -> None:
     new = ("parts", "stored_images", *PARTS)
     for table in new:
         rename(table, f"new_{table}")
-    rebuild(_BELOW, {})
+    rebuild(_BELOW, {"snapshots": {}})
     for table in OLD:
         stored = STORED if table == "images" else ()
         held = {part: names for part, (old, names) in PARTS.items() if old == table}

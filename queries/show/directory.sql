@@ -19,7 +19,7 @@
 -- mounted = "1 when merged/ is there: something was mounted on it; NULL where that does not tell"
 
 WITH asked AS (
-  SELECT s.snapshot_id, s.driver, iif(s.folder GLOB '/*', s.folder, s.root || '/' || s.folder) || '/' AS folder
+  SELECT s.snapshot_id, s.mounts_inside, iif(s.folder GLOB '/*', s.folder, s.root || '/' || s.folder) || '/' AS folder
   FROM snapshots AS s WHERE s.snapshot_id = :snapshot AND :directory IS NOT NULL
 )
 SELECT :directory AS directory, a.folder || :directory AS location, coalesce(d.role, 'missing') AS role,
@@ -49,6 +49,6 @@ SELECT :directory AS directory, a.folder || :directory AS location, coalesce(d.r
   CASE WHEN d.role IN ('orphan', 'unknown', 'in-flight') THEN (
     SELECT strftime('%Y-%m-%dT%H:%M:%SZ', max(e.mtime), 'unixepoch') FROM entries AS e
     WHERE e.listing_id = d.listing_id AND e.type <> 'dir') END AS newest,
-  d.committed, CASE WHEN a.driver IN ('overlay2', 'fuse-overlayfs') THEN d.has_merged END AS mounted
+  d.committed, CASE WHEN a.mounts_inside THEN d.has_merged END AS mounted
 FROM asked AS a LEFT JOIN overlay_dirs AS d ON d.snapshot_id = a.snapshot_id AND d.cache_id = :directory
 ORDER BY a.snapshot_id;

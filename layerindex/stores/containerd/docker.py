@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from layerindex.listings.rules import Rules
-    from layerindex.records import Record
+    from layerindex.records import Features, Record
     from layerindex.stores.claims import Claims
     from layerindex.stores.containerd.view import Place
     from layerindex.stores.docker import DockerStore
@@ -70,6 +70,11 @@ class DockerContainerdStore(NamedTuple):
     def walkable(self) -> bool:
         """Whether each directory holds a snapshot's own files and no others."""
         return self.containerd.walkable
+
+    @property
+    def features(self) -> Features:
+        """What is so in it: that of containerd, but that Docker guards its images."""
+        return self.containerd.features._replace(guards_images=1)
 
     @property
     def rules(self) -> Rules:

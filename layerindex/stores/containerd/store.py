@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from layerindex import shapes
 from layerindex.names import listed, on_disk, printable
 from layerindex.problems import Damage
+from layerindex.records import Features
 from layerindex.stores.containerd import metadata
 from layerindex.stores.containerd.content import FOLDER as CONTENT
 from layerindex.stores.containerd.directories import FOLDER as SNAPSHOTS
@@ -76,6 +77,12 @@ class ContainerdStore(NamedTuple):
     def walkable(self) -> bool:
         """Whether each directory holds a snapshot's own files and no others."""
         return self.driver in OWN_TREES
+
+    @property
+    def features(self) -> Features:
+        """What is so in it."""
+        read = int(self.driver in READABLE)
+        return Features(reads_directories=read, keeps_links=0, mounts_inside=0, guards_images=0, collects_garbage=1)
 
     @property
     def rules(self) -> Rules:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from layerindex.listings.rules import Rules
 from layerindex.names import listed, on_disk, printable
 from layerindex.problems import Damage, vanished
+from layerindex.records import Features
 from layerindex.stores.containers_storage.moment import KIND_OF_LIST
 from layerindex.stores.containers_storage.places import Places
 from layerindex.stores.containers_storage.scan import Scan, has_mount_program
@@ -88,6 +89,12 @@ class ContainersStore(NamedTuple):
     def walkable(self) -> bool:
         """Whether each directory's own files lie in one folder."""
         return self.driver == OVERLAY
+
+    @property
+    def features(self) -> Features:
+        """What is so in it: `merged` is there from the beginning."""
+        read = int(self.walkable)
+        return Features(reads_directories=read, keeps_links=read, mounts_inside=0, guards_images=1, collects_garbage=0)
 
     @property
     def first(self) -> bool:

@@ -9,6 +9,7 @@ from layerindex.guard import reading
 from layerindex.listings.rules import Owners, Rules
 from layerindex.names import on_disk, printable
 from layerindex.problems import Damage
+from layerindex.records import Features
 from layerindex.stores import buildkit
 from layerindex.stores.docker.drivers import CONTAINERD, READABLE, REMAPPED, drivers, remapped_roots
 from layerindex.stores.docker.places import Places
@@ -80,6 +81,14 @@ class DockerStore(NamedTuple):
     def walkable(self) -> bool:
         """Whether the driver keeps each directory's own files in `diff`."""
         return self.driver in READABLE
+
+    @property
+    def features(self) -> Features:
+        """What is so in it."""
+        read = int(self.walkable)
+        return Features(
+            reads_directories=read, keeps_links=read, mounts_inside=read, guards_images=1, collects_garbage=0
+        )
 
     @property
     def rules(self) -> Rules:
