@@ -94,7 +94,8 @@ FROM (
   SELECT DISTINCT c.snapshot_id, 'container', c.container_id, 'container-without-mount', 'mount', NULL, NULL
   FROM containers AS c JOIN snapshots AS s USING (snapshot_id)
   WHERE c.state <> 'dead'
-    AND (c.driver = s.driver OR (c.driver IS NULL AND c.namespace = '' AND s.guards_images)) AND NOT EXISTS (
+    -- Of one whose config was not read the driver is not known.
+    AND (c.driver = s.driver OR (c.driver IS NULL AND c.state = 'unknown' AND s.guards_images)) AND NOT EXISTS (
     SELECT 1 FROM mounts AS m WHERE m.snapshot_id = c.snapshot_id AND c.container_id IN (m.name, m.container_id))
   UNION ALL
   SELECT u.snapshot_id, 'build cache', u.user, 'missing-snapshot', 'snapshot', u.used, b.chain_id
