@@ -106,12 +106,7 @@ def index_files(  # noqa: PLR0913, PLR0917
     """
     places, damages = _layers(connection, snapshot_id, store, blobs=options.blobs)
     sources = [layer_source(*each)._replace(summed=options.walk) for each in places.items()]
-    mounted = False
-    try:
-        with reading(store.folder):
-            mounted = options.walk and store.walkable and store.rules.mounted
-    except Damage as found:
-        damages.append(found.problem)
+    mounted = options.walk and _is_mounted(store, damages)
     witnesses = Witnesses(connection, snapshot_id, sources, mounted=mounted)
     trees = list(_trees(witnesses, store, options)) if store.walkable else []
     sources += [each for each in trees if isinstance(each, Source)]
@@ -133,6 +128,16 @@ def index_files(  # noqa: PLR0913, PLR0917
     yield from _differing(witnesses, store, options)
     if options.walk:
         yield from lost_marks(connection, snapshot_id, store.folder)
+
+
+def _is_mounted(store: Store, damages: list[Problem]) -> bool:
+    """Say whether layers are unpacked through a mount; add what was wrong with the folder that tells it."""
+    try:
+        with reading(store.folder):
+            return store.walkable and store.rules.mounted
+    except Damage as found:
+        damages.append(found.problem)
+        return False
 
 
 def _connect(connection: sqlite3.Connection, snapshot_id: int, walked: dict[str, Listing]) -> None:

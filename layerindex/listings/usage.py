@@ -119,25 +119,22 @@ def disk_usage(
             yield found
         return
     places = _Places(store, facts, walked, whole=options.walk)
+    moved = connection.execute(MOVED_VOLUMES, (snapshot_id,)).fetchall() if store.first else []
     try:
         with reading(""):
             count = Count(handle, DATA_ROOT._replace(left=not store.first), places.of)
             elsewhere = [each for each in counted_apart(handle, places.of) if places.is_ours(each.holder)]
-            if store.first:
-                moved = connection.execute(MOVED_VOLUMES, (snapshot_id,)).fetchall()
-                elsewhere += (counted_at(place, Place(("volumes", name))) for name, place in moved)
+            elsewhere += (counted_at(place, Place(("volumes", name))) for name, place in moved)
     except Damage as damaged:
         yield damaged.problem
         return
     finally:
         os.close(handle)
     counts = [count, *(each.counted for each in elsewhere if each.counted)]
-    for each in counts:
-        yield from _problems(each, told)
+    yield from (problem for each in counts for problem in _problems(each, told))
     yield from _rows(count, elsewhere, facts, store, whole=options.walk)
-    if store.first:
-        for each in counts:
-            _write_volumes(connection, snapshot_id, each.accounts)
+    for each in counts if store.first else ():
+        _write_volumes(connection, snapshot_id, each.accounts)
 
 
 def _rows(count: Count, elsewhere: list[Apart], facts: Facts, store: Store, *, whole: bool) -> Iterator[DiskUsage]:

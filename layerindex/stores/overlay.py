@@ -19,7 +19,7 @@ from layerindex.stores.claims import directory_use
 from layerindex.stores.graphdriver import NOT_LAYERS, Directory, identity, read_directory, read_link
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
     from layerindex.stores.claims import Claims, Need
     from layerindex.stores.files import Folder
@@ -61,38 +61,50 @@ def read_overlay(  # noqa: PLR0913, PLR0917
     had no owner may have got one. `elsewhere` are the short names of other stores, whose directories stand below ours.
     """
     with _opened(root, driver, claims) as folder:
-        directories: dict[str, Directory] = {}
-        listed_now = sorted(name for name in folder.entries if not NOT_LAYERS.fullmatch(name))
-        yield from _noted(_read_directories(folder, listed_now, directories, claims), claims)
-        # An engine makes a directory, then the files in it: what misses one is read once more.
-        young = [
-            name
-            for name, found in directories.items()
-            if MADE.fullmatch(name) and any(d.problem.code == "missing" for d in found.damages)
-        ]
-        if young:
-            time.sleep(PAUSE)
-            for name in young:
-                del directories[name]
-            yield from _noted(_read_directories(folder, young, directories, claims), claims)
-        links: dict[str, Link] = {}
-        links_known = True
-        if "l" in folder:
-            try:
-                with folder.folder("l") as names:
-                    own = {name: found.link for name, found in directories.items()}
-                    yield from _noted(_read_links(names, folder, links, own), claims)
-            except Damage as found:
-                yield found
-                links_known = False
-                claims.sources.damaged("links", found)
+        directories = yield from _all_directories(folder, claims)
+        links = yield from _all_links(folder, directories, claims)
         before = look_again(folder, directories, before, claims, again)
         claims.sources.note("directories", driver, standing.READ)
-        view = _View(directories, links if links_known else None, before, claims, elsewhere)
+        view = _View(directories, links, before, claims, elsewhere)
         for name in sorted(directories):
             yield from view.records(name)
         yield from _lasting(view.problems(), folder, directories)
-        yield from links.values()
+        yield from (links or {}).values()
+
+
+def _all_directories(folder: Folder, claims: Claims) -> Generator[Damage, None, dict[str, Directory]]:
+    """Read the directories; an engine makes one, then the files in it: what misses one is read once more."""
+    directories: dict[str, Directory] = {}
+    listed_now = sorted(name for name in folder.entries if not NOT_LAYERS.fullmatch(name))
+    yield from _noted(_read_directories(folder, listed_now, directories, claims), claims)
+    young = [
+        name
+        for name, found in directories.items()
+        if MADE.fullmatch(name) and any(d.problem.code == "missing" for d in found.damages)
+    ]
+    if young:
+        time.sleep(PAUSE)
+        for name in young:
+            del directories[name]
+        yield from _noted(_read_directories(folder, young, directories, claims), claims)
+    return directories
+
+
+def _all_links(
+    folder: Folder, directories: Mapping[str, Directory], claims: Claims
+) -> Generator[Damage, None, dict[str, Link] | None]:
+    """Read the short names; None where their folder could not be read."""
+    links: dict[str, Link] = {}
+    if "l" in folder:
+        try:
+            with folder.folder("l") as names:
+                own = {name: found.link for name, found in directories.items()}
+                yield from _noted(_read_links(names, folder, links, own), claims)
+        except Damage as found:
+            yield found
+            claims.sources.damaged("links", found)
+            return None
+    return links
 
 
 def _noted(items: Iterable[Damage], claims: Claims) -> Iterator[Damage]:
