@@ -5,113 +5,267 @@ A part's name is the SHA-256 of its rows in one form, which is written here and 
 names itself, from the rows that it stores: what a scan or another file brings is a part that is here already, to which
 it links, or a new one. So whoever writes later, or in whatever order, changes nothing that a snapshot says.
 
-A part is what an image's config says. It is written under the names that queries read, `images`, `image_layers` and
-`image_history`: temporary tables stand before those views until everything is gathered, and `gathering` moves it.
+KINDS says which parts there are: what an image's config says, and what is known of the directories of a bucket. They
+are written under the names that queries read, such as `images` and `overlay_lowers`: temporary tables stand before
+those views until everything is gathered, and `gathering` moves it. Names of directories and the like, which stand in
+many rows, are in the table `part_names` once; rows of parts have their numbers.
 """
 
 from __future__ import annotations
 
 import hashlib
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex import genuine
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-TABLES = {
-    "part_images": "images",
-    "part_image_configs": "images",
-    "part_image_layers": "image_layers",
-    "part_image_history": "image_history",
-}
-"""What holds the rows of parts, and the view that shows them."""
+BUCKETS = 128
+"""How many parts the directories of a store become. What changes is written anew with the rest of its bucket, and each
+bucket costs a row in every snapshot."""
 
-KEY = ("snapshot_id", "image_id", "position")
-"""What tells the rows of a view from each other."""
+
+class Rows(NamedTuple):
+    """A table that holds rows of parts."""
+
+    view: str
+    """The view that shows them for each snapshot."""
+    key: tuple[str, ...]
+    """What tells the rows of one snapshot from each other; the first says of which part a row is."""
+    ordered: tuple[str, ...]
+    """What tells the rows of one part from each other."""
+    named: tuple[str, ...] = ()
+    """Columns that hold a number of `part_names`."""
+
+
+class Kind(NamedTuple):
+    """A kind of parts."""
+
+    name: str
+    stored: str
+    """The table that says which parts a snapshot has."""
+    group: str
+    """Its column that tells the parts of a snapshot from each other."""
+    tables: dict[str, Rows]
+
+    @property
+    def views(self) -> dict[str, Rows]:
+        """The views that show its rows."""
+        return {rows.view: rows for rows in self.tables.values()}
+
+    @property
+    def scattered(self) -> bool:
+        """Whether a part holds the rows of many names, and has them as numbers."""
+        return self.group == "bucket"
+
+
+IMAGE = ("image_id",)
+KINDS = (
+    Kind(
+        "image",
+        "stored_images",
+        "image_id",
+        {
+            "part_images": Rows("images", IMAGE, ()),
+            "part_image_configs": Rows("images", IMAGE, ()),
+            "part_image_layers": Rows("image_layers", (*IMAGE, "position"), ("position",)),
+            "part_image_history": Rows("image_history", (*IMAGE, "position"), ("position",)),
+        },
+    ),
+    Kind(
+        "directories",
+        "stored_directories",
+        "bucket",
+        {
+            "part_lowers": Rows(
+                "overlay_lowers",
+                ("cache_id", "position"),
+                ("cache_id", "position"),
+                ("cache_id", "link", "lower_cache_id"),
+            ),
+        },
+    ),
+)
+
+NOTHING = 0
+"""The number of `part_names` that stands for NULL."""
 
 INDEX = "CREATE INDEX temp.gathered_chain ON image_layers (chain_id, snapshot_id)"
 """What a scan asks by, while it goes on."""
 
+SPREAD = "CREATE TEMP TABLE spread (snapshot_id, part_of, name, PRIMARY KEY (snapshot_id, part_of, name)) WITHOUT ROWID"
+"""Of which part the rows of a name are."""
+
 NAMED = """
-CREATE TEMP TABLE gathered AS SELECT snapshot_id, image_id, {digest} AS digest FROM temp.images AS i;
+CREATE TEMP TABLE gathered AS SELECT snapshot_id, part_of, {digest} AS digest
+FROM (SELECT DISTINCT snapshot_id, part_of FROM temp.spread) AS i;
 INSERT OR IGNORE INTO main.parts (digest) SELECT digest FROM temp.gathered ORDER BY rowid;
 CREATE TEMP TABLE fresh AS
 SELECT p.part_id, min(g.rowid) AS gathered FROM temp.gathered AS g JOIN main.parts AS p ON p.digest = g.digest
 WHERE p.part_id > :before GROUP BY p.part_id"""
 """Whatever is gathered gets a name; a part that was not here before is filled from the first that has its name."""
 
-FILLED = """
-INSERT INTO main.{table} (part_id, {columns}) SELECT f.part_id, {values} FROM temp.fresh AS f
-CROSS JOIN temp.gathered AS g ON g.rowid = f.gathered
-CROSS JOIN temp.{view} AS t ON t.snapshot_id = g.snapshot_id AND t.image_id = g.image_id ORDER BY 1"""
+COMING = """
+FROM temp.fresh AS f CROSS JOIN temp.gathered AS g ON g.rowid = f.gathered
+CROSS JOIN temp.spread AS s ON s.snapshot_id = g.snapshot_id AND s.part_of = g.part_of
+CROSS JOIN temp.{view} AS t ON t.snapshot_id = s.snapshot_id AND t.{first} = s.name"""
+"""The rows of parts that were not here before, in the order of the parts."""
+
+KEYS = """
+INSERT OR IGNORE INTO temp.heard
+SELECT s.name FROM temp.fresh AS f CROSS JOIN temp.gathered AS g ON g.rowid = f.gathered
+CROSS JOIN temp.spread AS s ON s.snapshot_id = g.snapshot_id AND s.part_of = g.part_of"""
+"""The names by which the rows of those parts are theirs."""
 
 STORED = """
-INSERT INTO main.stored_images ({columns}) SELECT {values} FROM temp.images AS i
-CROSS JOIN temp.gathered AS g ON g.snapshot_id = i.snapshot_id AND g.image_id = i.image_id
-CROSS JOIN main.parts AS p ON p.digest = g.digest"""
+FROM temp.gathered AS g CROSS JOIN main.parts AS p ON p.digest = g.digest"""
 
-UNNAMED = "part_id NOT IN (SELECT part_id FROM main.stored_images)"
+BUCKET = "bucket(CAST({} AS BLOB))"
+
+UNNAMED = " AND ".join(f"part_id NOT IN (SELECT part_id FROM main.{kind.stored})" for kind in KINDS)
 """What no snapshot names."""
 
 
-def tables() -> list[str]:
+def tables() -> dict[str, Rows]:
     """Return the tables that hold the rows of parts."""
-    return list(TABLES)
+    return {table: rows for kind in KINDS for table, rows in kind.tables.items()}
 
 
-def digest(source: Callable[[str], str]) -> str:
-    """Return the expression of a part's digest; `source` says where its rows of a table are: from FROM to WHERE.
+def views() -> dict[str, Rows]:
+    """Return the views that show them."""
+    return {view: rows for kind in KINDS for view, rows in kind.views.items()}
 
-    Its rows are JSON, table by table in the order of TABLES, each table's in the order of its key, so that equal rows
-    have one form whatever they came from, and others another.
+
+def digest(kind: Kind, source: Callable[[str], str], schema: str | None) -> str:
+    """Return the expression of a part's digest; `source` says where its rows `t` of a table are: from FROM to WHERE.
+
+    Its rows are JSON, table by table in the order of the kind, each table's in the order of its key, so that equal rows
+    have one form whatever they came from, and others another. `schema` has the names that stand in them as numbers;
+    None where names stand in the rows.
     """
     held = []
-    for table in tables():
-        columns = ", ".join(_columns(table))
-        rows = f"SELECT {columns} {source(table)} ORDER BY 1"
-        held.append(f"(SELECT json_group_array(json_array({columns})) FROM ({rows}))")
-    return f"sha256(CAST(json_array('image', {', '.join(held)}) AS BLOB))"
+    for table, rows in kind.tables.items():
+        names = columns(table)
+        taken = [
+            f"{named(f't.{name}', f'{schema}.') if schema and name in rows.named else f't.{name}'} AS {name}"
+            for name in names
+        ]
+        order = f" ORDER BY {', '.join(rows.ordered)}" if rows.ordered else ""
+        said = f"SELECT {', '.join(taken)} {source(table)}{order}"
+        held.append(f"(SELECT json_group_array(json_array({', '.join(names)})) FROM ({said}))")
+    return f"sha256(CAST(json_array('{kind.name}', {', '.join(held)}) AS BLOB))"
+
+
+def named(number: str, schema: str = "") -> str:
+    """Return the expression of the name that has a number; `schema` ends with a full stop."""
+    return f"(SELECT n.name FROM {schema}part_names AS n WHERE n.name_id = {number})"
 
 
 def prepare(connection: sqlite3.Connection) -> None:
-    """Let SQL on a connection call sha256(), which makes the bytes of a digest of bytes."""
+    """Let SQL on a connection call sha256(), which makes the digest of bytes, and bucket(), which makes a number."""
     connection.create_function("sha256", 1, lambda content: hashlib.sha256(content).digest(), deterministic=True)
+    connection.create_function("bucket", 1, bucket, deterministic=True)
+
+
+def bucket(name: bytes | None) -> int | None:
+    """Return the bucket of a name."""
+    return None if name is None else hashlib.sha256(name).digest()[0] % BUCKETS
 
 
 @contextmanager
 def gathering(connection: sqlite3.Connection) -> Iterator[None]:
     """Let rows be written into the views of parts, and read again, in the open transaction; at the end store them."""
-    for view in dict.fromkeys(TABLES.values()):
-        columns = connection.execute("SELECT name, type FROM pragma_table_info(?, 'main')", (view,)).fetchall()
-        key = ", ".join(name for name, _ in columns if name in KEY)
-        described = ", ".join(f"{name} {type_}" for name, type_ in columns)
+    for view, rows in views().items():
+        found = connection.execute("SELECT name, type FROM pragma_table_info(?, 'main')", (view,)).fetchall()
+        described = ", ".join(f"{name} {type_}" for name, type_ in found)
+        key = ", ".join(("snapshot_id", *rows.key))
         connection.execute(f"CREATE TEMP TABLE {view} ({described}, PRIMARY KEY ({key})) WITHOUT ROWID")
     connection.execute(INDEX)
     yield
-    _store(connection)
-
-
-def _store(connection: sqlite3.Connection) -> None:
-    """Move what was gathered into parts; those that are here already are only named."""
     prepare(connection)
+    for kind in KINDS:
+        _store(connection, kind)
+    for view in views():
+        connection.execute(f"DROP TABLE temp.{view}")
+
+
+def _store(connection: sqlite3.Connection, kind: Kind) -> None:
+    """Move what was gathered of a kind into parts; those that are here already are only named."""
+    connection.execute(SPREAD)
+    part_of = BUCKET.format("name") if kind.scattered else "name"
+    for view, rows in kind.views.items() if kind.scattered else [*kind.views.items()][:1]:
+        sql = f"SELECT DISTINCT snapshot_id, {rows.key[0]} AS name FROM temp.{view}"
+        connection.execute(f"INSERT OR IGNORE INTO temp.spread SELECT snapshot_id, {part_of}, name FROM ({sql})")
+    said = digest(kind, lambda table: _gathered(kind.tables[table]), None)
     values = {"before": last(connection)}
-    named = digest(
-        lambda table: f"FROM temp.{TABLES[table]} AS t WHERE t.snapshot_id = i.snapshot_id AND t.image_id = i.image_id"
-    )
-    for statement in NAMED.format(digest=named).split(";\n"):
+    for statement in NAMED.format(digest=said).split(";\n"):
         connection.execute(statement, values)
-    for table, view in TABLES.items():
-        names = _columns(table)
-        columns, taken = ", ".join(names), ", ".join(f"t.{name}" for name in names)
-        connection.execute(FILLED.format(table=table, view=view, columns=columns, values=taken))
-    names = genuine.columns("stored_images")
-    taken = ", ".join("p.part_id" if name == "part_id" else f"i.{name}" for name in names)
-    connection.execute(STORED.format(columns=", ".join(names), values=taken))
-    for table in ("gathered", "fresh", *dict.fromkeys(TABLES.values())):
+    for table, rows in kind.tables.items():
+        _fill(connection, table, rows)
+    _name(connection, kind)
+    for table in ("spread", "gathered", "fresh"):
         connection.execute(f"DROP TABLE temp.{table}")
+
+
+def _gathered(rows: Rows) -> str:
+    return (
+        f"FROM temp.spread AS s CROSS JOIN temp.{rows.view} AS t ON t.snapshot_id = s.snapshot_id "
+        f"AND t.{rows.key[0]} = s.name WHERE s.snapshot_id = i.snapshot_id AND s.part_of = i.part_of"
+    )
+
+
+def _fill(connection: sqlite3.Connection, table: str, rows: Rows) -> None:
+    """Copy the rows of new parts into their table, and their names into that of names."""
+    coming = COMING.format(view=rows.view, first=rows.key[0])
+    if rows.named:
+        _number(connection, [f"t.{name}" for name in rows.named if name != rows.key[0]], coming)
+    names = columns(table)
+    taken = [f"number(t.{name})" if name in rows.named else f"t.{name}" for name in names]
+    into = f"INSERT INTO main.{table} (part_id, {', '.join(names)})"
+    connection.execute(f"{into} SELECT f.part_id, {', '.join(taken)} {coming}")
+
+
+def _number(connection: sqlite3.Connection, taken: Sequence[str], coming: str) -> None:
+    """Give a number to each name that comes, and let SQL call number(), which tells it.
+
+    A dictionary of Python does it: SQLite would look up the same few names once for each of many rows.
+    """
+    connection.execute("CREATE TEMP TABLE heard (name TEXT PRIMARY KEY) WITHOUT ROWID")
+    connection.execute(KEYS)
+    heard: set[str | None] = set()
+    connection.create_function("hear", 1, heard.add)
+    connection.execute(f"SELECT {', '.join(f'count(hear({name}))' for name in taken)} {coming}").fetchone()
+    heard.discard(None)
+    connection.executemany("INSERT OR IGNORE INTO temp.heard VALUES (?)", [(name,) for name in heard])
+    add_names(connection, "temp.heard")
+    found = "SELECT h.name, n.name_id FROM temp.heard AS h CROSS JOIN main.part_names AS n ON n.name = h.name"
+    numbers: dict[str | None, int] = dict(connection.execute(found))
+    connection.execute("DROP TABLE temp.heard")
+    numbers[None] = NOTHING
+    connection.create_function("number", 1, numbers.__getitem__, deterministic=True)
+
+
+def add_names(connection: sqlite3.Connection, source: str) -> None:
+    """Number the names of a source that have no number."""
+    connection.execute(
+        f"""INSERT OR IGNORE INTO main.part_names (name, bucket)
+            SELECT name, {BUCKET.format("name")} FROM {source} AS t WHERE name IS NOT NULL"""
+    )
+
+
+def _name(connection: sqlite3.Connection, kind: Kind) -> None:
+    """Say which parts the snapshots have."""
+    names = genuine.columns(kind.stored)
+    given = {"snapshot_id": "g.snapshot_id", "part_id": "p.part_id", kind.group: "g.part_of"}
+    source = STORED
+    if set(names) - set(given):
+        view = next(iter(kind.tables.values())).view
+        source += f" CROSS JOIN temp.{view} AS t ON t.snapshot_id = g.snapshot_id AND t.{kind.group} = g.part_of"
+    taken = ", ".join(given.get(name, f"t.{name}") for name in names)
+    connection.execute(f"INSERT INTO main.{kind.stored} ({', '.join(names)}) SELECT {taken} {source}")
 
 
 def last(connection: sqlite3.Connection) -> int:
@@ -123,17 +277,44 @@ def last(connection: sqlite3.Connection) -> int:
 def misnamed(connection: sqlite3.Connection) -> bool:
     """Say whether a database has a part whose rows are not what its name says."""
     prepare(connection)
-    made = digest(lambda table: f"FROM main.{table} AS t WHERE t.part_id = p.part_id")
-    sql = f"SELECT 1 FROM main.parts AS p WHERE p.digest IS NOT {made} LIMIT 1"
-    return connection.execute(sql).fetchone() is not None
+    for kind in KINDS:
+        made = digest(kind, lambda table: f"FROM main.{table} AS t WHERE t.part_id = p.part_id", "main")
+        sql = f"""SELECT 1 FROM main.parts AS p WHERE p.part_id IN (SELECT part_id FROM main.{kind.stored})
+                  AND p.digest IS NOT {made} LIMIT 1"""
+        if connection.execute(sql).fetchone():
+            return True
+    return False
+
+
+def misplaced(connection: sqlite3.Connection) -> bool:
+    """Say whether a snapshot has a part under another bucket than that of the names in it."""
+    prepare(connection)
+    wrong = f"SELECT 1 FROM main.part_names WHERE bucket IS NOT {BUCKET.format('name')}"
+    return any(connection.execute(f"{sql} LIMIT 1").fetchone() for sql in (wrong, *elsewhere()))
+
+
+def elsewhere() -> Iterator[str]:
+    """Yield for each table of parts in buckets what finds the rows that a snapshot has under another bucket."""
+    for kind in KINDS:
+        if kind.scattered:
+            for table, rows in kind.tables.items():
+                yield (
+                    f"SELECT 1 FROM main.{kind.stored} AS s CROSS JOIN main.{table} AS t ON t.part_id = s.part_id "
+                    f"CROSS JOIN main.part_names AS n ON n.name_id = t.{rows.key[0]} WHERE n.bucket IS NOT s.bucket"
+                )
 
 
 def sweep(connection: sqlite3.Connection) -> int:
-    """Delete the parts that no snapshot names any more; return how many rows they had."""
+    """Delete the parts that no snapshot names any more, and names that no part has; return how many rows they had."""
     rows = sum(connection.execute(f"DELETE FROM main.{table} WHERE {UNNAMED}").rowcount for table in tables())
-    connection.execute(f"DELETE FROM main.parts WHERE {UNNAMED}")
+    if connection.execute(f"DELETE FROM main.parts WHERE {UNNAMED}").rowcount:
+        used = " UNION ".join(
+            f"SELECT {name} FROM main.{table}" for table, held in tables().items() for name in held.named
+        )
+        connection.execute(f"DELETE FROM main.part_names WHERE name_id <> {NOTHING} AND name_id NOT IN ({used})")
     return rows
 
 
-def _columns(table: str) -> list[str]:
+def columns(table: str) -> list[str]:
+    """Return the columns of a table of parts that say something."""
     return [name for name in genuine.columns(table) if name != "part_id"]

@@ -23,10 +23,13 @@ from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
 from layerindex import missing
 from layerindex.database import APPLICATION_ID, REVISION
+from layerindex.parts import KINDS, NOTHING, named
 from layerindex.standing import CLEAR, FACTS, LOST, NAMED_BY, STATES, TOLD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from layerindex.parts import Kind
 
 metadata = MetaData()
 
@@ -92,6 +95,13 @@ def _position(comment: str) -> Column[int]:
 def _reference(name: str, target: str, comment: str, **options: Any) -> Column[int]:  # noqa: ANN401
     cascade = ForeignKey(target, ondelete="CASCADE")
     return Column(name, Integer, cascade, comment=comment, nullable=False, **options)
+
+
+def _number(name: str, comment: str, **options: Any) -> Column[int]:  # noqa: ANN401 - Column's own options
+    """A column that holds the number of a name; a view has the name itself."""
+    key = ForeignKey("part_names.name_id")
+    said = f"{comment.removesuffix('.')} (its number in part_names, 0 for NULL)."
+    return Column(name, Integer, key, comment=said, nullable=False, info={"said": comment}, **options)
 
 
 def _texts(words: Iterable[str]) -> str:
@@ -206,6 +216,13 @@ _numbered(
         unique=True,
         comment="SHA-256 of its rows in one form (layerindex.parts), by which equal rows are found; 32 bytes.",
     ),
+)
+_numbered(
+    "part_names",
+    "Names that stand in many rows of parts, which have their numbers: of directories, short names …",
+    _integer("name_id", "Number of the name in this database; 0 stands for NULL.", primary_key=True),
+    _text("name", "The name; NULL for number 0 alone.", unique=True),
+    _integer("bucket", "A number that is made from the name (layerindex.parts), by which rows are parts."),
 )
 _facts(
     "stored_images",
@@ -408,13 +425,20 @@ _facts(
     _text("detail", "What was found, or what needs it; NULL for nothing to say."),
 )
 _facts(
-    "overlay_lowers",
-    "The directories below a directory, as its lower file lists them or containerd's snapshotter knows them.",
-    _key("cache_id", "Name of the directory."),
+    "stored_directories",
+    "What a snapshot knows of the directories of each bucket: who needs them, and what is below them.",
+    _integer("bucket", "The bucket, as part_names.bucket.", primary_key=True, nullable=False),
+    _reference("part_id", "parts.part_id", "The part with its rows in part_lowers and the tables beside it."),
+    Index("stored_directories_part", "part_id", "snapshot_id"),
+)
+_part(
+    "part_lowers",
+    "The directories below a directory; view overlay_lowers has them, by name, for each snapshot.",
+    _number("cache_id", "Name of the directory.", primary_key=True),
     _position("0 for the nearest parent, the base last."),
-    _text("link", "Short name as the lower file says it; NULL where there are no short names."),
-    _text("lower_cache_id", "The directory; NULL when the short name leads nowhere."),
-    Index("overlay_lowers_lower", "snapshot_id", "lower_cache_id"),
+    _number("link", "Short name as the lower file says it; NULL where there are no short names."),
+    _number("lower_cache_id", "The directory; NULL when the short name leads nowhere."),
+    Index("part_lowers_lower", "lower_cache_id", "part_id"),
 )
 _facts(
     "links",
@@ -789,6 +813,39 @@ def _shown(view: Shown) -> View:
     return View(view.name, view.comment, select)
 
 
+_SCATTERED = {
+    "overlay_lowers": (
+        "The directories below a directory, as its lower file lists them or containerd's snapshotter knows them.",
+        ("link",),
+    ),
+}
+"""The views of parts in buckets: what each shows, and its columns by which nothing is looked for."""
+
+
+def _scattered(kind: Kind, table: str) -> View:
+    """Return the view that has the rows of parts in buckets for each snapshot, with names in the place of numbers."""
+    rows = kind.tables[table]
+    comment, shown = _SCATTERED[rows.view]
+    joins = [f"FROM {kind.stored} AS s JOIN {table} AS r ON r.part_id = s.part_id"]
+    columns = [("s.snapshot_id", metadata.tables[kind.stored].c.snapshot_id.comment)]
+    for column in metadata.tables[table].c:
+        name, value = column.name, f"r.{column.name}"
+        if name == "part_id":
+            continue
+        if name in shown:
+            value = f"{named(value)} AS {name}"
+        elif name in rows.named:
+            bucket = f" AND n{len(joins)}.bucket = s.bucket" if name == rows.key[0] else ""
+            joins.append(f"JOIN part_names AS n{len(joins)} ON n{len(joins)}.name_id = {value}{bucket}")
+            value = f"n{len(joins) - 1}.name AS {name}"
+        columns.append((value, column.info.get("said", column.comment)))
+    lines = [
+        f"  {value}{',' if place < len(columns) else ''}{_comment(said)}"
+        for place, (value, said) in enumerate(columns, 1)
+    ]
+    return View(rows.view, comment, "SELECT\n" + "\n".join(lines) + "\n" + "\n".join(joins))
+
+
 _CURRENT = {
     "images": "Images of the selected snapshots, with their host.",
     "image_refs": "Tags and digests of the selected snapshots, with their host.",
@@ -827,6 +884,12 @@ VIEW_COLUMNS = {
     "missing": ("kind", "object", "code", "missing", "chain_id", "because"),
 }
 VIEW_COLUMNS |= {view.name: tuple(column.partition(".")[2] for column in view.columns) for view in _SHOWN}
+VIEW_COLUMNS |= {
+    rows.view: ("snapshot_id", *(column.name for column in metadata.tables[table].c if column.name != "part_id"))
+    for kind in KINDS
+    if kind.scattered
+    for table, rows in kind.tables.items()
+}
 """The columns of views that have a view of the selected snapshots; snapshot_id may be among them."""
 
 
@@ -846,6 +909,7 @@ def _current(table: str, comment: str) -> View:
 
 VIEWS = (
     *(_shown(view) for view in _SHOWN),
+    *(_scattered(kind, table) for kind in KINDS if kind.scattered for table in kind.tables),
     View(
         "snapshot_ages",
         "Each complete snapshot, and how many of its host, store and root are newer.",
@@ -1098,6 +1162,7 @@ def statements() -> Iterator[str]:
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
             yield str(CreateIndex(index).compile(dialect=dialect)).strip()
     yield from (view.ddl for view in VIEWS)
+    yield f"INSERT INTO part_names VALUES ({NOTHING}, NULL, NULL)"  # noqa: S608 - a constant of ours
     version = "version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)"
     yield f"CREATE TABLE alembic_version ({version})"
     yield f"INSERT INTO alembic_version VALUES ('{REVISION}')"  # noqa: S608 - a constant of ours

@@ -30,6 +30,14 @@ CREATE TABLE listings ( /* The files of one layer or directory; a layer's listin
  STRICT;
 CREATE INDEX listings_diff ON listings (diff_id);
 CREATE INDEX listings_witness ON listings (witness);
+CREATE TABLE part_names ( /* Names that stand in many rows of parts, which have their numbers: of directories, short names … */
+	name_id INTEGER NOT NULL /* Number of the name in this database; 0 stands for NULL. */, 
+	name TEXT /* The name; NULL for number 0 alone. */, 
+	bucket INTEGER /* A number that is made from the name (layerindex.parts), by which rows are parts. */, 
+	PRIMARY KEY (name_id), 
+	UNIQUE (name)
+)
+ STRICT;
 CREATE TABLE parts ( /* Rows that snapshots share, such as what an image's config says: stored once, under the digest of what they say. */
 	part_id INTEGER NOT NULL /* Number of the part in this database. */, 
 	digest BLOB NOT NULL /* SHA-256 of its rows in one form (layerindex.parts), by which equal rows are found; 32 bytes. */, 
@@ -111,6 +119,21 @@ CREATE TABLE part_images ( /* What an image's config says of it as a whole; view
 )
  WITHOUT ROWID,
  STRICT;
+CREATE TABLE part_lowers ( /* The directories below a directory; view overlay_lowers has them, by name, for each snapshot. */
+	part_id INTEGER NOT NULL /* The part these rows belong to. */, 
+	cache_id INTEGER NOT NULL /* Name of the directory (its number in part_names, 0 for NULL). */, 
+	position INTEGER NOT NULL /* 0 for the nearest parent, the base last. */, 
+	link INTEGER NOT NULL /* Short name as the lower file says it; NULL where there are no short names (its number in part_names, 0 for NULL). */, 
+	lower_cache_id INTEGER NOT NULL /* The directory; NULL when the short name leads nowhere (its number in part_names, 0 for NULL). */, 
+	PRIMARY KEY (part_id, cache_id, position), 
+	FOREIGN KEY(part_id) REFERENCES parts (part_id) ON DELETE CASCADE, 
+	FOREIGN KEY(cache_id) REFERENCES part_names (name_id), 
+	FOREIGN KEY(link) REFERENCES part_names (name_id), 
+	FOREIGN KEY(lower_cache_id) REFERENCES part_names (name_id)
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX part_lowers_lower ON part_lowers (lower_cache_id, part_id);
 CREATE TABLE snapshots ( /* One store, at one host, at one time; written in one transaction and never edited. */
 	snapshot_id INTEGER NOT NULL /* Number of the snapshot in this database. */, 
 	uid TEXT NOT NULL /* Random hex that names the snapshot in every database it is copied to. */, 
@@ -445,18 +468,6 @@ CREATE TABLE overlay_dirs ( /* A directory in the driver's folder: overlay2/<cac
  STRICT;
 CREATE INDEX overlay_dirs_cache ON overlay_dirs (cache_id);
 CREATE INDEX overlay_dirs_link ON overlay_dirs (link, snapshot_id);
-CREATE TABLE overlay_lowers ( /* The directories below a directory, as its lower file lists them or containerd's snapshotter knows them. */
-	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
-	cache_id TEXT NOT NULL /* Name of the directory. */, 
-	position INTEGER NOT NULL /* 0 for the nearest parent, the base last. */, 
-	link TEXT /* Short name as the lower file says it; NULL where there are no short names. */, 
-	lower_cache_id TEXT /* The directory; NULL when the short name leads nowhere. */, 
-	PRIMARY KEY (snapshot_id, cache_id, position), 
-	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
-)
- WITHOUT ROWID,
- STRICT;
-CREATE INDEX overlay_lowers_lower ON overlay_lowers (snapshot_id, lower_cache_id);
 CREATE TABLE problems ( /* What was missing, torn, odd or hostile in the store; the scan went on. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	problem_id INTEGER NOT NULL /* Number within the snapshot. */, 
@@ -515,6 +526,17 @@ CREATE TABLE storage_layers ( /* A layer in the list of containers-storage, also
  WITHOUT ROWID,
  STRICT;
 CREATE INDEX storage_layers_chain ON storage_layers (chain_id, snapshot_id);
+CREATE TABLE stored_directories ( /* What a snapshot knows of the directories of each bucket: who needs them, and what is below them. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	bucket INTEGER NOT NULL /* The bucket, as part_names.bucket. */, 
+	part_id INTEGER NOT NULL /* The part with its rows in part_lowers and the tables beside it. */, 
+	PRIMARY KEY (snapshot_id, bucket), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE, 
+	FOREIGN KEY(part_id) REFERENCES parts (part_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX stored_directories_part ON stored_directories (part_id, snapshot_id);
 CREATE TABLE stored_images ( /* An image of a snapshot: what only its store says of it, and the part that holds what its config says. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	image_id TEXT NOT NULL /* Image id (sha256:…): the digest of its config, as Docker without containerd, Podman and CRI show it. */, 
@@ -598,6 +620,16 @@ SELECT
   part_image_history.empty_layer, /* 1 when the step made no layer, else 0. */
   part_image_history.layer_position /* image_layers.position of the layer it made; NULL when it made none. */
 FROM stored_images JOIN part_image_history ON part_image_history.part_id = stored_images.part_id;
+CREATE VIEW overlay_lowers AS /* The directories below a directory, as its lower file lists them or containerd's snapshotter knows them. */
+SELECT
+  s.snapshot_id, /* The snapshot this fact belongs to. */
+  n1.name AS cache_id, /* Name of the directory. */
+  r.position, /* 0 for the nearest parent, the base last. */
+  (SELECT n.name FROM part_names AS n WHERE n.name_id = r.link) AS link, /* Short name as the lower file says it; NULL where there are no short names. */
+  n2.name AS lower_cache_id /* The directory; NULL when the short name leads nowhere. */
+FROM stored_directories AS s JOIN part_lowers AS r ON r.part_id = s.part_id
+JOIN part_names AS n1 ON n1.name_id = r.cache_id AND n1.bucket = s.bucket
+JOIN part_names AS n2 ON n2.name_id = r.lower_cache_id;
 CREATE VIEW snapshot_ages AS /* Each complete snapshot, and how many of its host, store and root are newer. */
 SELECT snapshot_id, host_id, ordered_at, row_number() OVER (
   PARTITION BY host_id, store, root ORDER BY ordered_at DESC, uid DESC
@@ -1020,6 +1052,7 @@ FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN problems AS t ON t.snapshot_id = sel.snapshot_id;
+INSERT INTO part_names VALUES (0, NULL, NULL);
 CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num));
 INSERT INTO alembic_version VALUES ('0007');
 PRAGMA application_id = 1279870040;

@@ -29,6 +29,8 @@ VERSIONS = 3
 COMMON = 0.6
 """The part of a host's images that every host has."""
 CONTAINERS = 20
+BATCH = 25
+"""Hosts whose rows are made at a time: they are in memory until they are parts."""
 STEPS = 8
 """Build steps of an image that make no layer."""
 
@@ -95,10 +97,12 @@ def make(path: Path | str, plan: Plan) -> None:
         database.create(connection)
         apps = list(_apps(plan, random.Random(plan.seed)))
         _world(connection, plan, apps)
-        _hosts(connection, plan, apps)
-        with parts.gathering(connection):
-            for statement in Path(__file__).with_suffix(".sql").read_text(encoding="utf-8").split(";\n"):
-                connection.execute(statement, {"steps": STEPS, "containers": CONTAINERS})
+        statements = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8").split(";\n")
+        for first in range(plan.first, plan.first + plan.hosts, BATCH):
+            _hosts(connection, plan, apps, range(first, min(first + BATCH, plan.first + plan.hosts)))
+            with parts.gathering(connection):
+                for statement in statements:
+                    connection.execute(statement, {"steps": STEPS, "containers": CONTAINERS})
         connection.execute("PRAGMA analysis_limit = 1000")
         connection.execute("ANALYZE")
         connection.execute("COMMIT")
@@ -218,14 +222,14 @@ def _fill(connection: sqlite3.Connection, table: str, rows: list[Any]) -> None:
 # What each host has ---------------------------------------------------------------------------------------------------
 
 
-def _hosts(connection: sqlite3.Connection, plan: Plan, apps: list[App]) -> None:
-    """Write hosts, snapshots and what each has; the rest follows in SQL."""
+def _hosts(connection: sqlite3.Connection, plan: Plan, apps: list[App], some: range) -> None:
+    """Write some hosts, their snapshots and what each has; the rest follows in SQL."""
     count = max(app.number for app in apps) + 1
     ids = {(app.number, app.version): app.image_id for app in apps}
     wanted = min(plan.images, count)
     common = int(wanted * COMMON)
     hosts, snapshots, chosen = [], [], []
-    for host in range(plan.first, plan.first + plan.hosts):
+    for host in some:
         rng = random.Random(f"{plan.seed} {host}")
         hosts.append((host, f"host-{host:04}", _hex(f"machine {host}")[:32]))
         numbers = [*range(common), *rng.sample(range(common, count), wanted - common)]
@@ -244,4 +248,5 @@ def _hosts(connection: sqlite3.Connection, plan: Plan, apps: list[App]) -> None:
             chosen += [(snapshot, number, ids[number, version]) for number, version in versions.items()]
     _fill(connection, "hosts", hosts)
     _fill(connection, "snapshots", snapshots)
+    connection.execute("DELETE FROM temp.chosen")
     _fill(connection, "chosen", chosen)

@@ -66,4 +66,6 @@ FROM running AS r CROSS JOIN world_places AS p USING (image_id)
 CROSS JOIN held AS h ON h.snapshot_id = r.snapshot_id AND h.chain_id = p.chain_id
 ORDER BY 1, 2, 3, 4, 5;
 INSERT INTO problems
-SELECT snapshot_id, 1, 'warning', 'stale-mount', 'image/overlay2/layerdb/mounts/' || uid, uid, 'made for the simulation' FROM snapshots;
+SELECT snapshot_id, 1, 'warning', 'stale-mount', 'image/overlay2/layerdb/mounts/' || uid, uid, 'made for the simulation' FROM snapshots WHERE snapshot_id IN (SELECT snapshot_id FROM chosen);
+DROP TABLE temp.held;
+DROP TABLE temp.running

@@ -28,10 +28,10 @@ SELECT s.uid, {columns} FROM snapshots AS s JOIN {view} AS v USING (snapshot_id)
 
 
 def said(db: Path) -> dict[str, Rows]:
-    """Return what each snapshot of a database says of images, whatever numbers it has there."""
+    """Return what each snapshot of a database says in rows of parts, whatever numbers it has there."""
     found = {}
     with closing(sqlite3.connect(db)) as connection:
-        for view in ("images", "image_layers", "image_history"):
+        for view in parts.views():
             names = [name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?)", (view,))][1:]
             sql = SAID.format(columns=", ".join(f"v.{name}" for name in names), view=view)
             found[view] = sorted(connection.execute(sql).fetchall(), key=repr)
@@ -39,16 +39,20 @@ def said(db: Path) -> dict[str, Rows]:
 
 
 def counts(db: Path) -> dict[str, int]:
-    """Return how many rows there are of parts."""
-    return {table: rows(db, f"SELECT count(*) FROM {table}")[0][0] for table in ("parts", *parts.tables())}
+    """Return how many rows there are of parts, and how many names."""
+    found = {table: rows(db, f"SELECT count(*) FROM {table}")[0][0] for table in ("parts", *parts.tables())}
+    return found | {"part_names": rows(db, "SELECT count(name) FROM part_names")[0][0]}
 
 
 def rename(db: Path) -> None:
     """Give the parts of a database the names that their rows make now, as a liar can."""
-    made = parts.digest(lambda table: f"FROM {table} AS t WHERE t.part_id = p.part_id")
     with closing(sqlite3.connect(db, isolation_level=None)) as connection:
         parts.prepare(connection)
-        connection.execute(f"UPDATE parts AS p SET digest = {made}")
+        for kind in parts.KINDS:
+            made = parts.digest(kind, lambda table: f"FROM {table} AS t WHERE t.part_id = p.part_id", "main")
+            connection.execute(
+                f"UPDATE parts AS p SET digest = {made} WHERE part_id IN (SELECT part_id FROM {kind.stored})"
+            )
 
 
 @pytest.fixture
@@ -70,7 +74,7 @@ def test_equal_facts_are_stored_once(root: DataRoot, tmp_path: Path) -> None:
     first = counts(db)
     index(index(db, root, "web-1"), root, "web-2")
 
-    assert (2, 2) == (first["parts"], first["part_image_configs"])
+    assert (2, 2) == (first["part_images"], first["part_image_configs"])
     assert first == counts(db)
     assert [(6,)] == rows(db, "SELECT count(*) FROM images")
     assert [(3,)] == rows(db, "SELECT count(DISTINCT snapshot_id) FROM image_layers")
@@ -89,7 +93,7 @@ def test_what_is_new_is_added(root: DataRoot, tmp_path: Path) -> None:
         (place / "lastUpdated").write_text(value)
         index(db, root, "web-1")
 
-    assert 3 == counts(db)["parts"]
+    assert 3 == counts(db)["part_images"]
     times = f"SELECT last_updated_at FROM images WHERE image_id = '{image.image_id}' ORDER BY snapshot_id"
     assert [("2026-01-01T00:00:00Z",), ("2026-01-02T00:00:00Z",)] == rows(db, times)
 
@@ -99,7 +103,7 @@ def test_a_fleet_is_small(tmp_path: Path) -> None:
     sizes = {}
     for days in (1, 2):
         fleet.make(tmp_path / f"{days}.db", fleet.Plan(hosts=4, images=20, layers=120, distinct=400, days=days))
-        sizes[days] = counts(tmp_path / f"{days}.db")["parts"]
+        sizes[days] = counts(tmp_path / f"{days}.db")["part_images"]
 
     images = rows(tmp_path / "2.db", "SELECT count(DISTINCT image_id) FROM images")[0][0]
     assert sizes[1] < sizes[2] == images < 4 * 20 * 2
@@ -119,6 +123,7 @@ def files(root: DataRoot, tmp_path: Path) -> list[Path]:
         "UPDATE part_image_configs SET config = '{}'",
         "UPDATE part_image_layers SET diff_id = 'sha256:' || replace(hex(zeroblob(32)), '0', 'e')",
         "DELETE FROM part_image_history WHERE position > 0",
+        "UPDATE part_lowers SET link = cache_id",
     )
     rename(liar)
     root.image(root.layer({"new": b"3"}), ["new:1"])
@@ -177,7 +182,7 @@ def test_what_no_snapshot_names_goes(files: list[Path], tmp_path: Path) -> None:
         removed = snapshots.remove(connection, [number for name, number in numbers.items() if name not in kept])
 
     assert expected == said(db)
-    assert 3 == counts(db)["parts"]
+    assert 3 == counts(db)["part_images"]
     assert removed.facts > 0
     whole(db)
     with database.writing(str(db), silent) as connection:
@@ -193,6 +198,15 @@ def test_a_part_under_another_name_is_found(files: list[Path]) -> None:
 
     assert 1 == done.returncode
     assert "a part has other rows than its digest says" in done.stderr
+
+
+def test_a_part_in_another_bucket_is_found(files: list[Path]) -> None:
+    """`db check` tells where a snapshot has a part under another bucket than that of its names."""
+    change(files[0], "UPDATE stored_directories SET bucket = 127 - bucket")
+    done = program("db", "check", "--db", str(files[0]))
+
+    assert 1 == done.returncode
+    assert "a part is in another bucket than its names" in done.stderr
 
 
 def test_columns_of_views_are_explained() -> None:
@@ -219,8 +233,12 @@ INSERT INTO image_layers SELECT snapshot_id, image_id, p.column1, 'sha256:d' || 
   FROM images CROSS JOIN (VALUES (0), (1)) AS p;
 INSERT INTO image_history SELECT snapshot_id, image_id, p.column1, NULL, 'RUN ' || snapshot_id, NULL, NULL, 0, p.column1
   FROM images CROSS JOIN (VALUES (0), (1)) AS p WHERE image_id = 'sha256:b';
+INSERT INTO overlay_lowers SELECT snapshot_id, 'c' || d.column1, p.column1, 'L' || p.column1, 'c' || p.column1
+  FROM snapshots CROSS JOIN (VALUES (1), (2), (3)) AS d JOIN (VALUES (0), (1), (2)) AS p ON p.column1 < d.column1;
+UPDATE overlay_lowers SET lower_cache_id = NULL WHERE snapshot_id = 2 AND cache_id = 'c1';
+UPDATE overlay_lowers SET link = NULL WHERE cache_id = 'c2';
 """
-"""Two snapshots of two images, of which one has other build steps on each day."""
+"""Two snapshots of two images, of which one has other build steps on each day, and of four directories."""
 
 
 def test_older_databases_are_carried_forward(tmp_path: Path) -> None:
@@ -234,10 +252,12 @@ def test_older_databases_are_carried_forward(tmp_path: Path) -> None:
 
     assert before == said(path)
     assert {
-        "parts": 3,
+        "parts": 3 + 4,
+        "part_names": 4 + 3,
         "part_images": 3,
         "part_image_configs": 3,
         "part_image_layers": 6,
         "part_image_history": 4,
+        "part_lowers": 1 + 2 + 3 + 1,
     } == counts(path)
     assert 0 == program("db", "check", "--db", str(path)).returncode

@@ -18,7 +18,9 @@ def main() -> None:
     """Write the files."""
     (CHECKOUT / "layerindex" / "schema.sql").write_text(schema.script(), encoding="utf-8")
     if "--revision" in sys.argv:
-        tables = [statement for statement in schema.statements() if statement.startswith("CREATE")][:-1]
+        made = ("CREATE", "INSERT INTO part_names")
+        tables = [statement for statement in schema.statements() if statement.startswith(made)]
+        tables = [statement for statement in tables if not statement.startswith("CREATE TABLE alembic_version")]
         (revision,) = (CHECKOUT / "migrations" / "versions").glob(f"{REVISION}_*.py")
         revision.with_suffix(".sql").write_text("".join(f"{each};\n" for each in tables), encoding="utf-8")
 

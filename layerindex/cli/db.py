@@ -48,6 +48,8 @@ def check(path: str) -> None:
         found += dict.fromkeys(f"a row of {table} points to no {parent}" for table, _, parent, _ in dangling)
         if not found and parts.misnamed(connection):
             found.append("a part has other rows than its digest says")
+        if not found and parts.misplaced(connection):
+            found.append("a part is in another bucket than its names")
     if found:
         raise DatabaseError(path, "is not as it should be: " + "; ".join(found[:10]))
     click.echo(f"{path}: whole, schema {database.REVISION}", err=True)

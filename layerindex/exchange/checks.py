@@ -59,6 +59,9 @@ SHAPES = {
 HOSTS = """
 SELECT h.name, h.machine_id FROM temp.host_map AS c CROSS JOIN main.hosts AS h ON h.host_id = c.new"""
 
+NAMES = """
+SELECT group_concat(n.name, char(10)) FROM temp.name_map AS c CROSS JOIN main.part_names AS n ON n.name_id = c.new"""
+
 FRESH = "SELECT min(new) FROM temp.fresh_listings"
 """The first number of a listing that a merge has brought in."""
 
@@ -136,6 +139,8 @@ def values(connection: sqlite3.Connection, source: str) -> None:
         raise RefusedFileError(source, f"a row of {table} points to nothing")
     for _ in _decoded(connection, HOSTS, "hosts", source):
         pass
+    for _ in _decoded(connection, NAMES, "part_names", source):
+        pass
     for table in ("snapshots", *parts.tables(), *merge.facts()):
         _facts(connection, table, source)
     if found := connection.execute(LISTING.format(fresh=FRESH, digest=_or_null(DIGEST, "l.diff_id"))).fetchone():
@@ -148,6 +153,8 @@ def values(connection: sqlite3.Connection, source: str) -> None:
     _directories(connection, source)
     if connection.execute(merge.OTHER_NAME).fetchone():
         raise RefusedFileError(source, "a part has other rows than its digest says")
+    if merge.elsewhere(connection):
+        raise RefusedFileError(source, "a part is in another bucket than its names")
 
 
 def _facts(connection: sqlite3.Connection, table: str, source: str) -> None:

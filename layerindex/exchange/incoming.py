@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 STDIN = "-"
 MAGIC = b"SQLite format 3\0"
 
-FACTS = ("hosts", "snapshots", "listings", "parts")
+FACTS = ("hosts", "snapshots", "listings", "parts", "part_names")
 """Tables that are read of every file, beside those of facts and of the rows of parts."""
 
 

@@ -31,6 +31,7 @@ CREATE TEMP TABLE host_map (old INTEGER PRIMARY KEY, new INTEGER);
 CREATE TEMP TABLE snapshot_map (old INTEGER PRIMARY KEY, new INTEGER);
 CREATE TEMP TABLE part_map (old INTEGER PRIMARY KEY, new INTEGER, digest BLOB);
 CREATE TEMP TABLE fresh_parts (new INTEGER PRIMARY KEY, old INTEGER);
+CREATE TEMP TABLE name_map (old INTEGER PRIMARY KEY, new INTEGER);
 CREATE TEMP TABLE listing_map (old INTEGER PRIMARY KEY, new INTEGER);
 CREATE TEMP TABLE fresh_listings (new INTEGER PRIMARY KEY, old INTEGER);
 CREATE TEMP TABLE directory_map (old INTEGER PRIMARY KEY, new INTEGER);
@@ -42,6 +43,7 @@ DROP TABLE temp.host_map;
 DROP TABLE temp.snapshot_map;
 DROP TABLE temp.part_map;
 DROP TABLE temp.fresh_parts;
+DROP TABLE temp.name_map;
 DROP TABLE temp.listing_map;
 DROP TABLE temp.fresh_listings;
 DROP TABLE temp.directory_map;
@@ -73,12 +75,23 @@ INSERT INTO temp.part_map (old, digest)
 SELECT n.part_id, {digest}
 FROM (
   SELECT DISTINCT s.part_id FROM temp.snapshot_map AS c
-  CROSS JOIN src.stored_images AS s INDEXED BY sqlite_autoindex_stored_images_1 ON s.snapshot_id = c.old
-) AS n CROSS JOIN src.part_images AS p INDEXED BY sqlite_autoindex_part_images_1 ON p.part_id = n.part_id;
+  CROSS JOIN src.{stored} AS s INDEXED BY sqlite_autoindex_{stored}_1 ON s.snapshot_id = c.old
+) AS n{there}"""
+"""A part has the name that its rows make: one of that name is here with the same rows, or is not here yet."""
+
+THERE = """
+CROSS JOIN src.{table} AS p INDEXED BY sqlite_autoindex_{table}_1 ON p.part_id = n.part_id"""
+"""Whether there is a part for which something has to be there."""
+
+NEW_PARTS = """
 INSERT OR IGNORE INTO main.parts (digest) SELECT digest FROM temp.part_map ORDER BY old;
 UPDATE temp.part_map SET new = (SELECT m.part_id FROM main.parts AS m WHERE m.digest = part_map.digest);
 INSERT INTO temp.fresh_parts SELECT new, min(old) FROM temp.part_map WHERE new > {last} GROUP BY new"""
-"""A part has the name that its rows make: one of that name is here with the same rows, or is not here yet."""
+
+NAMES = """
+UPDATE temp.name_map SET new = (
+  SELECT m.name_id FROM src.part_names AS n NOT INDEXED CROSS JOIN main.part_names AS m
+  WHERE n.name_id = old AND m.name IS n.name)"""
 
 OTHER_NAME = """
 SELECT 1 FROM temp.part_map AS c
@@ -173,16 +186,31 @@ def plan(connection: sqlite3.Connection, snapshots: Iterable[int] | None = None,
 
 
 def _number_parts(connection: sqlite3.Connection) -> None:
-    """Name the parts of the snapshots by what their rows are, and number those that are not here."""
+    """Name the parts of the snapshots by what their rows are, and number those that are not here, and their names."""
     parts.prepare(connection)
-    digest = parts.digest(lambda table: f"FROM src.{table} AS t {_key(table)} WHERE t.part_id = n.part_id")
-    _run(connection, PARTS.format(digest=digest, last=parts.last(connection)))
+    for kind in parts.KINDS:
+        digest = parts.digest(
+            kind, lambda table: f"FROM src.{table} AS t {_key(table)} WHERE t.part_id = n.part_id", "src"
+        )
+        there = "" if kind.scattered else THERE.format(table=next(iter(kind.tables)))
+        connection.execute(PARTS.format(digest=digest, stored=kind.stored, there=there))
+    _run(connection, NEW_PARTS.format(last=parts.last(connection)))
+    for table, rows in parts.tables().items():
+        for name in rows.named:
+            connection.execute(
+                f"""INSERT OR IGNORE INTO temp.name_map (old) SELECT t.{name}
+                    FROM temp.fresh_parts AS f CROSS JOIN src.{table} AS t {_key(table)} ON t.part_id = f.old"""
+            )
+    parts.add_names(
+        connection, "(SELECT n.name FROM temp.name_map CROSS JOIN src.part_names AS n NOT INDEXED ON n.name_id = old)"
+    )
+    _run(connection, NAMES)
 
 
 def copy(connection: sqlite3.Connection, *, files: bool = True) -> int:
     """Copy the rows that a plan has numbered; return how many entries of listings they were."""
-    for table in parts.tables():
-        connection.execute(_copy_part(table))
+    for table, rows in parts.tables().items():
+        connection.execute(_copy_part(table, rows))
     for table in ("snapshots", *facts()):
         connection.execute(_copy(table, files=files))
     if connection.execute("SELECT 1 FROM temp.fresh_listings LIMIT 1").fetchone() is None:
@@ -209,9 +237,20 @@ def dangling(connection: sqlite3.Connection) -> str | None:
                 sql = f"SELECT 1 {arrived(table)} AND t.{column} = {NOWHERE} LIMIT 1"
                 if connection.execute(sql).fetchone():
                     return table
+    for table, rows in parts.tables().items():
+        for name in rows.named:
+            if connection.execute(f"SELECT 1 {arrived(table)} AND t.{name} = {NOWHERE} LIMIT 1").fetchone():
+                return table
     sql = """SELECT 1 FROM temp.fresh_directories AS f
              WHERE NOT EXISTS (SELECT 1 FROM main.directories AS d WHERE d.directory_id = f.new) LIMIT 1"""
     return "entries" if connection.execute(sql).fetchone() else None
+
+
+def elsewhere(connection: sqlite3.Connection) -> bool:
+    """Say whether a snapshot that came has a part under a bucket that is not that of its rows."""
+    new = "SELECT min(new) FROM temp.snapshot_map"
+    found = (connection.execute(f"{sql} AND s.snapshot_id >= ({new}) LIMIT 1") for sql in parts.elsewhere())
+    return any(rows.fetchone() for rows in found)
 
 
 def _copy(table: str, *, files: bool) -> str:
@@ -224,22 +263,26 @@ def _copy(table: str, *, files: bool) -> str:
         elif name == "listing_id" and not files:
             values[position] = "NULL"
         elif name in MAPS:
-            found = f"(SELECT m.new FROM temp.{MAPS[name]} AS m WHERE m.old = t.{name})"
-            values[position] = f"iif(t.{name} IS NULL, NULL, coalesce({found}, {NOWHERE}))"
+            values[position] = f"iif(t.{name} IS NULL, NULL, {_mapped(MAPS[name], name)})"
     return (
         f"INSERT INTO main.{table} ({', '.join(names)}) SELECT {', '.join(values)} "
         f"FROM temp.snapshot_map AS c CROSS JOIN src.{table} AS t {_key(table)} ON t.snapshot_id = c.old"
     )
 
 
-def _copy_part(table: str) -> str:
+def _copy_part(table: str, rows: parts.Rows) -> str:
     """Return the statement that copies the rows of the parts that are new."""
-    names = [name for name in genuine.columns(table) if name != "part_id"]
+    names = parts.columns(table)
+    values = [_mapped("name_map", name) if name in rows.named else f"t.{name}" for name in names]
     return (
-        f"INSERT INTO main.{table} (part_id, {', '.join(names)}) "
-        f"SELECT f.new, {', '.join(f't.{name}' for name in names)} "
+        f"INSERT INTO main.{table} (part_id, {', '.join(names)}) SELECT f.new, {', '.join(values)} "
         f"FROM temp.fresh_parts AS f CROSS JOIN src.{table} AS t {_key(table)} ON t.part_id = f.old"
     )
+
+
+def _mapped(numbers: str, name: str) -> str:
+    """Return the expression of the new number for an old one."""
+    return f"coalesce((SELECT m.new FROM temp.{numbers} AS m WHERE m.old = t.{name}), {NOWHERE})"
 
 
 def arrived(table: str) -> str:

@@ -1,5 +1,5 @@
 # ruff: noqa: S608 - statements are put together from names of our own
-"""Parts: what an image's config says is stored once, whichever snapshots have it, behind views of the same names.
+"""Parts: what snapshots share is stored once, whichever of them have it, behind views of the same names.
 
 And what is so in a store, as columns of its snapshots.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import NamedTuple
 
 from alembic import op
 
@@ -19,18 +20,38 @@ down_revision = "0006"
 _SQL = Path(__file__).with_suffix(".sql")
 _BELOW = Path(__file__).with_name("0006_standing.sql")
 
-OLD = ("images", "image_layers", "image_history")
-PARTS = {
-    "part_images": ("images", ("created_at", "architecture", "os", "variant", "layer_count", "verified")),
-    "part_image_configs": ("images", ("config",)),
-    "part_image_layers": ("image_layers", ("position", "diff_id", "chain_id")),
-    "part_image_history": (
+
+class Rows(NamedTuple):
+    """The rows of parts that a table held: its columns, those that tell rows apart, and those that become numbers."""
+
+    table: str
+    columns: tuple[str, ...]
+    key: int = 1
+    named: tuple[str, ...] = ()
+
+
+IMAGES = {
+    "part_images": Rows("images", ("created_at", "architecture", "os", "variant", "layer_count", "verified")),
+    "part_image_configs": Rows("images", ("config",)),
+    "part_image_layers": Rows("image_layers", ("position", "diff_id", "chain_id")),
+    "part_image_history": Rows(
         "image_history",
         ("position", "created_at", "created_by", "author", "comment", "empty_layer", "layer_position"),
     ),
 }
+DIRECTORIES = {
+    "part_lowers": Rows(
+        "overlay_lowers",
+        ("cache_id", "position", "link", "lower_cache_id"),
+        2,
+        ("cache_id", "link", "lower_cache_id"),
+    ),
+}
 """What parts hold of each table; in this order their rows are named."""
 
+KINDS = {"image": ("stored_images", IMAGES), "directories": ("stored_directories", DIRECTORIES)}
+PARTS = IMAGES | DIRECTORIES
+OLD = tuple(dict.fromkeys(rows.table for rows in PARTS.values()))
 READS = """CASE WHEN store GLOB 'containerd-*' OR store GLOB 'docker-containerd-*'
   THEN driver IN ('overlayfs', 'native')
   WHEN store GLOB 'docker-*' THEN driver IN ('overlay2', 'fuse-overlayfs') ELSE driver = 'overlay' END"""
@@ -47,57 +68,114 @@ FEATURES = {
 STORED = ("target_digest", "size", "parent_image_id", "last_updated_at")
 """What of an image is its store's alone."""
 
+BUCKETS = 128
+
 
 def upgrade() -> None:
-    """Give the rows of each image the name that they make, and keep those of one name once."""
+    """Give each group of rows the name that they make, and keep those of one name once."""
     run = op.get_bind().exec_driver_sql
-    op.get_bind().connection.driver_connection.create_function("sha256", 1, _sha256, deterministic=True)
+    for name, function in (("sha256", _sha256), ("bucket", _bucket)):
+        op.get_bind().connection.driver_connection.create_function(name, 1, function, deterministic=True)
     drop_views()
     for table in OLD:
         rename(table, f"old_{table}")
     rebuild(_SQL, {"snapshots": FEATURES})
-    rows = ", ".join(
-        f"""(SELECT json_group_array(json_array({", ".join(names)})) FROM (SELECT * FROM old_{table} AS t
-             WHERE t.snapshot_id = i.snapshot_id AND t.image_id = i.image_id ORDER BY {names[0]}))"""
-        for table, names in PARTS.values()
-    )
-    run("CREATE TEMP TABLE named (snapshot_id, image_id, digest, PRIMARY KEY (snapshot_id, image_id))")
-    run(f"""INSERT INTO temp.named
-            SELECT snapshot_id, image_id, sha256(CAST(json_array('image', {rows}) AS BLOB)) FROM old_images AS i""")
-    run("INSERT OR IGNORE INTO parts (digest) SELECT digest FROM temp.named ORDER BY rowid")
-    run(f"""INSERT INTO stored_images (snapshot_id, image_id, part_id, {", ".join(STORED)})
-            SELECT snapshot_id, image_id, p.part_id, {", ".join(STORED)} FROM old_images AS i
-            JOIN temp.named AS n USING (snapshot_id, image_id) JOIN parts AS p ON p.digest = n.digest""")
-    for part, (table, names) in PARTS.items():
-        run(f"""INSERT INTO {part} (part_id, {", ".join(names)})
-                SELECT f.part_id, {", ".join(f"t.{name}" for name in names)}
-                FROM (SELECT p.part_id, min(o.rowid) AS first FROM parts AS p JOIN temp.named AS o USING (digest)
-                      GROUP BY 1) AS f
-                JOIN temp.named AS n ON n.rowid = f.first
-                JOIN old_{table} AS t ON t.snapshot_id = n.snapshot_id AND t.image_id = n.image_id ORDER BY 1, 2""")
-    run("DROP TABLE temp.named")
+    for kind, (_, tables) in KINDS.items():
+        _number(kind, tables)
+    stored = ", ".join(STORED)
+    run(f"""INSERT INTO stored_images (snapshot_id, image_id, part_id, {stored})
+            SELECT i.snapshot_id, i.image_id, n.part_id, {stored} FROM old_images AS i
+            JOIN temp.named_image AS n ON n.snapshot_id = i.snapshot_id AND n.part_of = i.image_id""")
+    run("""INSERT INTO stored_directories (snapshot_id, bucket, part_id)
+           SELECT snapshot_id, part_of, part_id FROM temp.named_directories""")
+    for kind in KINDS:
+        for table in ("spread", "named"):
+            run(f"DROP TABLE temp.{table}_{kind}")
     for table in OLD:
         run(f"DROP TABLE old_{table}")
+
+
+def _number(kind: str, tables: dict[str, Rows]) -> None:
+    """Make the parts of a kind; `named_` then tells the number of the part of each group."""
+    run = op.get_bind().exec_driver_sql
+    run(f"CREATE TEMP TABLE spread_{kind} (snapshot_id, part_of, name, PRIMARY KEY (snapshot_id, part_of, name))")
+    for rows in tables.values() if kind != "image" else [IMAGES["part_images"]]:
+        name, part_of = ("image_id", "image_id") if kind == "image" else (rows.columns[0], _bucket_of(rows.columns[0]))
+        run(f"INSERT OR IGNORE INTO temp.spread_{kind} SELECT snapshot_id, {part_of}, {name} FROM old_{rows.table}")
+    said = ", ".join(
+        f"""(SELECT json_group_array(json_array({", ".join(rows.columns)})) FROM (SELECT t.* {_old(kind, rows)}
+             WHERE s.snapshot_id = i.snapshot_id AND s.part_of = i.part_of
+             ORDER BY {", ".join(rows.columns[: rows.key])}))"""
+        for rows in tables.values()
+    )
+    run(f"CREATE TEMP TABLE named_{kind} (snapshot_id, part_of, digest, part_id, PRIMARY KEY (snapshot_id, part_of))")
+    run(f"""INSERT INTO temp.named_{kind} (snapshot_id, part_of, digest)
+            SELECT snapshot_id, part_of, sha256(CAST(json_array('{kind}', {said}) AS BLOB))
+            FROM (SELECT DISTINCT snapshot_id, part_of FROM temp.spread_{kind}) AS i""")
+    run(f"INSERT OR IGNORE INTO parts (digest) SELECT digest FROM temp.named_{kind} ORDER BY rowid")
+    run(f"UPDATE temp.named_{kind} AS n SET part_id = (SELECT p.part_id FROM parts AS p WHERE p.digest = n.digest)")
+    for part, rows in tables.items():
+        _fill(kind, part, rows)
+
+
+def _fill(kind: str, part: str, rows: Rows) -> None:
+    """Copy the rows of each part from the first group that has its name."""
+    run = op.get_bind().exec_driver_sql
+    for name in rows.named:
+        run(f"""INSERT OR IGNORE INTO part_names (name, bucket) SELECT DISTINCT {name}, {_bucket_of(name)}
+                FROM old_{rows.table} WHERE {name} IS NOT NULL""")
+    taken = [
+        f"(SELECT p.name_id FROM part_names AS p WHERE p.name IS t.{name})" if name in rows.named else f"t.{name}"
+        for name in rows.columns
+    ]
+    run(f"""INSERT INTO {part} (part_id, {", ".join(rows.columns)})
+            SELECT n.part_id, {", ".join(taken)} FROM temp.named_{kind} AS n
+            {_old(kind, rows).replace("FROM", "CROSS JOIN")}
+            WHERE s.snapshot_id = n.snapshot_id AND s.part_of = n.part_of
+              AND n.rowid IN (SELECT min(rowid) FROM temp.named_{kind} GROUP BY part_id) ORDER BY 1""")
+
+
+def _old(kind: str, rows: Rows) -> str:
+    """Return from where the old rows `t` of a group come."""
+    first = "image_id" if kind == "image" else rows.columns[0]
+    return f"""FROM temp.spread_{kind} AS s
+               CROSS JOIN old_{rows.table} AS t ON t.snapshot_id = s.snapshot_id AND t.{first} = s.name"""
+
+
+def _bucket_of(name: str) -> str:
+    return f"bucket(CAST({name} AS BLOB))"
 
 
 def downgrade() -> None:
     """Write the rows of a part for each snapshot again."""
     run = op.get_bind().exec_driver_sql
     drop_views()
-    new = ("parts", "stored_images", *PARTS)
+    new = ("parts", "part_names", *(stored for stored, _ in KINDS.values()), *PARTS)
     for table in new:
         rename(table, f"new_{table}")
     rebuild(_BELOW, {"snapshots": {}})
     for table in OLD:
         stored = STORED if table == "images" else ()
-        held = {part: names for part, (old, names) in PARTS.items() if old == table}
+        held = {part: rows.columns for part, rows in IMAGES.items() if rows.table == table}
         columns = ", ".join(name for names in (stored, *held.values()) for name in names)
         joined = " ".join(f"JOIN new_{part} USING (part_id)" for part in held)
-        run(f"""INSERT INTO {table} (snapshot_id, image_id, {columns})
-                SELECT snapshot_id, image_id, {columns} FROM new_stored_images {joined}""")
+        if held:
+            run(f"""INSERT INTO {table} (snapshot_id, image_id, {columns})
+                    SELECT snapshot_id, image_id, {columns} FROM new_stored_images {joined}""")
+    for part, rows in DIRECTORIES.items():
+        taken = ", ".join(
+            f"(SELECT n.name FROM new_part_names AS n WHERE n.name_id = {name})" if name in rows.named else name
+            for name in rows.columns
+        )
+        run(f"""INSERT INTO {rows.table} (snapshot_id, {", ".join(rows.columns)})
+                SELECT snapshot_id, {taken} FROM new_stored_directories JOIN new_{part} USING (part_id)""")
     for table in new:
         run(f"DROP TABLE new_{table}")
 
 
 def _sha256(content: bytes) -> bytes:
     return hashlib.sha256(content).digest()
+
+
+def _bucket(name: bytes) -> int:
+    return _sha256(name)[0] % BUCKETS
