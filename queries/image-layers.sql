@@ -11,25 +11,25 @@
 -- link = "short name of the directory; NULL where the driver gives none"
 -- size = "its size"
 -- created_by = "the build step that made it"
--- shared_by = "how many listed images use the layer, this one included"
+-- shared_by = "how many listed images use the layer, this one included; in containerd those of the namespace"
+-- namespace = "in containerd the namespace, which has directories of its own; NULL in other stores"
 -- host = "the host"
 
 WITH listed AS MATERIALIZED (
   SELECT snapshot_id, image_id FROM selected_snapshots JOIN listed_images USING (snapshot_id)
 ),
 placed AS MATERIALIZED (
-  SELECT l.*, sum((l.snapshot_id, l.image_id) IN listed) OVER (PARTITION BY l.snapshot_id, l.chain_id) AS shared_by
-  FROM selected_snapshots JOIN image_layers AS l USING (snapshot_id)
+  SELECT l.*, sum((l.snapshot_id, l.image_id) IN listed) OVER (PARTITION BY l.snapshot_id, l.namespace, l.chain_id) AS shared_by
+  FROM selected_snapshots CROSS JOIN image_layer_places AS l USING (snapshot_id)
 )
-SELECT n.label AS image, l.position, l.diff_id, l.chain_id, y.cache_id, d.link, y.size,
+SELECT n.label AS image, l.position, l.diff_id, l.chain_id, l.cache_id, d.link, l.size,
   (SELECT s.created_by FROM image_history AS s
    WHERE s.snapshot_id = l.snapshot_id AND s.image_id = l.image_id AND s.layer_position = l.position) AS created_by,
-  l.shared_by,
+  l.shared_by, nullif(l.namespace, '') AS namespace,
   h.host
 FROM placed AS l
-JOIN image_labels AS n USING (snapshot_id, image_id)
-LEFT JOIN layers AS y USING (snapshot_id, chain_id)
-LEFT JOIN overlay_dirs AS d ON d.snapshot_id = l.snapshot_id AND d.cache_id = y.cache_id
+JOIN image_namespaces AS n USING (snapshot_id, image_id, namespace)
+LEFT JOIN overlay_dirs AS d ON d.snapshot_id = l.snapshot_id AND d.cache_id = l.cache_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = l.snapshot_id
 WHERE nullif(:image, '') IS NULL OR (l.snapshot_id, l.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image)
-ORDER BY h.host, l.snapshot_id, n.label, l.image_id, l.position;
+ORDER BY h.host, l.snapshot_id, n.label, l.image_id, l.namespace, l.position;

@@ -56,7 +56,19 @@ STORES = {
 }
 OWN = {
     # Names on one disk and in one database, and times: each store has its own.
-    *("cache_id", "directory", "link", "host", "snapshot_id", "root", "store", "mount_id", "container_id", "location"),
+    *(
+        "cache_id",
+        "directory",
+        "link",
+        "host",
+        "namespace",
+        "snapshot_id",
+        "root",
+        "store",
+        "mount_id",
+        "container_id",
+        "location",
+    ),
     *(
         "image_id",
         "a_image_id",

@@ -13,7 +13,7 @@ from layerindex.stores.imagedb import Config, read_image
 from layerindex.stores.references import normalized, split
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterator, Mapping
 
     from layerindex.records import Record
     from layerindex.stores.containerd.content import Content, Descriptor, Manifest
@@ -247,13 +247,18 @@ class Images:
         """Forget the images that are told elsewhere."""
         self.configs = {image_id: config for image_id, config in self.configs.items() if wanted(config)}
 
-    def kept(self, items: list[Record | Damage]) -> list[Record | Damage]:
-        """Return of what was read the rows of the images that are kept."""
+    def kept(self, items: list[Record | Damage], here: Container[tuple[str, str]]) -> list[Record | Damage]:
+        """Return of what was read the rows of the images that are kept; of names those where the layers are `here`.
+
+        These are the namespaces and chains of what is unpacked.
+        """
         diff_ids = {layer.diff_id for config in self.configs.values() for layer in config.layers}
+        tops = {image_id: config.layers[-1].chain_id for image_id, config in self.configs.items() if config.layers}
         return [
             item
             for item in items
-            if (isinstance(item, ImageRef | ImageManifest) and item.image_id in self.configs)
+            if (isinstance(item, ImageManifest) and item.image_id in self.configs)
+            or (isinstance(item, ImageRef) and (item.namespace, tops.get(item.image_id)) in here)
             or (isinstance(item, Use) and item.used in self.configs)
             or (isinstance(item, LayerBlob) and item.diff_id in diff_ids)
         ]

@@ -243,11 +243,12 @@ class Scan:
         content = Content(folder)
         images = Images(self.view.metadata, content, folder)
         found = list(images.read())
-        here = {place.key for place in self.places if shapes.DIGEST.fullmatch(place.key)}
+        here = {(place.namespace, place.key) for place in self.places if shapes.DIGEST.fullmatch(place.key)}
+        chains = {chain_id for _, chain_id in here}
         if not self.first:
             # What is unpacked by another snapshotter, or by none, is told with the first.
-            images.keep(lambda config: bool(config.layers) and config.layers[-1].chain_id in here)
-            found = images.kept(found)
+            images.keep(lambda config: bool(config.layers) and config.layers[-1].chain_id in chains)
+            found = images.kept(found, here)
         yield from found
         sizes = {place.key: place.size for place in reversed(self.places)}
         yield from images.images(sizes)
