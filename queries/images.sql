@@ -1,5 +1,5 @@
 -- title = "Images with their size, what they share, and who uses them"
--- description = "One row for each image that docker images lists, in containerd for each of its namespaces, which share no directories; an image of several tags shows the first, and all of them under names. size is the sum of the image's layers; shared_size the part in layers that another listed image has too; unique_size the rest: all three as docker system df -v counts them, in containerd of what is unpacked. NULL where a layer is missing, or not unpacked. A manifest list of Podman has a row too: image_id is its digest, layers is NULL, and instances is how many images it names."
+-- description = "One row for each image that docker images lists, in containerd for each of its namespaces, which share no directories; an image of several tags shows the first, and all of them under names. size is the sum of the image's layers; shared_size the part in layers that another listed image has too; unique_size the rest: all three as docker system df -v counts them, in containerd of what is unpacked. NULL where a layer is missing, or not unpacked. A manifest list of Podman has a row too, named or not: image_id is its digest, layers is NULL, and instances is how many images it names."
 -- [params]
 -- image = { type = "image", help = "only this image" }
 -- [columns]
@@ -69,10 +69,12 @@ listed AS (
     (SELECT group_concat(ref, ', ') FROM (SELECT DISTINCT o.ref FROM image_refs AS o
        WHERE o.snapshot_id = m.snapshot_id AND o.image_id = m.image_id ORDER BY o.ref)),
     m.image_id, NULL, NULL, NULL, NULL, NULL,
-    (SELECT count(*) FROM image_manifests AS x WHERE x.snapshot_id = m.snapshot_id AND x.index_digest = m.image_id), 0, 0, NULL
+    (SELECT count(*) FROM image_manifests AS x WHERE x.snapshot_id = m.snapshot_id AND x.index_digest = m.image_id), 0,
+    CASE WHEN r.ref IS NOT NULL THEN 0 WHEN d.because IS NULL THEN 1 END, NULL
   FROM selected_snapshots JOIN manifest_lists AS m USING (snapshot_id)
-  JOIN image_refs AS r ON r.snapshot_id = m.snapshot_id AND r.image_id = m.image_id
+  LEFT JOIN image_refs AS r ON r.snapshot_id = m.snapshot_id AND r.image_id = m.image_id
     AND r.ref = (SELECT min(ref) FROM image_refs AS o WHERE o.snapshot_id = m.snapshot_id AND o.image_id = m.image_id)
+  LEFT JOIN doubts AS d ON d.snapshot_id = m.snapshot_id AND d.thing = 'name'
 )
 SELECT i.repository, i.tag, i.names, i.image_id, i.created_at, i.size, CASE WHEN i.size IS NOT NULL THEN i.shared_size END AS shared_size,
   CASE WHEN i.size IS NOT NULL THEN i.unique_size END AS unique_size, i.layers, i.instances,

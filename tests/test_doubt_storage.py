@@ -13,11 +13,14 @@ import pytest
 
 from layerindex import catalog, database, scan
 from layerindex.query import run
+from layerindex.show import answers as show
+from layerindex.show import things
 from layerindex.stores.containers_storage import GraphRoot
 from layerindex.stores.containers_storage.store import find_stores
 from tests.conftest import serious
 from tests.storageroot import Image, StorageRoot
 from tests.test_containers_storage import storage_scanned
+from tests.test_file_queries import ask
 
 if TYPE_CHECKING:
     from tests.storageroot import Container, Image, Layer
@@ -125,6 +128,26 @@ def test_manifest_list(root: StorageRoot) -> None:
     assert rows == [(None, 1, None, 0), ("localhost/multi:1", None, 2, 0)]
     (freed,) = answers(connection, "reclaim")
     assert "manifest list localhost/multi:1" in freed
+
+
+def test_manifest_list_without_a_name(root: StorageRoot) -> None:
+    """It has a row too, dangling where all names were read; the list that an image was pulled by has none."""
+    image = root.image(root.layer(), ["localhost/a:1"])
+    digest = root.manifest_list([], [{"digest": f"sha256:{'e' * 64}"}])
+    pulled = json.dumps({"manifests": [{"digest": f"sha256:{'f' * 64}"}]}).encode()
+    key = f"manifest-sha256:{hashlib.sha256(pulled).hexdigest()}"
+    root.big_data(image.storage_id, {key: pulled})
+    root.images[0]["big-data-names"].append(key)
+    connection = storage_scanned(root)
+    rows = ask(connection, "images", "names image_id instances dangling")
+    assert sorted(rows, key=repr) == [("localhost/a:1", image.image_id, None, 0), (None, digest, 1, 1)]
+    assert answers(connection, "missing-data") == []
+    (thing,) = things.things(digest[7:19])
+    (found,) = show.answers(connection, thing)
+    assert (found.id, found.matched, found.sections["image"][0]["in_store"]) == (digest, "manifest list", 1)
+    root.list_file("images").write_text(json.dumps([root.images[1], {"id": 7}]))
+    rows = ask(storage_scanned(root.path), "images", "names image_id instances dangling")
+    assert rows == [(None, digest, 1, None)]
 
 
 def test_reclaim_without_containers(root: StorageRoot) -> None:

@@ -656,11 +656,14 @@ UNION SELECT snapshot_id, image_id, image_id FROM stored_images
 UNION SELECT snapshot_id, image_id, substr(image_id, 8, 12) FROM stored_images
 UNION SELECT snapshot_id, image_id, target_digest FROM image_refs WHERE target_digest IS NOT NULL
 UNION SELECT snapshot_id, image_id, substr(target_digest, 8, 12) FROM image_refs WHERE target_digest IS NOT NULL;
-CREATE VIEW manifest_lists AS /* Manifest lists of Podman that a name leads to, by digest: image names with an instance for each platform. */
+CREATE VIEW manifest_lists AS /* Manifest lists of Podman, by digest: what a name leads to, or what names instances, one for each platform. */
 SELECT DISTINCT x.snapshot_id, x.digest AS image_id FROM image_manifests AS x
 JOIN snapshots AS s ON s.snapshot_id = x.snapshot_id
-JOIN image_refs AS r ON r.snapshot_id = x.snapshot_id AND r.image_id = x.digest
-WHERE x.kind = 'index' AND x.on_disk = 1 AND NOT s.collects_garbage;
+WHERE x.kind = 'index' AND x.on_disk = 1 AND NOT s.collects_garbage
+  AND (EXISTS (SELECT 1 FROM image_refs AS r WHERE r.snapshot_id = x.snapshot_id AND r.image_id = x.digest)
+    -- Of the list that an image was pulled by no instances are told.
+    OR EXISTS (SELECT 1 FROM image_manifests AS i
+      WHERE i.snapshot_id = x.snapshot_id AND i.index_digest = x.digest));
 CREATE VIEW image_labels AS /* One text to show for an image: its tags in order, else its digests, else its id. */
 SELECT i.snapshot_id, i.image_id, coalesce(
   (SELECT group_concat(ref, ', ') FROM (SELECT DISTINCT ref FROM image_refs AS r

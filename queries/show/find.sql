@@ -78,6 +78,10 @@ named (rank, kind, matched, snapshot_id, id, found, exact, directory, chain_id) 
     ON a.kind IN ('', 'image') AND m.snapshot_id = a.snapshot_id AND m.digest BETWEEN a.first AND a.last
   WHERE m.image_id <> ''
   UNION ALL
+  SELECT 3, 'image', 'manifest list', m.snapshot_id, m.image_id, m.image_id, m.image_id = a.first, NULL, NULL
+  FROM digests AS a CROSS JOIN manifest_lists AS m
+    ON a.kind IN ('', 'image') AND m.snapshot_id = a.snapshot_id AND m.image_id BETWEEN a.first AND a.last
+  UNION ALL
   SELECT 3, 'image', 'index digest', r.snapshot_id, r.image_id, r.target_digest, r.target_digest = a.first, NULL, NULL
   FROM digests AS a CROSS JOIN image_refs AS r
     ON a.kind IN ('', 'image') AND r.snapshot_id = a.snapshot_id AND r.target_digest BETWEEN a.first AND a.last
