@@ -400,6 +400,34 @@ def test_folder_of_the_root(tmp_path: Path, word: str) -> None:
     assert program("show", "--db", str(path), "zfs/x").returncode == 1
 
 
+@pytest.mark.parametrize("option", ["--walk", "--no-files"])
+def test_plugin(tmp_path: Path, option: str) -> None:
+    """A managed plugin is found by its id, by the beginning of that, and by its name, with a tag or without."""
+    root = DataRoot(tmp_path / "docker")
+    plugin = "c0ffee" + "0" * 58
+    for name, content in (
+        (plugin, json.dumps({"plugin": {"Id": plugin, "Name": "acme/volplug:latest"}})),
+        ("d" * 64, "{"),
+        ("e" * 64, json.dumps({"plugin": {"Name": 7}})),
+        ("storage", ""),
+    ):
+        root.file(f"plugins/{name}").mkdir(parents=True)
+        root.file(f"plugins/{name}/config.json").write_text(content)
+    root.file("plugins/" + "f" * 64).mkdir()  # being installed
+    path = tmp_path / "plugins.db"
+    assert program("scan", "-q", option, "--db", str(path), str(root.path)).returncode == 0
+    for word in ("acme/volplug", "acme/volplug:latest", plugin, "c0ffee"):
+        (found,) = json.loads(program("show", "--db", str(path), word, "--format", "json").stdout)
+        assert (found["kind"], found["id"]) == ("folder", f"plugins/{plugin}")
+        folder = found["folder"]
+        assert (folder["name"], folder["freed_by"]) == ("acme/volplug:latest", "docker plugin rm")
+        assert (folder["apparent_bytes"] is None) == (option == "--no-files")
+    shown = program("show", "--db", str(path), "acme/volplug").stdout
+    assert "a managed plugin" in shown
+    wrong = json.loads(program("query", "problems", "--db", str(path), "--format", "json").stdout)
+    assert {row["code"] for row in wrong if row["path"].startswith("plugins/")} == {"bad-json", "bad-value"}
+
+
 def test_build_cache(shop: Shop) -> None:
     """A record: its directory, what it builds on and what builds on it, also where that is a circle."""
     row = one(shop, RECORD)

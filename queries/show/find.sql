@@ -176,6 +176,14 @@ named (rank, kind, matched, snapshot_id, id, found, exact, directory, chain_id) 
     ON a.kind IN ('', 'volume') AND v.snapshot_id = a.snapshot_id AND v.name BETWEEN a.word AND a.last
   WHERE v.type = 'volume' AND (v.name = a.word OR (a.hex AND length(v.name) = 64))
   UNION ALL
+  SELECT 12, 'folder', 'plugin name', u.snapshot_id, 'plugins/' || u.used, u.user, 1, NULL, NULL
+  FROM chosen AS a CROSS JOIN recorded_uses AS u ON a.kind IN ('', 'folder') AND u.snapshot_id = a.snapshot_id
+    AND u.used_kind = 'plugin' AND u.user IN spelt
+  UNION ALL
+  SELECT 12, 'folder', 'plugin id', u.snapshot_id, 'plugins/' || u.used, u.used, u.used = a.id, NULL, NULL
+  FROM chosen AS a CROSS JOIN recorded_uses AS u ON a.kind IN ('', 'folder') AND u.snapshot_id = a.snapshot_id
+    AND u.used_kind = 'plugin' AND u.used BETWEEN a.id AND a.last
+  UNION ALL
   SELECT DISTINCT 12, 'folder', 'folder', a.snapshot_id, a.word, a.word, 1, NULL, NULL
   FROM chosen AS a CROSS JOIN disk_usage AS u ON a.kind = 'folder' AND u.snapshot_id = a.snapshot_id
     AND (u.category = a.word OR (u.category = 'other driver' AND u.owner IN (a.word, 'image/' || a.word)))

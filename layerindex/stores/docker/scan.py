@@ -24,6 +24,8 @@ from layerindex.stores.containers import read_container
 from layerindex.stores.docker import elsewhere
 from layerindex.stores.docker.blobs import LayerBlobs
 from layerindex.stores.docker.drivers import CONTAINERD, READABLE
+from layerindex.stores.docker.plugins import FOLDER as PLUGINS
+from layerindex.stores.docker.plugins import read_plugins
 from layerindex.stores.docker.unfinished import unfinished_layer
 from layerindex.stores.imagedb import Config, read_image, read_parent, read_references
 from layerindex.stores.layerdb import read_layer, read_mounts
@@ -139,6 +141,8 @@ class Scan:
                 yield from self._part(self._read_volumes, "volumes", "volumes")
             else:
                 self.claims.sources.note("volumes", "volumes", standing.LOST, "the engine always makes it")
+            if PLUGINS in self.root:
+                yield from self._part(partial(read_plugins, self.root), None, PLUGINS)
 
     def _again(self, wait: float) -> Claims:
         """Read what names directories once more, after so many seconds; what is wrong with it was said before.
