@@ -19,7 +19,7 @@
 -- host = "the host"
 
 WITH kinds AS MATERIALIZED (
-  SELECT snapshot_id, store GLOB '*containerd-*' AS apart FROM selected_snapshots JOIN snapshots USING (snapshot_id)
+  SELECT snapshot_id, collects_garbage AS apart FROM selected_snapshots JOIN snapshots USING (snapshot_id)
 ),
 placed AS MATERIALIZED (
   SELECT snapshot_id, image_id, '' AS namespace, 0 AS apart FROM kinds JOIN listed_images USING (snapshot_id) WHERE NOT kinds.apart

@@ -11,7 +11,7 @@
 -- lower_count = "how many directories are below it"
 -- children = "directories whose lower names it"
 -- apparent_bytes = "sum of st_size; NULL when its files were not indexed"
--- disk_bytes = "bytes on disk of its files, which lie in its diff folder; NULL when not walked"
+-- disk_bytes = "bytes on disk of all of it, as du counts, after scan --walk, else of its diff folder alone; NULL when not counted"
 -- files = "files and folders of its diff folder, 1 for an empty one: that itself is among them; NULL when not indexed"
 -- newest = "latest modification time in it; NULL when not indexed"
 -- scope = "how far the scan read: metadata, files or walk"
@@ -19,11 +19,12 @@
 -- host = "the host"
 
 WITH found AS (
-  SELECT d.*, t.because, s.scope, s.started_at, (
+  SELECT d.*, u.disk_bytes AS whole_bytes, t.because, s.scope, s.started_at, (
     SELECT group_concat(owner, ', ') FROM (SELECT o.owner FROM overlay_dir_owners AS o
       WHERE o.snapshot_id = d.snapshot_id AND o.cache_id = d.cache_id AND o.kind IN ('removing', 'writing') ORDER BY 1)) AS named
   FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id) JOIN overlay_dirs AS d USING (snapshot_id)
   JOIN directory_standings AS t ON t.snapshot_id = d.snapshot_id AND t.cache_id = d.cache_id
+  LEFT JOIN disk_usage AS u ON u.snapshot_id = d.snapshot_id AND u.category = d.role AND u.owner = d.cache_id
   WHERE d.role IN ('orphan', 'removing', 'in-flight', 'foreign', 'unknown')
 ),
 judged AS (
@@ -44,11 +45,11 @@ judged AS (
 SELECT j.cache_id, j.role, j.confidence, j.reason, j.link, j.lower_count,
   (SELECT group_concat(cache_id, ', ') FROM (SELECT DISTINCT o.cache_id FROM overlay_lowers AS o
      WHERE o.snapshot_id = j.snapshot_id AND o.lower_cache_id = j.cache_id ORDER BY 1)) AS children,
-  j.apparent_bytes, j.disk_bytes, j.entry_count AS files,
+  j.apparent_bytes, j.whole_bytes AS disk_bytes, j.entry_count AS files,
   (SELECT strftime('%Y-%m-%dT%H:%M:%SZ', max(e.mtime), 'unixepoch') FROM entries AS e
    WHERE e.listing_id = j.listing_id) AS newest,
   j.scope, j.started_at AS scanned_at,
   h.host
 FROM judged AS j JOIN snapshot_hosts AS h USING (snapshot_id)
 WHERE nullif(:confidence, '') IS NULL OR j.confidence = :confidence
-ORDER BY h.host, j.snapshot_id, j.confidence, j.disk_bytes DESC, j.apparent_bytes DESC, j.cache_id;
+ORDER BY h.host, j.snapshot_id, j.confidence, j.whole_bytes DESC, j.apparent_bytes DESC, j.cache_id;

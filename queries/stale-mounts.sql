@@ -11,7 +11,7 @@
 -- on_disk = "1 when the directory of the writable layer is there, else 0; NULL for drivers whose directories are not read"
 -- image = "tags or ids of the listed images whose top layer it stands on"
 -- apparent_bytes = "sum of st_size in its directories; NULL when not indexed"
--- disk_bytes = "bytes of its directories on disk; NULL when not walked"
+-- disk_bytes = "bytes on disk of its directories, as du counts, after scan --walk, else of their diff folders alone; NULL when not counted"
 -- files = "files and folders of the writable layer, 1 for an empty one: the root folder is among them; NULL when not indexed"
 -- newest = "latest modification time in the writable layer; NULL when not indexed"
 -- age_days = "whole days from then to the scan"
@@ -20,7 +20,7 @@
 WITH stale AS MATERIALIZED (
   SELECT m.*, s.reads_directories, s.started_at, d.cache_id, d.entry_count,
     d.apparent_bytes + CASE WHEN i.cache_id IS NULL THEN 0 ELSE i.apparent_bytes END AS apparent_bytes,
-    d.disk_bytes + CASE WHEN i.cache_id IS NULL THEN 0 ELSE i.disk_bytes END AS disk_bytes,
+    u.disk_bytes + CASE WHEN i.cache_id IS NULL THEN 0 ELSE v.disk_bytes END AS disk_bytes,
     (SELECT max(e.mtime) FROM entries AS e WHERE e.listing_id = d.listing_id) AS newest,
     (SELECT min(o.kind) FROM overlay_dir_owners AS o
      WHERE o.snapshot_id = m.snapshot_id AND o.cache_id = m.mount_id AND o.owner = m.name
@@ -28,6 +28,8 @@ WITH stale AS MATERIALIZED (
   FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id) JOIN mounts AS m USING (snapshot_id)
   LEFT JOIN overlay_dirs AS d ON d.snapshot_id = m.snapshot_id AND d.cache_id = m.mount_id
   LEFT JOIN overlay_dirs AS i ON i.snapshot_id = m.snapshot_id AND i.cache_id = m.init_id
+  LEFT JOIN disk_usage AS u ON u.snapshot_id = d.snapshot_id AND u.category = d.role AND u.owner = d.cache_id
+  LEFT JOIN disk_usage AS v ON v.snapshot_id = i.snapshot_id AND v.category = 'container init' AND v.owner = i.cache_id
   WHERE m.container_id IS NULL
 )
 SELECT m.name,

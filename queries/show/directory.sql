@@ -12,7 +12,7 @@
 -- lowers = "how many directories are below it"
 -- standing_on_it = "how many directories name it as a lower"
 -- apparent_bytes = "sum of st_size below diff/, each inode once"
--- disk_bytes = "bytes on disk, as du counts; NULL when not walked"
+-- disk_bytes = "bytes on disk of the files below diff/; NULL when not walked"
 -- entries = "files and folders below diff/; NULL when not indexed"
 -- newest = "when the newest file in it was changed; only for what has no owner"
 -- committed = "1 when a child was made from it"
