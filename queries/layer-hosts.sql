@@ -5,12 +5,13 @@
 -- [columns]
 -- diff_id = "the layer"
 -- places = "how many chains have it; each is stored for itself"
--- size = "bytes it takes at all of them"
+-- size = "bytes it takes at all of them; NULL where one of the sizes is unknown"
 -- images = "how many images have it"
 -- image_names = "their tags, or ids where they have none"
 -- snapshot_id = "snapshot that says so"
 -- host = "the host"
 
+-- total() and not sum(): sizes that a store claims may be more than 63 bits together, and sum() would fail.
 WITH wanted AS MATERIALIZED (
   SELECT :layer AS diff_id WHERE nullif(:layer, '') IS NOT NULL
   UNION
@@ -22,7 +23,7 @@ WITH wanted AS MATERIALIZED (
   SELECT y.diff_id FROM selected_snapshots CROSS JOIN layers AS y USING (snapshot_id) WHERE nullif(:layer, '') IS NULL
 ),
 carried AS MATERIALIZED (
-  SELECT y.snapshot_id, y.diff_id, count(*) AS places, sum(y.size) AS size
+  SELECT y.snapshot_id, y.diff_id, count(*) AS places, CASE WHEN count(y.size) = count(*) THEN CAST(total(y.size) AS INTEGER) END AS size
   FROM wanted AS w CROSS JOIN layers AS y USING (diff_id)
   WHERE y.snapshot_id IN (SELECT snapshot_id FROM selected_snapshots)
   GROUP BY y.snapshot_id, y.diff_id

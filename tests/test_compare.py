@@ -20,7 +20,7 @@ from click.testing import CliRunner, Result
 
 from layerindex import compare, database, query
 from layerindex.cli import group
-from tests import exhibits, fleet
+from tests import exhibits, fleet, layer_tars
 from tests.dataroot import DataRoot, regular, symlink
 from tests.test_file_queries import ask, random_layer, scanned, tar_of
 from tests.test_queries import Asked, is_phrase, is_title, shuffled
@@ -293,6 +293,18 @@ def test_files_of_a_reference_as_either_side_spells_it(tmp_path: Path, word: str
     for sides in (apart, ("one", "two", "--db", tmp_path / "both.db")):
         (found,) = json.loads(answer(*sides, "--files", word, "--format", "json"))
         assert [("content", "/x")] == [(row["change"], row["path"]) for row in found["files-of"]]
+
+
+def test_a_file_against_a_folder_that_a_tar_implies(tmp_path: Path) -> None:
+    """It is of another type there, not missing."""
+    path = str(tmp_path / "types.db")
+    for host, name in (("one", "f"), ("two", "f/x/y")):
+        root = DataRoot(tmp_path / host)
+        root.image(root.layer(tar=layer_tars.tar(layer_tars.Member(name, data=b"q"))), ["app:1"])
+        scanned(path, root.path, host)
+    (found,) = json.loads(answer("one", "two", "--db", path, "--files", "app:1", "--format", "json"))
+    changes = [(row["change"], row["path"]) for row in found["files-of"]]
+    assert changes == [("type", "/f"), ("only b", "/f/x"), ("only b", "/f/x/y")]
 
 
 def test_files_of_an_exact_name(tmp_path: Path) -> None:

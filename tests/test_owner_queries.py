@@ -274,6 +274,17 @@ def test_volume_sizes(root: DataRoot) -> None:
     assert [None] * 2 == [size for (size,) in asker(root, METADATA)("volumes", "disk_bytes", status="unused")]
 
 
+def test_files_of_what_is_empty(root: DataRoot) -> None:
+    """What is counted is said: of a volume its _data and opts.json too, of a directory its diff folder."""
+    root.volume("empty")
+    root.volume("mounted", options={"type": "tmpfs", "device": "tmpfs"})
+    root.orphan()
+    ask = asker(root, WALK)
+
+    assert [("empty", 1), ("mounted", 2)] == sorted(ask("volumes", "name files"))
+    assert [(1,)] == ask("orphans", "files")
+
+
 def test_logs(root: DataRoot) -> None:
     """Rotated files belong to their container; the one who fills the disk comes first."""
     image = root.image(root.layer({"a": b"1"}), ["a:1"])
@@ -340,6 +351,22 @@ def test_growth_of_layers_without_a_size(root: DataRoot) -> None:
     root.layer_file(root.layer({"b": b"1"}), "size").unlink()
 
     assert [(2, None)] == asker(root, METADATA)("growth", "layers layer_bytes")
+
+
+def test_bytes_of_a_layer_at_several_places(root: DataRoot) -> None:
+    """Where its size at one of them is unknown, that of all is, not what is known of it."""
+    for name in "ab":
+        root.image(root.layer({"x": b"12"}, parent=root.layer({name: b"1"})), [f"{name}:1"])
+    sized = {row[0]: row[1:] for row in asker(root, METADATA)("layer-hosts", "diff_id places size")}
+    (twice,) = (diff_id for diff_id, (places, _) in sized.items() if places == 2)
+    assert sized[twice] == (2, 4)
+    (root.path.parent / "asked.db").unlink()
+    lost = "UPDATE layers SET size = NULL WHERE chain_id = (SELECT min(chain_id) FROM layers WHERE diff_id = '{}')"
+    ask = asker(root, METADATA, lost.format(twice))
+    assert ask("layer-hosts", "places size", layer=twice) == [(2, None)]
+    with database.reading(str(root.path.parent / "asked.db")) as connection:
+        rows = list(query.run(connection, shipped.query("compare/layers"), {"a": 1, "b": 0}).rows)
+    assert [(row[3], row[4], *row[7:]) for row in rows if row[1] == twice] == [(2, 0, None, None)]
 
 
 def test_a_directory_by_its_short_name_as_a_path(root: DataRoot) -> None:

@@ -11,7 +11,7 @@
 -- b_places = "how many chains have it in b"
 -- a_chain_ids = "chain ids that only a has"
 -- b_chain_ids = "chain ids that only b has"
--- a_size = "bytes it takes in a: its size at each place"
+-- a_size = "bytes it takes in a: its size at each place; NULL where one is unknown"
 -- b_size = "bytes it takes in b"
 
 -- total() and not sum(): sizes that a store claims may be more than 63 bits together, and sum() would fail.
@@ -27,8 +27,8 @@ places AS MATERIALIZED (
 ),
 contents AS MATERIALIZED (
   SELECT diff_id, sum(in_a) AS a_places, sum(in_b) AS b_places, sum(in_a <> in_b) AS apart,
-    CASE WHEN count(a_size) > 0 THEN CAST(total(a_size) AS INTEGER) END AS a_size,
-    CASE WHEN count(b_size) > 0 THEN CAST(total(b_size) AS INTEGER) END AS b_size
+    CASE WHEN count(a_size) = nullif(sum(in_a), 0) THEN CAST(total(a_size) AS INTEGER) END AS a_size,
+    CASE WHEN count(b_size) = nullif(sum(in_b), 0) THEN CAST(total(b_size) AS INTEGER) END AS b_size
   FROM places GROUP BY diff_id
 )
 SELECT CASE WHEN b_places = 0 THEN 'only a' WHEN a_places = 0 THEN 'only b' ELSE 'other place' END AS change, c.diff_id,
