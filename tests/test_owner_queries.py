@@ -193,6 +193,14 @@ def test_a_part_that_is_unknown(full: DataRoot) -> None:
     assert note == "only layers and logs were looked at: scan without --no-files, or with --walk"
 
 
+def test_a_whole_of_which_not_all_was_looked_at(full: DataRoot) -> None:
+    """What --no-files left out is in no total, so that there is none, though all the rows have their bytes."""
+    *rows, total = asker(full, METADATA)("disk-usage", "category apparent_bytes files disk_bytes percent")
+
+    assert {"image layer", "container logs"} == {category for category, apparent, *_ in rows if apparent}
+    assert ("total", None, None, None, None) == total
+
+
 # build-cache --------------------------------------------------------------------------------------------------------
 
 
