@@ -203,7 +203,7 @@ def _readings(text: str, roots: Sequence[str]) -> tuple[Reading, ...]:
             if text.startswith("/") and whole.startswith(f"{root.rstrip('/')}/"):
                 below = parts[root.rstrip("/").count("/") :]
                 readings += [reading._replace(root=root) for reading in _path(below)]
-                folder = folder or Reading(below[0], "folder", root=root)
+                folder = folder or (Reading(below[0], "folder", root=root) if below else None)
         readings += _path(parts)
         if text.startswith("/") and len(parts) == 1:
             readings.append(Reading(parts[0], "container"))  # as `docker inspect` names it
