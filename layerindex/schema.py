@@ -187,9 +187,11 @@ _numbered(
     _text(
         "ordered_at",
         "What says which snapshot of a host, store and root is newer: started_at, or 1 ms after the newest that was "
-        "there where the clock had gone back; of equal ones the greater uid is newer.",
+        "there where the clock had gone back, and when it came for one that is dated later; of equal ones the greater "
+        "uid is newer.",
         nullable=False,
     ),
+    _text("received_at", "When it was imported, by the clock of who did; NULL where it was scanned here."),
     _text("status", "complete: every place was tried; what could not be read is in problems.", nullable=False),
     _text(
         "scope", "How far the scan read: metadata (--no-files), files, or walk (--walk: all of them).", nullable=False

@@ -10,6 +10,7 @@
 -- label = "the text given with --label"
 -- scope = "how far it read: metadata, files or walk"
 -- started_at = "when the scan began"
+-- received_at = "when it was imported; NULL where it was scanned here"
 -- images = "images found"
 -- layers = "layers found"
 -- containers = "containers found"
@@ -17,7 +18,7 @@
 -- problems = "all problems"
 -- selected = "1 when other queries see it, else 0"
 
-SELECT s.snapshot_id, h.host, s.store, s.root, s.label, s.scope, s.started_at,
+SELECT s.snapshot_id, h.host, s.store, s.root, s.label, s.scope, s.started_at, s.received_at,
   (SELECT count(*) FROM images AS i WHERE i.snapshot_id = s.snapshot_id) AS images,
   (SELECT count(*) FROM layers AS y WHERE y.snapshot_id = s.snapshot_id) AS layers,
   (SELECT count(*) FROM containers AS c WHERE c.snapshot_id = s.snapshot_id) AS containers,

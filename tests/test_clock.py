@@ -7,7 +7,7 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -15,9 +15,6 @@ from layerindex import database, exchange, scan, stores
 from layerindex.cli.scan import describe
 from tests.conftest import HOST, World, program
 from tests.test_exchange import change, rows, silent
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 LATER, EARLIER = "2026-11-28T10:00:00.000Z", "2025-10-24T10:00:00.000Z"
 """What the clock says at first, and after it went back by 400 days."""
@@ -111,6 +108,27 @@ def test_any_order_of_import_gives_the_same_newest(db: Path, tmp_path: Path) -> 
         for part in order:
             exchange.import_file(str(fleet), str(part), silent)
         assert newest == rows(fleet, f"SELECT uid FROM snapshots WHERE snapshot_id IN ({NEWEST})")
+
+
+def test_a_host_that_dates_itself_later(db: Path, tmp_path: Path) -> None:
+    """What comes from the future counts as of when it came, in its order: what comes later is newer."""
+    future = Path(shutil.copy(db, tmp_path / "future.db"))
+    change(future, "UPDATE snapshots SET ordered_at = replace(ordered_at, '2026', '2099') WHERE snapshot_id > 1")
+    fleet = tmp_path / "fleet.db"
+    exchange.import_file(str(fleet), str(future), silent)
+    sql = "SELECT uid, received_at <= ordered_at AND ordered_at < '2099' FROM snapshots ORDER BY ordered_at"
+    assert rows(db, "SELECT uid, snapshot_id > 1 FROM snapshots ORDER BY snapshot_id") == rows(fleet, sql)
+    assert exchange.import_file(str(fleet), str(future), silent)[3:5] == (3, 0)
+
+    later = Path(shutil.copy(db, tmp_path / "later.db"))
+    now = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
+    change(
+        later,
+        "DELETE FROM snapshots WHERE snapshot_id < 3",
+        f"UPDATE snapshots SET uid = '{7:032x}', started_at = {now}, ordered_at = {now}",
+    )
+    exchange.import_file(str(fleet), str(later), silent)
+    assert rows(fleet, f"SELECT uid FROM snapshots WHERE snapshot_id IN ({NEWEST})") == [(f"{7:032x}",)]
 
 
 def test_the_scan_says_so(db: Path, lasting: World, monkeypatch: pytest.MonkeyPatch) -> None:

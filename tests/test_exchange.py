@@ -162,8 +162,8 @@ def test_every_answer_is_the_same(request: pytest.FixtureRequest, kind: str, nam
 
 
 def test_every_row_travels(with_files: tuple[str, Path], without_files: tuple[str, Path]) -> None:
-    """No table, column or row is left behind; only a walk's witness is, and numbers may be others."""
-    numbers = {"host_id", "listing_id", "directory_id", "witness"}
+    """No table, column or row is left behind; only a walk's witness is; numbers may be others, and the time."""
+    numbers = {"host_id", "listing_id", "directory_id", "witness", "received_at"}
     for original, travelled in (with_files, without_files):
         for table in schema.metadata.tables.values():
             if table.name == "directories":
@@ -289,13 +289,29 @@ def test_incomplete_here_stays_beside_a_complete_one_that_was_first(small: Path,
     assert [(1,)] == rows(db, "SELECT DISTINCT complete FROM layers JOIN listings USING (listing_id)")
 
 
+def test_a_host_by_another_name(small: Path, tmp_path: Path) -> None:
+    """Who receives a file may say whose it is: what it says of itself displaces nobody."""
+    db = tmp_path / "new.db"
+    (mine,) = rows(small, "SELECT name, machine_id FROM hosts")
+    assert program("import", str(small), "--db", str(db), "--as-host", "web-9").returncode == 0
+    assert rows(db, "SELECT name, machine_id FROM hosts") == [("web-9", mine[1])]
+    again = program("import", str(small), "--db", str(db), "--as-host", "web-9")
+    assert again.stderr.endswith("0 snapshots imported; 1 here already\n")
+    other = program("import", str(small), "--db", str(db))
+    assert "another snapshot with the same uid" in other.stderr
+
+    change(small, "INSERT INTO hosts (name) VALUES ('other')")
+    done = program("import", str(small), "--db", str(db), "--as-host", "web-9")
+    assert (done.returncode, "has 2 hosts, and one name is given for them" in done.stderr) == (1, True)
+
+
 def test_a_file_that_lists_a_layer_twice(small: Path, tmp_path: Path) -> None:
     """Of two complete listings of one layer in a file one is taken, for both snapshots."""
     change(
         small,
         """INSERT INTO snapshots SELECT 2, 'bbbb' || substr(uid, 5), host_id, store, root, driver, folder, engine_id,
-           label, started_at, finished_at, ordered_at, status, scope, reads_directories, keeps_links, mounts_inside,
-           guards_images, collects_garbage, tool_version FROM snapshots""",
+           label, started_at, finished_at, ordered_at, received_at, status, scope, reads_directories, keeps_links,
+           mounts_inside, guards_images, collects_garbage, tool_version FROM snapshots""",
         "INSERT INTO listings SELECT listing_id + 1000, diff_id, source, NULL, complete, 0, 0, 0, 0 FROM listings"
         " WHERE diff_id NOTNULL",
         "INSERT INTO layers SELECT 2, chain_id, diff_id, parent_chain_id, cache_id, size, verified, listing_id + 1000"

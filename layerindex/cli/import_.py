@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 
 import click
 
@@ -10,6 +11,7 @@ from layerindex import exchange, interrupt
 from layerindex.cli import options
 from layerindex.cli.scan import note, plural, prepare
 from layerindex.errors import NewerDatabaseError, RefusedFileError, UsageError
+from layerindex.names import listed
 
 
 @click.command(name="import")
@@ -21,20 +23,26 @@ from layerindex.errors import NewerDatabaseError, RefusedFileError, UsageError
     metavar="BYTES",
     help="Most bytes that a stream may unpack to.  [default: 1 GiB or 256 times what comes in, at most 64 GiB]",
 )
+@click.option(
+    "--as-host",
+    metavar="NAME",
+    help="File the snapshots under this host: who sends a file may write any name into it.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr but errors.")
-def command(sources: tuple[str, ...], path: str, max_size: int | None, quiet: bool) -> None:
+def command(sources: tuple[str, ...], path: str, max_size: int | None, as_host: str | None, quiet: bool) -> None:
     """Bring the snapshots of other databases into this one.
 
     FILE is a database of layerindex, as it is or compressed with gzip or zstd; - is standard input, as in
     `ssh host layerindex scan --db - | layerindex import -`. Snapshots that are here already are passed over, listings
     and directories that are here are shared. Each FILE is taken whole or not at all; one that is not fit does not stop
-    the others, and the exit status is 1.
+    the others, and the exit status is 1. A snapshot that is dated later than now counts as of now.
     """
     if path == options.STREAM:
         raise UsageError("--db names the database to import into; a stream cannot be one")
     prepare(path)
+    taking = partial(_take, path, limit=max_size, as_host=None if as_host is None else listed(as_host), quiet=quiet)
     try:
-        taken = [_take(path, source, max_size, quiet=quiet) for source in sources]
+        taken = [taking(source) for source in sources]
     except interrupt.Interrupted:
         note("Interrupted; files that were not said to be imported are not.")
         raise
@@ -42,10 +50,10 @@ def command(sources: tuple[str, ...], path: str, max_size: int | None, quiet: bo
         sys.exit(1)
 
 
-def _take(path: str, source: str, max_size: int | None, *, quiet: bool) -> bool:
+def _take(path: str, source: str, *, limit: int | None, as_host: str | None, quiet: bool) -> bool:
     """Import one file and say what came of it; return whether it was fit."""
     try:
-        came = exchange.import_file(path, source, note, max_size)
+        came = exchange.import_file(path, source, note, limit, as_host)
     except (RefusedFileError, NewerDatabaseError) as error:
         interrupt.check()
         note(f"Error: {error}")

@@ -38,6 +38,7 @@ SHAPES = {
     ("snapshots", "started_at"): TIME,
     ("snapshots", "finished_at"): TIME,
     ("snapshots", "ordered_at"): MOMENT,
+    ("snapshots", "received_at"): TIME,
     ("snapshots", "scope"): "{} IN ('metadata', 'files', 'walk')",
     **{("snapshots", feature): "{} IN (0, 1)" for feature in Features._fields},
     ("stored_images", "image_id"): DIGEST,

@@ -42,10 +42,13 @@ class Imported(NamedTuple):
     incomplete: int
 
 
-def import_file(path: str, source: str, wait: Callable[[str], None], limit: int | None = None) -> Imported:
+def import_file(
+    path: str, source: str, wait: Callable[[str], None], limit: int | None = None, as_host: str | None = None
+) -> Imported:
     """Merge the snapshots of a file, or with `-` of standard input, into a database in one transaction.
 
-    `limit` is the most bytes that a stream may unpack to. Raises RefusedFileError where the file is not fit.
+    `limit` is the most bytes that a stream may unpack to, `as_host` the name of the host, whatever the file says.
+    Raises RefusedFileError where the file is not fit.
     """
     name = "standard input" if source == STDIN else source
     if source != STDIN and os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source):
@@ -57,18 +60,22 @@ def import_file(path: str, source: str, wait: Callable[[str], None], limit: int 
                 _attach(connection, plain, name)
             # SQLite holds it open: whatever happens now, nothing is left behind.
             copies.close()
-            return _merge(connection, name)
+            return _merge(connection, name, as_host)
 
 
-def _merge(connection: sqlite3.Connection, name: str) -> Imported:
+def _merge(connection: sqlite3.Connection, name: str, as_host: str | None) -> Imported:
     with _blamed(name):
         checks.whole(connection, "src", [*FACTS, *parts.tables(), *merge.facts()], name)
-        standing = connection.execute(STANDING).fetchone()
-        plan = merge.plan(connection)
+        hosts = connection.execute("SELECT count(DISTINCT name) FROM src.hosts").fetchone()[0]
+        if as_host is not None and hosts > 1:
+            raise RefusedFileError(name, f"has {hosts} hosts, and one name is given for them")
+        standing = connection.execute(STANDING, {"as_host": as_host}).fetchone()
+        plan = merge.plan(connection, as_host=as_host)
         # Entries are most of a file. Only those of new listings are read, and counted: no need to read all for damage.
         checks.possible(connection, name)
         entries = merge.copy(connection)
         checks.values(connection, name)
+    merge.receive(connection)
     if plan.snapshots:
         database.analyze(connection)
     return Imported(*plan, entries, *standing)
@@ -76,11 +83,11 @@ def _merge(connection: sqlite3.Connection, name: str) -> Imported:
 
 STANDING = """
 SELECT count(m.uid), count(m.uid) FILTER (WHERE
-    (h.name, h.machine_id, s.store, s.root, s.driver, s.engine_id, s.label, s.started_at, s.finished_at,
-      s.ordered_at, s.scope)
+    (coalesce(:as_host, h.name), h.machine_id, s.store, s.root, s.driver, s.engine_id, s.label, s.started_at,
+      s.finished_at, s.scope)
     IS NOT
-    (o.name, o.machine_id, m.store, m.root, m.driver, m.engine_id, m.label, m.started_at, m.finished_at,
-      m.ordered_at, m.scope)),
+    (o.name, o.machine_id, m.store, m.root, m.driver, m.engine_id, m.label, m.started_at,
+      m.finished_at, m.scope)),
   count(*) FILTER (WHERE m.uid IS NULL AND s.status <> 'complete')
 FROM src.snapshots AS s NOT INDEXED
 LEFT JOIN src.hosts AS h NOT INDEXED ON h.host_id = s.host_id

@@ -58,17 +58,19 @@ WHERE s.status = 'complete' AND NOT EXISTS (SELECT 1 FROM main.snapshots AS m WH
 
 HOSTS = """
 INSERT INTO temp.host_map
-SELECT h.host_id, (SELECT min(m.host_id) FROM main.hosts AS m WHERE m.name = h.name AND m.machine_id IS h.machine_id)
+SELECT h.host_id, (SELECT min(m.host_id) FROM main.hosts AS m
+  WHERE m.name = coalesce(:as_host, h.name) AND m.machine_id IS h.machine_id)
 FROM (
   SELECT DISTINCT s.host_id FROM temp.snapshot_map AS c CROSS JOIN src.snapshots AS s NOT INDEXED
   ON s.snapshot_id = c.old
 ) AS n CROSS JOIN src.hosts AS h NOT INDEXED ON h.host_id = n.host_id;
 INSERT INTO main.hosts (name, machine_id)
-SELECT h.name, h.machine_id FROM temp.host_map AS c CROSS JOIN src.hosts AS h NOT INDEXED ON h.host_id = c.old
-WHERE c.new IS NULL GROUP BY h.name, h.machine_id ORDER BY min(c.old);
+SELECT coalesce(:as_host, h.name), h.machine_id
+FROM temp.host_map AS c CROSS JOIN src.hosts AS h NOT INDEXED ON h.host_id = c.old
+WHERE c.new IS NULL GROUP BY 1, h.machine_id ORDER BY min(c.old);
 UPDATE temp.host_map SET new = (
   SELECT min(m.host_id) FROM src.hosts AS h NOT INDEXED CROSS JOIN main.hosts AS m
-  WHERE h.host_id = old AND m.name = h.name AND m.machine_id IS h.machine_id)"""
+  WHERE h.host_id = old AND m.name = coalesce(:as_host, h.name) AND m.machine_id IS h.machine_id)"""
 
 PARTS = """
 INSERT INTO temp.part_map (old, digest)
@@ -155,6 +157,17 @@ FROM temp.fresh_directories AS f CROSS JOIN src.directories AS d NOT INDEXED ON 
 """The limit is for a file whose pages lead in circles: without it the first statement would never end."""
 
 
+RECEIVED = """
+UPDATE main.snapshots SET received_at = t.now, ordered_at = coalesce((
+    SELECT strftime('%Y-%m-%dT%H:%M:%fZ', t.now, (0.001 * f.place) || ' seconds')
+    FROM (SELECT s.snapshot_id, row_number() OVER (ORDER BY s.ordered_at, s.uid) AS place FROM main.snapshots AS s
+      WHERE s.snapshot_id IN (SELECT new FROM temp.snapshot_map) AND s.ordered_at > t.now) AS f
+    WHERE f.snapshot_id = snapshots.snapshot_id), ordered_at)
+FROM (SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now') AS now) AS t
+WHERE snapshot_id IN (SELECT new FROM temp.snapshot_map)"""
+"""When they came. What dates itself later than that counts as of then, in its order: it may not stay the newest."""
+
+
 class Plan(NamedTuple):
     """How much there is that is not here."""
 
@@ -162,9 +175,16 @@ class Plan(NamedTuple):
     listings: int
 
 
-def plan(connection: sqlite3.Connection, snapshots: Iterable[int] | None = None, *, files: bool = True) -> Plan:
+def plan(
+    connection: sqlite3.Connection,
+    snapshots: Iterable[int] | None = None,
+    *,
+    files: bool = True,
+    as_host: str | None = None,
+) -> Plan:
     """Number what is new of some snapshots, or of all, with or without the listings of files.
 
+    `as_host` is the name of their host, whatever the file says.
     The maps stay for `copy` and whoever checks what came in; `forget` drops them.
     """
     _run(connection, START)
@@ -175,7 +195,7 @@ def plan(connection: sqlite3.Connection, snapshots: Iterable[int] | None = None,
     _run(connection, SNAPSHOTS)
     (new,) = connection.execute("SELECT count(*) FROM temp.snapshot_map").fetchone()
     if new:
-        _run(connection, HOSTS)
+        _run(connection, HOSTS, {"as_host": as_host})
         _number_parts(connection)
         if files:
             # Once more at the end, for a file that lists a layer twice: one of the two is taken.
@@ -217,6 +237,11 @@ def copy(connection: sqlite3.Connection, *, files: bool = True) -> int:
         return 0
     _run(connection, DIRECTORIES)
     return _copy_entries(connection)
+
+
+def receive(connection: sqlite3.Connection) -> None:
+    """Say of the snapshots that a merge has brought in when they came."""
+    connection.execute(RECEIVED)
 
 
 def forget(connection: sqlite3.Connection) -> None:
@@ -318,7 +343,7 @@ def _copy_entries(connection: sqlite3.Connection) -> int:
     return copied
 
 
-def _run(connection: sqlite3.Connection, script: str) -> None:
+def _run(connection: sqlite3.Connection, script: str, values: dict[str, str | None] | None = None) -> None:
     """Run statements within the transaction; `executescript` would commit it."""
     for statement in script.split(";\n"):
-        connection.execute(statement)
+        connection.execute(statement, values or {})
