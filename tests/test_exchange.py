@@ -155,7 +155,8 @@ def test_every_answer_is_the_same(request: pytest.FixtureRequest, kind: str, nam
     for path in request.getfixturevalue(kind):
         with database.reading(str(path)) as connection:
             answer = query.run(connection, canned.sql, values)
-            answers.append((answer.columns, list(answer.rows)))
+            places = [place for place, column in enumerate(answer.columns) if column != "received_at"]
+            answers.append((answer.columns, [[row[place] for place in places] for row in answer.rows]))
     before, after = answers
 
     assert before == after
