@@ -68,6 +68,13 @@ def listed(data: bytes, tar: bytes | None = None) -> tuple[list[Entry], list[str
     return sorted(widen(found), key=repr), problems, found[-1].complete
 
 
+def test_a_name_that_is_nearly_a_magic_number() -> None:
+    """A plain tar whose first name has the last bytes of a skippable frame's number is a plain tar."""
+    tar = pack([member("q*M\x18/f", content=b"content")], tarfile.USTAR_FORMAT)
+    entries, problems, complete = listed(tar)
+    assert ([entry.name for entry in entries], problems, complete) == (["f"], [], True)
+
+
 @pytest.mark.parametrize("packing", PACKINGS)
 @pytest.mark.parametrize("form", FORMATS)
 def test_every_kind(form: str, packing: str) -> None:

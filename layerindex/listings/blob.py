@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
     Report = Callable[[str, str], None]
 
-GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
-SKIPPABLE = b"\x2a\x4d\x18"
-"""End of the magic number of a zstd frame that holds something else, such as a table of contents."""
+GZIP = b"\x1f\x8b"
+ZSTD = (b"\x28\xb5\x2f\xfd", *(bytes([first]) + b"\x2a\x4d\x18" for first in range(0x50, 0x60)))
+"""How zstd begins: with a frame, or with one that holds something else, such as a table of contents."""
 OTHERS = {b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
 
 READ_BYTES = 1 << 20
@@ -124,7 +124,7 @@ def _unpacked(source: _Source, size: int, report: Report) -> Iterator[bytes]:
         return
     if start.startswith(GZIP):
         blocks = _gzip(source, start, report)
-    elif start.startswith(ZSTD) or start[1:4] == SKIPPABLE:
+    elif start.startswith(ZSTD):
         blocks = _zstd(source, start, report)
     else:
         source.packed, blocks = False, _plain(source, start)
