@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from layerindex.show import answers, things
 from tests.conftest import scanned
 from tests.containerd_root import ContainerdRoot, Layer, digest
 from tests.test_file_queries import ask
@@ -65,6 +66,17 @@ def test_where_the_layers_of_an_image_are(root: ContainerdRoot, layers: list[Lay
         (APP, "c", 0, base, None, 1),
         (APP, "c", 1, top, None, 1),
     ]
+
+
+def test_an_image_is_shown_with_all_its_directories(root: ContainerdRoot, layers: list[Layer]) -> None:
+    """Beside the directory of one namespace those of the others."""
+    for namespace in ("a", "b", "c"):
+        root.image(APP, layers, namespace)
+    connection = scanned(root.write().path)
+    (thing,) = things.things("acme/app:1")
+    (found,) = answers.answers(connection, thing)
+    rows = [(row["directory"], row["copies"]) for row in found.sections["image-layers"]]
+    assert rows == [("1", "3, 5"), ("2", "4, 6")]
 
 
 def test_an_image_without_a_name(root: ContainerdRoot, layers: list[Layer]) -> None:
