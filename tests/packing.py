@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from fastcrc.crc64 import go_iso
 
 from layerindex.listings.batches import BATCH_ROWS, SHAPES, Batch, Builder, Entry, Problem
-from layerindex.listings.tarsplit import tar_split_batches
+from layerindex.listings.tarsplit_file import tar_split_batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

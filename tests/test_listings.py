@@ -18,7 +18,7 @@ import pytest
 
 from layerindex.database import create
 from layerindex.guard import FAILED
-from layerindex.listings import index, writer
+from layerindex.listings import directories, index, writer
 from layerindex.listings.batches import Batch, Builder, Entry, Problem, Source
 from layerindex.listings.index import ProducerError
 from layerindex.listings.snapshot import tar_split_source
@@ -106,7 +106,7 @@ def test_jobs_and_readers_give_the_same(tmp_path: Path, monkeypatch: pytest.Monk
     ]
     results = []
     for jobs, small, known in ((1, 0, 20_000), (3, 0, 20_000), (1, 10**9, 20_000), (2, 0, 2)):
-        monkeypatch.setattr(writer, "KNOWN_DIRECTORIES", known)
+        monkeypatch.setattr(directories, "KNOWN_DIRECTORIES", known)
         connection = sqlite3.connect(":memory:", isolation_level=None)
         create(connection)
         connection.execute("BEGIN")

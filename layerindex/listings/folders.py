@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from layerindex.listings.batches import Batch
-    from layerindex.listings.writer import Directories
+    from layerindex.listings.directories import Directories
 
     Folder = tuple[str, bytes | None]
 

@@ -325,7 +325,7 @@ def tar_split_source(diff_id: str, size: int, open_: Callable[[], int], unpackin
     implied, ancient = unpacking or (None, frozenset())
 
     def batches(fast: bool) -> Iterator[Batch]:
-        from layerindex.listings.tarsplit import tar_split_batches  # noqa: PLC0415 - not for a scan that knows all layers
+        from layerindex.listings.tarsplit_file import tar_split_batches  # noqa: PLC0415 - not for a scan that knows all layers
 
         try:
             opened = open_()

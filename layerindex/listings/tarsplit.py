@@ -11,20 +11,15 @@ for whole blocks of lines at once; both give the same entries.
 from __future__ import annotations
 
 import json
-import os
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 import pybase64
 
 from layerindex.listings import tarheader
-from layerindex.listings.batches import Batch, Builder, Entry
-from layerindex.listings.gunzip import line_blocks
+from layerindex.listings.batches import Builder, Entry
 from layerindex.listings.tarheader import Header, HeaderError
 from layerindex.names import clean, escape, escape_path
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 TYPES = {
     b"0": "file", b"\0": "file", b"7": "file", b"S": "file", b"1": "hardlink", b"2": "symlink", b"3": "char",
@@ -341,41 +336,3 @@ def _crc(payload: str | None) -> int:
     if len(data) != 8:
         raise ValueError(f"{len(data)} bytes instead of 8")
     return int.from_bytes(data, "big", signed=True)
-
-
-def tar_split_batches(fd: int, fast: bool = True, ancient: frozenset[str] = frozenset()) -> Iterator[Batch]:
-    """Yield the listing in an open ``tar-split.json.gz``, which is closed at the end.
-
-    Entries of the types in ``ancient`` keep a time before 1970.
-    """
-    builder = Builder.of_packed(os.fstat(fd).st_size)
-    reader = Reader(builder, ancient)
-    try:
-        for block in line_blocks(fd, reader.report):
-            for read in _read_block(reader, block, fast=fast):
-                yield builder.batch(read)
-                reader.check_room()
-    except TooMuch:
-        reader.report("tar-split-bomb", f"its listing would take more than {builder.room} bytes")
-    except TooManyBadLines:
-        reader.report("tar-split-noise", f"given up after {BAD_LINES} lines that make no sense")
-    except OSError as error:
-        reader.report("tar-split-read", os.strerror(error.errno) if error.errno else str(error))
-    finally:
-        os.close(fd)
-    yield builder.batch(0)
-
-
-def _read_block(reader: Reader, block: bytes, *, fast: bool) -> Iterator[int]:
-    """Read a block of whole lines; yields how many bytes were read whenever the builder's batch is due."""
-    if fast:
-        # numpy: not worth its import for a small store
-        from layerindex.listings.blocks import read_block  # noqa: PLC0415
-
-        read_block(reader, block)
-    else:
-        for line in block[:-1].split(b"\n"):
-            reader.line(line)
-            if reader.builder.full:
-                yield 0
-    yield len(block)

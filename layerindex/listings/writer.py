@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from layerindex.database import LARGEST, NameIndex
 from layerindex.listings import folders
 from layerindex.listings.batches import SHAPES, TYPES, Batch, Columns, Entry, Problem, Source, Totals, merge_problems
+from layerindex.listings.directories import Directories
 from layerindex.listings.fingerprint import Fingerprint, Side, of_files, of_firsts, of_listing
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-KNOWN_DIRECTORIES = 50_000
 TOGETHER = 32
 """Rows in one statement: two thirds of the time that one by one takes."""
 # Where a walk goes that is only to be compared.
@@ -77,33 +77,6 @@ FIND_SQL = f"SELECT {', '.join(COLUMNS)} FROM {{table}} WHERE listing_id = ? AND
 COUNT_SQL = """SELECT count(*), CAST(total(size) FILTER (WHERE type = 'file') AS INTEGER),
 CAST(total(size) FILTER (WHERE type IN ('file', 'symlink')) AS INTEGER) FROM {table} WHERE listing_id = ?"""
 DELETE_SQL = "DELETE FROM {table} WHERE listing_id = ? AND directory_id = ? AND name = ?"
-
-
-class Directories:
-    """The dictionary of directory paths, of which only the latest are kept in memory."""
-
-    def __init__(self, database: sqlite3.Connection) -> None:
-        self.database = database
-        self.known: dict[str, int] = {}
-        self.next = database.execute("SELECT coalesce(max(directory_id), 0) + 1 FROM directories").fetchone()[0]
-
-    def numbers(self, paths: Sequence[tuple[str, bytes | None]]) -> list[int]:
-        """Return the directory_id of each path; those that are new are added."""
-        if len(self.known) > KNOWN_DIRECTORIES:
-            self.known.clear()
-        new = [pair for pair in paths if pair[0] not in self.known]
-        if new:
-            rows = [(number, path, raw) for number, (path, raw) in enumerate(new, self.next)]
-            added = self.database.executemany(
-                "INSERT INTO directories (directory_id, path, path_raw) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", rows
-            ).rowcount
-            self.next += len(rows)
-            if added == len(rows):
-                self.known.update((path, number) for number, path, _ in rows)
-            else:
-                find = "SELECT directory_id FROM directories WHERE path = ?"
-                self.known.update((path, self.database.execute(find, (path,)).fetchone()[0]) for path, _ in new)
-        return [self.known[path] for path, _ in paths]
 
 
 class Writer:

@@ -14,15 +14,14 @@ from layerindex.stores.containerd.view import METADATA
 from layerindex.stores.containers import Logs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from layerindex.problems import Damage
     from layerindex.records import Record
-    from layerindex.stores.claims import Sources
+    from layerindex.stores.claims import Claims, Sources
     from layerindex.stores.containerd.images import Platform
     from layerindex.stores.containerd.metadata import ContainerRow
-    from layerindex.stores.containerd.scan import Docker
-    from layerindex.stores.containerd.view import View
+    from layerindex.stores.containerd.view import Place, View
     from layerindex.stores.files import Folder
     from layerindex.stores.imagedb import Config
 
@@ -39,6 +38,20 @@ class Stand(NamedTuple):
     number: str | None
     init: str | None
     chain_id: str | None
+
+
+class Docker(NamedTuple):
+    """What a Docker engine that stands on this containerd knows."""
+
+    containers: Mapping[str, Container]
+    builds: Callable[[Mapping[str, Place], Claims], Iterator[Record | Damage]]
+    """Reads the build cache, and claims its directories."""
+    sources: Sources
+    """What of its containers and volumes was read."""
+    folder: str
+    """Where it keeps its containers."""
+    elsewhere: bool = False
+    """Its data root is a store of its own, which tells the containers that have nothing here."""
 
 
 def is_docker(namespace: str) -> bool:

@@ -11,7 +11,7 @@ from layerindex.problems import Damage
 from layerindex.records import Container
 from layerindex.stores.claims import Sources
 from layerindex.stores.containerd.builds import read_builds
-from layerindex.stores.containerd.scan import Docker
+from layerindex.stores.containerd.clients import Docker
 from layerindex.stores.containerd.store import ContainerdStore, snapshotters
 from layerindex.stores.docker import read_clients
 from layerindex.stores.docker.drivers import CONTAINERD, DAEMON

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from layerindex import shapes, standing
 from layerindex.missing import going
@@ -15,7 +15,7 @@ from layerindex.stores.claims import DOUBTS, Claims, Sources
 from layerindex.stores.containerd import metadata as meta
 from layerindex.stores.containerd import snapshots as stored
 from layerindex.stores.containerd.blobs import read_blobs
-from layerindex.stores.containerd.clients import Clients, holders_of, is_docker
+from layerindex.stores.containerd.clients import Clients, Docker, holders_of, is_docker
 from layerindex.stores.containerd.content import FOLDER as CONTENT
 from layerindex.stores.containerd.content import Content
 from layerindex.stores.containerd.directories import SNAPSHOTTER, names, read_directories
@@ -49,20 +49,6 @@ UNREAD = {code for code, kind in KINDS.items() if kind.severity == "error"} - {"
 """Findings about the content store after which an image, or what an index lists, may not be known."""
 GONE = ("missing-blob", "missing-image")
 """Findings that something is named that is not there: so is what may have been removed since it was named."""
-
-
-class Docker(NamedTuple):
-    """What a Docker engine that stands on this containerd knows."""
-
-    containers: Mapping[str, Container]
-    builds: Callable[[Mapping[str, Place], Claims], Iterator[Record | Damage]]
-    """Reads the build cache, and claims its directories."""
-    sources: Sources
-    """What of its containers and volumes was read."""
-    folder: str
-    """Where it keeps its containers."""
-    elsewhere: bool = False
-    """Its data root is a store of its own, which tells the containers that have nothing here."""
 
 
 class Scan:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from layerindex.listings.rules import Rules
     from layerindex.records import Record
-    from layerindex.stores.containerd.scan import Docker
+    from layerindex.stores.containerd.clients import Docker
 
 OWN = (metadata.FOLDER, CONTENT, *(f"{SNAPSHOTTER}{driver}" for driver in READABLE))
 """Folders by any of which a root is containerd's, whatever is lost of it."""

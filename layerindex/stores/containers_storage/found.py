@@ -10,11 +10,20 @@ from layerindex.stores.containers_storage.moment import read_lists
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from layerindex.problems import Damage
     from layerindex.stores.claims import Claims
     from layerindex.stores.containers_storage.layers import StoredLayer
-    from layerindex.stores.containers_storage.lending import Lent
     from layerindex.stores.containers_storage.moment import Lists
     from layerindex.stores.files import Folder
+
+
+class Lent(NamedTuple):
+    """What other graph roots lend: their layers, the ids of their images, their short names; and what is wrong."""
+
+    layers: dict[str, StoredLayer]
+    images: set[str]
+    links: dict[str, str]
+    damages: list[Damage]
 
 
 class Found(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from layerindex import shapes, standing
 from layerindex.guard import reading
@@ -10,6 +10,7 @@ from layerindex.names import listed
 from layerindex.problems import Damage
 from layerindex.records import Use
 from layerindex.stores.containers_storage import images, layers
+from layerindex.stores.containers_storage.found import Lent
 from layerindex.stores.containers_storage.moment import opened_run, read_lists
 from layerindex.stores.files import Folder
 
@@ -20,15 +21,6 @@ if TYPE_CHECKING:
     from layerindex.stores.containers_storage.layers import StoredLayer
     from layerindex.stores.containers_storage.moment import Lists
     from layerindex.stores.containers_storage.settings import GraphRoot
-
-
-class Lent(NamedTuple):
-    """What other graph roots lend: their layers, the ids of their images, their short names; and what is wrong."""
-
-    layers: dict[str, StoredLayer]
-    images: set[str]
-    links: dict[str, str]
-    damages: list[Damage]
 
 
 def read_lent(driver: str, lenders: Sequence[str]) -> Lent:

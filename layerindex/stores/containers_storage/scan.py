@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from layerindex.records import Use
     from layerindex.stores.containers_storage.layers import StoredLayer
+    from layerindex.stores.containers_storage.layout import StorageLayout
     from layerindex.stores.containers_storage.moment import Lists
-    from layerindex.stores.containers_storage.store import ContainersStore
     from layerindex.stores.files import Folder
 
 Part = tuple[Callable[[], Iterable[Record | Damage]], str]
@@ -49,7 +49,7 @@ def has_mount_program(folder: Folder) -> bool:
 class Scan:
     """One pass over what a driver keeps under a graph root."""
 
-    def __init__(self, root: Folder, store: ContainersStore) -> None:
+    def __init__(self, root: Folder, store: StorageLayout) -> None:
         self.root, self.store, self.driver = root, store, store.driver
 
     def items(self) -> Iterator[Record | Damage]:

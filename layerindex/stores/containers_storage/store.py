@@ -7,12 +7,13 @@ or container stands on it, and a directory exists for each layer in the lists.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from layerindex.listings.rules import Rules
 from layerindex.names import listed, on_disk, printable
 from layerindex.problems import Damage, vanished
 from layerindex.records import Features
+from layerindex.stores.containers_storage.layout import OVERLAY, StorageLayout
 from layerindex.stores.containers_storage.moment import KIND_OF_LIST
 from layerindex.stores.containers_storage.places import Places
 from layerindex.stores.containers_storage.scan import Scan, has_mount_program
@@ -26,9 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from layerindex.records import Record
-    from layerindex.stores.containers_storage.settings import GraphRoot
 
-OVERLAY = "overlay"
 KNOWN = (OVERLAY, "vfs", "btrfs", "zfs", "aufs", "devicemapper", "overlay2")
 """Every driver containers-storage has, or had."""
 
@@ -52,18 +51,10 @@ def find_stores(root: str, additional: Sequence[str] = ()) -> list[ContainersSto
     return [ContainersStore(root, driver, found, tuple(additional)) for driver in found]
 
 
-class ContainersStore(NamedTuple):
-    """What one driver keeps under a graph root; `drivers` are all there, the likely one first."""
+class ContainersStore(StorageLayout):
+    """The store of one driver."""
 
-    root: str
-    driver: str
-    drivers: tuple[str, ...]
-    additional: tuple[str, ...] = ()
-    """Graph roots that lend this one images: additional image stores, or where images are kept apart."""
-    borrowers: tuple[GraphRoot, ...] = ()
-    """Graph roots of this host that borrow images from this one."""
-    run_root: str | None = None
-    """Where this host has what need not outlive it, a transient store its containers too; None where not known."""
+    __slots__ = ()
 
     @property
     def name(self) -> str:
@@ -86,20 +77,10 @@ class ContainersStore(NamedTuple):
         return None
 
     @property
-    def walkable(self) -> bool:
-        """Whether each directory's own files lie in one folder."""
-        return self.driver == OVERLAY
-
-    @property
     def features(self) -> Features:
         """What is so in it: `merged` is there from the beginning."""
         read = int(self.walkable)
         return Features(reads_directories=read, keeps_links=read, mounts_inside=0, guards_images=1, collects_garbage=0)
-
-    @property
-    def first(self) -> bool:
-        """Whether what all drivers share, such as volumes, is told with this one."""
-        return self.driver == self.drivers[0]
 
     @property
     def disk_sizes(self) -> bool:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from layerindex.missing import going
 from layerindex.names import listed
 from layerindex.problems import Damage
-from layerindex.records import ContainerVolume
+from layerindex.records import Container, ContainerVolume, Volume
 from layerindex.stores import ids
 from layerindex.stores.claims import NEED_DIRECTORY
 from layerindex.stores.containers import CONFIG
 from layerindex.stores.docker.drivers import remapped_roots
 from layerindex.stores.overlay import LATE, PAUSE, directory_names, in_motion
-from layerindex.stores.volumes import is_local
+from layerindex.stores.volumes import going_volumes, is_local, read_volumes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -64,6 +64,27 @@ def unstartable(found: Damage) -> Damage:
 def not_mounted(name: str, what: str) -> Damage:
     """Return the finding that a folder is empty, though metadata says what is in it."""
     return Damage("not-mounted", name, f"it is empty, and {what}: is its filesystem not mounted?")
+
+
+def of_containerd(container: Container) -> Container:
+    """Return a container whose image is in a containerd elsewhere: Docker names the target, not the image."""
+    return container._replace(namespace="moby", image_id=None, target_digest=container.image_id)
+
+
+def read_all_volumes(root: Folder, named: set[tuple[str, str]], wait: float) -> Iterator[Record | Damage]:
+    """Yield the volumes; `named` are those that are to be here, each with a container that has it.
+
+    What is not there is looked for once more after so many seconds: it may be going.
+    """
+    with root.folder("volumes") as folder:
+        if not folder.entries and named:
+            yield not_mounted("volumes", "containers name volumes of it")
+        here: set[str] = set()
+        for item in read_volumes(folder):
+            if isinstance(item, Volume) and item.on_disk:
+                here.add(item.name)
+            yield item
+    yield from going_volumes(root, named, here, wait)
 
 
 def moved_mounts(items: Iterable[Record | Damage], root: str, folder: str, container_id: str) -> Iterator[Damage]:

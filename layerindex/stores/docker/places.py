@@ -11,7 +11,7 @@ from layerindex.stores.graphdriver import NOT_LAYERS
 from layerindex.stores.store import Held
 
 if TYPE_CHECKING:
-    from layerindex.stores.docker.store import DockerStore
+    from layerindex.stores.docker.layout import DockerLayout
 
 AREAS = ("buildkit", "network", "swarm", "containerd", "tmp")
 """Folders of the root that are one holder each."""
@@ -28,7 +28,7 @@ APART = {
 class Places:
     """Who holds what is at a path of a data root."""
 
-    def __init__(self, store: DockerStore) -> None:
+    def __init__(self, store: DockerLayout) -> None:
         self.store = store
 
     def of(self, path: tuple[str, ...], *, is_folder: bool) -> Held:

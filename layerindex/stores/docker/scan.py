@@ -17,7 +17,7 @@ from layerindex.guard import FAILED, each
 from layerindex.missing import going
 from layerindex.names import on_disk, printable
 from layerindex.problems import KINDS, Damage
-from layerindex.records import Container, ContainerVolume, ImageRef, Layer, Mount, Problem, Record, Use, Volume
+from layerindex.records import Container, ContainerVolume, ImageRef, Layer, Mount, Problem, Record, Use
 from layerindex.stores import buildkit, ids
 from layerindex.stores.claims import Claims, Need
 from layerindex.stores.containers import read_container
@@ -34,13 +34,13 @@ from layerindex.stores.parts import TEMPORARY, leftover, settled
 from layerindex.stores.pulls import doubt_records
 from layerindex.stores.running import NEVER, running_since
 from layerindex.stores.salvage import salvage
-from layerindex.stores.volumes import going_volumes, is_local, reached_by_path, read_volumes
+from layerindex.stores.volumes import is_local, reached_by_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from layerindex.stores.claims import Sources
-    from layerindex.stores.docker.store import DockerStore
+    from layerindex.stores.docker.layout import DockerLayout
     from layerindex.stores.files import Folder
 
 LAYER_NAME = re.compile(f"{shapes.HEX.pattern}|{shapes.REMOVING.pattern}")
@@ -51,22 +51,17 @@ UNREAD = {code for code, kind in KINDS.items() if kind.severity == "error"} | {"
 """Findings after which not all is known that a source may tell."""
 
 
-def read_clients(store: DockerStore, root: Folder, sources: Sources) -> Iterator[Record | Damage]:
+def read_clients(store: DockerLayout, root: Folder, sources: Sources) -> Iterator[Record | Damage]:
     """Yield the containers and volumes of an engine that keeps images in containerd; note what of them was read."""
     scan = Scan(store, root)
     yield from scan.clients()
     sources.merge(scan.claims.sources)
 
 
-def _elsewhere(container: Container) -> Container:
-    """Return a container whose image is in a containerd elsewhere: Docker names the target, not the image."""
-    return container._replace(namespace="moby", image_id=None, target_digest=container.image_id)
-
-
 class Scan:
     """One pass over a store: the metadata first, with the driver's folder listed before and read after it."""
 
-    def __init__(self, store: DockerStore, root: Folder) -> None:
+    def __init__(self, store: DockerLayout, root: Folder) -> None:
         self.store, self.root, self.driver = store, root, store.driver
         self.since = running_since(root)
         self.layers: dict[str, Layer] = {}
@@ -98,7 +93,7 @@ class Scan:
             yield Damage(code, self.driver, self.store.limits)
         if self.driver == CONTAINERD:
             for item in self.clients():
-                yield _elsewhere(item) if isinstance(item, Container) else item
+                yield elsewhere.of_containerd(item) if isinstance(item, Container) else item
             yield from self.claims.sources
             return
         yield from self._metadata()
@@ -138,7 +133,9 @@ class Scan:
         if self.store.first:
             yield from self._part(partial(elsewhere.unopened_remaps, self.root), None, "")
             if "volumes" in self.root:
-                yield from self._part(self._read_volumes, "volumes", "volumes")
+                wait = 0 if self.since == NEVER else PAUSE
+                volumes = partial(elsewhere.read_all_volumes, self.root, self.volumes, wait)
+                yield from self._part(volumes, "volumes", "volumes")
             else:
                 self.claims.sources.note("volumes", "volumes", standing.LOST, "the engine always makes it")
             if PLUGINS in self.root:
@@ -244,7 +241,11 @@ class Scan:
                 yield from self._take_layers(salvage(self._read_layer, folder, LAYER_NAME))
 
     def _read_layer(self, folder: Folder, name: str) -> Iterator[Record | Damage]:
-        return self._read_unfinished(folder, name, "removing") if "-" in name else read_layer(folder, name)
+        return (
+            unfinished_layer(folder, name, "removing", self.claims, self.since)
+            if "-" in name
+            else read_layer(folder, name)
+        )
 
     def _take_layers(self, items: Iterable[Record | Damage]) -> Iterator[Record | Damage]:
         for item in items:
@@ -256,10 +257,9 @@ class Scan:
     def _read_write_sets(self) -> Iterator[Record | Damage]:
         if (opened := self._opened("layers", "layerdb", "tmp")) is not None:
             with opened as folder:
-                yield from salvage(partial(self._read_unfinished, state="writing"), folder, WRITE_SET)
-
-    def _read_unfinished(self, folder: Folder, name: str, state: str) -> Iterator[Record | Damage]:
-        return unfinished_layer(folder, name, state, self.claims, self.since)
+                yield from salvage(
+                    partial(unfinished_layer, state="writing", claims=self.claims, since=self.since), folder, WRITE_SET
+                )
 
     def _read_references(self) -> Iterator[Record | Damage]:
         with self._folder() as folder:
@@ -400,10 +400,7 @@ class Scan:
         """Yield a container, unless it was made with another driver whose store it then belongs to."""
         items = list(read_container(folder, name))
         driver = next((item.driver for item in items if isinstance(item, Container)), None)
-        owner = driver if driver in self.store.siblings else CONTAINERD
-        if owner not in self.store.siblings:
-            owner = self.store.siblings[0]
-        if owner == self.driver:
+        if self.store.keeper(driver) == self.driver:
             self.containers[name] = None
             sources = [item.source for item in items if isinstance(item, ContainerVolume) and item.type == "image"]
             # …/overlay2/<directory>/merged
@@ -470,7 +467,8 @@ class Scan:
                     yield going("layer", mount.parent_chain_id, name)
                 continue
             where = f"image/{self.driver}/layerdb/mounts/{printable(name)}"
-            gone = container_id is None and not self._is_container(name)
+            unreadable = shapes.HEX.fullmatch(name) is not None and self.root.exists("containers", name)
+            gone = container_id is None and not unreadable
             if gone and self._mount_kind(mount) == "mount":
                 self.claims.lost("containers", f"containers/{printable(name)}", "its writable layer in layerdb/mounts")
             if gone:
@@ -487,10 +485,6 @@ class Scan:
             self.unread.add(self._where(*where))
         return not there
 
-    def _is_container(self, name: str) -> bool:
-        """Say whether the name of a writable layer is that of a container, which may be unreadable."""
-        return shapes.HEX.fullmatch(name) is not None and self.root.exists("containers", name)
-
     def _mount_kind(self, mount: Mount) -> str:
         """Say what asked for a writable layer that is no container's.
 
@@ -500,14 +494,3 @@ class Scan:
         if mount.mount_id in self.image_mounts or mount.name[:64] in self.containers:
             return "image-mount"
         return "build-mount" if shapes.BUILDKIT_ID.fullmatch(mount.name) or mount.init_id is None else "mount"
-
-    def _read_volumes(self) -> Iterator[Record | Damage]:
-        with self.root.folder("volumes") as folder:
-            if not folder.entries and self.volumes:
-                yield elsewhere.not_mounted("volumes", "containers name volumes of it")
-            here: set[str] = set()
-            for item in read_volumes(folder):
-                if isinstance(item, Volume) and item.on_disk:
-                    here.add(item.name)
-                yield item
-        yield from going_volumes(self.root, self.volumes, here, 0 if self.since == NEVER else PAUSE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from layerindex.guard import reading
 from layerindex.listings.rules import Owners, Rules
@@ -11,7 +11,8 @@ from layerindex.names import on_disk, printable
 from layerindex.problems import Damage
 from layerindex.records import Features
 from layerindex.stores import buildkit
-from layerindex.stores.docker.drivers import CONTAINERD, READABLE, REMAPPED, drivers, remapped_roots
+from layerindex.stores.docker.drivers import REMAPPED, drivers, remapped_roots
+from layerindex.stores.docker.layout import DockerLayout
 from layerindex.stores.docker.places import Places
 from layerindex.stores.docker.scan import Scan
 from layerindex.stores.files import Folder, open_below
@@ -49,14 +50,10 @@ def _stores(root: str, opened: Folder) -> list[DockerStore]:
     return [DockerStore(root, driver, found) for driver in found]
 
 
-class DockerStore(NamedTuple):
-    """What one storage driver keeps under a data root; `siblings` are all drivers there, the engine's choice first."""
+class DockerStore(DockerLayout):
+    """The store of one driver."""
 
-    root: str
-    driver: str
-    siblings: tuple[str, ...]
-    remapped: tuple[str, ...] = ()
-    """Folders of the root that are userns-remap roots with stores of their own."""
+    __slots__ = ()
 
     @property
     def name(self) -> str:
@@ -67,20 +64,6 @@ class DockerStore(NamedTuple):
     def folder(self) -> str:
         """Where its directories lie."""
         return directories(self.driver)
-
-    @property
-    def limits(self) -> str | None:
-        """What of this store is not read, in one line; None when all is."""
-        if self.driver == CONTAINERD:
-            return "its images and layers are in a containerd elsewhere, such as /var/lib/containerd; scan that too"
-        if self.driver not in READABLE:
-            return f"driver {self.driver}: its image metadata is indexed, its directories are not read by this version"
-        return None
-
-    @property
-    def walkable(self) -> bool:
-        """Whether the driver keeps each directory's own files in `diff`."""
-        return self.driver in READABLE
 
     @property
     def features(self) -> Features:
@@ -98,11 +81,6 @@ class DockerStore(NamedTuple):
             uids, gids = (((int(first), 1 << 32, 0),) for first in os.path.basename(self.root).split("."))
             return Rules.of(self.driver)._replace(owners=Owners(uids, gids))
         return rules_of(self.driver, os.stat(self.root))
-
-    @property
-    def first(self) -> bool:
-        """Whether what all drivers share is told with this one: the engine's choice."""
-        return self.driver == self.siblings[0]
 
     @property
     def disk_sizes(self) -> bool:

@@ -15,7 +15,8 @@ from layerindex.listings.batches import PROBLEMS_KEPT, Batch, Builder, Entry, Pr
 from layerindex.listings.blob import GZIP, OTHERS, ZSTD, Members, blob_batches
 from layerindex.listings.blocks import read_block
 from layerindex.listings.tarheader import BLOCK, HeaderError
-from layerindex.listings.tarsplit import Reader, TooManyBadLines, tar_split_batches
+from layerindex.listings.tarsplit import Reader, TooManyBadLines
+from layerindex.listings.tarsplit_file import tar_split_batches
 from layerindex.stores import ids
 from tests.packing import member, pack, tar_split, widen
 from tools.fuzz import members

@@ -1,0 +1,53 @@
+"""The listing in a `tar-split.json.gz`, read by the fast reader of blocks or by the careful one of lines."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from layerindex.listings.batches import Builder
+from layerindex.listings.gunzip import line_blocks
+from layerindex.listings.tarsplit import BAD_LINES, Reader, TooManyBadLines, TooMuch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from layerindex.listings.batches import Batch
+
+
+def tar_split_batches(fd: int, fast: bool = True, ancient: frozenset[str] = frozenset()) -> Iterator[Batch]:
+    """Yield the listing in an open ``tar-split.json.gz``, which is closed at the end.
+
+    Entries of the types in ``ancient`` keep a time before 1970.
+    """
+    builder = Builder.of_packed(os.fstat(fd).st_size)
+    reader = Reader(builder, ancient)
+    try:
+        for block in line_blocks(fd, reader.report):
+            for read in _read_block(reader, block, fast=fast):
+                yield builder.batch(read)
+                reader.check_room()
+    except TooMuch:
+        reader.report("tar-split-bomb", f"its listing would take more than {builder.room} bytes")
+    except TooManyBadLines:
+        reader.report("tar-split-noise", f"given up after {BAD_LINES} lines that make no sense")
+    except OSError as error:
+        reader.report("tar-split-read", os.strerror(error.errno) if error.errno else str(error))
+    finally:
+        os.close(fd)
+    yield builder.batch(0)
+
+
+def _read_block(reader: Reader, block: bytes, *, fast: bool) -> Iterator[int]:
+    """Read a block of whole lines; yields how many bytes were read whenever the builder's batch is due."""
+    if fast:
+        # numpy: not worth its import for a small store
+        from layerindex.listings.blocks import read_block  # noqa: PLC0415
+
+        read_block(reader, block)
+    else:
+        for line in block[:-1].split(b"\n"):
+            reader.line(line)
+            if reader.builder.full:
+                yield 0
+    yield len(block)
