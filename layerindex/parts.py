@@ -39,6 +39,20 @@ class Rows(NamedTuple):
     """What tells the rows of one part from each other."""
     named: tuple[str, ...] = ()
     """Columns that hold a number of `part_names`."""
+    usual: tuple[tuple[str, str], ...] = ()
+    """Columns that nearly always say what follows from others, as an expression of these: then they hold NULL."""
+
+    def values(self, names: list[str], named: Callable[[str], str], *, gathered: bool) -> list[str]:
+        """Return an expression for each column of a row `t`, of those that are gathered or of parts."""
+        usual = {name: text.format(**{other: f"t.{other}" for other in names}) for name, text in self.usual * gathered}
+        return [
+            named(f"t.{name}")
+            if name in self.named
+            else f"nullif(t.{name}, {usual[name]})"
+            if name in usual
+            else f"t.{name}"
+            for name in names
+        ]
 
 
 class Kind(NamedTuple):
@@ -63,6 +77,7 @@ class Kind(NamedTuple):
 
 
 IMAGE = ("image_id",)
+USE = ("used_kind", "used", "user_kind", "user")
 KINDS = (
     Kind(
         "image",
@@ -85,6 +100,10 @@ KINDS = (
                 ("cache_id", "position"),
                 ("cache_id", "position"),
                 ("cache_id", "link", "lower_cache_id"),
+            ),
+            "part_uses": Rows("recorded_uses", ("used", "used_kind", "user_kind", "user"), USE, (*USE, "source")),
+            "part_links": Rows(
+                "links", ("link",), ("link",), ("link", "cache_id"), (("target", "'../' || {cache_id} || '/diff'"),)
             ),
         },
     ),
@@ -149,13 +168,12 @@ def digest(kind: Kind, source: Callable[[str], str], schema: str | None) -> str:
     held = []
     for table, rows in kind.tables.items():
         names = columns(table)
-        taken = [
-            f"{named(f't.{name}', f'{schema}.') if schema and name in rows.named else f't.{name}'} AS {name}"
-            for name in names
-        ]
+        values = rows.values(names, lambda name: named(name, f"{schema}.") if schema else name, gathered=not schema)
+        taken = ", ".join(f"{value} AS {name}" for name, value in zip(names, values, strict=True))
         order = f" ORDER BY {', '.join(rows.ordered)}" if rows.ordered else ""
-        said = f"SELECT {', '.join(taken)} {source(table)}{order}"
-        held.append(f"(SELECT json_group_array(json_array({', '.join(names)})) FROM ({said}))")
+        held.append(
+            f"(SELECT json_group_array(json_array({', '.join(names)})) FROM (SELECT {taken} {source(table)}{order}))"
+        )
     return f"sha256(CAST(json_array('{kind.name}', {', '.join(held)}) AS BLOB))"
 
 
@@ -223,7 +241,7 @@ def _fill(connection: sqlite3.Connection, table: str, rows: Rows) -> None:
     if rows.named:
         _number(connection, [f"t.{name}" for name in rows.named if name != rows.key[0]], coming)
     names = columns(table)
-    taken = [f"number(t.{name})" if name in rows.named else f"t.{name}" for name in names]
+    taken = rows.values(names, "number({})".format, gathered=True)
     into = f"INSERT INTO main.{table} (part_id, {', '.join(names)})"
     connection.execute(f"{into} SELECT f.part_id, {', '.join(taken)} {coming}")
 

@@ -395,30 +395,6 @@ _facts(
     Index("overlay_dirs_cache", "cache_id"),
 )
 _facts(
-    "recorded_uses",
-    "A thing and one that needs it, where no other table says so; view uses has all.",
-    _key(
-        "used_kind",
-        "What is needed: directory, layer, image, volume, mount (a writable layer) or snapshot (of BuildKit, lost).",
-    ),
-    _key("used", "Name of the directory, chain id, image id, name of the volume or mount, or key of the snapshot."),
-    _key(
-        "user_kind",
-        "Of a directory: layer, storage-layer, container, init, image-mount, build-mount, mount, mount-init, "
-        "build-cache, build-snapshot, snapshot, removing, writing, lower (another directory's list names it); a "
-        "layer's also image, container-base, mount-base. Of an image or volume: container, manifest list, store, "
-        "pinned (by Kubernetes). Of what is not here: removing (the user goes, too), borrowed (another store of the "
-        "host lends it), storage-layer (a layer of an unknown chain that it must be).",
-    ),
-    _key(
-        "user",
-        "Chain id, image id, container id, name in layerdb/mounts, build-cache record, key in snapshots.db, key "
-        "or name of a snapshot of containerd, layer id, write-set, the directory whose lower names it, or another "
-        "store of this host with what in it.",
-    ),
-    _text("source", "The kind of fact that says so, as sources.kind names it.", nullable=False),
-)
-_facts(
     "sources",
     "A place that could name a user of something: what it tells, and in which state it was.",
     _key("kind", f"What it tells: {', '.join(FACTS)}."),
@@ -442,13 +418,44 @@ _part(
     _number("lower_cache_id", "The directory; NULL when the short name leads nowhere."),
     Index("part_lowers_lower", "lower_cache_id", "part_id"),
 )
-_facts(
-    "links",
-    "A short name in l/, which keeps mount options under a page.",
-    _key("link", "The short name: 26 characters of base32."),
+_part(
+    "part_uses",
+    "A thing and one that needs it; view recorded_uses has them, by name, for each snapshot.",
+    _number(
+        "used_kind",
+        "What is needed: directory, layer, image, volume, mount (a writable layer) or snapshot (of BuildKit, lost).",
+        primary_key=True,
+    ),
+    _number(
+        "used",
+        "Name of the directory, chain id, image id, name of the volume or mount, or key of the snapshot.",
+        primary_key=True,
+    ),
+    _number(
+        "user_kind",
+        "Of a directory: layer, storage-layer, container, init, image-mount, build-mount, mount, mount-init, "
+        "build-cache, build-snapshot, snapshot, removing, writing, lower (another directory's list names it); a "
+        "layer's also image, container-base, mount-base. Of an image or volume: container, manifest list, store, "
+        "pinned (by Kubernetes). Of what is not here: removing (the user goes, too), borrowed (another store of the "
+        "host lends it), storage-layer (a layer of an unknown chain that it must be).",
+        primary_key=True,
+    ),
+    _number(
+        "user",
+        "Chain id, image id, container id, name in layerdb/mounts, build-cache record, key in snapshots.db, key "
+        "or name of a snapshot of containerd, layer id, write-set, the directory whose lower names it, or another "
+        "store of this host with what in it.",
+        primary_key=True,
+    ),
+    _number("source", "The kind of fact that says so, as sources.kind names it."),
+)
+_part(
+    "part_links",
+    "A short name in l/; view links has them for each snapshot.",
+    _number("link", "The short name: 26 characters of base32.", primary_key=True),
     _text("target", "What the symlink says, unfollowed; NULL when it is not a symlink."),
-    _text("cache_id", "Directory it leads to; NULL when the target is not ../<cache-id>/diff or that is gone."),
-    Index("links_cache", "snapshot_id", "cache_id"),
+    _number("cache_id", "Directory it leads to; NULL when the target is not ../<cache-id>/diff or that is gone."),
+    Index("part_links_cache", "cache_id", "part_id"),
 )
 _facts(
     "mounts",
@@ -820,6 +827,8 @@ _SCATTERED = {
         "The directories below a directory, as its lower file lists them or containerd's snapshotter knows them.",
         ("link",),
     ),
+    "recorded_uses": ("A thing and one that needs it, where no other table says so; view uses has all.", ("source",)),
+    "links": ("A short name in l/, which keeps mount options under a page.", ()),
 }
 """The views of parts in buckets: what each shows, and its columns by which nothing is looked for."""
 
@@ -829,6 +838,7 @@ def _scattered(kind: Kind, table: str) -> View:
     rows = kind.tables[table]
     comment, shown = _SCATTERED[rows.view]
     joins = [f"FROM {kind.stored} AS s JOIN {table} AS r ON r.part_id = s.part_id"]
+    shows: dict[str, str] = {}
     columns = [("s.snapshot_id", metadata.tables[kind.stored].c.snapshot_id.comment)]
     for column in metadata.tables[table].c:
         name, value = column.name, f"r.{column.name}"
@@ -841,6 +851,10 @@ def _scattered(kind: Kind, table: str) -> View:
             joins.append(f"JOIN part_names AS n{len(joins)} ON n{len(joins)}.name_id = {value}{bucket}")
             value = f"n{len(joins) - 1}.name AS {name}"
         columns.append((value, column.info.get("said", column.comment)))
+        shows[name] = value.partition(" AS ")[0]
+    for name, usual in rows.usual:
+        place = list(shows).index(name) + 1
+        columns[place] = (f"coalesce(r.{name}, {usual.format(**shows)}) AS {name}", columns[place][1])
     lines = [
         f"  {value}{',' if place < len(columns) else ''}{_comment(said)}"
         for place, (value, said) in enumerate(columns, 1)

@@ -119,6 +119,19 @@ CREATE TABLE part_images ( /* What an image's config says of it as a whole; view
 )
  WITHOUT ROWID,
  STRICT;
+CREATE TABLE part_links ( /* A short name in l/; view links has them for each snapshot. */
+	part_id INTEGER NOT NULL /* The part these rows belong to. */, 
+	link INTEGER NOT NULL /* The short name: 26 characters of base32 (its number in part_names, 0 for NULL). */, 
+	target TEXT /* What the symlink says, unfollowed; NULL when it is not a symlink. */, 
+	cache_id INTEGER NOT NULL /* Directory it leads to; NULL when the target is not ../<cache-id>/diff or that is gone (its number in part_names, 0 for NULL). */, 
+	PRIMARY KEY (part_id, link), 
+	FOREIGN KEY(part_id) REFERENCES parts (part_id) ON DELETE CASCADE, 
+	FOREIGN KEY(link) REFERENCES part_names (name_id), 
+	FOREIGN KEY(cache_id) REFERENCES part_names (name_id)
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX part_links_cache ON part_links (cache_id, part_id);
 CREATE TABLE part_lowers ( /* The directories below a directory; view overlay_lowers has them, by name, for each snapshot. */
 	part_id INTEGER NOT NULL /* The part these rows belong to. */, 
 	cache_id INTEGER NOT NULL /* Name of the directory (its number in part_names, 0 for NULL). */, 
@@ -134,6 +147,23 @@ CREATE TABLE part_lowers ( /* The directories below a directory; view overlay_lo
  WITHOUT ROWID,
  STRICT;
 CREATE INDEX part_lowers_lower ON part_lowers (lower_cache_id, part_id);
+CREATE TABLE part_uses ( /* A thing and one that needs it; view recorded_uses has them, by name, for each snapshot. */
+	part_id INTEGER NOT NULL /* The part these rows belong to. */, 
+	used_kind INTEGER NOT NULL /* What is needed: directory, layer, image, volume, mount (a writable layer) or snapshot (of BuildKit, lost) (its number in part_names, 0 for NULL). */, 
+	used INTEGER NOT NULL /* Name of the directory, chain id, image id, name of the volume or mount, or key of the snapshot (its number in part_names, 0 for NULL). */, 
+	user_kind INTEGER NOT NULL /* Of a directory: layer, storage-layer, container, init, image-mount, build-mount, mount, mount-init, build-cache, build-snapshot, snapshot, removing, writing, lower (another directory's list names it); a layer's also image, container-base, mount-base. Of an image or volume: container, manifest list, store, pinned (by Kubernetes). Of what is not here: removing (the user goes, too), borrowed (another store of the host lends it), storage-layer (a layer of an unknown chain that it must be) (its number in part_names, 0 for NULL). */, 
+	user INTEGER NOT NULL /* Chain id, image id, container id, name in layerdb/mounts, build-cache record, key in snapshots.db, key or name of a snapshot of containerd, layer id, write-set, the directory whose lower names it, or another store of this host with what in it (its number in part_names, 0 for NULL). */, 
+	source INTEGER NOT NULL /* The kind of fact that says so, as sources.kind names it (its number in part_names, 0 for NULL). */, 
+	PRIMARY KEY (part_id, used_kind, used, user_kind, user), 
+	FOREIGN KEY(part_id) REFERENCES parts (part_id) ON DELETE CASCADE, 
+	FOREIGN KEY(used_kind) REFERENCES part_names (name_id), 
+	FOREIGN KEY(used) REFERENCES part_names (name_id), 
+	FOREIGN KEY(user_kind) REFERENCES part_names (name_id), 
+	FOREIGN KEY(user) REFERENCES part_names (name_id), 
+	FOREIGN KEY(source) REFERENCES part_names (name_id)
+)
+ WITHOUT ROWID,
+ STRICT;
 CREATE TABLE snapshots ( /* One store, at one host, at one time; written in one transaction and never edited. */
 	snapshot_id INTEGER NOT NULL /* Number of the snapshot in this database. */, 
 	uid TEXT NOT NULL /* Random hex that names the snapshot in every database it is copied to. */, 
@@ -422,17 +452,6 @@ CREATE TABLE leases ( /* A lease of containerd: what it names is kept while it l
 )
  WITHOUT ROWID,
  STRICT;
-CREATE TABLE links ( /* A short name in l/, which keeps mount options under a page. */
-	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
-	link TEXT NOT NULL /* The short name: 26 characters of base32. */, 
-	target TEXT /* What the symlink says, unfollowed; NULL when it is not a symlink. */, 
-	cache_id TEXT /* Directory it leads to; NULL when the target is not ../<cache-id>/diff or that is gone. */, 
-	PRIMARY KEY (snapshot_id, link), 
-	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
-)
- WITHOUT ROWID,
- STRICT;
-CREATE INDEX links_cache ON links (snapshot_id, cache_id);
 CREATE TABLE mounts ( /* A writable layer: of a container, an image mount or a builder; in Docker an entry of layerdb/mounts. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	name TEXT NOT NULL /* Name of the entry: a container id, a snapshot's key, or what else asked for the layer. */, 
@@ -478,18 +497,6 @@ CREATE TABLE problems ( /* What was missing, torn, odd or hostile in the store; 
 	subject TEXT /* The id or name it concerns, where there is one. */, 
 	detail TEXT NOT NULL /* What was found, in a sentence. */, 
 	PRIMARY KEY (snapshot_id, problem_id), 
-	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
-)
- WITHOUT ROWID,
- STRICT;
-CREATE TABLE recorded_uses ( /* A thing and one that needs it, where no other table says so; view uses has all. */
-	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
-	used_kind TEXT NOT NULL /* What is needed: directory, layer, image, volume, mount (a writable layer) or snapshot (of BuildKit, lost). */, 
-	used TEXT NOT NULL /* Name of the directory, chain id, image id, name of the volume or mount, or key of the snapshot. */, 
-	user_kind TEXT NOT NULL /* Of a directory: layer, storage-layer, container, init, image-mount, build-mount, mount, mount-init, build-cache, build-snapshot, snapshot, removing, writing, lower (another directory's list names it); a layer's also image, container-base, mount-base. Of an image or volume: container, manifest list, store, pinned (by Kubernetes). Of what is not here: removing (the user goes, too), borrowed (another store of the host lends it), storage-layer (a layer of an unknown chain that it must be). */, 
-	user TEXT NOT NULL /* Chain id, image id, container id, name in layerdb/mounts, build-cache record, key in snapshots.db, key or name of a snapshot of containerd, layer id, write-set, the directory whose lower names it, or another store of this host with what in it. */, 
-	source TEXT NOT NULL /* The kind of fact that says so, as sources.kind names it. */, 
-	PRIMARY KEY (snapshot_id, used_kind, used, user_kind, user), 
 	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
 )
  WITHOUT ROWID,
@@ -631,6 +638,28 @@ SELECT
 FROM stored_directories AS s JOIN part_lowers AS r ON r.part_id = s.part_id
 JOIN part_names AS n1 ON n1.name_id = r.cache_id AND n1.bucket = s.bucket
 JOIN part_names AS n2 ON n2.name_id = r.lower_cache_id;
+CREATE VIEW recorded_uses AS /* A thing and one that needs it, where no other table says so; view uses has all. */
+SELECT
+  s.snapshot_id, /* The snapshot this fact belongs to. */
+  n1.name AS used_kind, /* What is needed: directory, layer, image, volume, mount (a writable layer) or snapshot (of BuildKit, lost). */
+  n2.name AS used, /* Name of the directory, chain id, image id, name of the volume or mount, or key of the snapshot. */
+  n3.name AS user_kind, /* Of a directory: layer, storage-layer, container, init, image-mount, build-mount, mount, mount-init, build-cache, build-snapshot, snapshot, removing, writing, lower (another directory's list names it); a layer's also image, container-base, mount-base. Of an image or volume: container, manifest list, store, pinned (by Kubernetes). Of what is not here: removing (the user goes, too), borrowed (another store of the host lends it), storage-layer (a layer of an unknown chain that it must be). */
+  n4.name AS user, /* Chain id, image id, container id, name in layerdb/mounts, build-cache record, key in snapshots.db, key or name of a snapshot of containerd, layer id, write-set, the directory whose lower names it, or another store of this host with what in it. */
+  (SELECT n.name FROM part_names AS n WHERE n.name_id = r.source) AS source /* The kind of fact that says so, as sources.kind names it. */
+FROM stored_directories AS s JOIN part_uses AS r ON r.part_id = s.part_id
+JOIN part_names AS n1 ON n1.name_id = r.used_kind
+JOIN part_names AS n2 ON n2.name_id = r.used AND n2.bucket = s.bucket
+JOIN part_names AS n3 ON n3.name_id = r.user_kind
+JOIN part_names AS n4 ON n4.name_id = r.user;
+CREATE VIEW links AS /* A short name in l/, which keeps mount options under a page. */
+SELECT
+  s.snapshot_id, /* The snapshot this fact belongs to. */
+  n1.name AS link, /* The short name: 26 characters of base32. */
+  coalesce(r.target, '../' || n2.name || '/diff') AS target, /* What the symlink says, unfollowed; NULL when it is not a symlink. */
+  n2.name AS cache_id /* Directory it leads to; NULL when the target is not ../<cache-id>/diff or that is gone. */
+FROM stored_directories AS s JOIN part_links AS r ON r.part_id = s.part_id
+JOIN part_names AS n1 ON n1.name_id = r.link AND n1.bucket = s.bucket
+JOIN part_names AS n2 ON n2.name_id = r.cache_id;
 CREATE VIEW snapshot_ages AS /* Each complete snapshot, and how many of its host, store and root are newer. */
 SELECT snapshot_id, host_id, ordered_at, row_number() OVER (
   PARTITION BY host_id, store, root ORDER BY ordered_at DESC, uid DESC

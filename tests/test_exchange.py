@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from layerindex.exchange import compression, merge
 from tests import exhibits, test_file_queries, test_queries
 from tests.conftest import World, nobody_special, program
 from tests.dataroot import DataRoot, big_store
+from tests.rewrite import needed, rewriting
 from tests.test_migrations import written
 from tests.test_scan_process import small_disk as small_disk  # noqa: PLC0414 - a fixture
 
@@ -62,8 +63,9 @@ def rows(db: Path | str, sql: str) -> Rows:
 def change(db: Path, *statements: str) -> None:
     """Run statements on a database."""
     with closing(sqlite3.connect(db, isolation_level=None)) as connection:
-        for sql in statements:
-            connection.execute(sql)
+        with rewriting(connection) if needed(statements) else nullcontext():
+            for sql in statements:
+                connection.execute(sql)
 
 
 def index(db: Path, root: DataRoot | Path, host: str, *, files: bool = True) -> Path:

@@ -237,6 +237,10 @@ INSERT INTO overlay_lowers SELECT snapshot_id, 'c' || d.column1, p.column1, 'L' 
   FROM snapshots CROSS JOIN (VALUES (1), (2), (3)) AS d JOIN (VALUES (0), (1), (2)) AS p ON p.column1 < d.column1;
 UPDATE overlay_lowers SET lower_cache_id = NULL WHERE snapshot_id = 2 AND cache_id = 'c1';
 UPDATE overlay_lowers SET link = NULL WHERE cache_id = 'c2';
+INSERT INTO recorded_uses SELECT snapshot_id, 'directory', 'c1', 'image', 'sha256:a', 'images' FROM snapshots;
+INSERT INTO recorded_uses VALUES (2, 'layer', 'c1', 'image', 'sha256:b', 'images');
+INSERT INTO links SELECT snapshot_id, l.column1, l.column2, l.column3 FROM snapshots
+  CROSS JOIN (VALUES ('L0', '../c0/diff', 'c0'), ('L1', '../x/diff', NULL), ('L2', NULL, NULL)) AS l;
 """
 """Two snapshots of two images, of which one has other build steps on each day, and of four directories."""
 
@@ -252,12 +256,14 @@ def test_older_databases_are_carried_forward(tmp_path: Path) -> None:
 
     assert before == said(path)
     assert {
-        "parts": 3 + 4,
-        "part_names": 4 + 3,
+        "parts": 3 + 7,
+        "part_names": 13,
         "part_images": 3,
         "part_image_configs": 3,
         "part_image_layers": 6,
         "part_image_history": 4,
         "part_lowers": 1 + 2 + 3 + 1,
+        "part_uses": 3,
+        "part_links": 3,
     } == counts(path)
     assert 0 == program("db", "check", "--db", str(path)).returncode

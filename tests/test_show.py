@@ -23,6 +23,7 @@ from layerindex.errors import UsageError
 from layerindex.show import answers, things
 from tests.conftest import program
 from tests.dataroot import Container, DataRoot, Image, Layer, Mount, OverlayDir, regular, symlink, whiteout
+from tests.rewrite import rewriting
 from tests.test_file_queries import BASE, MIDDLE, TOP, scanned
 
 if TYPE_CHECKING:
@@ -100,14 +101,15 @@ def _add_by_hand(
     )
     connection.execute(f"{record} VALUES (1, ?, NULL, ?, 'local source', 'source.local', 0)", (PARENT, RECORD))
     roles = ((cache, "build-cache", None), (orphan, "orphan", None), (doubted, "unknown", "buildkit/snapshots.db"))
-    for made, role, because in roles:
-        connection.execute("DELETE FROM recorded_uses WHERE snapshot_id = 1 AND used = ?", (made.cache_id,))
-        connection.execute(
-            "UPDATE overlay_dirs SET role = ?, unknown_because = ? WHERE snapshot_id = 1 AND cache_id = ?",
-            (role, because, made.cache_id),
-        )
-    use = "INSERT INTO recorded_uses VALUES (1, 'directory', ?, 'build-cache', ?, 'build cache')"
-    connection.execute(use, (cache.cache_id, RECORD))
+    with rewriting(connection):
+        for made, role, because in roles:
+            connection.execute("DELETE FROM recorded_uses WHERE snapshot_id = 1 AND used = ?", (made.cache_id,))
+            connection.execute(
+                "UPDATE overlay_dirs SET role = ?, unknown_because = ? WHERE snapshot_id = 1 AND cache_id = ?",
+                (role, because, made.cache_id),
+            )
+        use = "INSERT INTO recorded_uses VALUES (1, 'directory', ?, 'build-cache', ?, 'build cache')"
+        connection.execute(use, (cache.cache_id, RECORD))
     connection.execute("DELETE FROM volumes WHERE name = 'lost'")
     connection.execute("UPDATE snapshots SET root = '/var/lib/docker' WHERE root = ?", (str(root.path),))
 
@@ -329,7 +331,8 @@ def test_missing_directory(shop: Shop, tmp_path: Path) -> None:
     """A directory that is named and gone says so, and still leads to its layer and images."""
     with closing(sqlite3.connect(shop.db)) as source, closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
         source.backup(copy)
-        copy.execute("DELETE FROM overlay_dirs WHERE cache_id = ?", (shop.top.cache_id,))
+        with rewriting(copy):
+            copy.execute("DELETE FROM overlay_dirs WHERE cache_id = ?", (shop.top.cache_id,))
         copy.commit()
     row = one(shop._replace(db=str(tmp_path / "copy.db")), shop.top.cache_id)
 
@@ -516,8 +519,9 @@ def test_no_listing(shop: Shop, tmp_path: Path) -> None:
     """Without listings it says that, not that there is no such file."""
     with closing(sqlite3.connect(shop.db)) as source, closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
         source.backup(copy)
-        copy.execute("UPDATE overlay_dirs SET listing_id = NULL, entry_count = NULL")
-        copy.execute("UPDATE layers SET listing_id = NULL")
+        with rewriting(copy):
+            copy.execute("UPDATE overlay_dirs SET listing_id = NULL, entry_count = NULL")
+            copy.execute("UPDATE layers SET listing_id = NULL")
         copy.commit()
     text = run(shop._replace(db=str(tmp_path / "copy.db")), f"overlay2/{shop.upper}/diff/x", "--host", "one").stdout
 

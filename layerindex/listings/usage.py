@@ -52,15 +52,15 @@ TOO_MUCH = "; sparse files claim more bytes than 63 bits hold"
 DIFFERENCE = "all blocks that were counted, less the rows above"
 
 DIRECTORIES = """
-SELECT d.cache_id, d.role, coalesce((SELECT min(o.owner) FROM overlay_dir_owners AS o
-  WHERE o.snapshot_id = d.snapshot_id AND o.cache_id = d.cache_id AND o.kind = 'container'), d.cache_id) AS owner,
+SELECT d.cache_id, d.role, coalesce((SELECT min(u.user) FROM recorded_uses AS u WHERE u.snapshot_id = d.snapshot_id
+  AND u.used_kind = 'directory' AND u.used = d.cache_id AND u.user_kind = 'container'), d.cache_id) AS owner,
   d.entry_count, d.apparent_bytes, d.disk_bytes, coalesce(l.complete, 1)
 FROM overlay_dirs AS d LEFT JOIN listings AS l USING (listing_id) WHERE d.snapshot_id = ? ORDER BY d.cache_id"""
 LAYERS = """
 SELECT cache_id, max(size), max(EXISTS (
   SELECT 1 FROM image_layers AS i WHERE i.snapshot_id = y.snapshot_id AND i.chain_id = y.chain_id)),
-  max(EXISTS (SELECT 1 FROM overlay_dir_owners AS o
-    WHERE o.snapshot_id = y.snapshot_id AND o.cache_id = y.cache_id AND o.kind = 'build-cache'))
+  max(EXISTS (SELECT 1 FROM recorded_uses AS u WHERE u.snapshot_id = y.snapshot_id
+    AND u.used_kind = 'directory' AND u.used = y.cache_id AND u.user_kind = 'build-cache'))
 FROM layers AS y WHERE snapshot_id = ? AND cache_id IS NOT NULL GROUP BY cache_id"""
 """Layers by directory: whether an image has them, and whether a record of the build cache holds them."""
 VOLUMES = "SELECT name FROM volumes WHERE snapshot_id = ? AND driver = 'local' AND options IS NULL"

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from alembic import op
 
 from layerindex.migrate import drop_views, rebuild, rename
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 revision = "0007"
 down_revision = "0006"
@@ -22,14 +26,22 @@ _BELOW = Path(__file__).with_name("0006_standing.sql")
 
 
 class Rows(NamedTuple):
-    """The rows of parts that a table held: its columns, those that tell rows apart, and those that become numbers."""
+    """The rows of parts that a table held.
+
+    Its columns, how many of them tell rows apart, the one that says of which part a row is, those that become numbers,
+    and those that hold NULL where they say what follows from others.
+    """
 
     table: str
     columns: tuple[str, ...]
     key: int = 1
+    first: str = "image_id"
     named: tuple[str, ...] = ()
+    usual: Mapping[str, str] = MappingProxyType({})
 
 
+USE = ("used_kind", "used", "user_kind", "user")
+TARGET = "'../' || cache_id || '/diff'"
 IMAGES = {
     "part_images": Rows("images", ("created_at", "architecture", "os", "variant", "layer_count", "verified")),
     "part_image_configs": Rows("images", ("config",)),
@@ -44,8 +56,11 @@ DIRECTORIES = {
         "overlay_lowers",
         ("cache_id", "position", "link", "lower_cache_id"),
         2,
+        "cache_id",
         ("cache_id", "link", "lower_cache_id"),
     ),
+    "part_uses": Rows("recorded_uses", (*USE, "source"), 4, "used", (*USE, "source")),
+    "part_links": Rows("links", ("link", "target", "cache_id"), 1, "link", ("link", "cache_id"), {"target": TARGET}),
 }
 """What parts hold of each table; in this order their rows are named."""
 
@@ -100,10 +115,11 @@ def _number(kind: str, tables: dict[str, Rows]) -> None:
     run = op.get_bind().exec_driver_sql
     run(f"CREATE TEMP TABLE spread_{kind} (snapshot_id, part_of, name, PRIMARY KEY (snapshot_id, part_of, name))")
     for rows in tables.values() if kind != "image" else [IMAGES["part_images"]]:
-        name, part_of = ("image_id", "image_id") if kind == "image" else (rows.columns[0], _bucket_of(rows.columns[0]))
-        run(f"INSERT OR IGNORE INTO temp.spread_{kind} SELECT snapshot_id, {part_of}, {name} FROM old_{rows.table}")
+        part_of = rows.first if kind == "image" else _bucket_of(rows.first)
+        found = f"SELECT snapshot_id, {part_of}, {rows.first} FROM old_{rows.table}"
+        run(f"INSERT OR IGNORE INTO temp.spread_{kind} {found}")
     said = ", ".join(
-        f"""(SELECT json_group_array(json_array({", ".join(rows.columns)})) FROM (SELECT t.* {_old(kind, rows)}
+        f"""(SELECT json_group_array(json_array({", ".join(_unusual(rows))})) FROM (SELECT t.* {_old(kind, rows)}
              WHERE s.snapshot_id = i.snapshot_id AND s.part_of = i.part_of
              ORDER BY {", ".join(rows.columns[: rows.key])}))"""
         for rows in tables.values()
@@ -125,8 +141,8 @@ def _fill(kind: str, part: str, rows: Rows) -> None:
         run(f"""INSERT OR IGNORE INTO part_names (name, bucket) SELECT DISTINCT {name}, {_bucket_of(name)}
                 FROM old_{rows.table} WHERE {name} IS NOT NULL""")
     taken = [
-        f"(SELECT p.name_id FROM part_names AS p WHERE p.name IS t.{name})" if name in rows.named else f"t.{name}"
-        for name in rows.columns
+        f"(SELECT p.name_id FROM part_names AS p WHERE p.name IS t.{name})" if name in rows.named else value
+        for name, value in zip(rows.columns, _unusual(rows), strict=True)
     ]
     run(f"""INSERT INTO {part} (part_id, {", ".join(rows.columns)})
             SELECT n.part_id, {", ".join(taken)} FROM temp.named_{kind} AS n
@@ -137,9 +153,12 @@ def _fill(kind: str, part: str, rows: Rows) -> None:
 
 def _old(kind: str, rows: Rows) -> str:
     """Return from where the old rows `t` of a group come."""
-    first = "image_id" if kind == "image" else rows.columns[0]
     return f"""FROM temp.spread_{kind} AS s
-               CROSS JOIN old_{rows.table} AS t ON t.snapshot_id = s.snapshot_id AND t.{first} = s.name"""
+               CROSS JOIN old_{rows.table} AS t ON t.snapshot_id = s.snapshot_id AND t.{rows.first} = s.name"""
+
+
+def _unusual(rows: Rows) -> list[str]:
+    return [f"nullif({name}, {rows.usual[name]})" if name in rows.usual else name for name in rows.columns]
 
 
 def _bucket_of(name: str) -> str:
@@ -169,6 +188,8 @@ def downgrade() -> None:
         )
         run(f"""INSERT INTO {rows.table} (snapshot_id, {", ".join(rows.columns)})
                 SELECT snapshot_id, {taken} FROM new_stored_directories JOIN new_{part} USING (part_id)""")
+        for name, usual in rows.usual.items():
+            run(f"UPDATE {rows.table} SET {name} = {usual} WHERE {name} IS NULL")
     for table in new:
         run(f"DROP TABLE new_{table}")
 
