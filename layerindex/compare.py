@@ -400,12 +400,16 @@ UNLISTED = f"""
 SELECT count(*) FROM image_layers AS l LEFT JOIN layers AS y USING (snapshot_id, chain_id)
 WHERE l.snapshot_id = :snapshot AND y.listing_id IS NULL AND l.image_id IN ({IMAGES.format(schema="main")})
 UNION ALL
-SELECT count(*) FROM containers AS c
-LEFT JOIN overlay_dirs AS d ON d.snapshot_id = :snapshot AND d.cache_id = c.mount_id
-LEFT JOIN overlay_lowers AS o ON o.snapshot_id = :snapshot AND o.cache_id = c.mount_id
-LEFT JOIN overlay_dirs AS below ON below.snapshot_id = :snapshot AND below.cache_id = o.lower_cache_id
-WHERE c.snapshot_id = :snapshot AND :container IN (c.name, c.container_id)
-  AND (d.listing_id IS NULL OR (o.cache_id IS NOT NULL AND below.listing_id IS NULL))"""  # noqa: S608 - our own text
+SELECT count(*) FROM (
+  SELECT c.mount_id AS cache_id FROM containers AS c
+  WHERE c.snapshot_id = :snapshot AND :container IN (c.name, c.container_id)
+  UNION ALL
+  SELECT o.lower_cache_id FROM containers AS c
+  JOIN overlay_lowers AS o ON o.snapshot_id = :snapshot AND o.cache_id = c.mount_id
+  WHERE c.snapshot_id = :snapshot AND :container IN (c.name, c.container_id)
+) AS d
+WHERE NOT EXISTS (SELECT 1 FROM overlay_dirs AS o
+  WHERE o.snapshot_id = :snapshot AND o.cache_id = d.cache_id AND o.listing_id IS NOT NULL)"""  # noqa: S608 - our own text
 
 
 def _check_listed(snapshot: Snapshot, own: str, files: Files, word: str) -> None:

@@ -14,14 +14,14 @@ many rows, are in the table `part_names` once; rows of parts have their numbers.
 from __future__ import annotations
 
 import hashlib
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex import genuine
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
 BUCKETS = 128
 """How many parts the directories of a store become. What changes is written anew with the rest of its bucket, and each
@@ -115,6 +115,9 @@ NOTHING = 0
 INDEX = "CREATE INDEX temp.gathered_chain ON image_layers (chain_id, snapshot_id)"
 """What a scan asks by, while it goes on."""
 
+CACHE = "PRAGMA temp.cache_size = -32768"
+"""Room in memory for what is gathered; the rest goes to a temporary file."""
+
 SPREAD = "CREATE TEMP TABLE spread (snapshot_id, part_of, name, PRIMARY KEY (snapshot_id, part_of, name)) WITHOUT ROWID"
 """Of which part the rows of a name are."""
 
@@ -133,11 +136,7 @@ CROSS JOIN temp.spread AS s ON s.snapshot_id = g.snapshot_id AND s.part_of = g.p
 CROSS JOIN temp.{view} AS t ON t.snapshot_id = s.snapshot_id AND t.{first} = s.name"""
 """The rows of parts that were not here before, in the order of the parts."""
 
-KEYS = """
-INSERT OR IGNORE INTO temp.heard
-SELECT s.name FROM temp.fresh AS f CROSS JOIN temp.gathered AS g ON g.rowid = f.gathered
-CROSS JOIN temp.spread AS s ON s.snapshot_id = g.snapshot_id AND s.part_of = g.part_of"""
-"""The names by which the rows of those parts are theirs."""
+FIND = "SELECT name_id FROM main.part_names WHERE name = ?"
 
 STORED = """
 FROM temp.gathered AS g CROSS JOIN main.parts AS p ON p.digest = g.digest"""
@@ -193,6 +192,25 @@ def bucket(name: bytes | None) -> int | None:
     return None if name is None else hashlib.sha256(name).digest()[0] % BUCKETS
 
 
+class Numbers(dict[str | None, int]):
+    """The number of each name that was asked for: that which it has in a database, or a new one."""
+
+    def __init__(self, connection: sqlite3.Connection, last: int) -> None:
+        """Take the greatest number that was given."""
+        super().__init__({None: NOTHING})
+        self.last = last
+        self.find = connection.cursor().execute if last > NOTHING else None
+
+    def __missing__(self, name: str) -> int:
+        """Return the number of a name that was not asked for before."""
+        found = self.find(FIND, (name,)).fetchone() if self.find else None
+        if found is None:
+            self.last += 1
+            found = (self.last,)
+        self[name] = found[0]
+        return self[name]
+
+
 @contextmanager
 def gathering(connection: sqlite3.Connection) -> Iterator[None]:
     """Let rows be written into the views of parts, and read again, in the open transaction; at the end store them."""
@@ -202,6 +220,7 @@ def gathering(connection: sqlite3.Connection) -> Iterator[None]:
         key = ", ".join(("snapshot_id", *rows.key))
         connection.execute(f"CREATE TEMP TABLE {view} ({described}, PRIMARY KEY ({key})) WITHOUT ROWID")
     connection.execute(INDEX)
+    connection.execute(CACHE)
     yield
     prepare(connection)
     for kind in KINDS:
@@ -237,33 +256,25 @@ def _gathered(rows: Rows) -> str:
 
 def _fill(connection: sqlite3.Connection, table: str, rows: Rows) -> None:
     """Copy the rows of new parts into their table, and their names into that of names."""
-    coming = COMING.format(view=rows.view, first=rows.key[0])
-    if rows.named:
-        _number(connection, [f"t.{name}" for name in rows.named if name != rows.key[0]], coming)
     names = columns(table)
-    taken = rows.values(names, "number({})".format, gathered=True)
-    into = f"INSERT INTO main.{table} (part_id, {', '.join(names)})"
-    connection.execute(f"{into} SELECT f.part_id, {', '.join(taken)} {coming}")
+    taken = ", ".join(rows.values(names, "number({})".format, gathered=True))
+    coming = COMING.format(view=rows.view, first=rows.key[0])
+    with _numbering(connection) if rows.named else nullcontext():
+        connection.execute(f"INSERT INTO main.{table} (part_id, {', '.join(names)}) SELECT f.part_id, {taken} {coming}")
 
 
-def _number(connection: sqlite3.Connection, taken: Sequence[str], coming: str) -> None:
-    """Give a number to each name that comes, and let SQL call number(), which tells it.
+@contextmanager
+def _numbering(connection: sqlite3.Connection) -> Iterator[None]:
+    """Let SQL call number(), which tells the number of a name, and gives one to a name that has none.
 
     A dictionary of Python does it: SQLite would look up the same few names once for each of many rows.
     """
-    connection.execute("CREATE TEMP TABLE heard (name TEXT PRIMARY KEY) WITHOUT ROWID")
-    connection.execute(KEYS)
-    heard: set[str | None] = set()
-    connection.create_function("hear", 1, heard.add)
-    connection.execute(f"SELECT {', '.join(f'count(hear({name}))' for name in taken)} {coming}").fetchone()
-    heard.discard(None)
-    connection.executemany("INSERT OR IGNORE INTO temp.heard VALUES (?)", [(name,) for name in heard])
-    add_names(connection, "temp.heard")
-    found = "SELECT h.name, n.name_id FROM temp.heard AS h CROSS JOIN main.part_names AS n ON n.name = h.name"
-    numbers: dict[str | None, int] = dict(connection.execute(found))
-    connection.execute("DROP TABLE temp.heard")
-    numbers[None] = NOTHING
-    connection.create_function("number", 1, numbers.__getitem__, deterministic=True)
+    (last,) = connection.execute("SELECT max(name_id) FROM main.part_names").fetchone()
+    numbers, new = Numbers(connection, last), last + 1
+    connection.create_function("number", 1, numbers.__getitem__)
+    yield
+    fresh = [(number, name, bucket(name.encode())) for name, number in numbers.items() if name and number >= new]
+    connection.executemany("INSERT INTO main.part_names (name_id, name, bucket) VALUES (?, ?, ?)", fresh)
 
 
 def add_names(connection: sqlite3.Connection, source: str) -> None:

@@ -78,9 +78,9 @@ wanted AS MATERIALIZED (
 ),
 -- A directory of more than one layer is damage: the query then says the first.
 held AS MATERIALIZED (
-  SELECT w.snapshot_id, w.cache_id, min(y.owner) AS chain_id FROM wanted AS w
-  LEFT JOIN overlay_dir_owners AS y ON y.cache_id = w.cache_id AND y.snapshot_id = w.snapshot_id AND y.kind = 'layer'
-  GROUP BY w.snapshot_id, w.cache_id
+  SELECT w.snapshot_id, w.cache_id, (SELECT min(y.owner) FROM overlay_dir_owners AS y
+    WHERE y.cache_id = w.cache_id AND y.snapshot_id = w.snapshot_id AND y.kind = 'layer') AS chain_id
+  FROM wanted AS w
 ),
 users AS MATERIALIZED (
   SELECT m.snapshot_id, w.cache_id, m.container_id FROM held AS w
@@ -92,6 +92,9 @@ users AS MATERIALIZED (
   SELECT m.snapshot_id, w.cache_id, m.container_id FROM held AS w
   CROSS JOIN overlay_lowers AS o ON o.snapshot_id = w.snapshot_id AND o.lower_cache_id = w.cache_id
   CROSS JOIN mounts AS m ON m.mount_id = o.cache_id AND m.snapshot_id = o.snapshot_id
+),
+reasons AS MATERIALIZED (
+  SELECT w.snapshot_id, w.cache_id, o.kind, o.owner FROM held AS w CROSS JOIN overlay_dir_owners AS o USING (snapshot_id, cache_id)
 ),
 inside AS MATERIALIZED (
   SELECT snapshot_id, cache_id, group_concat(name, ', ') AS containers FROM (
@@ -115,7 +118,7 @@ SELECT d.cache_id AS directory, d.role, o.kind, o.owner, y.chain_id, y.diff_id,
   d.link, d.disk_bytes, h.host
 FROM held AS w
 CROSS JOIN overlay_dirs AS d USING (snapshot_id, cache_id)
-LEFT JOIN overlay_dir_owners AS o USING (snapshot_id, cache_id)
+LEFT JOIN reasons AS o USING (snapshot_id, cache_id)
 LEFT JOIN layers AS y ON y.snapshot_id = w.snapshot_id AND y.chain_id = w.chain_id
 LEFT JOIN shown AS i ON i.snapshot_id = w.snapshot_id AND i.cache_id = w.cache_id
 LEFT JOIN inside AS n ON n.snapshot_id = w.snapshot_id AND n.cache_id = w.cache_id

@@ -161,9 +161,9 @@ def test_layer_for_two_user_namespaces(root: StorageRoot) -> None:
     connection = storage_scanned(root)
     assert codes(connection) == set()
     assert table(connection, "chain_id, cache_id", "layers") == [(base.chain_id, base.layer_id)]
-    owners = table(connection, "cache_id, kind, owner", "overlay_dir_owners WHERE kind = 'layer'")
+    owners = table(connection, "cache_id, kind, owner", "overlay_dir_owners WHERE kind = 'layer' ORDER BY 1")
     assert owners == [(copy.layer_id, "layer", base.chain_id), (base.layer_id, "layer", base.chain_id)]
-    owners = table(connection, "cache_id, owner", "overlay_dir_owners WHERE kind = 'image'")
+    owners = table(connection, "cache_id, owner", "overlay_dir_owners WHERE kind = 'image' ORDER BY 1")
     assert owners == [(copy.layer_id, image.image_id), (base.layer_id, image.image_id)]
 
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -62,10 +62,12 @@ def rows(db: Path | str, sql: str) -> Rows:
 
 def change(db: Path, *statements: str) -> None:
     """Run statements on a database."""
-    with closing(sqlite3.connect(db, isolation_level=None)) as connection:
-        with rewriting(connection) if needed(statements) else nullcontext():
-            for sql in statements:
-                connection.execute(sql)
+    with ExitStack() as stack:
+        connection = stack.enter_context(closing(sqlite3.connect(db, isolation_level=None)))
+        if needed(statements):
+            stack.enter_context(rewriting(connection))
+        for sql in statements:
+            connection.execute(sql)
 
 
 def index(db: Path, root: DataRoot | Path, host: str, *, files: bool = True) -> Path:

@@ -28,6 +28,8 @@ RUNS = 3
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 NEW = 5
 """Hosts that are imported into each fleet, one after the other."""
+MANY = 100
+"""Most hosts of which three days are made."""
 BATCH = 50
 """Files that are there at a time, and imported by one command, when all hosts are imported."""
 
@@ -94,6 +96,21 @@ def _imports(folder: Path, path: Path, first: int, hosts: int) -> tuple[float, f
     return cpu, wall
 
 
+def _days(folder: Path, hosts: int) -> dict[str, str]:
+    """Return what the days of a host take: of three, the second is as the first and on the last a tag has moved."""
+    sizes = []
+    for days in (1, 2, 3):
+        path = folder / f"{hosts}-{days}.db"
+        fleet.make(path, fleet.Plan(hosts, days=days))
+        sizes.append(path.stat().st_size / hosts)
+        path.unlink()
+    return {
+        f"first snapshot of each of {hosts} hosts": f"{sizes[0] / 1e3:.0f} kB",
+        "the next, nothing changed": f"{(sizes[2] - sizes[1]) / 1e3:.0f} kB",
+        "the next, one image changed": f"{(sizes[1] - sizes[0]) / 1e3:.0f} kB",
+    }
+
+
 def _measure(folder: Path, hosts: int) -> dict[str, str]:
     path = folder / f"{hosts}.db"
     start = time.perf_counter()
@@ -115,7 +132,7 @@ def _measure(folder: Path, hosts: int) -> dict[str, str]:
     cpu, wall = _imports(folder, path, 1, hosts)
     found["import of all"] = f"{cpu:.0f} s (wall {wall:.0f} s)"
     path.unlink()
-    return found
+    return found | _days(folder, min(hosts, MANY))
 
 
 def main() -> None:
