@@ -138,14 +138,14 @@ def _new_database() -> sqlite3.Connection:
     return connection
 
 
-def scanned(root: DataRoot | Path) -> sqlite3.Connection:
-    """Scan every store under a root into a database in memory, in `PATIENCE` at most."""
+def scanned(root: DataRoot | Path, options: scan.Options | None = None) -> sqlite3.Connection:
+    """Scan every store under a root, by default without files, into a database in memory, in `PATIENCE` at most."""
     path = root.path if isinstance(root, DataRoot) else root
     connection = sqlite3.connect(":memory:", isolation_level=None)
     _new_database().backup(connection)
     with in_time():
         for store in stores.open_stores(str(path)):
-            scan.scan(connection, store, scan.Filing(HOST), scan.Options(files=False))
+            scan.scan(connection, store, scan.Filing(HOST), options or scan.Options(files=False))
     return connection
 
 

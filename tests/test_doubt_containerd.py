@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import codes, scanned, table
 from tests.containerd_root import META, ContainerdRoot, digest
-from tests.test_bad_paths import docker_on_containerd
+from tests.kinds import docker_on_containerd
 from tests.test_containerd import app
 from tests.test_doubt import standing
 

@@ -16,29 +16,17 @@ import pytest
 
 from layerindex import catalog
 from tests.conftest import nobody_special, scanned
-from tests.test_bad_paths import (
-    containerd,
-    damaged,
-    docker,
-    docker_on_containerd,
-    emptied,
-    engine_paths,
-    fifo,
-    looped,
-    no_waiting,
-    podman,
-    swapped,
-)
+from tests.kinds import KINDS
+from tests.test_bad_paths import damaged, emptied, engine_paths, fifo, looped, no_waiting, swapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.test_bad_paths import Store
+    from tests.kinds import Store
 
 __all__ = ["no_waiting"]
 
-KINDS = [docker, podman, containerd, docker_on_containerd]
 STANDING = "SELECT kind, id FROM standings WHERE standing = ?"
 THERE = {"torn", "denied", "swapped", "looped", "fifo"}
 """Damages after which something stands in the place: what it held is not missing, it was not read."""

@@ -14,7 +14,8 @@ from layerindex.missing import GOING
 from layerindex.problems import KINDS
 from tests.conftest import World, problems, scanned
 from tests.containerd_root import MANIFEST, ContainerdRoot
-from tests.test_bad_paths import containerd, docker, docker_on_containerd, engine_paths, no_waiting, podman
+from tests.kinds import containerd, docker, docker_on_containerd, podman
+from tests.test_bad_paths import engine_paths, no_waiting
 from tests.test_containerd import app
 from tests.test_containers_storage import storage_scanned
 from tests.test_containers_storage_bad import World as GraphRoot
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.test_bad_paths import Store
+    from tests.kinds import Store
 
 __all__ = ["no_waiting"]
 

@@ -14,13 +14,13 @@ from layerindex.stores import open_stores
 from layerindex.stores.files import Folder
 from layerindex.stores.overlay import in_motion
 from tests.conftest import World, problems, scanned
-from tests.test_bad_paths import containerd, docker, podman
+from tests.kinds import containerd, docker, podman
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.test_bad_paths import Store
+    from tests.kinds import Store
 
 
 @pytest.fixture
