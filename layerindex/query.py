@@ -104,7 +104,7 @@ def select_snapshots(connection: sqlite3.Connection, hosts: Sequence[str], refer
     shadow(connection, chosen)
     # A view in the file sees only what is in the file: those that stand on the choice are made again beside it.
     for view in genuine.things(genuine.REVISION).values():
-        if view.type == "view" and view.name.startswith("current_"):
+        if view.type == "view" and re.search(r"\bselected_snapshots\b", view.sql.partition("*/")[2]):
             connection.execute(view.sql.replace("CREATE VIEW", "CREATE TEMP VIEW", 1))
 
 

@@ -21,7 +21,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
-from layerindex import missing
+from layerindex import missing, shown
 from layerindex.database import APPLICATION_ID, REVISION
 from layerindex.parts import KINDS, NOTHING, named
 from layerindex.standing import CLEAR, FACTS, LOST, NAMED_BY, STATES, TOLD
@@ -756,6 +756,8 @@ Table(
     _blob("capability", "Value of its security.capability attribute."),
     _integer("sparse", "1 for a sparse tar member, whose content tar-split cannot rebuild."),
     Index("entries_name", "name"),
+    Index("entries_hiding", "listing_id", "directory_id", "name", sqlite_where=text(shown.HIDING.format(""))),
+    Index("entries_links", "listing_id", "link_target", sqlite_where=text(shown.LINKS)),
     comment="One file or folder of a listing.",
     sqlite_strict=True,
     sqlite_with_rowid=False,
@@ -1201,6 +1203,7 @@ CROSS JOIN entries AS t ON t.listing_id = e.listing_id AND t.directory_id = d.di
   AND t.name = substr(e.link_target, length(rtrim(e.link_target, replace(e.link_target, '/', ''))) + 1)
 WHERE e.type = 'hardlink'""",
     ),
+    *(View(*view) for view in shown.VIEWS),
     *(_current(table, comment) for table, comment in _CURRENT.items()),
 )
 

@@ -71,6 +71,8 @@ CREATE TABLE entries ( /* One file or folder of a listing. */
 )
  WITHOUT ROWID,
  STRICT;
+CREATE INDEX entries_hiding ON entries (listing_id, directory_id, name) WHERE (type = 'whiteout' OR opaque = 1);
+CREATE INDEX entries_links ON entries (listing_id, link_target) WHERE type = 'hardlink';
 CREATE INDEX entries_name ON entries (name);
 CREATE TABLE part_image_configs ( /* The config of an image, apart from what is read of it: few questions need it, and it is most of the bytes. */
 	part_id INTEGER NOT NULL /* The part these rows belong to. */, 
@@ -947,6 +949,274 @@ FROM entries AS e CROSS JOIN directories AS d
 CROSS JOIN entries AS t ON t.listing_id = e.listing_id AND t.directory_id = d.directory_id
   AND t.name = substr(e.link_target, length(rtrim(e.link_target, replace(e.link_target, '/', ''))) + 1)
 WHERE e.type = 'hardlink';
+CREATE VIEW folder_hiders AS /* What hides all that lower layers have in a folder: of each listing what it has there or on the way that is no folder, or an opaque one. Ask for one folder. */
+SELECT d.directory_id, b.listing_id, substr(d.path, 1, a.value) AS path, b.type
+FROM directories AS d
+CROSS JOIN json_each((
+  WITH RECURSIVE upwards (path) AS (
+    SELECT d.path UNION ALL SELECT coalesce(nullif(rtrim(rtrim(path, replace(path, '/', '')), '/'), ''), '/') FROM upwards WHERE path <> '/')
+  SELECT '[' || group_concat(length(path)) || ']' FROM upwards)) AS a
+CROSS JOIN directories AS p ON p.path = coalesce(nullif(rtrim(rtrim(substr(d.path, 1, a.value), replace(substr(d.path, 1, a.value), '/', '')), '/'), ''), '/')
+CROSS JOIN entries AS b ON b.directory_id = p.directory_id AND b.name = substr(substr(d.path, 1, a.value), length(rtrim(substr(d.path, 1, a.value), replace(substr(d.path, 1, a.value), '/', ''))) + 1)
+WHERE b.type <> 'dir' OR b.opaque = 1;
+CREATE VIEW image_stacks AS /* The layers of each image, and the listings of those above and below, the nearest first, as JSON lists. */
+SELECT l.snapshot_id, l.image_id, l.position, l.diff_id, l.chain_id, y.cache_id, y.listing_id,
+  (SELECT '[' || coalesce(group_concat(ifnull(listing_id, 'null')), '') || ']' FROM (
+     SELECT (SELECT u.listing_id FROM layers AS u WHERE u.snapshot_id = t.snapshot_id AND u.chain_id = t.chain_id)
+       AS listing_id
+     FROM image_layers AS t WHERE t.snapshot_id = l.snapshot_id AND t.image_id = l.image_id AND t.position > l.position ORDER BY t.position)) AS above,
+  (SELECT '[' || coalesce(group_concat(ifnull(listing_id, 'null')), '') || ']' FROM (
+     SELECT (SELECT u.listing_id FROM layers AS u WHERE u.snapshot_id = t.snapshot_id AND u.chain_id = t.chain_id)
+       AS listing_id
+     FROM image_layers AS t WHERE t.snapshot_id = l.snapshot_id AND t.image_id = l.image_id AND t.position < l.position ORDER BY t.position DESC)) AS below
+FROM image_layers AS l CROSS JOIN layers AS y ON y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id;
+CREATE VIEW container_stacks AS /* The directories of each container, its own on top, and the listings of those above and below, the nearest first, as JSON lists. */
+SELECT m.snapshot_id, m.container_id, (SELECT count(*) FROM overlay_lowers AS t WHERE t.snapshot_id = m.snapshot_id AND t.cache_id = m.mount_id) - 1 - k.value AS position, d.cache_id, d.role,
+  d.listing_id, (SELECT '[' || coalesce(group_concat(ifnull(listing_id, 'null')), '') || ']' FROM (
+     SELECT (SELECT u.listing_id FROM overlay_dirs AS u
+        WHERE u.snapshot_id = t.snapshot_id AND u.cache_id = t.lower_cache_id) AS listing_id, t.position
+     FROM overlay_lowers AS t
+     WHERE t.snapshot_id = m.snapshot_id AND t.cache_id = m.mount_id AND t.position < k.value 
+     UNION ALL
+     SELECT u.listing_id, -1 FROM overlay_dirs AS u
+     WHERE k.value >= 0 AND u.snapshot_id = m.snapshot_id AND u.cache_id = m.mount_id ORDER BY position DESC)) AS above,
+  (SELECT '[' || coalesce(group_concat(ifnull(listing_id, 'null')), '') || ']' FROM (
+     SELECT (SELECT u.listing_id FROM overlay_dirs AS u
+        WHERE u.snapshot_id = t.snapshot_id AND u.cache_id = t.lower_cache_id) AS listing_id, t.position
+     FROM overlay_lowers AS t
+     WHERE t.snapshot_id = m.snapshot_id AND t.cache_id = m.mount_id AND t.position > k.value ORDER BY t.position)) AS below
+FROM mounts AS m
+-- -1 is its own; a join of two SELECTs would be made for all containers before one is asked for.
+CROSS JOIN json_each((SELECT '[-1' || coalesce(',' || group_concat(t.position), '') || ']' FROM overlay_lowers AS t WHERE t.snapshot_id = m.snapshot_id AND t.cache_id = m.mount_id)) AS k
+CROSS JOIN overlay_dirs AS d ON d.snapshot_id = m.snapshot_id AND d.cache_id = CASE k.value
+  WHEN -1 THEN m.mount_id ELSE (SELECT t.lower_cache_id FROM overlay_lowers AS t WHERE t.snapshot_id = m.snapshot_id AND t.cache_id = m.mount_id AND t.position = k.value) END
+WHERE m.container_id IS NOT NULL;
+CREATE VIEW image_entries AS /* All entries of the layers of images, hidden ones too: whether each shows, whether its file shows under any name (kept), and the lowest layers above that have its path or hide its folder. */
+SELECT s.snapshot_id, s.image_id, s.diff_id, s.chain_id, s.position, s.cache_id, s.listing_id, d.directory_id, e.name, CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name AS path,
+  e.name_raw, e.type, e.mode, e.uid, e.gid, e.size, e.mtime, e.mtime_ns, e.link_target, e.link_target_raw, e.device, e.content_crc64, e.opaque, e.xattrs, e.capability, e.sparse,
+  CASE WHEN f.value IS NOT NULL OR e.type = 'whiteout' THEN 0 WHEN met.value = '' THEN 1
+    ELSE NOT EXISTS (SELECT 1 
+      FROM json_each(met.value) AS u CROSS JOIN entries AS o
+        ON o.listing_id = u.value AND o.directory_id = d.directory_id AND o.name = e.name) END AS shown,
+  CASE WHEN CASE WHEN f.value IS NOT NULL OR e.type = 'whiteout' THEN 0 WHEN met.value = '' THEN 1
+    ELSE NOT EXISTS (SELECT 1 
+      FROM json_each(met.value) AS u CROSS JOIN entries AS o
+        ON o.listing_id = u.value AND o.directory_id = d.directory_id AND o.name = e.name) END THEN 1 WHEN e.type = 'whiteout' THEN 0 ELSE EXISTS (
+    SELECT 1 FROM entries AS k INDEXED BY entries_links
+    WHERE k.listing_id = s.listing_id AND k.type = 'hardlink' AND k.link_target = CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name
+      AND NOT EXISTS (SELECT 1 FROM json_each(up.value) AS u WHERE EXISTS (
+      SELECT 1 FROM entries AS o WHERE o.listing_id = u.value AND o.directory_id = k.directory_id AND o.name = k.name)
+    OR EXISTS (
+      SELECT 1 FROM folder_hiders AS w WHERE w.listing_id = u.value AND w.directory_id = k.directory_id))) END AS kept,
+  CASE met.value WHEN '' THEN NULL ELSE s.position + 1 + (SELECT min(u.key) 
+      FROM json_each(met.value) AS u CROSS JOIN entries AS o
+        ON o.listing_id = u.value AND o.directory_id = d.directory_id AND o.name = e.name) END AS replaced_in,
+  CASE met.value WHEN '' THEN NULL ELSE (SELECT o.type 
+      FROM json_each(met.value) AS u CROSS JOIN entries AS o
+        ON o.listing_id = u.value AND o.directory_id = d.directory_id AND o.name = e.name ORDER BY u.key LIMIT 1) END AS replaced_by,
+  s.position + 1 + f.value AS folder_hidden_in, up.value AS above, s.below
+FROM image_stacks AS s
+CROSS JOIN json_each('["' || s.above || '"]') AS up
+CROSS JOIN json_each((
+SELECT '{' || group_concat('"' || directory_id || '":' || ifnull(place, 'null')) || '}' FROM (
+  SELECT directory_id, min(place) AS place FROM (
+    SELECT DISTINCT directory_id, NULL AS place, 1 AS own FROM entries WHERE listing_id = s.listing_id
+    UNION ALL
+    SELECT q.directory_id, h.place, 0 FROM (
+SELECT u.key AS place, CASE p.path WHEN '/' THEN '/' ELSE p.path || '/' END || b.name AS path
+FROM json_each(up.value) AS u
+CROSS JOIN entries AS b INDEXED BY entries_hiding ON b.listing_id = u.value AND (b.type = 'whiteout' OR b.opaque = 1)
+CROSS JOIN directories AS p ON p.directory_id = b.directory_id
+UNION ALL
+SELECT u.key, CASE p.path WHEN '/' THEN '/' ELSE p.path || '/' END || b.name
+FROM entries AS f CROSS JOIN json_each(up.value) AS u
+CROSS JOIN entries AS b ON b.listing_id = u.value AND b.directory_id = f.directory_id AND b.name = f.name
+CROSS JOIN directories AS p ON p.directory_id = b.directory_id
+WHERE up.value <> '[]' AND f.listing_id = s.listing_id AND f.type = 'dir' AND b.type NOT IN ('dir', 'whiteout')) AS h
+    CROSS JOIN directories AS q ON q.path >= h.path AND q.path < rtrim(h.path, '/') || '0'
+    WHERE substr(q.path || '/', 1, length(rtrim(h.path, '/')) + 1) = rtrim(h.path, '/') || '/')
+  GROUP BY directory_id HAVING max(own)))) AS f
+CROSS JOIN directories AS d ON d.directory_id = f.key
+CROSS JOIN json_each((
+SELECT CASE WHEN count(met) THEN '["[' || group_concat(ifnull(met, 'null')) || ']"]' ELSE '[""]' END FROM (
+  SELECT CASE WHEN EXISTS (
+    SELECT 1 FROM entries AS o WHERE o.listing_id = u.value AND o.directory_id = d.directory_id) THEN u.value END AS met
+  FROM json_each(up.value) AS u))) AS met
+CROSS JOIN entries AS e ON e.listing_id = s.listing_id AND e.directory_id = d.directory_id;
+CREATE VIEW container_entries AS /* All entries of the directories of containers, hidden ones too, as image_entries has those of images. */
+SELECT s.snapshot_id, s.container_id, s.role, s.position, s.cache_id, s.listing_id, d.directory_id, e.name, CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name AS path,
+  e.name_raw, e.type, e.mode, e.uid, e.gid, e.size, e.mtime, e.mtime_ns, e.link_target, e.link_target_raw, e.device, e.content_crc64, e.opaque, e.xattrs, e.capability, e.sparse,
+  CASE WHEN f.value IS NOT NULL OR e.type = 'whiteout' THEN 0 WHEN met.value = '' THEN 1
+    ELSE NOT EXISTS (SELECT 1 
+      FROM json_each(met.value) AS u CROSS JOIN entries AS o
+        ON o.listing_id = u.value AND o.directory_id = d.directory_id AND o.name = e.name) END AS shown,
+  CASE WHEN CASE WHEN f.value IS NOT NULL OR e.type = 'whiteout' THEN 0 WHEN met.value = '' THEN 1
+    ELSE NOT EXISTS (SELECT 1 
+      FROM json_each(met.value) AS u CROSS JOIN entries AS o
+        ON o.listing_id = u.value AND o.directory_id = d.directory_id AND o.name = e.name) END THEN 1 WHEN e.type = 'whiteout' THEN 0 ELSE EXISTS (
+    SELECT 1 FROM entries AS k INDEXED BY entries_links
+    WHERE k.listing_id = s.listing_id AND k.type = 'hardlink' AND k.link_target = CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name
+      AND NOT EXISTS (SELECT 1 FROM json_each(up.value) AS u WHERE EXISTS (
+      SELECT 1 FROM entries AS o WHERE o.listing_id = u.value AND o.directory_id = k.directory_id AND o.name = k.name)
+    OR EXISTS (
+      SELECT 1 FROM folder_hiders AS w WHERE w.listing_id = u.value AND w.directory_id = k.directory_id))) END AS kept,
+  CASE met.value WHEN '' THEN NULL ELSE s.position + 1 + (SELECT min(u.key) 
+      FROM json_each(met.value) AS u CROSS JOIN entries AS o
+        ON o.listing_id = u.value AND o.directory_id = d.directory_id AND o.name = e.name) END AS replaced_in,
+  CASE met.value WHEN '' THEN NULL ELSE (SELECT o.type 
+      FROM json_each(met.value) AS u CROSS JOIN entries AS o
+        ON o.listing_id = u.value AND o.directory_id = d.directory_id AND o.name = e.name ORDER BY u.key LIMIT 1) END AS replaced_by,
+  s.position + 1 + f.value AS folder_hidden_in, up.value AS above, s.below
+FROM container_stacks AS s
+CROSS JOIN json_each('["' || s.above || '"]') AS up
+CROSS JOIN json_each((
+SELECT '{' || group_concat('"' || directory_id || '":' || ifnull(place, 'null')) || '}' FROM (
+  SELECT directory_id, min(place) AS place FROM (
+    SELECT DISTINCT directory_id, NULL AS place, 1 AS own FROM entries WHERE listing_id = s.listing_id
+    UNION ALL
+    SELECT q.directory_id, h.place, 0 FROM (
+SELECT u.key AS place, CASE p.path WHEN '/' THEN '/' ELSE p.path || '/' END || b.name AS path
+FROM json_each(up.value) AS u
+CROSS JOIN entries AS b INDEXED BY entries_hiding ON b.listing_id = u.value AND (b.type = 'whiteout' OR b.opaque = 1)
+CROSS JOIN directories AS p ON p.directory_id = b.directory_id
+UNION ALL
+SELECT u.key, CASE p.path WHEN '/' THEN '/' ELSE p.path || '/' END || b.name
+FROM entries AS f CROSS JOIN json_each(up.value) AS u
+CROSS JOIN entries AS b ON b.listing_id = u.value AND b.directory_id = f.directory_id AND b.name = f.name
+CROSS JOIN directories AS p ON p.directory_id = b.directory_id
+WHERE up.value <> '[]' AND f.listing_id = s.listing_id AND f.type = 'dir' AND b.type NOT IN ('dir', 'whiteout')) AS h
+    CROSS JOIN directories AS q ON q.path >= h.path AND q.path < rtrim(h.path, '/') || '0'
+    WHERE substr(q.path || '/', 1, length(rtrim(h.path, '/')) + 1) = rtrim(h.path, '/') || '/')
+  GROUP BY directory_id HAVING max(own)))) AS f
+CROSS JOIN directories AS d ON d.directory_id = f.key
+CROSS JOIN json_each((
+SELECT CASE WHEN count(met) THEN '["[' || group_concat(ifnull(met, 'null')) || ']"]' ELSE '[""]' END FROM (
+  SELECT CASE WHEN EXISTS (
+    SELECT 1 FROM entries AS o WHERE o.listing_id = u.value AND o.directory_id = d.directory_id) THEN u.value END AS met
+  FROM json_each(up.value) AS u))) AS met
+CROSS JOIN entries AS e ON e.listing_id = s.listing_id AND e.directory_id = d.directory_id;
+CREATE VIEW image_files AS /* What each image of the selected snapshots shows at each path. An image has several names: ask for one. */
+SELECT
+  n.snapshot_id AS snapshot_id, /* The snapshot. */
+  r.name AS host, /* Its host. */
+  n.name AS image, /* A name of the image: a reference, with or without its registry or :latest, or an id. */
+  n.image_id AS image_id, /* The image. */
+  e.chain_id AS chain_id, /* The layer it comes from. */
+  e.path AS path, /* Path from the root; bytes that are not UTF-8 as \xNN. */
+  CASE WHEN (h.directory_id, h.name) = (e.directory_id, e.name) THEN t.type ELSE e.type END AS type, /* file, dir, symlink, hardlink, char, block, fifo or socket. */
+  coalesce(e.mode, b.mode) AS mode, /* Permission bits with setuid, setgid and sticky; NULL when unknown. */
+  coalesce(e.uid, b.uid) AS uid, /* Owner. */
+  coalesce(e.gid, b.gid) AS gid, /* Group. */
+  CASE WHEN (h.directory_id, h.name) = (e.directory_id, e.name) THEN t.size ELSE e.size END AS size, /* Bytes of content; for a symlink the length of its target; 0 for others. */
+  coalesce(e.mtime, b.mtime) AS mtime, /* Modification time in whole seconds since 1970. */
+  iif(e.mtime IS NULL, b.mtime_ns, e.mtime_ns) AS mtime_ns, /* Nanoseconds beside mtime; NULL for 0. */
+  strftime('%Y-%m-%dT%H:%M:%SZ', coalesce(e.mtime, b.mtime), 'unixepoch') AS modified_at, /* The same time as text; NULL for a folder that a tar only leads through. */
+  CASE WHEN (h.directory_id, h.name) = (e.directory_id, e.name) THEN t.link_target WHEN h.name IS NOT NULL THEN CASE g.path WHEN '/' THEN '/' ELSE g.path || '/' END || h.name ELSE e.link_target END AS link_target, /* A symlink's target as it stands; of a hard link the path of the file. */
+  CASE WHEN (h.directory_id, h.name) = (e.directory_id, e.name) THEN t.device ELSE e.device END AS device, /* major:minor of a device. */
+  CASE WHEN (h.directory_id, h.name) = (e.directory_id, e.name) THEN t.content_crc64 ELSE e.content_crc64 END AS content_crc64, /* CRC-64/GO-ISO of a file's content; NULL when unknown. */
+  e.xattrs AS xattrs, /* Names of its extended attributes as a JSON list; NULL for none. */
+  e.capability AS capability, /* Value of its security.capability attribute. */
+  e.position AS position, /* Place of the layer it comes from, 0 for the base. */
+  e.cache_id AS cache_id, /* Directory of that layer. */
+  e.listing_id AS listing_id, /* Listing of that layer. */
+  e.directory_id AS directory_id, /* The folder it lies in. */
+  e.name AS name /* Its name there. */
+FROM image_names AS n
+CROSS JOIN snapshots AS q ON q.snapshot_id = n.snapshot_id
+CROSS JOIN hosts AS r ON r.host_id = q.host_id
+CROSS JOIN image_entries AS e ON e.snapshot_id = n.snapshot_id AND e.image_id = n.image_id
+-- The first name of a hard link; where that is hidden, the name that is the file instead, and its folder.
+LEFT JOIN entries AS t ON t.listing_id = CASE e.type WHEN 'hardlink' THEN e.listing_id END
+  AND t.directory_id = (SELECT x.directory_id FROM directories AS x WHERE x.path = coalesce(nullif(rtrim(rtrim(e.link_target, replace(e.link_target, '/', '')), '/'), ''), '/'))
+  AND t.name = substr(e.link_target, length(rtrim(e.link_target, replace(e.link_target, '/', ''))) + 1)
+LEFT JOIN entries AS h ON h.listing_id = e.listing_id AND (h.directory_id, h.name) = (
+SELECT k.directory_id, k.name FROM (
+  SELECT o.directory_id, o.name FROM entries AS o INDEXED BY entries_links
+  CROSS JOIN directories AS p ON p.directory_id = o.directory_id
+  WHERE o.listing_id = e.listing_id AND o.type = 'hardlink' AND o.link_target = e.link_target
+  ORDER BY CASE p.path WHEN '/' THEN '/' ELSE p.path || '/' END || o.name LIMIT -1) AS k
+WHERE t.name IS NOT NULL AND EXISTS (SELECT 1 FROM json_each(e.above) AS u WHERE EXISTS (
+      SELECT 1 FROM entries AS o WHERE o.listing_id = u.value AND o.directory_id = t.directory_id AND o.name = t.name)
+    OR EXISTS (
+      SELECT 1 FROM folder_hiders AS w WHERE w.listing_id = u.value AND w.directory_id = t.directory_id))
+  AND NOT EXISTS (SELECT 1 FROM json_each(e.above) AS u WHERE EXISTS (
+      SELECT 1 FROM entries AS o WHERE o.listing_id = u.value AND o.directory_id = k.directory_id AND o.name = k.name)
+    OR EXISTS (
+      SELECT 1 FROM folder_hiders AS w WHERE w.listing_id = u.value AND w.directory_id = k.directory_id)) LIMIT 1)
+LEFT JOIN directories AS g ON g.directory_id = h.directory_id
+LEFT JOIN entries AS b ON b.listing_id = CASE WHEN e.type = 'dir' AND e.mode IS NULL THEN (
+SELECT CASE WHEN NOT EXISTS (
+      SELECT 1 FROM folder_hiders AS w WHERE w.listing_id = e.listing_id AND w.directory_id = e.directory_id) AND NOT EXISTS (
+    SELECT 1 FROM json_each(e.below) AS v WHERE v.key < u.key AND EXISTS (
+      SELECT 1 FROM folder_hiders AS w WHERE w.listing_id = v.value AND w.directory_id = e.directory_id))
+  THEN u.value END
+FROM json_each(e.below) AS u
+CROSS JOIN entries AS o ON o.listing_id = u.value AND o.directory_id = e.directory_id AND o.name = e.name
+WHERE o.type <> 'dir' OR o.mode IS NOT NULL
+ORDER BY u.key LIMIT 1) END
+  AND b.directory_id = e.directory_id AND b.name = e.name AND b.type = 'dir'
+WHERE e.shown AND n.snapshot_id IN (SELECT snapshot_id FROM selected_snapshots);
+CREATE VIEW container_files AS /* What each container of the selected snapshots shows at each path. */
+SELECT
+  n.snapshot_id AS snapshot_id, /* The snapshot. */
+  r.name AS host, /* Its host. */
+  coalesce(n.name, n.container_id) AS container, /* Name of the container, or its id. */
+  n.container_id AS container_id, /* The container. */
+  e.role AS role, /* Role of the directory it comes from: container, init, layer … */
+  e.path AS path, /* Path from the root; bytes that are not UTF-8 as \xNN. */
+  CASE WHEN (h.directory_id, h.name) = (e.directory_id, e.name) THEN t.type ELSE e.type END AS type, /* file, dir, symlink, hardlink, char, block, fifo or socket. */
+  coalesce(e.mode, b.mode) AS mode, /* Permission bits with setuid, setgid and sticky; NULL when unknown. */
+  coalesce(e.uid, b.uid) AS uid, /* Owner. */
+  coalesce(e.gid, b.gid) AS gid, /* Group. */
+  CASE WHEN (h.directory_id, h.name) = (e.directory_id, e.name) THEN t.size ELSE e.size END AS size, /* Bytes of content; for a symlink the length of its target; 0 for others. */
+  coalesce(e.mtime, b.mtime) AS mtime, /* Modification time in whole seconds since 1970. */
+  iif(e.mtime IS NULL, b.mtime_ns, e.mtime_ns) AS mtime_ns, /* Nanoseconds beside mtime; NULL for 0. */
+  strftime('%Y-%m-%dT%H:%M:%SZ', coalesce(e.mtime, b.mtime), 'unixepoch') AS modified_at, /* The same time as text; NULL for a folder that a tar only leads through. */
+  CASE WHEN (h.directory_id, h.name) = (e.directory_id, e.name) THEN t.link_target WHEN h.name IS NOT NULL THEN CASE g.path WHEN '/' THEN '/' ELSE g.path || '/' END || h.name ELSE e.link_target END AS link_target, /* A symlink's target as it stands; of a hard link the path of the file. */
+  CASE WHEN (h.directory_id, h.name) = (e.directory_id, e.name) THEN t.device ELSE e.device END AS device, /* major:minor of a device. */
+  CASE WHEN (h.directory_id, h.name) = (e.directory_id, e.name) THEN t.content_crc64 ELSE e.content_crc64 END AS content_crc64, /* CRC-64/GO-ISO of a file's content; NULL when unknown. */
+  e.xattrs AS xattrs, /* Names of its extended attributes as a JSON list; NULL for none. */
+  e.capability AS capability, /* Value of its security.capability attribute. */
+  e.position AS position, /* Place of the layer it comes from, 0 for the base. */
+  e.cache_id AS cache_id, /* Directory of that layer. */
+  e.listing_id AS listing_id, /* Listing of that layer. */
+  e.directory_id AS directory_id, /* The folder it lies in. */
+  e.name AS name /* Its name there. */
+FROM containers AS n
+CROSS JOIN snapshots AS q ON q.snapshot_id = n.snapshot_id
+CROSS JOIN hosts AS r ON r.host_id = q.host_id
+CROSS JOIN container_entries AS e ON e.snapshot_id = n.snapshot_id AND e.container_id = n.container_id
+-- The first name of a hard link; where that is hidden, the name that is the file instead, and its folder.
+LEFT JOIN entries AS t ON t.listing_id = CASE e.type WHEN 'hardlink' THEN e.listing_id END
+  AND t.directory_id = (SELECT x.directory_id FROM directories AS x WHERE x.path = coalesce(nullif(rtrim(rtrim(e.link_target, replace(e.link_target, '/', '')), '/'), ''), '/'))
+  AND t.name = substr(e.link_target, length(rtrim(e.link_target, replace(e.link_target, '/', ''))) + 1)
+LEFT JOIN entries AS h ON h.listing_id = e.listing_id AND (h.directory_id, h.name) = (
+SELECT k.directory_id, k.name FROM (
+  SELECT o.directory_id, o.name FROM entries AS o INDEXED BY entries_links
+  CROSS JOIN directories AS p ON p.directory_id = o.directory_id
+  WHERE o.listing_id = e.listing_id AND o.type = 'hardlink' AND o.link_target = e.link_target
+  ORDER BY CASE p.path WHEN '/' THEN '/' ELSE p.path || '/' END || o.name LIMIT -1) AS k
+WHERE t.name IS NOT NULL AND EXISTS (SELECT 1 FROM json_each(e.above) AS u WHERE EXISTS (
+      SELECT 1 FROM entries AS o WHERE o.listing_id = u.value AND o.directory_id = t.directory_id AND o.name = t.name)
+    OR EXISTS (
+      SELECT 1 FROM folder_hiders AS w WHERE w.listing_id = u.value AND w.directory_id = t.directory_id))
+  AND NOT EXISTS (SELECT 1 FROM json_each(e.above) AS u WHERE EXISTS (
+      SELECT 1 FROM entries AS o WHERE o.listing_id = u.value AND o.directory_id = k.directory_id AND o.name = k.name)
+    OR EXISTS (
+      SELECT 1 FROM folder_hiders AS w WHERE w.listing_id = u.value AND w.directory_id = k.directory_id)) LIMIT 1)
+LEFT JOIN directories AS g ON g.directory_id = h.directory_id
+LEFT JOIN entries AS b ON b.listing_id = CASE WHEN e.type = 'dir' AND e.mode IS NULL THEN (
+SELECT CASE WHEN NOT EXISTS (
+      SELECT 1 FROM folder_hiders AS w WHERE w.listing_id = e.listing_id AND w.directory_id = e.directory_id) AND NOT EXISTS (
+    SELECT 1 FROM json_each(e.below) AS v WHERE v.key < u.key AND EXISTS (
+      SELECT 1 FROM folder_hiders AS w WHERE w.listing_id = v.value AND w.directory_id = e.directory_id))
+  THEN u.value END
+FROM json_each(e.below) AS u
+CROSS JOIN entries AS o ON o.listing_id = u.value AND o.directory_id = e.directory_id AND o.name = e.name
+WHERE o.type <> 'dir' OR o.mode IS NOT NULL
+ORDER BY u.key LIMIT 1) END
+  AND b.directory_id = e.directory_id AND b.name = e.name AND b.type = 'dir'
+WHERE e.shown AND n.snapshot_id IN (SELECT snapshot_id FROM selected_snapshots);
 CREATE VIEW current_images AS /* Images of the selected snapshots, with their host. */
 SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.image_id, t.created_at, t.architecture, t.os, t.variant, t.target_digest, t.size, t.layer_count, t.parent_image_id, t.last_updated_at, t.verified, t.config
 FROM selected_snapshots AS sel

@@ -87,6 +87,21 @@ def image_agrees(connection: sqlite3.Connection, tag: str, image: Image) -> None
         same((tag, "file-history", path), image.file_history(path), history)
 
 
+def container_agrees(connection: sqlite3.Connection, name: str, image: Image) -> None:
+    """Compare what a container shows: which of a file's names is the first is the disk's order."""
+    sql = """SELECT path, type, size, link_target, position FROM container_files WHERE container = ? AND path <> '/'"""
+    rows = connection.execute(sql, (name,)).fetchall()
+    kinds = {path: (kind, size) for path, kind, size, _, _ in rows}
+    kinds |= {path: kinds[link] for path, kind, _, link, _ in rows if kind == "hardlink"}
+    assert {path: (entry.kind, entry.size) for path, entry in image.tree().items()} == kinds, name
+    assert image.shown == {path: position for path, _, _, _, position in rows}, name
+    sets: dict[str, set[str]] = {}
+    for path, kind, _, link, _ in rows:
+        if kind == "hardlink":
+            sets.setdefault(link, {link}).add(path)
+    assert image.names() == {frozenset(names) for names in sets.values()}, name
+
+
 def pairs_agree(connection: sqlite3.Connection, images: Mapping[str, Image]) -> int:
     """Compare each image with the next; return how many differences there were."""
     tags = list(images)

@@ -577,14 +577,19 @@ class DataRoot:
     # directories without a layer
 
     def orphan(
-        self, *, cache_id: str | None = None, parent: Layer | OverlayDir | None = None, files: Files | None = None
+        self,
+        *,
+        cache_id: str | None = None,
+        parent: Layer | OverlayDir | None = None,
+        files: Files | None = None,
+        tar: bytes | None = None,
     ) -> OverlayDir:
-        """A directory of the driver that nothing refers to."""
+        """A directory of the driver that nothing refers to, with `files` or what is in a ready `tar`."""
         cache_id = cache_id or self.hex_id()
         lower = self._below(parent)
         link = self._driver_dir(cache_id, lower, below_id=parent.cache_id if parent else None)
-        if files:
-            self._extract(make_tar(files), cache_id)
+        if files or tar:
+            self._extract(tar or make_tar(files or {}), cache_id)
         return OverlayDir(cache_id, link, lower)
 
     def buildkit_dir(self, *, parent: Layer | OverlayDir | None = None, files: Files | None = None) -> OverlayDir:
@@ -735,15 +740,16 @@ class DataRoot:
         parent: Layer | None = None,
         init: bool = True,
         files: Files | None = None,
+        tar: bytes | None = None,
         merged: bool = False,
     ) -> Mount:
-        """A read-write layer: its directory with `files`, its init directory, its entry in layerdb/mounts."""
+        """A read-write layer: its directory with `files` or `tar`, its init directory, its entry in layerdb/mounts."""
         name = name or self.hex_id()
         mount_id = self.hex_id()
         below: Layer | OverlayDir | None = parent
         if init:
-            below = self.orphan(cache_id=f"{mount_id}-init", parent=parent, files=_INIT_FILES)
-        made = self.orphan(cache_id=mount_id, parent=below, files=files)
+            below = self.orphan(cache_id=f"{mount_id}-init", parent=parent, files=INIT_FILES)
+        made = self.orphan(cache_id=mount_id, parent=below, files=files, tar=tar)
         if merged and self.is_overlay:
             os.mkdir(os.path.join(self._data, mount_id, "merged"))
         mount = Mount(name, mount_id, f"{mount_id}-init" if init else None, parent, made.link, made.lower)
@@ -771,15 +777,16 @@ class DataRoot:
         container_id: str | None = None,
         image_ref: str | None = None,
         files: Files | None = None,
+        tar: bytes | None = None,
         labels: Mapping[str, str] | None = None,
         command: Sequence[str] = ("/bin/sh",),
         extra: Mapping[str, object] | None = None,
     ) -> Container:
-        """A container of `image` in a `state`; `volumes` as `docker run -v` takes them, `files` its own changes."""
+        """A container of `image` in a `state`; `volumes` as `docker run -v` takes them, `files` or `tar` its own."""
         container_id = container_id or self.hex_id()
         number = self._next()
         parent = image.layers[-1] if image.layers else None
-        mount = self.mount(container_id, parent=parent, files=files, merged=state in ("running", "paused"))
+        mount = self.mount(container_id, parent=parent, files=files, tar=tar, merged=state in ("running", "paused"))
         name = name or f"container_{number}"
         folder = self.path / "containers" / container_id
         (folder / "checkpoints").mkdir(parents=True)
@@ -1037,7 +1044,7 @@ def _write_network_files(folder: Path, container_id: str) -> None:
     (folder / "resolv.conf").write_text("nameserver 192.0.2.1\n")
 
 
-_INIT_FILES: Files = {
+INIT_FILES: Files = {
     ".dockerenv": regular(mode=0o755),
     "dev/console": regular(mode=0o755),
     "dev/pts": None,

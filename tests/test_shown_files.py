@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
+import shutil
 import sqlite3
+import subprocess
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from layerindex import database
+from layerindex import database, query
 from layerindex.listings import folders
 from tests.dataroot import DataRoot, Files, directory, hardlink, opaque, regular, symlink, whiteout
 from tests.layer_tars import Member, tar
@@ -134,6 +138,34 @@ def test_a_chain_of_hard_links(shop: Shop) -> None:
     assert [("/d/id_rsa", 100, 1)] == shop.ask("secrets", "path size visible", image="chain:1")
     assert [("/a", 100)] == shop.ask("deleted-files", "path size", image="gone:1")
     assert [("/a", 100)] == shop.ask("wasted-space", "path wasted_bytes", image="gone:1")
+
+
+def test_the_view_in_the_sqlite3_shell(tmp_path: Path) -> None:
+    """What an image or container shows is one SELECT, by any of its names, and that of its newest snapshot."""
+    if shutil.which("sqlite3") is None:
+        pytest.skip("the sqlite3 shell is not installed")
+    shop = Shop(tmp_path)
+    shop.image("acme/web:1.0", CHAIN, tar(Member(".wh.a"), Member("d/.wh..wh..opq"), Member("new", data=b"12")))
+    image = shop.root.image(shop.root.layer(tar=CHAIN), ["box:1"])
+    shop.root.container(image, name="box", files={"d/id_rsa": b"0", "f": b"1"})
+    shop.ask("images", "image_id")
+    shop.root.image(shop.root.layer(tar=tar(Member("later"))), ["acme/later:1.0"])
+    scanned(shop.path, shop.root.path)
+
+    def shell(sql: str) -> list[list[str]]:
+        command = ["sqlite3", "-readonly", "-bail", "-csv", shop.path, sql]
+        return list(csv.reader(io.StringIO(subprocess.run(command, capture_output=True, check=True, text=True).stdout)))
+
+    expected = [["/b", "100"], ["/c", "0"], ["/d", "0"], ["/new", "2"]]
+    for name in ("acme/web:1.0", "docker.io/acme/web:1.0"):
+        assert expected == shell(f"SELECT path, size FROM image_files WHERE image = '{name}' ORDER BY path")
+    assert [["/later"]] == shell("SELECT path FROM image_files WHERE image = 'acme/later:1.0'")
+    own = "container = 'box' AND role = 'container' AND type = 'file'"
+    assert [["/d/id_rsa", "1"], ["/f", "1"]] == shell(f"SELECT path, size FROM container_files WHERE {own} ORDER BY 1")
+    with database.reading(shop.path) as connection:
+        query.select_snapshots(connection, [], ["1"])
+        assert [] == connection.execute("SELECT path FROM image_files WHERE image = 'acme/later:1.0'").fetchall()
+        assert 4 == len(connection.execute("SELECT path FROM image_files WHERE image = 'acme/web:1.0'").fetchall())
 
 
 def test_a_hard_link_is_what_it_names(shop: Shop) -> None:

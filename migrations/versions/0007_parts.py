@@ -169,6 +169,8 @@ def downgrade() -> None:
     """Write the rows of a part for each snapshot again."""
     run = op.get_bind().exec_driver_sql
     drop_views()
+    for index in ("entries_hiding", "entries_links"):
+        run(f"DROP INDEX {index}")
     new = ("parts", "part_names", *(stored for stored, _ in KINDS.values()), *PARTS)
     for table in new:
         rename(table, f"new_{table}")
