@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex.errors import NotAStoreError
 from layerindex.guard import FAILED, reading
 from layerindex.names import listed, printable
 from layerindex.problems import Damage
-from layerindex.stores import containers_storage
-from layerindex.stores.containerd import store as containerd
-from layerindex.stores.containerd.docker import beside, on_containerd
-from layerindex.stores.containers_storage.settings import is_own
-from layerindex.stores.docker import CONTAINERD, find_stores
+from layerindex.stores.containers_storage.settings import graph_roots, is_own
 from layerindex.stores.host import Settings, is_below
-from layerindex.stores.places import Place, containerd_root, default_root, snapshotter_roots, usual_roots
+from layerindex.stores.places import Place, default_root, usual_roots
+from layerindex.stores.registry import FINDERS
 from layerindex.stores.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from layerindex.records import Problem
-    from layerindex.stores.containerd.store import ContainerdStore
 
 __all__ = ["OfHost", "Store", "default_root", "host_stores", "open_stores"]
 
@@ -33,37 +27,8 @@ NEAR = ("docker", "var/lib/docker", "containerd", "var/lib/containerd", "daemon"
 
 
 def find(root: str) -> list[Store]:
-    """Return every store under a folder; raises Damage when it cannot be opened."""
-    storage = containers_storage.find_stores(root)
-    if storage:
-        places = containers_storage.graph_roots()
-        own = next((place for place in places if place.root == root), containers_storage.GraphRoot(root))
-        borrowers = tuple(place for place in places if root in place.additional)
-        storage = [
-            store._replace(additional=own.additional, borrowers=borrowers, run_root=own.run_root) for store in storage
-        ]
-    found: list[Store] = [*_containerd(root), *storage]
-    for docker in find_stores(root):
-        found += (on_containerd(docker) if docker.driver == CONTAINERD else []) or [docker]
-    return found
-
-
-def _containerd(root: str) -> list[ContainerdStore]:
-    """Return the stores of a containerd, with the Docker engine that keeps its images there, if any.
-
-    Its data root lies beside, as on every host and in a copy of one; on this host its settings may say where, and
-    containerd's may say where snapshotters are.
-    """
-    of_host = root == os.path.realpath(containerd_root())
-    stores = containerd.find_stores(root, snapshotter_roots() if of_host else {})
-    stores = [store._replace(of_host=of_host) for store in stores]
-    places = [f"{os.path.dirname(root)}/docker", *([os.path.realpath(default_root({}, root=True))] if of_host else ())]
-    for place in places if stores else ():
-        with suppress(Damage):
-            for docker in find_stores(place):
-                if docker.driver == CONTAINERD and not on_containerd(docker):
-                    return [store._replace(docker=partial(beside, docker)) for store in stores]
-    return stores
+    """Return every store under a folder, kind by kind; raises Damage when it cannot be opened."""
+    return [store for finder in FINDERS for store in finder(root)]
 
 
 def open_stores(root: str) -> list[Store]:
@@ -98,7 +63,7 @@ def host_stores(environment: Mapping[str, str], *, root: bool) -> Iterator[OfHos
     """
     settings = Settings()
     places = list(usual_roots(environment, root=root, settings=settings))
-    places += [Place(place.root, place.user) for place in containers_storage.graph_roots(settings=settings)]
+    places += [Place(place.root, place.user) for place in graph_roots(settings=settings)]
     system = {os.path.realpath(place.path) for place in places if place.user is None}
     seen: set[str] = set()
     for place in places:
