@@ -515,8 +515,8 @@ def test_snapshotter_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     moved.parent.mkdir()
     shutil.move(root.directory(1).parents[1], moved)
     (moved / "snapshots/77/fs").mkdir(parents=True)
-    monkeypatch.setattr("layerindex.stores.containerd_root", lambda: str(root.path))
-    monkeypatch.setattr("layerindex.stores.snapshotter_roots", lambda: {"overlayfs": str(moved)})
+    monkeypatch.setattr("layerindex.stores.registry.containerd_root", lambda: str(root.path))
+    monkeypatch.setattr("layerindex.stores.registry.snapshotter_roots", lambda: {"overlayfs": str(moved)})
     connection = files(root.path, walk=walk)
     assert codes(connection) <= {"opaque-unknown"}
     assert table(connection, "folder", "snapshots") == [(f"{moved}/snapshots",)]

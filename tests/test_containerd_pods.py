@@ -57,7 +57,7 @@ def test_sandbox(root: ContainerdRoot, said: dict[str, int], state: str) -> None
 def test_logs(root: ContainerdRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Logs of this host's pods are measured where they lie; of a copied root the paths are another host's."""
     assert table(scanned(root.write().path), "1", "container_logs") == []
-    monkeypatch.setattr("layerindex.stores.containerd_root", lambda: str(root.path))
+    monkeypatch.setattr("layerindex.stores.registry.containerd_root", lambda: str(root.path))
     connection = scanned(root.path)
     folder = tmp_path / "pods/app"
     assert table(connection, "path, rotation, apparent_bytes", "container_logs ORDER BY path") == [
@@ -81,7 +81,7 @@ def test_logs_that_are_not_followed(
     image = app(root, "docker.io/library/side:1", namespace="k8s.io")
     root.namespace("k8s.io")["containers"].pop(APP)
     member(root, SIDE, image, "container", ID=SIDE, SandboxID=POD, LogPath=path.format(pods=pods))
-    monkeypatch.setattr("layerindex.stores.containerd_root", lambda: str(root.path))
+    monkeypatch.setattr("layerindex.stores.registry.containerd_root", lambda: str(root.path))
     connection = scanned(root.write().path)
     assert table(connection, "log_bytes", f"containers WHERE container_id = '{SIDE}'") == [(None,)]
     assert table(connection, "1", "container_logs") == []
@@ -94,7 +94,7 @@ def test_one_id_in_two_namespaces(root: ContainerdRoot, monkeypatch: pytest.Monk
     mine = root.namespace("k8s.io")["containers"][APP]
     mine |= {"spec": spec, "snapshotKey": b"none"}
     other["containers"][APP] = dict(mine)
-    monkeypatch.setattr("layerindex.stores.containerd_root", lambda: str(root.path))
+    monkeypatch.setattr("layerindex.stores.registry.containerd_root", lambda: str(root.path))
     connection = scanned(root.write().path)
     assert table(connection, "count(*)", "container_logs") == [(2,)]
     assert table(connection, "count(*)", "container_volumes") == [(1,)]

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from layerindex import stores
 from layerindex.cli import group
 from layerindex.errors import NotAStoreError
-from layerindex.stores import places
+from layerindex.stores import containers_storage, places
 from layerindex.stores.containerd.settings import FILES
 from layerindex.stores.containers_storage import settings as storage_settings
 from layerindex.stores.host import Account, accounts
@@ -288,7 +288,8 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root.write()
     found = [str(tmp_path / name) for name in ("docker", "containerd", "none", "docker/../docker")]
     monkeypatch.setattr(stores, "usual_roots", lambda *_, **__: map(places.Place, found))
-    monkeypatch.setattr(stores.containers_storage, "graph_roots", lambda *_, **__: [])
+    monkeypatch.setattr(stores, "graph_roots", lambda *_, **__: [])
+    monkeypatch.setattr(containers_storage, "graph_roots", lambda *_, **__: [])
     monkeypatch.delenv("LAYERINDEX_ROOT", raising=False)
     return tmp_path
 

@@ -112,5 +112,5 @@ def test_another_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damaged: 
     assert len(ask(connection, "images", "repository")) == (0 if damaged else 2)
     if not damaged:
         assert [images for (images,) in ask(connection, "shared-layers", "images")] == [2]
-        assert ask(connection, "image-layers", "position diff_id", image="red") == [(0, LAYER)]
+        assert ask(connection, "image-layers", "position diff_id", image="red:1") == [(0, LAYER)]
         assert ask(connection, "missing-data", "code") == []
