@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import sqlite3
@@ -14,6 +15,7 @@ from layerindex import genuine, interrupt
 from layerindex.catalog import near
 from layerindex.errors import NotThereError, QueryError, UsageError
 from layerindex.failures import RAISED, reason, temporary
+from layerindex.names import printable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -170,6 +172,13 @@ LISTS = {"images": "image", "containers": "container"}
 """For each kind of parameter that names several things with commas between: the kind of each of them."""
 
 
+TOLD_BY = {"image": ("names", "images"), "container": ("containers",), "layer": ("layers",)}
+"""For each kind of parameter that names a thing: the kinds of sources that tell of it."""
+
+UNREAD_SHOWN = 3
+"""Most sources that an error lists."""
+
+
 NAMED = "SELECT 1 FROM image_names WHERE snapshot_id IN selected_snapshots AND name = ?"
 """Whether an image is called so: names in full and as Docker shortens them, also where another engine wrote them."""
 
@@ -204,7 +213,18 @@ def resolve(connection: sqlite3.Connection, kind: str, word: str) -> str:
         if found:
             return _only(word, kind, found)
     names = [name for (name,) in connection.execute(names_sql or "") if name]
-    raise NotThereError(f"no {kind} {word!r} in the selected snapshots{near(word, names)}")
+    hints = near(word, names) + unread(connection, TOLD_BY[kind])
+    raise NotThereError(f"no {kind} {word!r} in the selected snapshots{hints}")
+
+
+def unread(connection: sqlite3.Connection, kinds: Sequence[str]) -> str:
+    """Return which sources of some kinds were not read, where a thing that was not found may be; or nothing."""
+    sql = """SELECT DISTINCT path, state FROM sources WHERE snapshot_id IN selected_snapshots
+               AND state NOT IN ('read', 'absent', 'lost') AND kind IN (SELECT value FROM json_each(?))
+             ORDER BY path, state"""
+    found = [f"{printable(path)} ({state})" for path, state in connection.execute(sql, (json.dumps(kinds),))]
+    more = f" and {len(found) - UNREAD_SHOWN} more" if len(found) > UNREAD_SHOWN else ""
+    return f"; it may be in what was not read: {', '.join(found[:UNREAD_SHOWN])}{more}" if found else ""
 
 
 def named(connection: sqlite3.Connection, kind: str, word: str) -> str | None:
@@ -231,7 +251,8 @@ def _layer(connection: sqlite3.Connection, word: str) -> str:
         found = _prefixed(connection, "layers", column, word)
         if found:
             return _only(word, "layer", found)
-    raise NotThereError(f"no layer {word!r} in the selected snapshots: no chain_id, diff_id or cache-id begins with it")
+    hints = f": no chain_id, diff_id or cache-id begins with it{unread(connection, TOLD_BY['layer'])}"
+    raise NotThereError(f"no layer {word!r} in the selected snapshots{hints}")
 
 
 def _only(word: str, kind: str, found: list[str]) -> str:

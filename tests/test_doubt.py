@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from layerindex import query
+from layerindex.errors import LayerindexError
+from layerindex.show import answers, things
 from tests.conftest import World, scanned, table
 from tests.test_file_queries import ask
 
@@ -45,6 +48,13 @@ def bound(world: World, **said: object) -> None:
     """Write what the user asked for when the container was made."""
     path = world.root.container_file(world.container, HOST_CONFIG)
     path.write_text(json.dumps(json.loads(path.read_bytes()) | {"Binds": None} | said))
+
+
+def shown(connection: sqlite3.Connection, thing: str) -> dict[str, Any]:
+    """Return what `show` says of a thing."""
+    [asked] = things.things(thing, answers.roots(connection))
+    [answer] = answers.answers(connection, asked)
+    return answers.as_json(answer)
 
 
 def test_lost_mount_record(world: World) -> None:
@@ -87,6 +97,10 @@ def test_torn_config(torn: World) -> None:
     assert ask(connection, "containers", "name because", container="spare") == [("spare", None)]
     [(blocked,)] = ask(connection, "reclaim", "blocked_by", image="acme/web:1.0")
     assert f"users unknown: {because}" in str(blocked)
+    for kind, name in (("image", "acme/web:1.0"), ("volume", "other"), ("volume", "data")):
+        found = shown(connection, name)[kind]
+        said = ("used", None) if name == "data" else ("unknown", because)
+        assert (found.get("standing", found.get("status")), found["because"]) == said
 
 
 @pytest.mark.parametrize(
@@ -123,7 +137,12 @@ def test_volume_reached_by_its_path(world: World, damage: str) -> None:
     if damage == "torn":
         for path in world.root.path.glob(f"containers/*/{CONFIG}"):
             path.write_bytes(b"")
-    assert standing(scanned(world.root), "volume", "shared") == ("used", None)
+    connection = scanned(world.root)
+    assert standing(connection, "volume", "shared") == ("used", None)
+    found = shown(connection, "shared")
+    assert (found["volume"]["status"], found["volume"]["containers"]) == ("used", 1)
+    [mount] = found["volume_containers"]
+    assert (mount["container"] == "backup", mount["destination"]) == (damage == "none", "/s")
 
 
 def test_torn_names(world: World) -> None:
@@ -133,6 +152,11 @@ def test_torn_names(world: World) -> None:
     connection = scanned(world.root)
     assert {standing for (standing,) in ask(connection, "dangling-images", "standing")} == {"unknown"}
     assert {dangling for (dangling,) in ask(connection, "images", "dangling")} == {None}
+    unread = r"; it may be in what was not read: image/overlay2/repositories\.json \(damaged\)$"
+    with pytest.raises(LayerindexError, match=unread):
+        shown(connection, "acme/web:1.0")
+    with pytest.raises(LayerindexError, match=f"no image 'acme/web:1.0' in the selected snapshots{unread}"):
+        query.resolve(connection, "image", "acme/web:1.0")
     [(detail,)] = table(connection, "detail", "problems")
     assert detail.endswith("the engine does not start with it")
     [(blocked,)] = ask(connection, "reclaim", "blocked_by", image=world.other.image_id)
@@ -227,6 +251,8 @@ def test_folder_moved_to_another_disk(world: World, name: str) -> None:
     assert found == [
         ("data", *(("unknown", f"volumes (elsewhere: {detail})") if name == "volumes" else ("used", None)))
     ]
+    volume = shown(connection, "data")["volume"]
+    assert [("data", volume["status"], volume["because"])] == found
     assert ask(connection, "orphans", "cache_id") == []
     assert [row for row in ask(connection, "missing-data", "because") if row[0] is None] == []
 

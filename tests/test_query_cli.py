@@ -82,14 +82,14 @@ def test_list(tmp_path: Path) -> None:
 def test_by_name(store: Exhibits) -> None:
     """A name answers its question, in Docker's manners."""
     expected = """\
-SNAPSHOT ID    HOST    STORE            ROOT             LABEL              SCOPE     STARTED AT            IMAGES    \
-LAYERS    CONTAINERS    ERRORS    PROBLEMS    SELECTED
-3              db-1    docker-overlay2  /var/lib/docker  nightly | all      metadata  2023-12-14T22:18:20Z  1         \
-2         1             0         1           1
-2              web-1   docker-overlay2  /var/lib/docker                     metadata  2023-12-14T22:13:20Z  14        \
-17        12            10        27          1
-1              web-1   docker-overlay2  /var/lib/docker  before the update  metadata  2023-12-04T22:13:20Z  2         \
-2         1             0         0           0
+SNAPSHOT ID    HOST    STORE            ROOT             LABEL              SCOPE     STARTED AT            \
+RECEIVED AT    IMAGES    LAYERS    CONTAINERS    ERRORS    PROBLEMS    SELECTED
+3              db-1    docker-overlay2  /var/lib/docker  nightly | all      metadata  2023-12-14T22:18:20Z  \
+               1         2         1             0         1           1
+2              web-1   docker-overlay2  /var/lib/docker                     metadata  2023-12-14T22:13:20Z  \
+               14        17        12            10        27          1
+1              web-1   docker-overlay2  /var/lib/docker  before the update  metadata  2023-12-04T22:13:20Z  \
+               2         2         1             0         0           0
 """
 
     assert expected == answer(store.path, "snapshots")
@@ -227,8 +227,13 @@ def test_what_cannot_be_asked(store: Exhibits, arguments: list[str], sentence: s
     ],
 )
 def test_what_is_not_there(store: Exhibits, arguments: list[str], sentence: str) -> None:
-    """A thing that no selected snapshot has is an error with near words, no wrong use: exit status 1, as of `show`."""
-    assert sentence == refusal(store.path, *arguments, status=1)
+    """A thing that no selected snapshot has is an error with near words, no wrong use: exit status 1, as of `show`.
+
+    Where something that may tell of it was not read, that is said.
+    """
+    said, _, unread = refusal(store.path, *arguments, status=1).partition("; it may be in what was not read: ")
+    assert sentence == said
+    assert (" (damaged)" in unread) == (arguments[0] not in ("images", "reclaim"))
 
 
 def test_a_reason_moves_no_cursor(store: Exhibits) -> None:

@@ -36,6 +36,8 @@ KINDS = (
     "image, layer (chain_id, diff_id, blob), directory, link, mount, container, build-cache record, volume or folder "
     "of the data root"
 )
+TOLD_BY = ("names", "images", "containers", "layers", "mounts", "directories", "links", "build cache", "volumes")
+"""The kinds of sources that tell of one of these."""
 SNAPSHOTTER = re.compile(r"io\.containerd\.snapshotter\.v1\.([a-z0-9-]+)/snapshots/")
 SHOWN = 10
 """Most candidates that an error lists."""
@@ -44,10 +46,10 @@ SHOWN = 10
 class NotFoundError(LayerindexError):
     """Nothing in the database is what the user named."""
 
-    def __init__(self, text: str, snapshots: int) -> None:
+    def __init__(self, text: str, snapshots: int, unread: str) -> None:
         shown = printable(text if len(text) <= 200 else f"{text[:200]}…")
         where = "1 snapshot" if snapshots == 1 else f"{snapshots} snapshots"
-        super().__init__(f"nothing is called '{shown}': no {KINDS} in {where}{_elsewhere(text)}")
+        super().__init__(f"nothing is called '{shown}': no {KINDS} in {where}{_elsewhere(text)}{unread}")
 
 
 class Answer(NamedTuple):
@@ -72,7 +74,7 @@ def answers(connection: sqlite3.Connection, thing: Thing) -> list[Answer]:
         if found:
             return [_answer(connection, thing, reading, row) for row in found]
     (count,) = connection.execute("SELECT count(*) FROM selected_snapshots").fetchone()
-    raise NotFoundError(thing.text, count)
+    raise NotFoundError(thing.text, count, query.unread(connection, TOLD_BY))
 
 
 def roots(connection: sqlite3.Connection) -> list[str]:

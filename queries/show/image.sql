@@ -15,6 +15,8 @@
 -- parent_image_id = "the parent that the classic builder or commit recorded"
 -- last_updated_at = "when a tag was last put on it"
 -- verified = "1 when the SHA-256 of its config is the image_id"
+-- standing = "used, unused or unknown; NULL for a manifest list and for what is not there"
+-- because = "for unknown: what may name a user of it and was not read"
 
 WITH sums AS (
   SELECT CAST(total(size) FILTER (WHERE others > 0) AS INTEGER) AS shared_size,
@@ -32,6 +34,7 @@ SELECT :id AS image_id,
   i.os || '/' || i.architecture || coalesce('/' || i.variant, '') AS platform, i.size,
   CASE WHEN i.size IS NOT NULL THEN u.shared_size END AS shared_size,
   CASE WHEN i.size IS NOT NULL THEN u.unique_size END AS unique_size,
-  i.layer_count AS layers, i.parent_image_id, i.last_updated_at, i.verified
+  i.layer_count AS layers, i.parent_image_id, i.last_updated_at, i.verified, t.standing, t.because
 FROM sums AS u LEFT JOIN images AS i ON i.snapshot_id = :snapshot AND i.image_id = :id
+LEFT JOIN image_standings AS t ON t.snapshot_id = :snapshot AND t.image_id = :id
 ORDER BY image_id;
