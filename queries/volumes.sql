@@ -7,7 +7,7 @@
 -- status = "used, unused, unknown or missing"
 -- because = "for unknown and missing: what may say otherwise and was not read; NULL when nothing is in doubt"
 -- driver = "volume driver"
--- anonymous = "1 when the engine made its name up, else 0; docker volume prune removes only such"
+-- anonymous = "1 when the engine made its name up, else 0; docker volume prune removes only such, before Docker 23 named ones too"
 -- refs = "how many containers mount it"
 -- containers = "their names and states"
 -- apparent_bytes = "sum of st_size below it; NULL when not measured"
