@@ -405,7 +405,7 @@ def test_folder_of_the_root(tmp_path: Path, word: str) -> None:
 
 @pytest.mark.parametrize("option", ["--walk", "--no-files"])
 def test_plugin(tmp_path: Path, option: str) -> None:
-    """A managed plugin is found by its id, by the beginning of that, and by its name, with a tag or without."""
+    """A managed plugin is found by its id, by the beginning of that, by its name, and by any path in it."""
     root = DataRoot(tmp_path / "docker")
     plugin = "c0ffee" + "0" * 58
     for name, content in (
@@ -419,7 +419,8 @@ def test_plugin(tmp_path: Path, option: str) -> None:
     root.file("plugins/" + "f" * 64).mkdir()  # being installed
     path = tmp_path / "plugins.db"
     assert program("scan", "-q", option, "--db", str(path), str(root.path)).returncode == 0
-    for word in ("acme/volplug", "acme/volplug:latest", plugin, "c0ffee"):
+    within = f"plugins/{plugin}/rootfs/payload"
+    for word in ("acme/volplug", "acme/volplug:latest", plugin, "c0ffee", within, f"{root.path}/{within}"):
         (found,) = json.loads(program("show", "--db", str(path), word, "--format", "json").stdout)
         assert (found["kind"], found["id"]) == ("folder", f"plugins/{plugin}")
         folder = found["folder"]
@@ -427,6 +428,9 @@ def test_plugin(tmp_path: Path, option: str) -> None:
         assert (folder["apparent_bytes"] is None) == (option == "--no-files")
     shown = program("show", "--db", str(path), "acme/volplug").stdout
     assert "a managed plugin" in shown
+    for other in ("plugins/storage/x", f"{root.path}/plugins/{'f' * 63}/x") if option == "--walk" else ():
+        (found,) = json.loads(program("show", "--db", str(path), other, "--format", "json").stdout)
+        assert found["id"] == "plugins"
     wrong = json.loads(program("query", "problems", "--db", str(path), "--format", "json").stdout)
     assert {row["code"] for row in wrong if row["path"].startswith("plugins/")} == {"bad-json", "bad-value"}
 

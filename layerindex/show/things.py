@@ -265,8 +265,10 @@ def _at(head: Sequence[str], parts: Sequence[str], place: int) -> Reading | None
 
 
 def _beside(head: Sequence[str]) -> Reading | None:
-    """Return what a file beside Podman's directories is of: an image, or a layer."""
+    """Return what a file beside an engine's directories is of: Podman's image or layer, Docker's plugin."""
     match head:
+        case ["plugins", plugin, *_] if shapes.HEX.fullmatch(plugin):
+            return Reading(plugin, "folder")
         case [folder, storage_id, *rest] if folder.endswith("-images") and shapes.HEX.fullmatch(storage_id):
             return Reading(_big_data(rest) or storage_id, "image")
         case [folder, name, *_] if folder.endswith("-layers") and name.endswith(TAR_SPLIT):
