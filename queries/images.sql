@@ -13,7 +13,7 @@
 -- unique_size = "bytes in layers that only this image has"
 -- layers = "how many layers it has"
 -- instances = "of a manifest list: how many images it names; NULL for an image"
--- containers = "how many containers were made of it"
+-- containers = "how many containers were made of it, of those that could be read; unused-images says what was not"
 -- dangling = "1 when it has no tag and no children, as docker images --filter dangling=true means it, else 0; NULL where what may name it was not read whole"
 -- namespace = "in containerd the namespace that has it; NULL in other stores"
 -- host = "the host"

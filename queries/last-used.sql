@@ -6,7 +6,7 @@
 -- image = "tags of the image, or its id"
 -- image_id = "the image"
 -- last_used = "the latest of the times that follow; the scan's own when a container runs"
--- containers = "how many containers were made of it"
+-- containers = "how many containers were made of it, of those that could be read; unused-images says what was not"
 -- running = "how many of them were running, paused or restarting when last saved"
 -- last_created = "when the newest of them was created"
 -- last_started = "when one of them last started"

@@ -60,8 +60,10 @@ def shown(connection: sqlite3.Connection, thing: str) -> dict[str, Any]:
 def test_lost_mount_record(world: World) -> None:
     """The container's config tells whose writable layer the directory probably is, by what it stands on."""
     shutil.rmtree(world.root.mount_file(world.container.mount, "mount-id").parent)
-    because = directory(scanned(world.root), world.container.mount)
-    assert because.startswith("probably the writable layer of container web; ")
+    connection, mount = scanned(world.root), world.container.mount
+    assert directory(connection, mount).startswith("probably the writable layer of container web; ")
+    (_, because) = standing(connection, "directory", f"{mount.mount_id}-init")
+    assert str(because).startswith("probably below the writable layer of container web; ")
 
 
 @pytest.mark.parametrize("damage", ["removed", "emptied"])

@@ -345,6 +345,8 @@ class _View:
         if not fit:
             return None
         sure = "probably" if len(fit) == 1 and self._strays[below] == 1 else "perhaps"
+        if name.endswith("-init"):
+            sure += " below"
         return f"{sure} {' or '.join(need.who for need in fit[: standing.TOLD])}"
 
     def _below(self, name: str) -> str | None:
