@@ -18,80 +18,48 @@
 -- layer_b = "chain_id of the layer it comes from in b"
 -- host = "the host"
 
-WITH stack AS MATERIALIZED (
-  SELECT i.snapshot_id, i.image_id, l.position, y.chain_id, y.listing_id, i.layer_count
-  FROM selected_snapshots JOIN images AS i USING (snapshot_id)
-  JOIN image_layers AS l USING (snapshot_id, image_id) JOIN layers AS y USING (snapshot_id, chain_id)
-  WHERE (i.snapshot_id, i.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name IN (:a, :b))
+WITH sides AS MATERIALIZED (
+  SELECT 'a' AS side, snapshot_id, image_id FROM image_names JOIN selected_snapshots USING (snapshot_id) WHERE name = :a
+  UNION ALL SELECT 'b', snapshot_id, image_id FROM image_names JOIN selected_snapshots USING (snapshot_id) WHERE name = :b
 ),
--- What hides everything below a path in lower layers: a whiteout, an opaque directory, or a file where a folder was.
-blockers AS MATERIALIZED (
-  SELECT s.snapshot_id, s.image_id, s.position, e.directory_id, e.name,
-    CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name AS path
-  FROM stack AS s CROSS JOIN entries AS e USING (listing_id) CROSS JOIN directories AS d USING (directory_id)
-  WHERE s.layer_count > 1 AND (e.type = 'whiteout' OR e.opaque = 1
-    OR (e.type <> 'dir' AND EXISTS (
-      SELECT 1 FROM directories AS p WHERE p.path = CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name)))
+shown AS (
+  SELECT n.side, e.snapshot_id, e.directory_id, e.name, e.listing_id, e.chain_id
+  FROM sides AS n CROSS JOIN image_entries AS e ON e.snapshot_id = n.snapshot_id AND e.image_id = n.image_id
+  WHERE n.snapshot_id IN (SELECT snapshot_id FROM sides WHERE side = 'a')
+    AND n.snapshot_id IN (SELECT snapshot_id FROM sides WHERE side = 'b') AND e.shown
 ),
--- The lowest layer whose entries in a folder still show; every path below /a/b lies between /a/b/ and /a/b0.
-floors AS MATERIALIZED (
-  SELECT snapshot_id, image_id, directory_id, max(position) AS floor FROM (
-    SELECT b.snapshot_id, b.image_id, d.directory_id, b.position
-    FROM blockers AS b CROSS JOIN directories AS d ON d.path = b.path
-    UNION ALL
-    SELECT b.snapshot_id, b.image_id, d.directory_id, b.position
-    FROM blockers AS b CROSS JOIN directories AS d
-      ON d.path > rtrim(b.path, '/') || '/' AND d.path < rtrim(b.path, '/') || '0')
-  GROUP BY snapshot_id, image_id, directory_id
-),
-ranked AS (
-  SELECT s.snapshot_id, s.image_id, s.position, s.chain_id, e.*,
-    row_number() OVER (PARTITION BY s.snapshot_id, s.image_id, e.directory_id, e.name ORDER BY s.position DESC) AS place
-  FROM stack AS s CROSS JOIN entries AS e USING (listing_id)
-),
-shown AS MATERIALIZED (
-  SELECT r.* FROM ranked AS r
-  LEFT JOIN floors AS f ON f.snapshot_id = r.snapshot_id AND f.image_id = r.image_id AND f.directory_id = r.directory_id
-  WHERE r.place = 1 AND r.type <> 'whiteout' AND r.position >= coalesce(f.floor, 0)
+pairs AS MATERIALIZED (
+  SELECT snapshot_id, directory_id, name,
+    max(listing_id) FILTER (WHERE side = 'a') AS listing_a, max(listing_id) FILTER (WHERE side = 'b') AS listing_b,
+    max(chain_id) FILTER (WHERE side = 'a') AS layer_a, max(chain_id) FILTER (WHERE side = 'b') AS layer_b
+  FROM shown GROUP BY snapshot_id, directory_id, name HAVING listing_a IS NOT listing_b
 ),
 links AS MATERIALIZED (
-  SELECT DISTINCT k.* FROM shown AS s
-  CROSS JOIN hard_links AS k ON k.listing_id = s.listing_id AND k.directory_id = s.directory_id AND k.name = s.name
-  WHERE s.type = 'hardlink'
+  SELECT k.* FROM (
+    SELECT listing_a AS listing_id, directory_id, name FROM pairs UNION SELECT listing_b, directory_id, name FROM pairs) AS p
+  CROSS JOIN hard_links AS k ON k.listing_id = p.listing_id AND k.directory_id = p.directory_id AND k.name = p.name
 ),
 -- A hard link is the file that it names.
-sides AS (
-  SELECT s.snapshot_id, s.image_id, s.chain_id, s.directory_id, s.name, s.type, coalesce(o.type, s.type) AS kind, s.mode, s.uid, s.gid,
-    s.mtime, iif(s.type = 'hardlink', o.link_target, s.link_target) AS link_target, coalesce(o.device, s.device) AS device,
-    CASE s.type WHEN 'hardlink' THEN o.size ELSE s.size END AS size,
-    coalesce(o.content_crc64, s.content_crc64) AS content_crc64, n.side
-  FROM shown AS s
-  LEFT JOIN links AS o ON o.listing_id = s.listing_id AND o.directory_id = s.directory_id AND o.name = s.name
-  JOIN (
-    SELECT snapshot_id, image_id, 'a' AS side FROM image_names WHERE name = :a
-    UNION SELECT snapshot_id, image_id, 'b' FROM image_names WHERE name = :b) AS n USING (snapshot_id, image_id)
-),
-pairs AS (
-  SELECT snapshot_id, directory_id, name,
-    max(type) FILTER (WHERE side = 'a') AS type_a, max(type) FILTER (WHERE side = 'b') AS type_b,
-    max(kind) FILTER (WHERE side = 'a') AS kind_a, max(kind) FILTER (WHERE side = 'b') AS kind_b,
-    max(mode) FILTER (WHERE side = 'a') AS mode_a, max(mode) FILTER (WHERE side = 'b') AS mode_b,
-    max(uid || ':' || gid) FILTER (WHERE side = 'a') AS owner_a, max(uid || ':' || gid) FILTER (WHERE side = 'b') AS owner_b,
-    max(size) FILTER (WHERE side = 'a') AS size_a, max(size) FILTER (WHERE side = 'b') AS size_b,
-    max(coalesce(link_target, device)) FILTER (WHERE side = 'a') AS link_a, max(coalesce(link_target, device)) FILTER (WHERE side = 'b') AS link_b,
-    max(content_crc64) FILTER (WHERE side = 'a') AS crc64_a, max(content_crc64) FILTER (WHERE side = 'b') AS crc64_b,
-    max(mtime) FILTER (WHERE side = 'a') AS mtime_a, max(mtime) FILTER (WHERE side = 'b') AS mtime_b,
-    max(chain_id) FILTER (WHERE side = 'a') AS layer_a, max(chain_id) FILTER (WHERE side = 'b') AS layer_b
-  FROM sides GROUP BY snapshot_id, directory_id, name
+facts AS (
+  SELECT p.*, x.type AS type_a, y.type AS type_b, coalesce(xt.type, x.type) AS kind_a, coalesce(yt.type, y.type) AS kind_b,
+    x.mode AS mode_a, y.mode AS mode_b, x.uid || ':' || x.gid AS owner_a, y.uid || ':' || y.gid AS owner_b,
+    iif(x.type = 'hardlink', xt.size, x.size) AS size_a, iif(y.type = 'hardlink', yt.size, y.size) AS size_b,
+    coalesce(iif(x.type = 'hardlink', xt.link_target, x.link_target), xt.device, x.device) AS link_a,
+    coalesce(iif(y.type = 'hardlink', yt.link_target, y.link_target), yt.device, y.device) AS link_b,
+    coalesce(xt.content_crc64, x.content_crc64) AS crc64_a, coalesce(yt.content_crc64, y.content_crc64) AS crc64_b,
+    x.mtime AS mtime_a, y.mtime AS mtime_b
+  FROM pairs AS p
+  LEFT JOIN entries AS x ON x.listing_id = p.listing_a AND x.directory_id = p.directory_id AND x.name = p.name
+  LEFT JOIN entries AS y ON y.listing_id = p.listing_b AND y.directory_id = p.directory_id AND y.name = p.name
+  LEFT JOIN links AS xt ON xt.listing_id = p.listing_a AND xt.directory_id = p.directory_id AND xt.name = p.name
+  LEFT JOIN links AS yt ON yt.listing_id = p.listing_b AND yt.directory_id = p.directory_id AND yt.name = p.name
 ),
 differing AS (
-  SELECT p.*, CASE WHEN type_b IS NULL THEN 'only a' WHEN type_a IS NULL THEN 'only b' WHEN kind_a <> kind_b THEN 'type'
+  SELECT f.*, CASE WHEN type_b IS NULL THEN 'only a' WHEN type_a IS NULL THEN 'only b' WHEN kind_a <> kind_b THEN 'type'
     ELSE ltrim(CASE WHEN mode_a <> mode_b AND kind_a <> 'symlink' THEN ', mode' ELSE '' END || CASE WHEN owner_a <> owner_b THEN ', owner' ELSE '' END
       || CASE WHEN size_a IS NOT size_b THEN ', size' ELSE '' END || CASE WHEN link_a IS NOT link_b THEN ', link' ELSE '' END
       || CASE WHEN crc64_a IS NOT crc64_b THEN ', content' ELSE '' END, ', ') END AS kind
-  FROM pairs AS p
-  WHERE snapshot_id IN (SELECT snapshot_id FROM image_names WHERE name = :a)
-    AND snapshot_id IN (SELECT snapshot_id FROM image_names WHERE name = :b)
+  FROM facts AS f
 )
 SELECT x.kind, CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || x.name AS path, x.type_a, x.type_b, x.size_a, x.size_b,
   CASE WHEN x.crc64_a IS NOT NULL THEN printf('%016x', x.crc64_a) END AS crc64_a, CASE WHEN x.crc64_b IS NOT NULL THEN printf('%016x', x.crc64_b) END AS crc64_b,

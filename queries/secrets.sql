@@ -13,31 +13,10 @@
 -- host = "the host"
 
 WITH stack AS MATERIALIZED (
-  SELECT i.snapshot_id, i.image_id, l.position, y.chain_id, y.listing_id, i.layer_count
-  FROM selected_snapshots JOIN images AS i USING (snapshot_id)
-  JOIN image_layers AS l USING (snapshot_id, image_id) JOIN layers AS y USING (snapshot_id, chain_id)
+  SELECT s.* FROM selected_snapshots JOIN stored_images AS i USING (snapshot_id)
+  CROSS JOIN image_stacks AS s ON s.snapshot_id = i.snapshot_id AND s.image_id = i.image_id
   WHERE CASE WHEN nullif(:image, '') IS NULL THEN (i.snapshot_id, i.image_id) IN (SELECT snapshot_id, image_id FROM listed_images)
     ELSE (i.snapshot_id, i.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image) END
-),
--- What hides everything below a path in lower layers: a whiteout, an opaque directory, or a file where a folder was.
-blockers AS MATERIALIZED (
-  SELECT s.snapshot_id, s.image_id, s.position, e.directory_id, e.name,
-    CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name AS path
-  FROM stack AS s CROSS JOIN entries AS e USING (listing_id) CROSS JOIN directories AS d USING (directory_id)
-  WHERE s.layer_count > 1 AND (e.type = 'whiteout' OR e.opaque = 1
-    OR (e.type <> 'dir' AND EXISTS (
-      SELECT 1 FROM directories AS p WHERE p.path = CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name)))
-),
--- The lowest layer whose entries in a folder still show; every path below /a/b lies between /a/b/ and /a/b0.
-floors AS MATERIALIZED (
-  SELECT snapshot_id, image_id, directory_id, max(position) AS floor FROM (
-    SELECT b.snapshot_id, b.image_id, d.directory_id, b.position
-    FROM blockers AS b CROSS JOIN directories AS d ON d.path = b.path
-    UNION ALL
-    SELECT b.snapshot_id, b.image_id, d.directory_id, b.position
-    FROM blockers AS b CROSS JOIN directories AS d
-      ON d.path > rtrim(b.path, '/') || '/' AND d.path < rtrim(b.path, '/') || '0')
-  GROUP BY snapshot_id, image_id, directory_id
 ),
 patterns (pattern, glob) AS (
   VALUES ('private key', 'id_rsa'), ('private key', 'id_dsa'), ('private key', 'id_ecdsa'), ('private key', 'id_ed25519'),
@@ -66,12 +45,13 @@ files AS (
 found AS (
   SELECT s.snapshot_id, s.image_id, 'file' AS what, CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || k.name AS path,
     k.pattern, k.size, s.position,
-    s.position >= coalesce(f.floor, 0) AND NOT EXISTS (
-      SELECT 1 FROM stack AS u JOIN entries AS e ON e.listing_id = u.listing_id
-        AND e.directory_id = k.directory_id AND e.name = k.name
-      WHERE u.snapshot_id = s.snapshot_id AND u.image_id = s.image_id AND u.position > s.position) AS visible
+    NOT EXISTS (
+      SELECT 1 FROM json_each(s.above) AS u
+      WHERE EXISTS (SELECT 1 FROM entries AS e
+          WHERE e.listing_id = u.value AND e.directory_id = k.directory_id AND e.name = k.name)
+        OR EXISTS (SELECT 1 FROM folder_hiders AS w
+          WHERE w.listing_id = u.value AND w.directory_id = k.directory_id)) AS visible
   FROM files AS k CROSS JOIN stack AS s USING (listing_id) CROSS JOIN directories AS d USING (directory_id)
-  LEFT JOIN floors AS f ON f.snapshot_id = s.snapshot_id AND f.image_id = s.image_id AND f.directory_id = k.directory_id
   UNION ALL
   SELECT i.snapshot_id, i.image_id, 'step', t.created_by, 'value on the command line', NULL, t.position, 1
   FROM (SELECT DISTINCT snapshot_id, image_id FROM stack) AS i JOIN image_history AS t USING (snapshot_id, image_id)
