@@ -24,7 +24,7 @@
 -- diff_id = "the layer; NULL for what is not a layer"
 -- host = "the host"
 
-WITH RECURSIVE named AS MATERIALIZED (
+WITH named AS MATERIALIZED (
   SELECT e.listing_id, e.directory_id, e.name, e.type, e.size, e.mode, e.mtime, d.path AS folder,
     CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name AS path
   FROM entries AS e CROSS JOIN directories AS d USING (directory_id)
@@ -53,16 +53,6 @@ kept AS MATERIALIZED (
   WHERE (nullif(:type, '') IS NULL OR type = :type)
     AND (nullif(:min_size, '') IS NULL OR size >= :min_size) AND (nullif(:max_size, '') IS NULL OR size <= :max_size)
 ),
--- Each folder above a found entry, with the name it has in the folder above it.
-above (folder, upper, name) AS (
-  SELECT folder, rtrim(rtrim(folder, replace(folder, '/', '')), '/'),
-    substr(folder, length(rtrim(folder, replace(folder, '/', ''))) + 1)
-  FROM (SELECT DISTINCT folder FROM kept WHERE folder <> '/')
-  UNION
-  SELECT folder, rtrim(rtrim(upper, replace(upper, '/', '')), '/'),
-    substr(upper, length(rtrim(upper, replace(upper, '/', ''))) + 1)
-  FROM above WHERE upper <> ''
-),
 -- Layers by place: an image's from 0; a container's own above its init layer above those of its image.
 stack AS MATERIALIZED (
   SELECT i.snapshot_id, i.image_id, NULL AS container_id, l.position, y.listing_id, y.cache_id, y.diff_id
@@ -83,6 +73,17 @@ stack AS MATERIALIZED (
   JOIN overlay_dirs AS d ON d.snapshot_id = m.snapshot_id AND d.cache_id IN (m.mount_id, m.init_id)
   WHERE (nullif(:container, '') IS NULL OR :container IN (c.container_id, c.name)) AND nullif(:image, '') IS NULL
 ),
+-- What stands above a found entry and hides all that lower layers have in its folder.
+hiding AS MATERIALIZED (
+  SELECT p.listing_id, p.directory_id
+  FROM (
+    SELECT DISTINCT u.listing_id, n.directory_id
+    FROM (SELECT DISTINCT listing_id, directory_id FROM kept) AS n JOIN stack AS s USING (listing_id)
+    JOIN stack AS u ON u.snapshot_id = s.snapshot_id AND u.image_id IS s.image_id AND u.container_id IS s.container_id
+      AND u.position > s.position) AS p
+  WHERE EXISTS (
+    SELECT 1 FROM folder_hiders AS h WHERE h.listing_id = p.listing_id AND h.directory_id = p.directory_id)
+),
 placed AS MATERIALIZED (
   SELECT n.*, s.snapshot_id, s.image_id, s.container_id, s.position, s.cache_id, s.diff_id,
     (SELECT min(u.position) FROM stack AS u
@@ -90,10 +91,7 @@ placed AS MATERIALIZED (
        AND u.position > s.position
        AND (EXISTS (SELECT 1 FROM entries AS e
               WHERE e.listing_id = u.listing_id AND e.directory_id = n.directory_id AND e.name = n.name)
-         OR EXISTS (SELECT 1 FROM above AS a
-              JOIN directories AS d ON d.path = CASE a.upper WHEN '' THEN '/' ELSE a.upper END
-              JOIN entries AS e ON e.listing_id = u.listing_id AND e.directory_id = d.directory_id AND e.name = a.name
-              WHERE a.folder = n.folder AND (e.type <> 'dir' OR e.opaque = 1)))) AS hidden_by
+         OR (u.listing_id, n.directory_id) IN (SELECT listing_id, directory_id FROM hiding))) AS hidden_by
   FROM kept AS n JOIN stack AS s USING (listing_id)
   UNION ALL
   -- Directories that no image and no container explains: build cache, leftovers, layers of no listed image.
