@@ -949,16 +949,19 @@ FROM entries AS e CROSS JOIN directories AS d
 CROSS JOIN entries AS t ON t.listing_id = e.listing_id AND t.directory_id = d.directory_id
   AND t.name = substr(e.link_target, length(rtrim(e.link_target, replace(e.link_target, '/', ''))) + 1)
 WHERE e.type = 'hardlink';
-CREATE VIEW folder_hiders AS /* What hides all that lower layers have in a folder: of each listing what it has there or on the way that is no folder, or an opaque one. Ask for one folder. */
-SELECT d.directory_id, b.listing_id, substr(d.path, 1, a.value) AS path, b.type
+CREATE VIEW folder_ways AS /* Each folder with what is on the way to it: itself and the folders above it, in the folder that each lies in. */
+SELECT d.directory_id, substr(d.path, 1, a.value) AS path, p.directory_id AS parent_id, substr(substr(d.path, 1, a.value), length(rtrim(substr(d.path, 1, a.value), replace(substr(d.path, 1, a.value), '/', ''))) + 1) AS name
 FROM directories AS d
 CROSS JOIN json_each((
   WITH RECURSIVE upwards (path) AS (
     SELECT d.path UNION ALL SELECT coalesce(nullif(rtrim(rtrim(path, replace(path, '/', '')), '/'), ''), '/') FROM upwards WHERE path <> '/')
   SELECT '[' || group_concat(length(path)) || ']' FROM upwards)) AS a
-CROSS JOIN directories AS p ON p.path = coalesce(nullif(rtrim(rtrim(substr(d.path, 1, a.value), replace(substr(d.path, 1, a.value), '/', '')), '/'), ''), '/')
-CROSS JOIN entries AS b ON b.directory_id = p.directory_id AND b.name = substr(substr(d.path, 1, a.value), length(rtrim(substr(d.path, 1, a.value), replace(substr(d.path, 1, a.value), '/', ''))) + 1)
-WHERE b.type <> 'dir' OR b.opaque = 1;
+CROSS JOIN directories AS p ON p.path = coalesce(nullif(rtrim(rtrim(substr(d.path, 1, a.value), replace(substr(d.path, 1, a.value), '/', '')), '/'), ''), '/');
+CREATE VIEW hiding_entries AS /* Entries that hide all that lower layers have below their path: whatever is no folder, and opaque folders. */
+SELECT listing_id, directory_id, name, type FROM entries WHERE type <> 'dir' OR opaque = 1;
+CREATE VIEW folder_hiders AS /* What hides all that lower layers have in a folder: of each listing what it has there or on the way that is no folder, or an opaque one. Ask for one folder. */
+SELECT w.directory_id, b.listing_id, w.path, b.type
+FROM folder_ways AS w CROSS JOIN hiding_entries AS b ON b.directory_id = w.parent_id AND b.name = w.name;
 CREATE VIEW image_stacks AS /* The layers of each image, and the listings of those above and below, the nearest first, as JSON lists. */
 SELECT l.snapshot_id, l.image_id, l.position, l.diff_id, l.chain_id, y.cache_id, y.listing_id,
   (SELECT '[' || coalesce(group_concat(ifnull(listing_id, 'null')), '') || ']' FROM (

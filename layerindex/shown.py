@@ -43,16 +43,20 @@ class Column(NamedTuple):
 
 _ABOVE = "substr(d.path, 1, a.value)"
 
-FOLDER_HIDERS = f"""
-SELECT d.directory_id, b.listing_id, {_ABOVE} AS path, b.type
+FOLDER_WAYS = f"""
+SELECT d.directory_id, {_ABOVE} AS path, p.directory_id AS parent_id, {NAME.format(_ABOVE)} AS name
 FROM directories AS d
 CROSS JOIN json_each((
   WITH RECURSIVE upwards (path) AS (
     SELECT d.path UNION ALL SELECT {PARENT.format("path")} FROM upwards WHERE path <> '/')
   SELECT '[' || group_concat(length(path)) || ']' FROM upwards)) AS a
-CROSS JOIN directories AS p ON p.path = {PARENT.format(_ABOVE)}
-CROSS JOIN entries AS b ON b.directory_id = p.directory_id AND b.name = {NAME.format(_ABOVE)}
-WHERE b.type <> 'dir' OR b.opaque = 1"""
+CROSS JOIN directories AS p ON p.path = {PARENT.format(_ABOVE)}"""
+
+HIDING_ENTRIES = "\nSELECT listing_id, directory_id, name, type FROM entries WHERE type <> 'dir' OR opaque = 1"
+
+FOLDER_HIDERS = """
+SELECT w.directory_id, b.listing_id, w.path, b.type
+FROM folder_ways AS w CROSS JOIN hiding_entries AS b ON b.directory_id = w.parent_id AND b.name = w.name"""
 
 
 def _hides(listing: str, directory: str) -> str:
@@ -289,6 +293,16 @@ CONTAINER_FILES = files(
 )
 
 VIEWS = (
+    (
+        "folder_ways",
+        "Each folder with what is on the way to it: itself and the folders above it, in the folder that each lies in.",
+        FOLDER_WAYS,
+    ),
+    (
+        "hiding_entries",
+        "Entries that hide all that lower layers have below their path: whatever is no folder, and opaque folders.",
+        HIDING_ENTRIES,
+    ),
     (
         "folder_hiders",
         (

@@ -46,24 +46,16 @@ touched AS MATERIALIZED (
   UNION
   SELECT h.snapshot_id, h.container_id, d.directory_id FROM hiding AS h CROSS JOIN directories AS d USING (path)
 ),
--- Each touched folder with itself and all folders above it.
-above (directory_id, upper, name) AS (
-  SELECT directory_id, rtrim(rtrim(path, replace(path, '/', '')), '/'),
-    substr(path, length(rtrim(path, replace(path, '/', ''))) + 1)
-  FROM (SELECT DISTINCT directory_id FROM touched) CROSS JOIN directories USING (directory_id) WHERE path <> '/'
-  UNION ALL
-  SELECT directory_id, rtrim(rtrim(upper, replace(upper, '/', '')), '/'),
-    substr(upper, length(rtrim(upper, replace(upper, '/', ''))) + 1)
-  FROM above WHERE upper <> ''
+ways AS MATERIALIZED (
+  SELECT w.* FROM (SELECT DISTINCT directory_id FROM touched) AS t
+  CROSS JOIN folder_ways AS w ON w.directory_id = t.directory_id
 ),
 -- The nearest layer that hides a touched folder of the layers behind it.
 cuts AS MATERIALIZED (
   SELECT t.snapshot_id, t.container_id, t.directory_id, min(b.position) AS position
-  FROM touched AS t CROSS JOIN above AS a USING (directory_id)
-  CROSS JOIN directories AS d ON d.path = CASE a.upper WHEN '' THEN '/' ELSE a.upper END
+  FROM touched AS t CROSS JOIN ways AS w ON w.directory_id = t.directory_id
   CROSS JOIN below AS b ON b.snapshot_id = t.snapshot_id AND b.container_id = t.container_id
-  CROSS JOIN entries AS e ON e.listing_id = b.listing_id AND e.directory_id = d.directory_id AND e.name = a.name
-  WHERE e.type <> 'dir' OR e.opaque = 1
+  CROSS JOIN hiding_entries AS e ON e.listing_id = b.listing_id AND e.directory_id = w.parent_id AND e.name = w.name
   GROUP BY t.snapshot_id, t.container_id, t.directory_id
 ),
 nearest AS (

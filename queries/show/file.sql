@@ -24,7 +24,7 @@
 -- visible = "1 when nothing between hides it, 0 when something does"
 -- source = "what listed it: tar-split or walk"
 
-WITH RECURSIVE stack AS MATERIALIZED (
+WITH stack AS MATERIALIZED (
   SELECT k.position, k.cache_id, coalesce(
     (SELECT d.listing_id FROM overlay_dirs AS d WHERE d.snapshot_id = :snapshot AND d.cache_id = k.cache_id),
     (SELECT max(y.listing_id) FROM layers AS y WHERE y.cache_id = k.cache_id AND +y.snapshot_id = :snapshot)) AS listing_id
@@ -34,32 +34,22 @@ WITH RECURSIVE stack AS MATERIALIZED (
     SELECT position + 1, lower_cache_id FROM overlay_lowers
     WHERE snapshot_id = :snapshot AND cache_id = :directory AND coalesce(:merged, 0) = 1) AS k
 ),
--- The path's folder and name, and each folder above it.
-above (folder, name, depth) AS (
-  SELECT coalesce(nullif(rtrim(rtrim(:path, replace(:path, '/', '')), '/'), ''), '/'),
-    substr(:path, length(rtrim(:path, replace(:path, '/', ''))) + 1), 0
-  UNION ALL
-  SELECT coalesce(nullif(rtrim(rtrim(folder, replace(folder, '/', '')), '/'), ''), '/'),
-    substr(folder, length(rtrim(folder, replace(folder, '/', ''))) + 1), depth + 1
-  FROM above WHERE folder <> '/' AND depth < 4096
-),
--- No join reaches the entries: for one SQLite may read all of them first, to filter by.
-places AS MATERIALIZED (
-  SELECT name, depth, (SELECT d.directory_id FROM directories AS d WHERE d.path = a.folder) AS directory_id FROM above AS a
+place AS MATERIALIZED (
+  SELECT d.directory_id, substr(:path, length(rtrim(:path, replace(:path, '/', ''))) + 1) AS name FROM directories AS d
+  WHERE d.path = coalesce(nullif(rtrim(rtrim(:path, replace(:path, '/', '')), '/'), ''), '/')
 ),
 told AS (
-  SELECT s.position, s.cache_id, e.* FROM places AS p CROSS JOIN stack AS s
+  SELECT s.position, s.cache_id, e.* FROM place AS p CROSS JOIN stack AS s
   CROSS JOIN entries AS e ON e.listing_id = s.listing_id AND e.directory_id = p.directory_id AND e.name = p.name
-  WHERE p.depth = 0
 )
 SELECT :path AS path, e.type, CASE WHEN e.mode IS NOT NULL THEN printf('%04o', e.mode) END AS mode, e.uid, e.gid, e.size,
   strftime('%Y-%m-%dT%H:%M:%SZ', e.mtime, 'unixepoch') AS modified_at, e.link_target, e.device,
   CASE WHEN e.content_crc64 IS NOT NULL THEN printf('%016x', e.content_crc64) END AS content_crc64, e.opaque, e.xattrs,
   CASE WHEN e.capability IS NOT NULL THEN lower(hex(e.capability)) END AS capability, e.cache_id AS directory, e.position,
   e.type <> 'whiteout' AND NOT EXISTS (
-    SELECT 1 FROM stack AS u CROSS JOIN places AS p WHERE u.position < e.position AND (
-      SELECT p.depth = 0 OR h.type <> 'dir' OR h.opaque = 1 FROM entries AS h
-      WHERE h.listing_id = u.listing_id AND h.directory_id = p.directory_id AND h.name = p.name)) AS visible,
+    SELECT 1 FROM stack AS u WHERE u.position < e.position AND (
+      u.listing_id IN (SELECT listing_id FROM told)
+      OR EXISTS (SELECT 1 FROM folder_hiders AS h WHERE h.listing_id = u.listing_id AND h.directory_id = e.directory_id))) AS visible,
   l.source
 FROM told AS e JOIN listings AS l USING (listing_id)
 ORDER BY e.position;

@@ -12,17 +12,9 @@
 -- hidden_by = "the lowest directory above that hides it"
 -- hidden_in = "the build step that made that directory; for a container's own layer: container"
 
-WITH RECURSIVE above (folder, name, depth) AS MATERIALIZED (
-  SELECT coalesce(nullif(rtrim(rtrim(:path, replace(:path, '/', '')), '/'), ''), '/'),
-    substr(:path, length(rtrim(:path, replace(:path, '/', ''))) + 1), 0
-  UNION ALL
-  SELECT coalesce(nullif(rtrim(rtrim(folder, replace(folder, '/', '')), '/'), ''), '/'),
-    substr(folder, length(rtrim(folder, replace(folder, '/', ''))) + 1), depth + 1
-  FROM above WHERE folder <> '/' AND depth < 4096
-),
--- No join reaches the entries: for one SQLite may read all of them first, to filter by.
-places AS MATERIALIZED (
-  SELECT name, depth, (SELECT d.directory_id FROM directories AS d WHERE d.path = a.folder) AS directory_id FROM above AS a
+WITH place AS MATERIALIZED (
+  SELECT d.directory_id, substr(:path, length(rtrim(:path, replace(:path, '/', ''))) + 1) AS name FROM directories AS d
+  WHERE d.path = coalesce(nullif(rtrim(rtrim(:path, replace(:path, '/', '')), '/'), ''), '/')
 ),
 chains AS MATERIALIZED (
   SELECT chain_id, listing_id FROM layers WHERE cache_id = :directory AND +snapshot_id = :snapshot
@@ -34,7 +26,7 @@ here AS MATERIALIZED (
 entry AS MATERIALIZED (
   SELECT (SELECT e.type FROM entries AS e WHERE e.listing_id = (SELECT listing_id FROM here)
     AND e.directory_id = p.directory_id AND e.name = p.name) AS type
-  FROM places AS p WHERE p.depth = 0
+  FROM place AS p
 ),
 tops AS MATERIALIZED (
   SELECT m.container_id, m.mount_id, -1 AS position FROM mounts AS m
@@ -64,10 +56,10 @@ listings_above AS MATERIALIZED (
   SELECT DISTINCT listing_id FROM stack WHERE rank > 0 AND listing_id IS NOT NULL
 ),
 hiding AS MATERIALIZED (
-  SELECT s.listing_id FROM listings_above AS s
-  WHERE EXISTS (SELECT 1 FROM places AS p WHERE (
-      SELECT p.depth = 0 OR e.type <> 'dir' OR e.opaque = 1 FROM entries AS e
-      WHERE e.listing_id = s.listing_id AND e.directory_id = p.directory_id AND e.name = p.name))
+  SELECT s.listing_id FROM listings_above AS s CROSS JOIN place AS p
+  WHERE EXISTS (SELECT 1 FROM entries AS e
+      WHERE e.listing_id = s.listing_id AND e.directory_id = p.directory_id AND e.name = p.name)
+    OR EXISTS (SELECT 1 FROM folder_hiders AS h WHERE h.listing_id = s.listing_id AND h.directory_id = p.directory_id)
 ),
 users AS (
   SELECT kind, id, min(rank) FILTER (WHERE rank > 0 AND listing_id IN (SELECT listing_id FROM hiding)) AS hidden
