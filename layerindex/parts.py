@@ -34,9 +34,7 @@ class Rows(NamedTuple):
     view: str
     """The view that shows them for each snapshot."""
     key: tuple[str, ...]
-    """What tells the rows of one snapshot from each other; the first says of which part a row is."""
-    ordered: tuple[str, ...]
-    """What tells the rows of one part from each other."""
+    """What tells the rows of one snapshot from each other, and orders them; the first says of which part a row is."""
     named: tuple[str, ...] = ()
     """Columns that hold a number of `part_names`."""
     usual: tuple[tuple[str, str], ...] = ()
@@ -77,17 +75,17 @@ class Kind(NamedTuple):
 
 
 IMAGE = ("image_id",)
-USE = ("used_kind", "used", "user_kind", "user")
+USE = ("used", "used_kind", "user_kind", "user")
 KINDS = (
     Kind(
         "image",
         "stored_images",
         "image_id",
         {
-            "part_images": Rows("images", IMAGE, ()),
-            "part_image_configs": Rows("images", IMAGE, ()),
-            "part_image_layers": Rows("image_layers", (*IMAGE, "position"), ("position",)),
-            "part_image_history": Rows("image_history", (*IMAGE, "position"), ("position",)),
+            "part_images": Rows("images", IMAGE),
+            "part_image_configs": Rows("images", IMAGE),
+            "part_image_layers": Rows("image_layers", (*IMAGE, "position")),
+            "part_image_history": Rows("image_history", (*IMAGE, "position")),
         },
     ),
     Kind(
@@ -98,12 +96,11 @@ KINDS = (
             "part_lowers": Rows(
                 "overlay_lowers",
                 ("cache_id", "position"),
-                ("cache_id", "position"),
                 ("cache_id", "link", "lower_cache_id"),
             ),
-            "part_uses": Rows("recorded_uses", ("used", "used_kind", "user_kind", "user"), USE, (*USE, "source")),
+            "part_uses": Rows("recorded_uses", USE, (*USE, "source")),
             "part_links": Rows(
-                "links", ("link",), ("link",), ("link", "cache_id"), (("target", "'../' || {cache_id} || '/diff'"),)
+                "links", ("link",), ("link", "cache_id"), (("target", "'../' || {cache_id} || '/diff'"),)
             ),
         },
     ),
@@ -169,10 +166,14 @@ def digest(kind: Kind, source: Callable[[str], str], schema: str | None) -> str:
         names = columns(table)
         values = rows.values(names, lambda name: named(name, f"{schema}.") if schema else name, gathered=not schema)
         taken = ", ".join(f"{value} AS {name}" for name, value in zip(names, values, strict=True))
-        order = f" ORDER BY {', '.join(rows.ordered)}" if rows.ordered else ""
-        held.append(
-            f"(SELECT json_group_array(json_array({', '.join(names)})) FROM (SELECT {taken} {source(table)}{order}))"
+        # What is gathered is read in this order, so that nothing is sorted.
+        order = (
+            [name for name in rows.key if name in names]
+            if schema
+            else ["s.name", *(f"t.{name}" for name in rows.key[1:])]
         )
+        said = f"SELECT {taken} {source(table)} ORDER BY {', '.join(order or ['1'])}"
+        held.append(f"(SELECT json_group_array(json_array({', '.join(names)})) FROM ({said}))")
     return f"sha256(CAST(json_array('{kind.name}', {', '.join(held)}) AS BLOB))"
 
 
@@ -273,7 +274,9 @@ def _numbering(connection: sqlite3.Connection) -> Iterator[None]:
     numbers, new = Numbers(connection, last), last + 1
     connection.create_function("number", 1, numbers.__getitem__)
     yield
-    fresh = [(number, name, bucket(name.encode())) for name, number in numbers.items() if name and number >= new]
+    fresh = [
+        (number, name, bucket(name.encode())) for name, number in numbers.items() if name is not None and number >= new
+    ]
     connection.executemany("INSERT INTO main.part_names (name_id, name, bucket) VALUES (?, ?, ?)", fresh)
 
 

@@ -121,7 +121,7 @@ def _number(kind: str, tables: dict[str, Rows]) -> None:
     said = ", ".join(
         f"""(SELECT json_group_array(json_array({", ".join(_unusual(rows))})) FROM (SELECT t.* {_old(kind, rows)}
              WHERE s.snapshot_id = i.snapshot_id AND s.part_of = i.part_of
-             ORDER BY {", ".join(rows.columns[: rows.key])}))"""
+             ORDER BY {", ".join((rows.first, *rows.columns[: rows.key]))}))"""
         for rows in tables.values()
     )
     run(f"CREATE TEMP TABLE named_{kind} (snapshot_id, part_of, digest, part_id, PRIMARY KEY (snapshot_id, part_of))")
