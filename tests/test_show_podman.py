@@ -63,7 +63,7 @@ def test_short_name(root: StorageRoot) -> None:
 
 
 def test_manifest_list(root: StorageRoot) -> None:
-    """A manifest list is an image with an instance for each platform."""
+    """A manifest list is an image with an instance for each platform; Podman shows the id that it was made with."""
     elsewhere = f"sha256:{'e' * 64}"
     platform = {"os": "linux", "architecture": "arm64", "variant": "v8"}
     digest = root.manifest_list(["localhost/multi:1"], [{"digest": elsewhere, "size": 7, "platform": platform}])
@@ -73,3 +73,6 @@ def test_manifest_list(root: StorageRoot) -> None:
     assert (found.id, found.sections["image"][0]["in_store"]) == (digest, 1)
     instance = {"platform": "linux/arm64/v8", "digest": elsewhere, "image_id": None, "size": 7}
     assert found.sections["image-instances"] == [instance]
+    storage_id = str(root.images[-1]["id"])
+    for name in (storage_id, storage_id[:12], f"{root.path}/overlay-images/{storage_id}/manifest"):
+        assert shown(connection, name) == ("image", digest)

@@ -82,6 +82,10 @@ named (rank, kind, matched, snapshot_id, id, found, exact, directory, chain_id) 
   FROM digests AS a CROSS JOIN manifest_lists AS m
     ON a.kind IN ('', 'image') AND m.snapshot_id = a.snapshot_id AND m.image_id BETWEEN a.first AND a.last
   UNION ALL
+  SELECT 3, 'image', 'storage id', u.snapshot_id, u.used, u.user, u.user = a.id, NULL, NULL
+  FROM chosen AS a CROSS JOIN recorded_uses AS u ON a.kind IN ('', 'image') AND u.snapshot_id = a.snapshot_id
+    AND u.used_kind = 'manifest list' AND u.user BETWEEN a.id AND a.last
+  UNION ALL
   SELECT 3, 'image', 'index digest', r.snapshot_id, r.image_id, r.target_digest, r.target_digest = a.first, NULL, NULL
   FROM digests AS a CROSS JOIN image_refs AS r
     ON a.kind IN ('', 'image') AND r.snapshot_id = a.snapshot_id AND r.target_digest BETWEEN a.first AND a.last

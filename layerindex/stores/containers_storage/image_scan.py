@@ -102,6 +102,9 @@ class Images:
             return
         self.ids[stored.storage_id] = image_id
         yield from images.references(stored, image_id)
+        if image_id != f"sha256:{stored.storage_id}" and stored.config is None:
+            # A list keeps the id that it was made with, whatever it says now; `podman images` shows that.
+            yield Use("manifest list", image_id, "storage id", stored.storage_id, "images")
         self._manifest_lists.add(stored.names, stored.instances)
         for manifest in stored.manifests:
             self._manifest_lists.add_image(manifest)
