@@ -971,6 +971,15 @@ UNION SELECT snapshot_id, image_id, target_digest FROM image_refs WHERE target_d
 UNION SELECT snapshot_id, image_id, substr(target_digest, 8, 12) FROM image_refs WHERE target_digest IS NOT NULL""",
     ),
     View(
+        "spellings",
+        "What may stand before and behind a name where an engine stores it in full: debian:12 of one engine is "
+        "docker.io/library/debian:12 of another, and debian is debian:latest.",
+        """
+SELECT head.column1 AS head, tail.column1 AS tail
+FROM (VALUES (''), ('docker.io/'), ('docker.io/library/'), ('localhost/')) AS head
+CROSS JOIN (VALUES (''), (':latest')) AS tail""",
+    ),
+    View(
         "manifest_lists",
         "Manifest lists of Podman, by digest: what a name leads to, or what names instances, one for each platform.",
         """

@@ -15,11 +15,7 @@
 -- host = "the host"
 
 WITH
--- A reference as it may be stored: debian:12 of one engine is docker.io/library/debian:12 of another.
-spelt (ref) AS MATERIALIZED (
-  SELECT head.column1 || :image || tail.column1
-  FROM (VALUES (''), ('docker.io/'), ('docker.io/library/')) AS head CROSS JOIN (VALUES (''), (':latest')) AS tail
-),
+spelt (ref) AS MATERIALIZED (SELECT head || :image || tail FROM spellings),
 -- CROSS JOIN: SQLite keeps this order, and looks into each snapshot by the key.
 wanted AS MATERIALIZED (
   SELECT DISTINCT r.image_id FROM snapshots CROSS JOIN image_refs AS r USING (snapshot_id)

@@ -23,12 +23,7 @@ WITH RECURSIVE asked (kind, word, rest) AS (
   SELECT kind, trim(substr(rest, 1, instr(rest, ',') - 1)), substr(rest, instr(rest, ',') + 1) FROM asked WHERE rest <> ''
 ),
 words AS MATERIALIZED (SELECT DISTINCT kind, word FROM asked WHERE word <> ''),
--- A reference as it may be stored: debian:12 of one engine is docker.io/library/debian:12 of another.
-spelt (ref) AS MATERIALIZED (
-  SELECT head.column1 || word || tail.column1 FROM words
-  CROSS JOIN (VALUES (''), ('docker.io/'), ('docker.io/library/'), ('localhost/')) AS head CROSS JOIN (VALUES (''), (':latest')) AS tail
-  WHERE kind = 'image'
-),
+spelt (ref) AS MATERIALIZED (SELECT head || word || tail FROM words CROSS JOIN spellings WHERE kind = 'image'),
 listed AS MATERIALIZED (SELECT snapshot_id, image_id FROM selected_snapshots JOIN listed_images USING (snapshot_id)),
 named AS MATERIALIZED (
   SELECT n.snapshot_id, w.kind, n.image_id AS id, w.word

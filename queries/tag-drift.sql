@@ -14,11 +14,7 @@
 -- host = "one host that has it, the first by name"
 
 WITH
--- A reference as it may be stored: debian:12 of one engine is docker.io/library/debian:12 of another.
-spelt (ref) AS MATERIALIZED (
-  SELECT head.column1 || :tag || tail.column1
-  FROM (VALUES (''), ('docker.io/'), ('docker.io/library/')) AS head CROSS JOIN (VALUES (''), (':latest')) AS tail
-),
+spelt (ref) AS MATERIALIZED (SELECT head || :tag || tail FROM spellings),
 named AS MATERIALIZED (
   SELECT r.normalized AS ref, min(r.ref) AS label, r.image_id, s.host_id, min(r.snapshot_id) AS snapshot_id
   FROM selected_snapshots CROSS JOIN image_refs AS r USING (snapshot_id) CROSS JOIN snapshots AS s USING (snapshot_id)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from layerindex import database, scan
+from layerindex import catalog, database, query, scan
 from layerindex.stores import ids
 from layerindex.stores.containers_storage import find_stores
 from tests.conftest import HOST, codes, in_time, problems, table, without_capabilities
@@ -94,6 +94,15 @@ def test_other_driver(tmp_path: Path) -> None:
     assert codes(connection) == {"other-driver"}
     assert table(connection, "ref", "image_refs") == [("localhost/a:1",)]
     assert table(connection, "cache_id", "overlay_dirs") == []
+
+
+def test_short_names(root: StorageRoot) -> None:
+    """What Podman finds without localhost/ and :latest, the questions to a fleet find so, too."""
+    root.image(root.layer(), ["localhost/app:latest"])
+    connection = storage_scanned(root)
+    for name, param in (("first-seen", "image"), ("last-seen", "image"), ("image-hosts", "image")):
+        canned = catalog.load(name)
+        assert list(query.run(connection, canned.sql, dict.fromkeys(canned.params) | {param: "app"}).rows), name
 
 
 def test_two_drivers(root: StorageRoot) -> None:

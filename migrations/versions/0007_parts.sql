@@ -688,6 +688,10 @@ UNION SELECT snapshot_id, image_id, image_id FROM stored_images
 UNION SELECT snapshot_id, image_id, substr(image_id, 8, 12) FROM stored_images
 UNION SELECT snapshot_id, image_id, target_digest FROM image_refs WHERE target_digest IS NOT NULL
 UNION SELECT snapshot_id, image_id, substr(target_digest, 8, 12) FROM image_refs WHERE target_digest IS NOT NULL;
+CREATE VIEW spellings AS /* What may stand before and behind a name where an engine stores it in full: debian:12 of one engine is docker.io/library/debian:12 of another, and debian is debian:latest. */
+SELECT head.column1 AS head, tail.column1 AS tail
+FROM (VALUES (''), ('docker.io/'), ('docker.io/library/'), ('localhost/')) AS head
+CROSS JOIN (VALUES (''), (':latest')) AS tail;
 CREATE VIEW manifest_lists AS /* Manifest lists of Podman, by digest: what a name leads to, or what names instances, one for each platform. */
 SELECT DISTINCT x.snapshot_id, x.digest AS image_id FROM image_manifests AS x
 JOIN snapshots AS s ON s.snapshot_id = x.snapshot_id

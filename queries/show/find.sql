@@ -25,11 +25,7 @@ WITH asked AS (
     CASE WHEN :word GLOB 'sha256:*' THEN substr(:word, 8) WHEN :word GLOB '*-init' THEN substr(:word, 1, length(:word) - 5)
       ELSE :word END AS stem)
 ),
--- A reference as it may be stored: debian:12 of one engine is docker.io/library/debian:12 of another.
-spelt (ref) AS MATERIALIZED (
-  SELECT head.column1 || :word || tail.column1
-  FROM (VALUES (''), ('docker.io/'), ('docker.io/library/'), ('localhost/')) AS head CROSS JOIN (VALUES (''), (':latest')) AS tail
-),
+spelt (ref) AS MATERIALIZED (SELECT head || :word || tail FROM spellings),
 chosen AS MATERIALIZED (
   SELECT s.snapshot_id, coalesce(:kind, '') AS kind, a.* FROM selected_snapshots CROSS JOIN snapshots AS s USING (snapshot_id) CROSS JOIN asked AS a
   WHERE (:root IS NULL OR s.root = :root) AND (:driver IS NULL OR s.driver = :driver)
