@@ -282,7 +282,7 @@ def _bring(connection: sqlite3.Connection, snapshot: Snapshot, files: Files) -> 
         connection.execute("BEGIN")
         if genuine.revision(connection, snapshot.path, "src") != genuine.REVISION:
             raise DatabaseError(snapshot.path, "was changed while it was read; try again")
-        merge.plan(connection, [snapshot.snapshot_id])
+        merge.plan(connection, [snapshot.snapshot_id], shared=False)
         connection.execute(OTHERS, {"snapshot": snapshot.snapshot_id, **files._asdict()})
         merge.copy(connection)
         if wrong := merge.dangling(connection):

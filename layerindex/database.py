@@ -287,3 +287,9 @@ def create(connection: sqlite3.Connection) -> None:
         script = file.read()
     for statement in script.split(";\n"):
         connection.execute(statement)
+
+
+def run(connection: sqlite3.Connection, script: str, values: dict[str, str | int | None] | None = None) -> None:
+    """Run statements within the transaction; `executescript` would commit it."""
+    for statement in script.split(";\n"):
+        connection.execute(statement, values or {})

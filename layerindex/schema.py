@@ -711,6 +711,8 @@ _numbered(
     _integer("total_size", "Sum of the sizes of its regular files.", nullable=False),
     _integer("apparent_bytes", "Sum of st_size of all but folders, each inode once, a symlink's length included."),
     _integer("disk_bytes", "512 * st_blocks, each inode once; NULL unless walked."),
+    _blob("digest", "SHA-256 of a layer's listing, made where it was compared with another's; NULL where not yet."),
+    _feature("imported", "1 when it came with an import: a scan reads the layer itself; else 0."),
     Index("listings_diff", "diff_id"),
     Index("listings_witness", "witness"),
 )

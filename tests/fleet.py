@@ -206,7 +206,7 @@ def _world(connection: sqlite3.Connection, plan: Plan, apps: list[App]) -> None:
     _fill(connection, "world_below", [(*key, chain_id) for key, chain_id in below.items()])
     _fill(connection, "world_images", images)
     _fill(connection, "world_places", [(app.image_id, y.depth, y.diff_id, y.chain_id) for app, y in placed])
-    rest = ("tar-split", None, 1, plan.entries, size, size, None)
+    rest = ("tar-split", None, 1, plan.entries, size, size, None, None, 0)
     _fill(connection, "listings", [(number, diff_id, *rest) for diff_id, number in listings.items()])
     if plan.entries:
         folders = max(1, plan.entries // 10)

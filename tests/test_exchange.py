@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import os
 import random
 import shutil
@@ -168,7 +169,7 @@ def test_every_answer_is_the_same(request: pytest.FixtureRequest, kind: str, nam
 
 def test_every_row_travels(with_files: tuple[str, Path], without_files: tuple[str, Path]) -> None:
     """No table, column or row is left behind; only a walk's witness is; numbers may be others, and the time."""
-    numbers = {"host_id", "listing_id", "directory_id", "witness", "received_at"}
+    numbers = {"host_id", "listing_id", "directory_id", "witness", "received_at", "digest", "imported"}
     for original, travelled in (with_files, without_files):
         for table in schema.metadata.tables.values():
             if table.name == "directories":
@@ -260,38 +261,80 @@ def test_hosts_are_told_apart_by_machine_id(small: Path, tmp_path: Path) -> None
     )
 
 
-def test_what_is_here_and_complete_stands(small: Path, tmp_path: Path) -> None:
-    """A listing here is never replaced, an incomplete one gives way to a complete one, and no walk is witnessed."""
-    db = tmp_path / "fleet.db"
-    first, second, third = (Path(shutil.copy(small, tmp_path / "in" / f"{number}.db")) for number in range(3))
-    change(first, "UPDATE listings SET complete = 0")
-    change(second, f"UPDATE snapshots SET uid = '{1:032x}'")
-    change(third, f"UPDATE snapshots SET uid = '{2:032x}'", "UPDATE entries SET size = 666, uid = 666")
-    for source in (first, second, third):
-        take(db, source)
+SAYS = """
+SELECT s.uid, y.diff_id, l.complete, (
+    SELECT json_group_array(json_array(path, name, type, size, uid)) FROM (
+      SELECT d.path, e.name, e.type, e.size, e.uid FROM entries AS e JOIN directories AS d USING (directory_id)
+      WHERE e.listing_id = y.listing_id ORDER BY d.path, e.name))
+FROM snapshots AS s JOIN layers AS y USING (snapshot_id) JOIN listings AS l USING (listing_id) ORDER BY 1, 2"""
+"""What each snapshot says of its layers' files."""
 
-    layers = (
-        "SELECT DISTINCT y.snapshot_id, l.complete FROM layers AS y JOIN listings AS l USING (listing_id) ORDER BY 1"
+
+LIAR = f"{5:032x}"
+
+
+def says(path: Path) -> dict[tuple[str, str], list[Any]]:
+    """Return what each snapshot says of each layer, without the numbers of this database."""
+    return {(uid, diff_id): said for uid, diff_id, *said in rows(path, SAYS)}
+
+
+def forge(small: Path, folder: Path, number: int, *changes: str) -> Path:
+    """Return a file of another snapshot, in which layers' files are as `changes` make them."""
+    path = Path(shutil.copy(small, folder / f"{number}.db"))
+    change(path, f"UPDATE snapshots SET uid = '{number:032x}'", *changes)
+    return path
+
+
+def test_a_listing_is_the_senders_alone(small: Path, tmp_path: Path) -> None:
+    """Whoever comes first: what a file says of a layer is said for its snapshots, and where it differs is an answer."""
+    take(small, give(small, tmp_path / "named.db"))
+    sources = [
+        forge(small, tmp_path, 1),
+        forge(small, tmp_path, 2, "UPDATE entries SET size = 666, uid = 666"),
+        forge(small, tmp_path, 3, "UPDATE listings SET complete = 0"),
+        give(forge(small, tmp_path, 4), tmp_path / "exported.db"),
+    ]
+    # One that says its listings are those of the first, by their digests.
+    true: dict[str, str] = dict(rows(sources[3], "SELECT diff_id, hex(digest) FROM listings WHERE diff_id NOTNULL"))
+    assert all(true.values())
+    lies = [f"UPDATE listings SET digest = X'{digest}' WHERE diff_id = '{diff_id}'" for diff_id, digest in true.items()]
+    sources.append(forge(small, tmp_path, 5, "UPDATE entries SET size = 667", *lies))
+    alone: dict[tuple[str, str], list[Any]] = {}
+    for source in sources:
+        take(tmp_path / f"alone-{source.name}", source)
+        alone |= says(tmp_path / f"alone-{source.name}")
+    honest = {diff_id: said for (uid, diff_id), said in alone.items() if uid == f"{1:032x}"}
+    for place, order in enumerate(itertools.permutations(sources)):
+        db = tmp_path / f"fleet{place}.db"
+        for source in order:
+            take(db, source)
+        found = says(db)
+        for (uid, diff_id), said in found.items():
+            # Who lies of a digest has what is here under it, or what it sent; nobody else has that.
+            may = [alone[uid, diff_id], *([honest[diff_id]] if uid == LIAR else [])]
+            assert said in may
+        same = f"""SELECT count(DISTINCT listing_id) FROM layers JOIN snapshots USING (snapshot_id)
+                   WHERE uid IN ('{1:032x}', '{4:032x}')"""
+        assert rows(db, same) == rows(sources[0], "SELECT count(DISTINCT listing_id) FROM layers")
+        with database.reading(str(db)) as connection:
+            answer = query.run(connection, catalog.load("listing-conflicts").sql, {})
+            assert {row[0] for row in answer.rows} == {diff_id for diff_id, said in honest.items() if said[1]}
+        assert [(0,)] == rows(db, "SELECT count(witness) FROM listings")
+        whole(db)
+
+
+def test_a_scan_reads_what_only_an_import_has_told(lasting: World, small: Path, tmp_path: Path) -> None:
+    """A listing that another sent spares no scan the layer: it may be false."""
+    db = tmp_path / "fleet.db"
+    take(db, forge(small, tmp_path, 2, "UPDATE entries SET size = 666, uid = 666"))
+    index(db, lasting.root, "web-1")
+    index(db, lasting.root, "web-1")
+    mine = "JOIN layers USING (listing_id) JOIN snapshots USING (snapshot_id) WHERE received_at IS NULL"
+    assert rows(db, f"SELECT count(*) FROM entries {mine} AND entries.uid = 666") == [(0,)]
+    assert rows(db, f"SELECT DISTINCT imported FROM listings {mine}") == [(0,)]
+    assert rows(db, "SELECT count(*) FROM listings WHERE diff_id NOTNULL AND imported = 0") == rows(
+        small, "SELECT count(*) FROM listings WHERE diff_id NOTNULL"
     )
-    assert [(1, 0), (2, 1), (3, 1)] == rows(db, layers)
-    mine = "JOIN layers AS y USING (listing_id) WHERE uid = 666"
-    assert [(0,)] == rows(db, f"SELECT count(*) FROM entries {mine}")
-    assert [(0,)] == rows(db, "SELECT count(witness) FROM listings")
-    newest = """SELECT diff_id FROM listings WHERE diff_id NOTNULL GROUP BY diff_id
-                HAVING max(listing_id * complete) < max(listing_id)"""
-    assert [] == rows(db, newest)
-    whole(db)
-
-
-def test_incomplete_here_stays_beside_a_complete_one_that_was_first(small: Path, tmp_path: Path) -> None:
-    """Where a complete listing is here, an incomplete one is not taken."""
-    db = tmp_path / "fleet.db"
-    take(db, small)
-    worse = Path(shutil.copy(small, tmp_path / "in" / "worse.db"))
-    change(worse, "UPDATE listings SET complete = 0", f"UPDATE snapshots SET uid = '{1:032x}'")
-    take(db, worse)
-
-    assert [(1,)] == rows(db, "SELECT DISTINCT complete FROM layers JOIN listings USING (listing_id)")
 
 
 def test_a_host_by_another_name(small: Path, tmp_path: Path) -> None:
@@ -311,22 +354,28 @@ def test_a_host_by_another_name(small: Path, tmp_path: Path) -> None:
 
 
 def test_a_file_that_lists_a_layer_twice(small: Path, tmp_path: Path) -> None:
-    """Of two complete listings of one layer in a file one is taken, for both snapshots."""
+    """Of two listings of one layer in a file each is its snapshot's; where they are alike they are one."""
     change(
         small,
         """INSERT INTO snapshots SELECT 2, 'bbbb' || substr(uid, 5), host_id, store, root, driver, folder, engine_id,
            label, started_at, finished_at, ordered_at, received_at, status, scope, reads_directories, keeps_links,
            mounts_inside, guards_images, collects_garbage, tool_version FROM snapshots""",
-        "INSERT INTO listings SELECT listing_id + 1000, diff_id, source, NULL, complete, 0, 0, 0, 0 FROM listings"
-        " WHERE diff_id NOTNULL",
+        "INSERT INTO listings SELECT listing_id + 1000, diff_id, source, NULL, complete, 0, 0, 0, 0, NULL, 0"
+        " FROM listings WHERE diff_id NOTNULL",
         "INSERT INTO layers SELECT 2, chain_id, diff_id, parent_chain_id, cache_id, size, verified, listing_id + 1000"
         " FROM layers",
     )
     db = tmp_path / "fleet.db"
     take(db, small)
 
-    assert [] == rows(db, "SELECT diff_id FROM listings WHERE diff_id NOTNULL GROUP BY 1 HAVING count(*) > 1")
-    assert [(1,)] == rows(db, "SELECT DISTINCT count(DISTINCT listing_id) FROM layers GROUP BY chain_id")
+    sql = "SELECT DISTINCT y.snapshot_id, l.entry_count > 0 FROM layers AS y JOIN listings AS l USING (listing_id)"
+    alike = "SELECT DISTINCT diff_id FROM listings WHERE diff_id NOTNULL AND entry_count = 0"
+    empty_ones = {diff_id for (diff_id,) in rows(small, f"{alike} AND listing_id < 1000")}
+    differing = {diff_id for (diff_id,) in rows(db, alike)} - empty_ones
+    assert differing
+    assert {(1, 1), (2, 0)} == set(rows(db, f"{sql} WHERE y.diff_id IN ({', '.join(map(repr, differing))})"))
+    twice = rows(db, "SELECT diff_id FROM listings WHERE diff_id NOTNULL GROUP BY 1 HAVING count(*) > 1")
+    assert {diff_id for (diff_id,) in twice} == differing
     whole(db)
 
 
@@ -350,7 +399,7 @@ def grow(db: Path, folders: int) -> None:
         """INSERT INTO entries (listing_id, directory_id, name, type, mode, uid, gid, size, mtime, content_crc64)
            WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100)
            SELECT (SELECT min(listing_id) FROM listings WHERE diff_id NOTNULL), directory_id, printf('file-%d.txt', i),
-             'file', 420, 0, 0, i, 1700000000 + i, random()
+             'file', 420, 0, 0, i, 1700000000 + i, directory_id * i * 982451653
            FROM directories CROSS JOIN n WHERE directory_id > 100000""",
         f"""UPDATE listings SET entry_count = entry_count + {files}
             WHERE listing_id = (SELECT min(listing_id) FROM listings WHERE diff_id NOTNULL)""",

@@ -315,7 +315,7 @@ ROWS = {
     "INSERT INTO drift VALUES (1, 'x', '/', 'moved', NULL, NULL)": "drift.kind is not as",
     "UPDATE listings SET source = 'dream'": "of a listing is not as",
     "UPDATE listings SET complete = 2": "of a listing is not as",
-    "UPDATE listings SET diff_id = NULL": "a row of layers points to nothing",
+    "UPDATE listings SET diff_id = NULL": "the layer of a listing",
     f"UPDATE listings SET diff_id = '{DIGEST}' WHERE source = 'walk'": "of a listing is not as",
     "UPDATE listings SET entry_count = entry_count + 1": "does not have as many files",
     "UPDATE listings SET entry_count = -1": "does not have as many files",

@@ -63,7 +63,7 @@ ABOUT_FILES: dict[str, dict[str, str]] = {
 
 ABOUT_FLEETS = {
     *("fleet-sharing", "first-seen", "growth", "host-similarity", "image-hosts", "last-seen", "layer-hosts"),
-    *("outliers", "tag-drift"),
+    *("listing-conflicts", "outliers", "tag-drift"),
 }
 """Queries over many hosts or many days, which are asked of a small fleet."""
 
@@ -94,11 +94,22 @@ def with_files(tmp_path_factory: pytest.TempPathFactory) -> Exhibits:
         return exhibits.Exhibits(path, dict(bases.fetchall()))
 
 
+OTHER_LISTING = """
+INSERT INTO listings (listing_id, diff_id, source, complete, entry_count, total_size, digest, imported)
+  SELECT 9001, diff_id, source, 1, entry_count + 1, total_size + 5, zeroblob(32), 1 FROM listings
+  WHERE listing_id = (SELECT min(listing_id) FROM layers);
+UPDATE layers SET listing_id = 9001 WHERE snapshot_id = (SELECT max(snapshot_id) FROM snapshots)
+  AND diff_id = (SELECT diff_id FROM listings WHERE listing_id = 9001)"""
+"""What one host says of a layer of all."""
+
+
 @pytest.fixture(scope="module")
 def of_a_fleet(tmp_path_factory: pytest.TempPathFactory) -> Exhibits:
     """Give the database of five hosts that were scanned on two days."""
     path = tmp_path_factory.mktemp("exhibits") / "fleet.db"
     fleet.make(path, fleet.Plan(hosts=5, images=3, layers=4, distinct=13, own=1, base=1, days=2, seed=3))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript(OTHER_LISTING)
     return exhibits.Exhibits(str(path), fleet.names(path))
 
 

@@ -6,14 +6,14 @@ file is run: no view, trigger, virtual table or expression; only tables whose te
 own STRICT tables.
 
 What trust remains: a file says what its host looks like, and nobody can prove it. Its snapshots are filed under the
-host it names. A listing of a layer that is not here yet is believed, and used for other hosts with that layer, until
-`layerindex snapshots rm` removes the last snapshot that needs it; one that is here and complete is never replaced, and
-no imported walk ever spares a scan its own.
+host it names, or under the one that `--as-host` gives. What it says of a layer's files is said for its snapshots alone:
+another's listing is the same only where every row is (`listings`), and no imported one spares a scan its own reading.
 """
 
 from __future__ import annotations
 
 from layerindex.exchange.incoming import Imported, import_file
+from layerindex.exchange.listings import name as name_listings
 from layerindex.exchange.outgoing import export
 
-__all__ = ["Imported", "export", "import_file"]
+__all__ = ["Imported", "export", "import_file", "name_listings"]

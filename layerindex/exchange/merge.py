@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex import genuine, parts
-from layerindex.database import NameIndex
+from layerindex.database import run
+from layerindex.exchange import listings
 
 if TYPE_CHECKING:
     import sqlite3
@@ -32,7 +33,7 @@ CREATE TEMP TABLE snapshot_map (old INTEGER PRIMARY KEY, new INTEGER);
 CREATE TEMP TABLE part_map (old INTEGER PRIMARY KEY, new INTEGER, digest BLOB);
 CREATE TEMP TABLE fresh_parts (new INTEGER PRIMARY KEY, old INTEGER);
 CREATE TEMP TABLE name_map (old INTEGER PRIMARY KEY, new INTEGER);
-CREATE TEMP TABLE listing_map (old INTEGER PRIMARY KEY, new INTEGER);
+CREATE TEMP TABLE listing_map (old INTEGER PRIMARY KEY, new INTEGER, digest BLOB, ours INTEGER DEFAULT 0);
 CREATE TEMP TABLE fresh_listings (new INTEGER PRIMARY KEY, old INTEGER);
 CREATE TEMP TABLE directory_map (old INTEGER PRIMARY KEY, new INTEGER);
 CREATE TEMP TABLE fresh_directories (new INTEGER PRIMARY KEY, old INTEGER)"""
@@ -100,63 +101,6 @@ SELECT 1 FROM temp.part_map AS c
 WHERE c.digest IS NOT (SELECT p.digest FROM src.parts AS p NOT INDEXED WHERE p.part_id = c.old) LIMIT 1"""
 """Whether a file has a part under a name that is not its own."""
 
-LISTINGS = """
-INSERT OR IGNORE INTO temp.listing_map (old)
-SELECT y.listing_id FROM temp.snapshot_map AS c
-CROSS JOIN src.layers AS y INDEXED BY sqlite_autoindex_layers_1
-  ON y.snapshot_id = c.old
-WHERE y.listing_id IS NOT NULL
-UNION SELECT d.listing_id FROM temp.snapshot_map AS c
-CROSS JOIN src.overlay_dirs AS d INDEXED BY sqlite_autoindex_overlay_dirs_1
-  ON d.snapshot_id = c.old
-WHERE d.listing_id IS NOT NULL;
-DELETE FROM temp.listing_map WHERE NOT EXISTS (SELECT 1 FROM src.listings AS l NOT INDEXED WHERE l.listing_id = old)"""
-
-KNOWN_LISTINGS = """
-UPDATE temp.listing_map SET new = (
-  SELECT max(m.listing_id) FROM src.listings AS l NOT INDEXED CROSS JOIN main.listings AS m
-  WHERE l.listing_id = old AND l.source IN ('tar-split', 'blob')
-    AND m.diff_id = l.diff_id AND m.source IN ('tar-split', 'blob')
-    AND m.complete = 1)
-WHERE new IS NULL"""
-"""What a complete listing here says of a layer stands, whatever comes; only what is new is copied."""
-
-FRESH_LISTINGS = """
-INSERT INTO temp.fresh_listings
-SELECT (SELECT coalesce(max(listing_id), 0) FROM main.listings) + row_number() OVER (ORDER BY complete, old), old
-FROM (
-  SELECT max(c.old) AS old, l.complete FROM temp.listing_map AS c
-  CROSS JOIN src.listings AS l NOT INDEXED ON l.listing_id = c.old WHERE c.new IS NULL
-  GROUP BY CASE WHEN l.source IN ('tar-split', 'blob') AND l.complete = 1 THEN l.diff_id ELSE c.old END
-);
-INSERT INTO main.listings (listing_id, diff_id, source, witness, complete, entry_count, total_size, apparent_bytes,
-  disk_bytes)
-SELECT f.new, l.diff_id, l.source, NULL, l.complete, l.entry_count, l.total_size, l.apparent_bytes, l.disk_bytes
-FROM temp.fresh_listings AS f CROSS JOIN src.listings AS l NOT INDEXED ON l.listing_id = f.old;
-UPDATE temp.listing_map SET new = f.new FROM temp.fresh_listings AS f WHERE f.old = listing_map.old"""
-"""Complete ones last: a scan takes the newest that it finds. A witness is a fact of the machine that saw it."""
-
-DIRECTORIES = """
-INSERT INTO temp.directory_map (old)
-SELECT DISTINCT directory_id FROM (
-  SELECT e.directory_id FROM temp.fresh_listings AS f
-  CROSS JOIN src.entries AS e INDEXED BY sqlite_autoindex_entries_1 ON e.listing_id = f.old
-  LIMIT 1 + (SELECT sum(entry_count) FROM main.listings
-    WHERE listing_id >= (SELECT min(new) FROM temp.fresh_listings))
-);
-UPDATE temp.directory_map SET new = (
-  SELECT m.directory_id FROM src.directories AS d NOT INDEXED CROSS JOIN main.directories AS m
-  WHERE d.directory_id = old AND m.path = d.path);
-INSERT INTO temp.fresh_directories
-SELECT (SELECT coalesce(max(directory_id), 0) FROM main.directories) + row_number() OVER (ORDER BY c.old), c.old
-FROM temp.directory_map AS c WHERE c.new IS NULL;
-UPDATE temp.directory_map SET new = f.new FROM temp.fresh_directories AS f WHERE f.old = directory_map.old;
-INSERT INTO main.directories (directory_id, path, path_raw)
-SELECT f.new, d.path, d.path_raw
-FROM temp.fresh_directories AS f CROSS JOIN src.directories AS d NOT INDEXED ON d.directory_id = f.old"""
-"""The limit is for a file whose pages lead in circles: without it the first statement would never end."""
-
-
 RECEIVED = """
 UPDATE main.snapshots SET received_at = t.now, ordered_at = coalesce((
     SELECT strftime('%Y-%m-%dT%H:%M:%fZ', t.now, (0.001 * f.place) || ' seconds')
@@ -181,28 +125,27 @@ def plan(
     *,
     files: bool = True,
     as_host: str | None = None,
+    shared: bool = True,
 ) -> Plan:
     """Number what is new of some snapshots, or of all, with or without the listings of files.
 
-    `as_host` is the name of their host, whatever the file says.
+    `as_host` is the name of their host, whatever the file says. `shared`: a listing that is here already is taken.
     The maps stay for `copy` and whoever checks what came in; `forget` drops them.
     """
-    _run(connection, START)
+    run(connection, START)
     if snapshots is None:
         connection.execute("INSERT INTO temp.chosen SELECT snapshot_id FROM src.snapshots NOT INDEXED")
     else:
         connection.executemany("INSERT INTO temp.chosen VALUES (?)", [(number,) for number in snapshots])
-    _run(connection, SNAPSHOTS)
+    run(connection, SNAPSHOTS)
     (new,) = connection.execute("SELECT count(*) FROM temp.snapshot_map").fetchone()
     if new:
-        _run(connection, HOSTS, {"as_host": as_host})
+        run(connection, HOSTS, {"as_host": as_host})
         _number_parts(connection)
         if files:
-            # Once more at the end, for a file that lists a layer twice: one of the two is taken.
-            for script in (LISTINGS, KNOWN_LISTINGS, FRESH_LISTINGS, KNOWN_LISTINGS):
-                _run(connection, script)
-    (listings,) = connection.execute("SELECT count(*) FROM temp.fresh_listings").fetchone()
-    return Plan(new, listings)
+            listings.number(connection, shared=shared)
+    (fresh,) = connection.execute("SELECT count(*) FROM temp.fresh_listings").fetchone()
+    return Plan(new, fresh)
 
 
 def _number_parts(connection: sqlite3.Connection) -> None:
@@ -214,7 +157,7 @@ def _number_parts(connection: sqlite3.Connection) -> None:
         )
         there = "" if kind.scattered else THERE.format(table=next(iter(kind.tables)))
         connection.execute(PARTS.format(digest=digest, stored=kind.stored, there=there))
-    _run(connection, NEW_PARTS.format(last=parts.last(connection)))
+    run(connection, NEW_PARTS.format(last=parts.last(connection)))
     for table, rows in parts.tables().items():
         for name in rows.named:
             connection.execute(
@@ -224,7 +167,7 @@ def _number_parts(connection: sqlite3.Connection) -> None:
     parts.add_names(
         connection, "(SELECT n.name FROM temp.name_map CROSS JOIN src.part_names AS n NOT INDEXED ON n.name_id = old)"
     )
-    _run(connection, NAMES)
+    run(connection, NAMES)
 
 
 def copy(connection: sqlite3.Connection, *, files: bool = True) -> int:
@@ -233,10 +176,7 @@ def copy(connection: sqlite3.Connection, *, files: bool = True) -> int:
         connection.execute(_copy_part(table, rows))
     for table in ("snapshots", *facts()):
         connection.execute(_copy(table, files=files))
-    if connection.execute("SELECT 1 FROM temp.fresh_listings LIMIT 1").fetchone() is None:
-        return 0
-    _run(connection, DIRECTORIES)
-    return _copy_entries(connection)
+    return listings.copy(connection)
 
 
 def receive(connection: sqlite3.Connection) -> None:
@@ -246,7 +186,7 @@ def receive(connection: sqlite3.Connection) -> None:
 
 def forget(connection: sqlite3.Connection) -> None:
     """Drop the maps of a merge."""
-    _run(connection, END)
+    run(connection, END)
 
 
 def facts() -> list[str]:
@@ -324,26 +264,3 @@ def arrived(table: str) -> str:
 def _key(table: str) -> str:
     """Have rows found by the primary key, whatever the statistics say of it: a first snapshot's, that it is no use."""
     return "NOT INDEXED" if table == "snapshots" else f"INDEXED BY sqlite_autoindex_{table}_1"
-
-
-def _copy_entries(connection: sqlite3.Connection) -> int:
-    sql = """SELECT sum(entry_count) FILTER (WHERE listing_id >= (SELECT min(new) FROM temp.fresh_listings)),
-               sum(entry_count) FROM main.listings"""
-    coming, all_ = connection.execute(sql).fetchone()
-    index = NameIndex(connection, coming, all_ - coming)
-    names = [name for name in genuine.columns("entries") if name not in ("listing_id", "directory_id")]
-    copied = connection.execute(
-        f"""INSERT INTO main.entries (listing_id, directory_id, {", ".join(names)})
-            SELECT f.new, d.new, {", ".join(f"e.{name}" for name in names)}
-            FROM temp.fresh_listings AS f
-            CROSS JOIN src.entries AS e INDEXED BY sqlite_autoindex_entries_1 ON e.listing_id = f.old
-            LEFT JOIN temp.directory_map AS d ON d.old = e.directory_id"""
-    ).rowcount
-    index.close()
-    return copied
-
-
-def _run(connection: sqlite3.Connection, script: str, values: dict[str, str | None] | None = None) -> None:
-    """Run statements within the transaction; `executescript` would commit it."""
-    for statement in script.split(";\n"):
-        connection.execute(statement, values or {})

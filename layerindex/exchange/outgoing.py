@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING
 
 from layerindex import database, genuine, scratch, trust
 from layerindex.errors import DatabaseError
-from layerindex.exchange import compression, merge
+from layerindex.exchange import compression, listings, merge
 from layerindex.failures import RAISED, failure
 from layerindex.held import held
 
@@ -40,6 +40,7 @@ def export(path: str, snapshots: Sequence[int], target: IO[bytes], name: str, *,
 def _fill(connection: sqlite3.Connection, path: str, snapshots: Sequence[int], *, files: bool) -> merge.Plan:
     plan = merge.plan(connection, snapshots, files=files)
     merge.copy(connection, files=files)
+    listings.name(connection)
     if plan.snapshots != len(snapshots) or merge.dangling(connection):
         raise DatabaseError(path, "is not whole: `layerindex db check` says what is wrong")
     database.analyze(connection)

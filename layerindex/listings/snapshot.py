@@ -55,14 +55,16 @@ SELECT min(chain_id), diff_id, min(cache_id), (
   WHERE b.snapshot_id = y.snapshot_id AND b.diff_id = y.diff_id)
 FROM layers AS y
 WHERE snapshot_id = ? AND diff_id IS NOT NULL AND verified IS NOT 0 AND NOT EXISTS (
-  SELECT 1 FROM listings AS l WHERE l.diff_id = y.diff_id AND l.source IN ('tar-split', 'blob') AND l.complete = 1)
+  SELECT 1 FROM listings AS l
+  WHERE l.diff_id = y.diff_id AND l.source IN ('tar-split', 'blob') AND l.complete = 1 AND l.imported = 0)
 GROUP BY diff_id ORDER BY diff_id"""
 """Layers whose files no snapshot has listed yet; one of those whose id does not verify names its content falsely."""
 
 
 LISTED_LAYERS = """
 UPDATE layers SET listing_id = (
-  SELECT listing_id FROM listings AS l WHERE l.diff_id = layers.diff_id AND l.source IN ('tar-split', 'blob')
+  SELECT listing_id FROM listings AS l
+  WHERE l.diff_id = layers.diff_id AND l.source IN ('tar-split', 'blob') AND l.imported = 0
   ORDER BY complete DESC, source DESC, listing_id DESC LIMIT 1)
 WHERE snapshot_id = :snapshot AND verified IS NOT 0"""
 

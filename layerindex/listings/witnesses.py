@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 KNOWN_LAYERS = """
 SELECT l.diff_id, l.listing_id, l.entry_count FROM layers AS y JOIN listings AS l USING (diff_id)
-WHERE y.snapshot_id = ? AND l.source IN ('tar-split', 'blob')
+WHERE y.snapshot_id = ? AND l.source IN ('tar-split', 'blob') AND l.imported = 0
 ORDER BY l.complete, l.source, l.listing_id"""
 """Of several listings of a layer the last counts, as in LISTED_LAYERS."""
 

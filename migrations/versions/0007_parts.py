@@ -94,7 +94,7 @@ def upgrade() -> None:
     drop_views()
     for table in OLD:
         rename(table, f"old_{table}")
-    rebuild(_SQL, {"snapshots": FEATURES})
+    rebuild(_SQL, {"snapshots": FEATURES, "listings": {"imported": "(SELECT count(*) > 1 FROM hosts)"}})
     for kind, (_, tables) in KINDS.items():
         _number(kind, tables)
     stored = ", ".join(STORED)
@@ -174,7 +174,7 @@ def downgrade() -> None:
     new = ("parts", "part_names", *(stored for stored, _ in KINDS.values()), *PARTS)
     for table in new:
         rename(table, f"new_{table}")
-    rebuild(_BELOW, {"snapshots": {}})
+    rebuild(_BELOW, {"snapshots": {}, "listings": {}})
     for table in OLD:
         stored = STORED if table == "images" else ()
         held = {part: rows.columns for part, rows in IMAGES.items() if rows.table == table}

@@ -24,6 +24,8 @@ CREATE TABLE listings ( /* The files of one layer or directory; a layer's listin
 	total_size INTEGER NOT NULL /* Sum of the sizes of its regular files. */, 
 	apparent_bytes INTEGER /* Sum of st_size of all but folders, each inode once, a symlink's length included. */, 
 	disk_bytes INTEGER /* 512 * st_blocks, each inode once; NULL unless walked. */, 
+	digest BLOB /* SHA-256 of a layer's listing, made where it was compared with another's; NULL where not yet. */, 
+	imported INTEGER DEFAULT 0 NOT NULL /* 1 when it came with an import: a scan reads the layer itself; else 0. */, 
 	PRIMARY KEY (listing_id)
 )
  STRICT;
