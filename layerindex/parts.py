@@ -5,10 +5,10 @@ A part's name is the SHA-256 of its rows in one form, which is written here and 
 names itself, from the rows that it stores: what a scan or another file brings is a part that is here already, to which
 it links, or a new one. So whoever writes later, or in whatever order, changes nothing that a snapshot says.
 
-KINDS says which parts there are: what an image's config says, and what is known of the directories of a bucket. They
-are written under the names that queries read, such as `images` and `overlay_lowers`: temporary tables stand before
-those views until everything is gathered, and `gathering` moves it. Names of directories and the like, which stand in
-many rows, are in the table `part_names` once; rows of parts have their numbers.
+KINDS says which parts there are: what an image's config says, what is known of the directories of a bucket, and whose
+bytes are whose. They are written under the names that queries read, such as `images` and `overlay_lowers`: temporary
+tables stand before those views until everything is gathered, and `gathering` moves it. Names of directories and the
+like, which stand in many rows, are in the table `part_names` once; rows of parts have their numbers.
 """
 
 from __future__ import annotations
@@ -103,6 +103,12 @@ KINDS = (
                 "links", ("link",), ("link", "cache_id"), (("target", "'../' || {cache_id} || '/diff'"),)
             ),
         },
+    ),
+    Kind(
+        "usage",
+        "stored_usage",
+        "bucket",
+        {"part_usage": Rows("disk_usage", ("owner", "category"), ("category", "owner", "note"))},
     ),
 )
 

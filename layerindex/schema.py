@@ -669,15 +669,30 @@ _facts(
     _text("detail", "What was found, in a sentence.", nullable=False),
 )
 _facts(
-    "disk_usage",
-    "Who holds how many bytes below the root; after scan --walk those without a place add up to what du -s -x prints.",
-    _key("category", "What holds the bytes, such as image layer, container, build cache, logs, volumes, unaccounted."),
-    _key("owner", "Directory, container, volume or folder it is; empty where the category is one thing."),
+    "stored_usage",
+    "What a snapshot says of the bytes of the holders of each bucket.",
+    _integer("bucket", "The bucket, as part_names.bucket.", primary_key=True, nullable=False),
+    _reference("part_id", "parts.part_id", "The part with its rows in part_usage."),
+    Index("stored_usage_part", "part_id", "snapshot_id"),
+)
+_part(
+    "part_usage",
+    "Who holds how many bytes; view disk_usage has them, by name, for each snapshot.",
+    _number(
+        "category",
+        "What holds the bytes, such as image layer, container, build cache, logs, volumes, unaccounted.",
+        primary_key=True,
+    ),
+    _number(
+        "owner",
+        "Directory, container, volume or folder it is; empty where the category is one thing.",
+        primary_key=True,
+    ),
     _integer("items", "How many files and folders they are, or of how many things; NULL when not counted."),
     _integer("apparent_bytes", "Sum of st_size, each inode once; where disk_bytes is NULL as metadata says."),
     _integer("disk_bytes", "512 * st_blocks, each inode once, as du counts; NULL when not measured."),
     _integer("counted_by_docker", "1 when docker system df counts it, else 0.", nullable=False),
-    _text("note", "How the figure was found."),
+    _number("note", "How the figure was found."),
     _text(
         "place",
         "Where it lies if not on the root's own filesystem: the folder of the root on which another is mounted, or "
@@ -826,6 +841,9 @@ def _shown(view: Shown) -> View:
     return View(view.name, view.comment, select)
 
 
+USAGE = (
+    "Who holds how many bytes below the root; after scan --walk those without a place add up to what du -s -x prints."
+)
 _SCATTERED = {
     "overlay_lowers": (
         "The directories below a directory, as its lower file lists them or containerd's snapshotter knows them.",
@@ -833,6 +851,7 @@ _SCATTERED = {
     ),
     "recorded_uses": ("A thing and one that needs it, where no other table says so; view uses has all.", ("source",)),
     "links": ("A short name in l/, which keeps mount options under a page.", ()),
+    "disk_usage": (USAGE, ("note",)),
 }
 """The views of parts in buckets: what each shows, and its columns by which nothing is looked for."""
 

@@ -151,6 +151,24 @@ CREATE TABLE part_lowers ( /* The directories below a directory; view overlay_lo
  WITHOUT ROWID,
  STRICT;
 CREATE INDEX part_lowers_lower ON part_lowers (lower_cache_id, part_id);
+CREATE TABLE part_usage ( /* Who holds how many bytes; view disk_usage has them, by name, for each snapshot. */
+	part_id INTEGER NOT NULL /* The part these rows belong to. */, 
+	category INTEGER NOT NULL /* What holds the bytes, such as image layer, container, build cache, logs, volumes, unaccounted (its number in part_names, 0 for NULL). */, 
+	owner INTEGER NOT NULL /* Directory, container, volume or folder it is; empty where the category is one thing (its number in part_names, 0 for NULL). */, 
+	items INTEGER /* How many files and folders they are, or of how many things; NULL when not counted. */, 
+	apparent_bytes INTEGER /* Sum of st_size, each inode once; where disk_bytes is NULL as metadata says. */, 
+	disk_bytes INTEGER /* 512 * st_blocks, each inode once, as du counts; NULL when not measured. */, 
+	counted_by_docker INTEGER NOT NULL /* 1 when docker system df counts it, else 0. */, 
+	note INTEGER NOT NULL /* How the figure was found (its number in part_names, 0 for NULL). */, 
+	place TEXT /* Where it lies if not on the root's own filesystem: the folder of the root on which another is mounted, or where a symlink leads; NULL for what du -s -x counts. */, 
+	PRIMARY KEY (part_id, category, owner), 
+	FOREIGN KEY(part_id) REFERENCES parts (part_id) ON DELETE CASCADE, 
+	FOREIGN KEY(category) REFERENCES part_names (name_id), 
+	FOREIGN KEY(owner) REFERENCES part_names (name_id), 
+	FOREIGN KEY(note) REFERENCES part_names (name_id)
+)
+ WITHOUT ROWID,
+ STRICT;
 CREATE TABLE part_uses ( /* A thing and one that needs it; view recorded_uses has them, by name, for each snapshot. */
 	part_id INTEGER NOT NULL /* The part these rows belong to. */, 
 	used_kind INTEGER NOT NULL /* What is needed: directory, layer, image, volume, mount (a writable layer) or snapshot (of BuildKit, lost) (its number in part_names, 0 for NULL). */, 
@@ -327,21 +345,6 @@ CREATE TABLE containers ( /* A container, as its engine last saved it. */
  STRICT;
 CREATE INDEX containers_image ON containers (snapshot_id, image_id);
 CREATE INDEX containers_name ON containers (name);
-CREATE TABLE disk_usage ( /* Who holds how many bytes below the root; after scan --walk those without a place add up to what du -s -x prints. */
-	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
-	category TEXT NOT NULL /* What holds the bytes, such as image layer, container, build cache, logs, volumes, unaccounted. */, 
-	owner TEXT NOT NULL /* Directory, container, volume or folder it is; empty where the category is one thing. */, 
-	items INTEGER /* How many files and folders they are, or of how many things; NULL when not counted. */, 
-	apparent_bytes INTEGER /* Sum of st_size, each inode once; where disk_bytes is NULL as metadata says. */, 
-	disk_bytes INTEGER /* 512 * st_blocks, each inode once, as du counts; NULL when not measured. */, 
-	counted_by_docker INTEGER NOT NULL /* 1 when docker system df counts it, else 0. */, 
-	note TEXT /* How the figure was found. */, 
-	place TEXT /* Where it lies if not on the root's own filesystem: the folder of the root on which another is mounted, or where a symlink leads; NULL for what du -s -x counts. */, 
-	PRIMARY KEY (snapshot_id, category, owner), 
-	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
-)
- WITHOUT ROWID,
- STRICT;
 CREATE TABLE drift ( /* Where a layer's directory differs from its tar-split (scan --walk). */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	cache_id TEXT NOT NULL /* The layer's directory. */, 
@@ -565,6 +568,17 @@ CREATE TABLE stored_images ( /* An image of a snapshot: what only its store says
  STRICT;
 CREATE INDEX stored_images_parent ON stored_images (snapshot_id, parent_image_id, part_id);
 CREATE INDEX stored_images_part ON stored_images (part_id, snapshot_id);
+CREATE TABLE stored_usage ( /* What a snapshot says of the bytes of the holders of each bucket. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	bucket INTEGER NOT NULL /* The bucket, as part_names.bucket. */, 
+	part_id INTEGER NOT NULL /* The part with its rows in part_usage. */, 
+	PRIMARY KEY (snapshot_id, bucket), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE, 
+	FOREIGN KEY(part_id) REFERENCES parts (part_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX stored_usage_part ON stored_usage (part_id, snapshot_id);
 CREATE TABLE unfinished_layers ( /* What moby left half done: layerdb/sha256/<chain>-<random>-removing and layerdb/tmp/write-set-<n>. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	name TEXT NOT NULL /* Name of the directory. */, 
@@ -664,6 +678,20 @@ SELECT
 FROM stored_directories AS s JOIN part_links AS r ON r.part_id = s.part_id
 JOIN part_names AS n1 ON n1.name_id = r.link AND n1.bucket = s.bucket
 JOIN part_names AS n2 ON n2.name_id = r.cache_id;
+CREATE VIEW disk_usage AS /* Who holds how many bytes below the root; after scan --walk those without a place add up to what du -s -x prints. */
+SELECT
+  s.snapshot_id, /* The snapshot this fact belongs to. */
+  n1.name AS category, /* What holds the bytes, such as image layer, container, build cache, logs, volumes, unaccounted. */
+  n2.name AS owner, /* Directory, container, volume or folder it is; empty where the category is one thing. */
+  r.items, /* How many files and folders they are, or of how many things; NULL when not counted. */
+  r.apparent_bytes, /* Sum of st_size, each inode once; where disk_bytes is NULL as metadata says. */
+  r.disk_bytes, /* 512 * st_blocks, each inode once, as du counts; NULL when not measured. */
+  r.counted_by_docker, /* 1 when docker system df counts it, else 0. */
+  (SELECT n.name FROM part_names AS n WHERE n.name_id = r.note) AS note, /* How the figure was found. */
+  r.place /* Where it lies if not on the root's own filesystem: the folder of the root on which another is mounted, or where a symlink leads; NULL for what du -s -x counts. */
+FROM stored_usage AS s JOIN part_usage AS r ON r.part_id = s.part_id
+JOIN part_names AS n1 ON n1.name_id = r.category
+JOIN part_names AS n2 ON n2.name_id = r.owner AND n2.bucket = s.bucket;
 CREATE VIEW snapshot_ages AS /* Each complete snapshot, and how many of its host, store and root are newer. */
 SELECT snapshot_id, host_id, ordered_at, row_number() OVER (
   PARTITION BY host_id, store, root ORDER BY ordered_at DESC, uid DESC

@@ -19,12 +19,12 @@
 -- host = "the host"
 
 WITH found AS (
-  SELECT d.*, u.disk_bytes AS whole_bytes, t.because, s.scope, s.started_at, (
+  SELECT d.*, (SELECT u.disk_bytes FROM disk_usage AS u
+      WHERE u.snapshot_id = d.snapshot_id AND u.category = d.role AND u.owner = d.cache_id) AS whole_bytes, t.because, s.scope, s.started_at, (
     SELECT group_concat(owner, ', ') FROM (SELECT o.owner FROM overlay_dir_owners AS o
       WHERE o.snapshot_id = d.snapshot_id AND o.cache_id = d.cache_id AND o.kind IN ('removing', 'writing') ORDER BY 1)) AS named
   FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id) JOIN overlay_dirs AS d USING (snapshot_id)
   JOIN directory_standings AS t ON t.snapshot_id = d.snapshot_id AND t.cache_id = d.cache_id
-  LEFT JOIN disk_usage AS u ON u.snapshot_id = d.snapshot_id AND u.category = d.role AND u.owner = d.cache_id
   WHERE d.role IN ('orphan', 'removing', 'in-flight', 'foreign', 'unknown')
 ),
 judged AS (

@@ -177,10 +177,10 @@ gone_uses AS MATERIALIZED (
 ),
 copies AS MATERIALIZED (
   SELECT y.snapshot_id, y.chain_id, count(*) AS copies,
-    CASE WHEN count(u.disk_bytes) = count(*) THEN CAST(total(u.disk_bytes) AS INTEGER) END AS disk_bytes
-  FROM selected_snapshots CROSS JOIN layer_directories AS y USING (snapshot_id)
-  LEFT JOIN disk_usage AS u ON u.snapshot_id = y.snapshot_id AND u.owner = y.cache_id
-    AND u.category IN ('image layer', 'build cache')
+    CASE WHEN count(y.disk_bytes) = count(*) THEN CAST(total(y.disk_bytes) AS INTEGER) END AS disk_bytes
+  FROM (SELECT l.*, (SELECT u.disk_bytes FROM disk_usage AS u WHERE u.snapshot_id = l.snapshot_id AND u.owner = l.cache_id
+      AND u.category IN ('image layer', 'build cache')) AS disk_bytes
+    FROM selected_snapshots CROSS JOIN layer_directories AS l USING (snapshot_id)) AS y
   -- Where nothing is named all layers are asked for.
   WHERE (nullif(:image, '') IS NULL AND nullif(:container, '') IS NULL)
     OR (y.snapshot_id, y.chain_id) IN (SELECT snapshot_id, chain_id FROM set_layers)
@@ -260,11 +260,11 @@ ctd_judged AS MATERIALIZED (
   JOIN ctd_holders AS a USING (snapshot_id, node)
 ),
 ctd_layers AS MATERIALIZED (
-  SELECT j.snapshot_id, j.set_id, j.gone, s.size, u.disk_bytes
+  SELECT j.snapshot_id, j.set_id, j.gone, s.size, (SELECT u.disk_bytes FROM disk_usage AS u
+    WHERE u.snapshot_id = s.snapshot_id AND u.category IN ('image layer', 'build cache') AND u.owner = s.cache_id) AS disk_bytes
   FROM ctd_judged AS j
   CROSS JOIN ctd AS c USING (snapshot_id)
   CROSS JOIN containerd_snapshots AS s ON s.snapshot_id = j.snapshot_id AND s.snapshotter = c.driver AND s.name = j.node
-  LEFT JOIN disk_usage AS u ON u.snapshot_id = s.snapshot_id AND u.category IN ('image layer', 'build cache') AND u.owner = s.cache_id
   WHERE s.chain_id IS NOT NULL
 ),
 contents AS MATERIALIZED (

@@ -20,7 +20,10 @@
 WITH stale AS MATERIALIZED (
   SELECT m.*, s.reads_directories, s.started_at, d.cache_id, d.entry_count,
     d.apparent_bytes + CASE WHEN i.cache_id IS NULL THEN 0 ELSE i.apparent_bytes END AS apparent_bytes,
-    u.disk_bytes + CASE WHEN i.cache_id IS NULL THEN 0 ELSE v.disk_bytes END AS disk_bytes,
+    (SELECT u.disk_bytes FROM disk_usage AS u
+     WHERE u.snapshot_id = d.snapshot_id AND u.category = d.role AND u.owner = d.cache_id)
+    + CASE WHEN i.cache_id IS NULL THEN 0 ELSE (SELECT v.disk_bytes FROM disk_usage AS v
+        WHERE v.snapshot_id = i.snapshot_id AND v.category = 'container init' AND v.owner = i.cache_id) END AS disk_bytes,
     (SELECT max(e.mtime) FROM entries AS e WHERE e.listing_id = d.listing_id) AS newest,
     (SELECT min(o.kind) FROM overlay_dir_owners AS o
      WHERE o.snapshot_id = m.snapshot_id AND o.cache_id = m.mount_id AND o.owner = m.name
@@ -28,8 +31,6 @@ WITH stale AS MATERIALIZED (
   FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id) JOIN mounts AS m USING (snapshot_id)
   LEFT JOIN overlay_dirs AS d ON d.snapshot_id = m.snapshot_id AND d.cache_id = m.mount_id
   LEFT JOIN overlay_dirs AS i ON i.snapshot_id = m.snapshot_id AND i.cache_id = m.init_id
-  LEFT JOIN disk_usage AS u ON u.snapshot_id = d.snapshot_id AND u.category = d.role AND u.owner = d.cache_id
-  LEFT JOIN disk_usage AS v ON v.snapshot_id = i.snapshot_id AND v.category = 'container init' AND v.owner = i.cache_id
   WHERE m.container_id IS NULL
 )
 SELECT m.name,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex import database, scan, stores
 from tests.dataroot import Container, DataRoot, Image, Layer, Mount, OverlayDir, stamp
+from tests.rewrite import rewriting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -157,9 +158,10 @@ def _set_clocks(path: str) -> None:
         connection.execute(
             "UPDATE container_logs SET disk_bytes = 4096 * (apparent_bytes > 0), modified_at = ?", (stamp(20 * 1440),)
         )
-        connection.execute(
-            "UPDATE disk_usage SET disk_bytes = 4096 * (apparent_bytes > 0) WHERE category = 'container logs'"
-        )
+        with rewriting(connection):
+            connection.execute(
+                "UPDATE disk_usage SET disk_bytes = 4096 * (apparent_bytes > 0) WHERE category = 'container logs'"
+            )
     connection.close()
 
 

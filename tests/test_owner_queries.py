@@ -7,7 +7,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +15,7 @@ import pytest
 from layerindex import catalog, database, problems, query, scan, shipped, stores
 from layerindex.errors import LayerindexError
 from tests.dataroot import NOW, DataRoot, Image, directory, hardlink, opaque, regular, stamp, symlink, whiteout
+from tests.rewrite import needed, rewriting
 from tests.test_usage import du
 
 if TYPE_CHECKING:
@@ -35,7 +36,10 @@ def asker(root: DataRoot, options: scan.Options, *changes: str) -> Ask:
     with database.writing(path, lambda _: None) as connection:
         for store in stores.open_stores(str(root.path)):
             scan.scan(connection, store, scan.Filing(scan.Host("one", None)), options)
-    with closing(sqlite3.connect(path)) as changed, changed:
+    with ExitStack() as stack:
+        changed = stack.enter_context(stack.enter_context(closing(sqlite3.connect(path))))
+        if needed(changes):
+            stack.enter_context(rewriting(changed))
         for change in changes:
             changed.execute(change)
 

@@ -241,6 +241,8 @@ INSERT INTO recorded_uses SELECT snapshot_id, 'directory', 'c1', 'image', 'sha25
 INSERT INTO recorded_uses VALUES (2, 'layer', 'c1', 'image', 'sha256:b', 'images');
 INSERT INTO links SELECT snapshot_id, l.column1, l.column2, l.column3 FROM snapshots
   CROSS JOIN (VALUES ('L0', '../c0/diff', 'c0'), ('L1', '../x/diff', NULL), ('L2', NULL, NULL)) AS l;
+INSERT INTO disk_usage SELECT snapshot_id, u.column1, u.column2, 1, 2, NULL, 1, u.column3, NULL FROM snapshots
+  CROSS JOIN (VALUES ('image layer', 'c0', 'n'), ('other', '', NULL)) AS u;
 """
 """Two snapshots of two images, of which one has other build steps on each day, and of four directories."""
 
@@ -256,8 +258,8 @@ def test_older_databases_are_carried_forward(tmp_path: Path) -> None:
 
     assert before == said(path)
     assert {
-        "parts": 3 + 7,
-        "part_names": 13,
+        "parts": 3 + 7 + 2,
+        "part_names": 13 + 4,
         "part_images": 3,
         "part_image_configs": 3,
         "part_image_layers": 6,
@@ -265,5 +267,6 @@ def test_older_databases_are_carried_forward(tmp_path: Path) -> None:
         "part_lowers": 1 + 2 + 3 + 1,
         "part_uses": 3,
         "part_links": 3,
+        "part_usage": 2,
     } == counts(path)
     assert 0 == program("db", "check", "--db", str(path)).returncode

@@ -11,6 +11,7 @@ import pytest
 
 from layerindex import catalog, database, parts, shipped
 from layerindex.listings.writer import COUNT_SQL
+from tests.rewrite import rewriting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -180,8 +181,9 @@ COMPARED = sorted(path.stem for path in Path(shipped.folder("queries"), "compare
 def immense(store: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     """Let the store state sizes that are too large to be added up."""
     store.execute("BEGIN")
-    for statement in TWO_OF_EACH.split(";\n")[:-1]:
-        store.execute(statement)
+    with rewriting(store):
+        for statement in TWO_OF_EACH.split(";\n")[:-1]:
+            store.execute(statement)
     for table, column in store.execute(SIZES).fetchall():
         store.execute(f"UPDATE {table} SET {column} = 9223372036854775807")
     yield store

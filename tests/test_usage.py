@@ -472,7 +472,9 @@ def test_without_files(rich: Rich) -> None:
     """With --no-files there is what metadata says: layers and logs."""
     connection = counted(rich, walk=False, files=False)
 
-    assert [("container logs",), ("image layer",)] == rows(connection, "SELECT DISTINCT category FROM disk_usage")
+    assert [("container logs",), ("image layer",)] == rows(
+        connection, "SELECT DISTINCT category FROM disk_usage ORDER BY 1"
+    )
     assert (1, 7 * 1024) == usage(connection, "container logs", rich.container.container_id)[:2]
     assert [(None,)] == rows(connection, "SELECT DISTINCT disk_bytes FROM volumes")
 

@@ -62,10 +62,23 @@ DIRECTORIES = {
     "part_uses": Rows("recorded_uses", (*USE, "source"), 4, "used", (*USE, "source")),
     "part_links": Rows("links", ("link", "target", "cache_id"), 1, "link", ("link", "cache_id"), {"target": TARGET}),
 }
+USAGE = {
+    "part_usage": Rows(
+        "disk_usage",
+        (*("category", "owner", "items", "apparent_bytes", "disk_bytes", "counted_by_docker", "note", "place"),),
+        2,
+        "owner",
+        ("category", "owner", "note"),
+    ),
+}
 """What parts hold of each table; in this order their rows are named."""
 
-KINDS = {"image": ("stored_images", IMAGES), "directories": ("stored_directories", DIRECTORIES)}
-PARTS = IMAGES | DIRECTORIES
+KINDS = {
+    "image": ("stored_images", IMAGES),
+    "directories": ("stored_directories", DIRECTORIES),
+    "usage": ("stored_usage", USAGE),
+}
+PARTS = IMAGES | DIRECTORIES | USAGE
 OLD = tuple(dict.fromkeys(rows.table for rows in PARTS.values()))
 READS = """CASE WHEN store GLOB 'containerd-*' OR store GLOB 'docker-containerd-*'
   THEN driver IN ('overlayfs', 'native')
@@ -101,8 +114,9 @@ def upgrade() -> None:
     run(f"""INSERT INTO stored_images (snapshot_id, image_id, part_id, {stored})
             SELECT i.snapshot_id, i.image_id, n.part_id, {stored} FROM old_images AS i
             JOIN temp.named_image AS n ON n.snapshot_id = i.snapshot_id AND n.part_of = i.image_id""")
-    run("""INSERT INTO stored_directories (snapshot_id, bucket, part_id)
-           SELECT snapshot_id, part_of, part_id FROM temp.named_directories""")
+    for kind in ("directories", "usage"):
+        run(f"""INSERT INTO {KINDS[kind][0]} (snapshot_id, bucket, part_id)
+                SELECT snapshot_id, part_of, part_id FROM temp.named_{kind}""")
     for kind in KINDS:
         for table in ("spread", "named"):
             run(f"DROP TABLE temp.{table}_{kind}")
@@ -183,13 +197,14 @@ def downgrade() -> None:
         if held:
             run(f"""INSERT INTO {table} (snapshot_id, image_id, {columns})
                     SELECT snapshot_id, image_id, {columns} FROM new_stored_images {joined}""")
-    for part, rows in DIRECTORIES.items():
+    for part, rows in (DIRECTORIES | USAGE).items():
+        stored = KINDS["usage" if part in USAGE else "directories"][0]
         taken = ", ".join(
             f"(SELECT n.name FROM new_part_names AS n WHERE n.name_id = {name})" if name in rows.named else name
             for name in rows.columns
         )
         run(f"""INSERT INTO {rows.table} (snapshot_id, {", ".join(rows.columns)})
-                SELECT snapshot_id, {taken} FROM new_stored_directories JOIN new_{part} USING (part_id)""")
+                SELECT snapshot_id, {taken} FROM new_{stored} JOIN new_{part} USING (part_id)""")
         for name, usual in rows.usual.items():
             run(f"UPDATE {rows.table} SET {name} = {usual} WHERE {name} IS NULL")
     for table in new:

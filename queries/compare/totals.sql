@@ -51,12 +51,15 @@ counted (position, section, side, things, bytes) AS (
   FROM sides AS s LEFT JOIN overlay_dirs AS d ON d.snapshot_id = s.snapshot_id AND d.role = 'orphan' GROUP BY s.side, s.snapshot_id
   UNION ALL
   SELECT 9, 'sizes', s.side,
-    CASE WHEN count(u.category) > 0 THEN count(DISTINCT u.category) ELSE
+    CASE WHEN count(s.category) > 0 THEN count(DISTINCT s.category) ELSE
       EXISTS (SELECT 1 FROM layers AS y WHERE y.snapshot_id = s.snapshot_id)
       + EXISTS (SELECT 1 FROM containers AS c WHERE c.snapshot_id = s.snapshot_id AND c.log_bytes IS NOT NULL)
       + EXISTS (SELECT 1 FROM build_cache AS r WHERE r.snapshot_id = s.snapshot_id) END,
-    CASE WHEN count(u.category) = count(u.disk_bytes) THEN CAST(total(u.disk_bytes) AS INTEGER) END
-  FROM sides AS s LEFT JOIN disk_usage AS u USING (snapshot_id) GROUP BY s.side, s.snapshot_id
+    CASE WHEN count(s.category) = count(s.disk_bytes) THEN CAST(total(s.disk_bytes) AS INTEGER) END
+  FROM (
+    SELECT s.side, s.snapshot_id, u.category, u.disk_bytes FROM sides AS s JOIN disk_usage AS u USING (snapshot_id)
+    UNION ALL SELECT side, snapshot_id, NULL, NULL FROM sides
+  ) AS s GROUP BY s.side, s.snapshot_id
 )
 SELECT position, section, max(things) FILTER (WHERE side = 'a') AS a_things, max(things) FILTER (WHERE side = 'b') AS b_things,
   max(bytes) FILTER (WHERE side = 'a') AS a_bytes, max(bytes) FILTER (WHERE side = 'b') AS b_bytes

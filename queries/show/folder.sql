@@ -21,13 +21,14 @@ WITH meanings (folder, what, freed_by) AS (VALUES
   ('containerd', 'what the engine''s own containerd keeps', NULL),
   ('buildkit', 'the databases of the build cache; its data is in the driver''s folder', 'docker builder prune'),
   ('', 'what a storage driver keeps that is not read here', 'the engine, while it uses that driver; else nothing')
-)
+),
+held AS MATERIALIZED (SELECT * FROM disk_usage WHERE snapshot_id = :snapshot)
 SELECT :id AS folder, m.what, (SELECT u.user FROM recorded_uses AS u WHERE u.snapshot_id = :snapshot
     AND u.used_kind = 'plugin' AND u.used = substr(:id, 9) AND m.folder = 'plugins/') AS name, m.freed_by,
   CASE WHEN count(u.items) = count(*) THEN CAST(total(u.items) AS INTEGER) END AS files,
   CASE WHEN count(u.apparent_bytes) = count(*) THEN CAST(total(u.apparent_bytes) AS INTEGER) END AS apparent_bytes,
   CASE WHEN count(u.disk_bytes) = count(*) THEN CAST(total(u.disk_bytes) AS INTEGER) END AS disk_bytes
-FROM meanings AS m LEFT JOIN disk_usage AS u ON u.snapshot_id = :snapshot
+FROM meanings AS m LEFT JOIN held AS u ON u.snapshot_id = :snapshot
   AND CASE m.folder WHEN '' THEN u.category = 'other driver' AND u.owner IN (:id, 'image/' || :id)
     WHEN 'plugins/' THEN u.category = 'plugins' AND u.owner = substr(:id, 9) ELSE u.category = m.folder END
 WHERE m.folder = CASE WHEN :id IN (SELECT folder FROM meanings) THEN :id WHEN :id GLOB 'plugins/*' THEN 'plugins/' ELSE '' END
