@@ -279,7 +279,10 @@ def _numbering(connection: sqlite3.Connection) -> Iterator[None]:
     (last,) = connection.execute("SELECT max(name_id) FROM main.part_names").fetchone()
     numbers, new = Numbers(connection, last), last + 1
     connection.create_function("number", 1, numbers.__getitem__)
-    yield
+    try:
+        yield
+    finally:
+        connection.create_function("number", 1, None)  # else the connection holds what holds it, and is never freed
     fresh = [
         (number, name, bucket(name.encode())) for name, number in numbers.items() if name is not None and number >= new
     ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import sqlite3
+import weakref
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 from layerindex import database, migrate, parts, snapshots
 from tests import fleet
-from tests.conftest import program
+from tests.conftest import World, program, scanned
 from tests.dataroot import DataRoot
 from tests.test_exchange import change, give, index, rows, silent, take, whole
 from tests.test_migrations import written
@@ -270,3 +272,12 @@ def test_older_databases_are_carried_forward(tmp_path: Path) -> None:
         "part_usage": 2,
     } == counts(path)
     assert 0 == program("db", "check", "--db", str(path)).returncode
+
+
+def test_a_connection_is_freed(lasting: World) -> None:
+    """Nothing that a scan gives SQLite to call holds the connection: a database in memory goes with its last user."""
+    connection = scanned(lasting.root)
+    gone = weakref.ref(connection)
+    del connection
+    gc.collect()
+    assert gone() is None
