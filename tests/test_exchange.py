@@ -458,7 +458,7 @@ def test_streams(small: Path, tmp_path: Path, kind: str) -> None:
     ("spoil", "sentence"),
     [
         (lambda data: gzip.compress(data)[:-4000], "the compressed stream ends early"),
-        (lambda data: gzip.compress(data)[:1000] + b"\xff" * 5000, "cannot be unpacked"),
+        (lambda data: gzip.compress(data)[:10] + b"\xff" * 5000, "cannot be unpacked"),
         (lambda data: zstandard.compress(data)[:-4000], "is damaged or cut short"),
         (
             lambda data: zstandard.ZstdCompressor(write_checksum=True).compress(data)[:-4] + b"\xff" * 5000,
