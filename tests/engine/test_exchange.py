@@ -33,7 +33,7 @@ ABOUT = {
 """What the queries must be told to say anything."""
 OVER_ALL = {"first-seen", "last-seen"}
 """Queries over all snapshots of the database, whatever --host says."""
-NUMBERS = {"snapshot_id", "listing_id", "selected"}
+NUMBERS = {"snapshot_id", "listing_id", "selected", "received_at"}
 """Columns that are this database's own."""
 
 

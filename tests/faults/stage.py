@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 Outcome = Counter[tuple[str, str]]
 """The snapshots of a database: host, and digest of all that is said of it."""
 
-VOLATILE: Final = {"snapshot_id", "listing_id", "host_id", "host"}
+VOLATILE: Final = {"snapshot_id", "listing_id", "host_id", "host", "part_id"}
 """Columns that differ between two scans of the same store, on two hosts."""
 
-OF_THE_SCAN: Final = VOLATILE | {"label", "uid", "started_at", "finished_at", "ordered_at"}
+OF_THE_SCAN: Final = VOLATILE | {"label", "uid", "started_at", "finished_at", "ordered_at", "received_at"}
 """Such columns of a snapshot itself."""
 
 ELSEWHERE: Final = ("current_", "selected_", "snapshot_ages", "snapshot_hosts")
