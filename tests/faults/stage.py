@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 Outcome = Counter[tuple[str, str]]
 """The snapshots of a database: host, and digest of all that is said of it."""
 
-VOLATILE: Final = {"snapshot_id", "listing_id", "host_id", "host", "part_id"}
+VOLATILE: Final = {
+    *("snapshot_id", "listing_id", "host_id", "host", "part_id", "directory_id"),
+    # Lists of the numbers of listings.
+    *("above", "below"),
+}
 """Columns that differ between two scans of the same store, on two hosts."""
 
 OF_THE_SCAN: Final = VOLATILE | {"label", "uid", "started_at", "finished_at", "ordered_at", "received_at"}
