@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from layerindex import database, parts
 from layerindex.errors import DatabaseError
 from layerindex.exchange import merge
-from layerindex.failures import failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -95,19 +94,20 @@ def shrink(path: str, wait: Callable[[str], None]) -> None:
     SQLite writes the database anew, in a temporary file and back: that takes up to twice its new size beside it and in
     the temporary folder, for as long as it runs. Where that cannot be, the free pages stay for the next snapshots.
     """
-    with database.alone(path, wait) as (connection, _):
-        connection.execute("ROLLBACK")  # VACUUM cannot be part of a transaction; no other writer comes in between
-        if not _free(connection):
-            return
-        try:
-            database.patiently(connection, "VACUUM", path, wait)
-        except sqlite3.Error as error:
-            reason = "there is no room to write it anew" if _no_room(error) else str(failure(path, error))
-            raise DatabaseError(
-                path,
-                f"what was removed is gone, but the file keeps its {size(path)} bytes: {reason}; "
-                "`layerindex snapshots prune` or VACUUM in sqlite3 shrinks it later",
-            ) from error
+    try:
+        with database.alone(path, wait) as (connection, _):
+            connection.execute("ROLLBACK")  # VACUUM cannot be part of a transaction; no other writer comes in between
+            if _free(connection):
+                database.patiently(connection, "VACUUM", path, wait)
+    except DatabaseError as error:
+        cause = error.__cause__
+        no_room = isinstance(cause, sqlite3.Error) and _no_room(cause)
+        raise DatabaseError(
+            path,
+            f"what was removed is gone, but the file keeps its {size(path)} bytes: "
+            f"{'there is no room to write it anew' if no_room else error.reason}; "
+            "`layerindex snapshots prune` or VACUUM in sqlite3 shrinks it later",
+        ) from error
 
 
 def _no_room(error: sqlite3.Error) -> bool:

@@ -198,6 +198,11 @@ def test_a_database_that_may_not_be_written(db: Path) -> None:
     assert 6 == len(left(db))
 
 
+BALLAST = """
+INSERT INTO problems WITH RECURSIVE n (i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
+SELECT 1, i, 'info', 'odd', 'place-' || i, NULL, 'so that a snapshot has pages of its own' FROM n"""
+
+
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """Give a disk of 4 MB."""
@@ -210,6 +215,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 def test_no_room_to_shrink(db: Path, disk: Path) -> None:
     """Where the file cannot be written anew, what was removed is gone and the user is told how to shrink it later."""
     grow(db, 100)
+    change(db, BALLAST)
     tight = Path(shutil.copy(db, disk / "tight.db"))
     with open(disk / "fill", "wb") as file:
         file.write(bytes((4 << 20) - tight.stat().st_size * 7 // 4))
@@ -227,6 +233,7 @@ def test_no_room_to_shrink(db: Path, disk: Path) -> None:
 def test_a_reader_holds_the_shrinking_up(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that does not end leaves the file as large as it was, and the sentence says so."""
     monkeypatch.setattr(database, "PATIENCE", 0)
+    change(db, BALLAST)
     with database.writing(str(db), silent) as connection:
         snapshots.remove(connection, [1, 2, 3])
     with closing(sqlite3.connect(db, isolation_level=None)) as reader:
