@@ -36,7 +36,7 @@ VOLATILE: Final = {
 OF_THE_SCAN: Final = VOLATILE | {"label", "uid", "started_at", "finished_at", "ordered_at", "received_at"}
 """Such columns of a snapshot itself."""
 
-ELSEWHERE: Final = ("current_", "selected_", "snapshot_ages", "snapshot_hosts")
+ELSEWHERE: Final = ("current_", "selected_", "snapshot_ages", "snapshot_hosts", "image_files", "container_files")
 """Views in which a snapshot stands only while it is the newest, or by its host's name."""
 
 FILES: Final = """
