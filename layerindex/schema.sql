@@ -1,4 +1,4 @@
--- Made by tools/freeze_schema.py from layerindex/schema.py.
+-- Made by tools/freeze_schema.py from layerindex/schema/.
 CREATE TABLE directories ( /* The dictionary of directory paths, shared by all listings. */
 	directory_id INTEGER NOT NULL /* Number of the path in this database. */, 
 	path TEXT NOT NULL /* Path from the layer's root, which is /; bytes that are not UTF-8 as \xNN. */, 

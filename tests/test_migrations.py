@@ -22,6 +22,8 @@ from click.testing import CliRunner
 from layerindex import database, genuine, migrate, parts, records, schema
 from layerindex.cli import group
 from layerindex.errors import DatabaseError
+from layerindex.schema.columns import sentence
+from layerindex.schema.views import VIEW_COLUMNS
 from tests import exhibits
 from tests.dataroot import DataRoot
 
@@ -125,7 +127,7 @@ def test_upgraded_is_as_made_new(tmp_path: Path) -> None:
 
 
 def test_tables_are_as_made_new(tmp_path: Path) -> None:
-    """The tables of `schema.py` are those of a new database, and Alembic's autogenerate finds nothing to do."""
+    """The tables of `schema/` are those of a new database, and Alembic's autogenerate finds nothing to do."""
     new = made(tmp_path / "new.db")
     metadata = tmp_path / "metadata.db"
     metadata.touch()
@@ -178,7 +180,7 @@ def test_every_view_can_be_asked(tmp_path: Path) -> None:
 def test_a_comment_cannot_end_itself() -> None:
     """A sentence that would turn into SQL is refused when the schema is compiled."""
     with pytest.raises(ValueError, match="a comment that would end itself"):
-        schema._comment("ends */ here")  # noqa: SLF001 - what every sentence goes through
+        sentence("ends */ here")
 
 
 # Records ------------------------------------------------------------------------------------------------------------
@@ -191,7 +193,7 @@ FILLED_LATER = {"drift"}
 def test_a_record_is_a_row(kind: type[records.Record]) -> None:
     """A record's fields are the columns of its table or view, in their order, but for numbers that the writer gives."""
     table = records.TABLES[kind]
-    columns = schema.VIEW_COLUMNS.get(table) or schema.metadata.tables[table].c.keys()
+    columns = VIEW_COLUMNS.get(table) or schema.metadata.tables[table].c.keys()
 
     assert [name for name in columns if name not in ("snapshot_id", "problem_id")] == list(kind._fields)
 
@@ -466,7 +468,7 @@ def upgrade():
 def downgrade():
     op.drop_table("more")
 '''
-TABLE_MORE = '\n_facts("more", "A table of tomorrow.", _text("note", "What it says."))\n'
+TABLE_MORE = '\nfacts("more", "A table of tomorrow.", text("note", "What it says."))\n'
 
 
 class Tomorrow:
@@ -477,7 +479,7 @@ class Tomorrow:
             shutil.copytree(CHECKOUT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         self.folder, self.revision = folder, f"{int(REVISIONS[-1]) + 1:04}"
         self._replace("layerindex/genuine.py", f'REVISION = "{REVISIONS[-1]}"', f'REVISION = "{self.revision}"')
-        self._replace("layerindex/schema.py", "\n_CURRENT = {", f"{TABLE_MORE}\n_CURRENT = {{")
+        self._replace("layerindex/schema/files.py", '\nfacts(\n    "problems"', f'{TABLE_MORE}\nfacts(\n    "problems"')
         assert 0 == self.python("-m", "tools.freeze_schema").returncode
         sql = (folder / "layerindex" / "schema.sql").read_text(encoding="utf-8")
         (create,) = (ddl for ddl in sql.split(";\n") if ddl.startswith("CREATE TABLE more"))

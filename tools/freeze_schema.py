@@ -1,4 +1,4 @@
-"""Write layerindex/schema.sql from layerindex/schema.py; with --revision also the SQL beside the newest revision.
+"""Write layerindex/schema.sql from layerindex/schema/; with --revision also the SQL beside the newest revision.
 
 Only until that revision has landed may --revision be used: one that users have run is never changed.
 """
