@@ -70,6 +70,10 @@ def raising(code: CodeType, error: Exception) -> Iterator[None]:
         sys.settrace(before)
 
 
+NO_READERS = {"records", "told", "_snapshotter", "walkable", "first", "limits", "keeper"}
+"""Functions that read nothing: what else a store says of itself is asked outside of a scan's guard."""
+
+
 def called(root: Path) -> list[CodeType]:
     """Return the functions of readers that run when a store is read, not those that find it."""
     found: dict[CodeType, None] = {}
@@ -77,7 +81,7 @@ def called(root: Path) -> list[CodeType]:
 
     def note(frame: FrameType, *_: object) -> None:
         within = Path(frame.f_code.co_filename).is_relative_to(READERS)
-        if within and frame.f_code.co_name not in ("records", "told", "_snapshotter"):  # these read nothing
+        if within and frame.f_code.co_name not in NO_READERS:
             found[frame.f_code] = None
 
     sys.setprofile(note)

@@ -103,6 +103,7 @@ PARAMS: dict[str, Row] = {
     "image-files": {"image": NAMES[0]},
 }
 ONLY = {
+    "listing-conflicts",
     # What other stores do not have, or a scan like this one does not find.
     *("broken-links", "build-cache", "drift", "links", "logs", "volumes", "snapshots", "orphans", "stale-mounts"),
     *("missing-data", "problems", "incomplete-layers", "unreferenced-layers", "dangling-images", "children"),
