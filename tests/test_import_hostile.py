@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from layerindex import database, exchange, genuine
 from layerindex.errors import DatabaseError, LayerindexError, NewerDatabaseError, RefusedFileError
-from layerindex.exchange import checks
+from layerindex.exchange import checks, listings
 from tests.conftest import World, in_time, program
 from tests.packing import database_without_memory
 from tests.test_exchange import change, index, rows, silent, whole
@@ -490,6 +490,13 @@ def test_pages_that_lead_in_circles(file: Path, fleet: Path) -> None:
             content[cell : cell + 4] = middle
     file.write_bytes(content)
     refused(fleet, file)
+
+    # However many entries it claims, its digest is made of no more than it has room for.
+    with closing(sqlite3.connect(file)) as connection:
+        (listing,) = connection.execute("SELECT listing_id FROM listings ORDER BY entry_count DESC LIMIT 1").fetchone()
+        connection.execute("UPDATE listings SET entry_count = 1 << 60 WHERE listing_id = ?", (listing,))
+        with suppress(sqlite3.DatabaseError):
+            listings.digest(connection, "main", listing)
 
 
 @given(st.data())

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from layerindex import genuine, names, parts
 from layerindex.errors import RefusedFileError
 from layerindex.exchange import merge
+from layerindex.exchange.listings import ENTRY
 from layerindex.records import Features
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 LENGTH = 64 << 20
 """Most bytes of one value: four times the largest config that a scan reads."""
 
-ENTRY = 8
-"""Fewer bytes than any entry takes."""
 
 _HEX = "[0-9a-f]"
 DIGEST = f"{{}} GLOB 'sha256:{_HEX * 64}'"

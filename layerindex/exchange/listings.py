@@ -12,6 +12,7 @@ to a listing that is here, whose digest was made here.
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import TYPE_CHECKING
 
 from layerindex import genuine
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 OF_LAYER = "source IN ('tar-split', 'blob')"
 """Listings that are of a layer, whoever has it; a walk is of one directory of one host."""
+
+ENTRY = 8
+"""Fewer bytes than any entry takes."""
 
 BYTES = ("_raw", "capability")
 """Ends of the names of columns with bytes, which JSON has no word for."""
@@ -145,7 +149,9 @@ def digest(connection: sqlite3.Connection, schema: str, listing_id: int) -> byte
     """Return the SHA-256 of a listing: its layer, whether it is complete, and its entries in the order of paths."""
     head = f"SELECT CAST(json_array(diff_id, complete) AS BLOB) FROM {schema}.listings NOT INDEXED WHERE listing_id = ?"
     made = hashlib.sha256(connection.execute(head, (listing_id,)).fetchone()[0])
-    for (row,) in connection.execute(_rows(schema), (listing_id, listing_id)):
+    size = (connection.execute(f"PRAGMA {schema}.{name}").fetchone()[0] for name in ("page_count", "page_size"))
+    # More than there is room for are claimed by a file, whose pages may lead in circles.
+    for (row,) in connection.execute(_rows(schema), (listing_id, math.prod(size) // ENTRY, listing_id)):
         made.update(b"\n")
         made.update(row)
     return made.digest()
@@ -158,7 +164,7 @@ def _rows(schema: str) -> str:
     return f"""
 SELECT CAST(json_array({values}) AS BLOB)
 FROM (SELECT * FROM {schema}.entries INDEXED BY sqlite_autoindex_entries_1 WHERE listing_id = ?
-  LIMIT 1 + (SELECT entry_count FROM {schema}.listings NOT INDEXED WHERE listing_id = ?)) AS e
+  LIMIT 1 + (SELECT min(entry_count, ?) FROM {schema}.listings NOT INDEXED WHERE listing_id = ?)) AS e
 CROSS JOIN {schema}.directories AS d NOT INDEXED ON d.directory_id = e.directory_id
 ORDER BY d.path, e.name"""
 
