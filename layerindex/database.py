@@ -284,9 +284,7 @@ class NameIndex:
 def create(connection: sqlite3.Connection) -> None:
     """Make the tables and views of a new database within the open transaction."""
     with open(os.path.join(os.path.dirname(__file__), "schema.sql"), encoding="utf-8") as file:
-        script = file.read()
-    for statement in script.split(";\n"):
-        connection.execute(statement)
+        run(connection, file.read())
 
 
 def run(connection: sqlite3.Connection, script: str, values: dict[str, str | int | None] | None = None) -> None:

@@ -18,6 +18,7 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex import genuine
+from layerindex.database import run
 
 if TYPE_CHECKING:
     import sqlite3
@@ -244,9 +245,7 @@ def _store(connection: sqlite3.Connection, kind: Kind) -> None:
         sql = f"SELECT DISTINCT snapshot_id, {rows.key[0]} AS name FROM temp.{view}"
         connection.execute(f"INSERT OR IGNORE INTO temp.spread SELECT snapshot_id, {part_of}, name FROM ({sql})")
     said = digest(kind, lambda table: _gathered(kind.tables[table]), None)
-    values = {"before": last(connection)}
-    for statement in NAMED.format(digest=said).split(";\n"):
-        connection.execute(statement, values)
+    run(connection, NAMED.format(digest=said), {"before": last(connection)})
     for table, rows in kind.tables.items():
         _fill(connection, table, rows)
     _name(connection, kind)

@@ -119,6 +119,9 @@ def test_a_host_that_dates_itself_later(db: Path, tmp_path: Path) -> None:
     sql = "SELECT uid, received_at <= ordered_at AND ordered_at < '2099' FROM snapshots ORDER BY ordered_at"
     assert rows(db, "SELECT uid, snapshot_id > 1 FROM snapshots ORDER BY snapshot_id") == rows(fleet, sql)
     assert exchange.import_file(str(fleet), str(future), silent)[3:5] == (3, 0)
+    other = Path(shutil.copy(db, tmp_path / "other.db"))
+    change(other, "UPDATE snapshots SET ordered_at = replace(ordered_at, '2026', '2024')")
+    assert exchange.import_file(str(fleet), str(other), silent)[3:5] == (3, 3)
 
     later = Path(shutil.copy(db, tmp_path / "later.db"))
     now = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"

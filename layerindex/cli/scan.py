@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from layerindex import database, exchange, progress, query, render, scan, stores
+from layerindex import database, progress, query, render, scan, stores
 from layerindex.cli import options
 from layerindex.errors import EmptyDatabaseError, NoDatabaseError, NotAStoreError, OlderDatabaseError, UsageError
 from layerindex.interrupt import Interrupted
@@ -158,6 +158,8 @@ def _to_standard_output() -> Iterator[Callable[[], AbstractContextManager[sqlite
                 yield connection
 
         yield writing
+        from layerindex import exchange  # noqa: PLC0415 - what unpacks streams, which no other scan needs
+
         with database.transaction(connection, "standard output"):
             exchange.name_listings(connection)
         with options.standard_output() as output:

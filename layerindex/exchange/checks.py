@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 LENGTH = 64 << 20
 """Most bytes of one value: four times the largest config that a scan reads."""
 
-
 _HEX = "[0-9a-f]"
 DIGEST = f"{{}} GLOB 'sha256:{_HEX * 64}'"
 TIME = f"{{}} GLOB '{'-'.join(('[0-9]' * 4, '[0-9]' * 2, '[0-9]' * 2))}T[0-9]*Z'"

@@ -66,9 +66,10 @@ def import_file(
 def _merge(connection: sqlite3.Connection, name: str, as_host: str | None) -> Imported:
     with _blamed(name):
         checks.whole(connection, "src", [*FACTS, *parts.tables(), *merge.facts()], name)
-        hosts = connection.execute("SELECT count(DISTINCT name) FROM src.hosts").fetchone()[0]
-        if as_host is not None and hosts > 1:
-            raise RefusedFileError(name, f"has {hosts} hosts, and one name is given for them")
+        if as_host is not None:
+            (hosts,) = connection.execute("SELECT count(DISTINCT name) FROM src.hosts").fetchone()
+            if hosts > 1:
+                raise RefusedFileError(name, f"has {hosts} hosts, and one name is given for them")
         standing = connection.execute(STANDING, {"as_host": as_host}).fetchone()
         plan = merge.plan(connection, as_host=as_host)
         # Entries are most of a file. Only those of new listings are read, and counted: no need to read all for damage.
@@ -84,16 +85,19 @@ def _merge(connection: sqlite3.Connection, name: str, as_host: str | None) -> Im
 STANDING = """
 SELECT count(m.uid), count(m.uid) FILTER (WHERE
     (coalesce(:as_host, h.name), h.machine_id, s.store, s.root, s.driver, s.engine_id, s.label, s.started_at,
-      s.finished_at, s.scope)
+      s.finished_at, iif(s.ordered_at > m.received_at, m.ordered_at, s.ordered_at), s.scope)
     IS NOT
     (o.name, o.machine_id, m.store, m.root, m.driver, m.engine_id, m.label, m.started_at,
-      m.finished_at, m.scope)),
+      m.finished_at, m.ordered_at, m.scope)),
   count(*) FILTER (WHERE m.uid IS NULL AND s.status <> 'complete')
 FROM src.snapshots AS s NOT INDEXED
 LEFT JOIN src.hosts AS h NOT INDEXED ON h.host_id = s.host_id
 LEFT JOIN main.snapshots AS m ON m.uid = s.uid
 LEFT JOIN main.hosts AS o ON o.host_id = m.host_id"""
-"""Snapshots that are here already, those of them that are here as something else, and unfinished ones."""
+"""Snapshots that are here already, those of them that are here as something else, and unfinished ones.
+
+What dated itself later than it came has another place in the order here (`merge.RECEIVED`).
+"""
 
 
 @contextmanager

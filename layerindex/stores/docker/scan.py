@@ -467,8 +467,8 @@ class Scan:
                     yield going("layer", mount.parent_chain_id, name)
                 continue
             where = f"image/{self.driver}/layerdb/mounts/{printable(name)}"
-            unreadable = shapes.HEX.fullmatch(name) is not None and self.root.exists("containers", name)
-            gone = container_id is None and not unreadable
+            # One that is there may be a container that cannot be read.
+            gone = container_id is None and not (shapes.HEX.fullmatch(name) and self.root.exists("containers", name))
             if gone and self._mount_kind(mount) == "mount":
                 self.claims.lost("containers", f"containers/{printable(name)}", "its writable layer in layerdb/mounts")
             if gone:
