@@ -68,27 +68,27 @@ def as_bytes(text: str) -> bytes:
     return _ESCAPED.sub(lambda match: b"\\" if match[1] == b"\\" else bytes([int(match[1][1:], 16)]), raw)
 
 
-def listed(name: str) -> str:
+def from_os(name: str) -> str:
     """Return a name that the operating system listed (`os.listdir`, `os.readlink`) as text for the database."""
     return name if name.isascii() and "\\" not in name else as_text(os.fsencode(name))
 
 
-def listed_path(path: str) -> tuple[str, bytes | None]:
+def from_os_path(path: str) -> tuple[str, bytes | None]:
     """Return the same of a path or a link's target, by components, and its bytes where the text is not they."""
     return (path, None) if path.isascii() and "\\" not in path else escape_path(os.fsencode(path))
 
 
 def typed(word: str) -> str:
-    """Return a word of the command line as text for the database: where it is not UTF-8, as `listed` escapes it."""
+    """Return a word of the command line as text for the database: where it is not UTF-8, as `from_os` escapes it."""
     try:
         word.encode()
     except UnicodeEncodeError:
-        return listed(word)
+        return from_os(word)
     return word
 
 
 def on_disk(text: str) -> str:
-    """Return the name, as the operating system takes it, that `listed` made text of."""
+    """Return the name, as the operating system takes it, that `from_os` made text of."""
     return os.fsdecode(as_bytes(text))
 
 

@@ -14,7 +14,7 @@ from layerindex.listings.snapshot import Options as Options  # noqa: PLC0414 - p
 from layerindex.listings.snapshot import index_files
 from layerindex.listings.usage import disk_usage
 from layerindex.missing import missing_problems
-from layerindex.names import listed
+from layerindex.names import from_os
 from layerindex.records import TABLES, Image, Problem, Record
 from layerindex.stores.imagedb import LAYERS
 
@@ -98,7 +98,7 @@ def local_host(name: str | None) -> Host:
             machine_id = file.read(64).strip() or None
     except (OSError, UnicodeDecodeError):
         machine_id = None
-    return Host(listed(name or os.uname().nodename), machine_id)
+    return Host(from_os(name or os.uname().nodename), machine_id)
 
 
 def scan(
@@ -139,7 +139,7 @@ def _begin(connection: sqlite3.Connection, store: Store, filed: Filing, scope: s
     if known is None:
         known = (connection.execute("INSERT INTO hosts (name, machine_id) VALUES (?, ?)", host).lastrowid,)
     started = now()
-    place = {"host_id": known[0], "store": store.name, "root": listed(store.root)}
+    place = {"host_id": known[0], "store": store.name, "root": from_os(store.root)}
     (ordered,) = connection.execute(ORDERED_AT, {**place, "now": started}).fetchone()
     values = {
         "uid": uuid.uuid4().hex,
@@ -147,7 +147,7 @@ def _begin(connection: sqlite3.Connection, store: Store, filed: Filing, scope: s
         "driver": store.driver,
         "folder": store.folder,
         "engine_id": store.engine_id(),
-        "label": None if filed.label is None else listed(filed.label),
+        "label": None if filed.label is None else from_os(filed.label),
         "started_at": started,
         "finished_at": started,
         "ordered_at": ordered,

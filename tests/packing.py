@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastcrc.crc64 import go_iso
 
-from layerindex.listings.batches import BATCH_ROWS, SHAPES, Batch, Builder, Entry, Problem
+from layerindex.listings.batches import BATCH_ROWS, SHAPES, Batch, Builder, Entry, Finding
 from layerindex.listings.tarsplit_file import tar_split_batches
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def widen(batches: Iterable[Batch]) -> list[Entry]:
     return entries
 
 
-def read(lines: str | bytes, fast: bool) -> tuple[list[Entry], list[Problem], bool]:
+def read(lines: str | bytes, fast: bool) -> tuple[list[Entry], list[Finding], bool]:
     """Entries, problems and completeness of a tar-split."""
     text = lines.encode() if isinstance(lines, str) else lines
     batches = batches_of(gzip.compress(text, 1), fast)
@@ -110,7 +110,7 @@ def read(lines: str | bytes, fast: bool) -> tuple[list[Entry], list[Problem], bo
     return sorted(widen(batches), key=repr), sorted(problems, key=repr), batches[-1].complete
 
 
-def batched(items: Iterable[Entry | Problem]) -> Iterator[Batch]:
+def batched(items: Iterable[Entry | Finding]) -> Iterator[Batch]:
     """Yield batches of what a producer that knows only entries and problems yields, such as a directory walk."""
     builder = Builder()
     for item in items:

@@ -16,7 +16,7 @@ from layerindex import catalog, query, scan, stores
 from layerindex.exchange import checks
 from layerindex.names import as_text, printable
 from layerindex.records import Features
-from layerindex.stores.store import Held, Store
+from layerindex.stores.store import Holder, Store
 from tests.conftest import scanned
 from tests.kinds import KINDS
 from tests.test_bad_names import make
@@ -67,7 +67,7 @@ def test_contract(kind: Kind, tmp_path: Path) -> None:
         for name in ("sha256:" + "a" * 64, "../..", "\x1b[31m", "a" * 64):
             assert all(CONTROL.search(store.recorded(thing, name)) is None for thing in THINGS)
         for below in (("x",), (store.folder,), ("..", ".."), (store.folder, "a", "diff", "b"), ("a" * 255,) * 9):
-            assert isinstance(store.place(below, is_folder=True), Held)
+            assert isinstance(store.holder(below, is_folder=True), Holder)
     assert len({(store.name, store.folder) for store in found}) == len(found)
     assert sum(store.first for store in found) == 1
 

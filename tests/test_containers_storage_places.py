@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from layerindex.listings.rules import Owners, Rules
+from layerindex.listings.rules import IdMap, Rules
 from layerindex.listings.walk import Walk
 from layerindex.stores.containers_storage import GraphRoot, find_stores, graph_roots
 from layerindex.stores.files import open_folder
-from layerindex.stores.owners import owners_of
+from layerindex.stores.id_maps import id_map_of
 from tests.storageroot import StorageRoot
 
 if TYPE_CHECKING:
@@ -145,23 +145,23 @@ def test_this_host() -> None:
     assert isinstance(graph_roots()[0], GraphRoot)
 
 
-# Owners --------------------------------------------------------------------------------------------------------------
+# IdMap --------------------------------------------------------------------------------------------------------------
 
 
-def test_owners(tmp_path: Path) -> None:
+def test_id_map(tmp_path: Path) -> None:
     """Inside, a user is root, and the ids set apart for the user are the others in their order."""
     (tmp_path / "subuid").write_text("one:1:2\n4242:100000:65536\nother:7:7\n4242:500000:10\n4242:x:1\n4242:1\n\n")
     (tmp_path / "subgid").write_text("4242:200000:65536\n")
-    owners = owners_of(4242, 4343, str(tmp_path))
-    assert owners == Owners(((4242, 1, 0), (100000, 65536, 1), (500000, 10, 65537)), ((4343, 1, 0), (200000, 65536, 1)))
-    inside = [Owners.inside(each, owners.uids) for each in (4242, 100000, 165535, 500009, 500010, 0)]
+    id_map = id_map_of(4242, 4343, str(tmp_path))
+    assert id_map == IdMap(((4242, 1, 0), (100000, 65536, 1), (500000, 10, 65537)), ((4343, 1, 0), (200000, 65536, 1)))
+    inside = [IdMap.inside(each, id_map.uids) for each in (4242, 100000, 165535, 500009, 500010, 0)]
     assert inside == [0, 1, 65536, 65546, 500010, 0]
-    assert owners_of(0, 0) is None
+    assert id_map_of(0, 0) is None
 
 
-def test_owners_without_files(tmp_path: Path) -> None:
+def test_id_map_without_files(tmp_path: Path) -> None:
     """Without ids set apart there is the user."""
-    assert owners_of(4242, 4343, str(tmp_path)) == Owners(((4242, 1, 0),), ((4343, 1, 0),))
+    assert id_map_of(4242, 4343, str(tmp_path)) == IdMap(((4242, 1, 0),), ((4343, 1, 0),))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs to give files to other users")
@@ -175,7 +175,7 @@ def test_walk_of_a_users_files(tmp_path: Path) -> None:
         os.chown(tmp_path / "tree" / name, uid, gid)
     os.chown(tmp_path / "tree/link", 100000, 100000, follow_symlinks=False)
     ranges = ((1000, 1, 0), (100000, 65536, 1))
-    rules = Rules.of("overlay", rootless=True)._replace(owners=Owners(ranges, ranges))
+    rules = Rules.of("overlay", rootless=True)._replace(id_map=IdMap(ranges, ranges))
     found: dict[str, tuple[int, int]] = {}
     handle = open_folder(str(tmp_path / "tree"))
     try:
@@ -194,10 +194,10 @@ def test_rules_of_a_user(tmp_path: Path) -> None:
     """In a user's store the user's attributes mark what is opaque, and owners are mapped; not so in root's."""
     root = StorageRoot(tmp_path / "storage")
     (store,) = find_stores(str(root.path))
-    assert store.rules.owners is None
+    assert store.rules.id_map is None
     assert "trusted.overlay.opaque" in store.rules.opaque
     os.chown(root.path / "overlay", 1000, 1001)
     rules = find_stores(str(root.path))[0].rules
-    assert rules.owners is not None
-    assert (rules.owners.uids[0], rules.owners.gids[0]) == ((1000, 1, 0), (1001, 1, 0))
+    assert rules.id_map is not None
+    assert (rules.id_map.uids[0], rules.id_map.gids[0]) == ((1000, 1, 0), (1001, 1, 0))
     assert "user.overlay.opaque" in rules.opaque

@@ -142,8 +142,8 @@ def test_numbers() -> None:
 def test_text_lists_and_objects() -> None:
     """Text, lists and objects are none when absent, and nothing else passes for them."""
     assert (ids.text("a"), ids.text(""), ids.text(None)) == ("a", None, None)
-    assert (ids.listed([1]), ids.listed(None)) == ([1], [])
+    assert (ids.sequence([1]), ids.sequence(None)) == ([1], [])
     assert (ids.mapping({"a": 1}), ids.mapping(None)) == ({"a": 1}, {})
-    for check, value in ((ids.text, 1), (ids.listed, {}), (ids.listed, "ab"), (ids.mapping, [])):
+    for check, value in ((ids.text, 1), (ids.sequence, {}), (ids.sequence, "ab"), (ids.mapping, [])):
         with pytest.raises(ValueError, match="is no"):
             check(value)

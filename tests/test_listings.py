@@ -19,7 +19,7 @@ import pytest
 from layerindex.database import create
 from layerindex.guard import FAILED
 from layerindex.listings import directories, index, writer
-from layerindex.listings.batches import Batch, Builder, Entry, Problem, Source
+from layerindex.listings.batches import Batch, Builder, Entry, Finding, Source
 from layerindex.listings.index import ProducerError
 from layerindex.listings.snapshot import tar_split_source
 from layerindex.problems import Damage
@@ -210,10 +210,10 @@ def test_a_second_scan_finds_its_directories(database: sqlite3.Connection, tmp_p
 @JOBS
 def test_a_walk_among_layers(database: sqlite3.Connection, tmp_path: Path, jobs: int) -> None:
     """Another producer's entries and problems come through the same pipes."""
-    walk = Source(None, "walk", 1, lambda _: batched([*names(("x", "socket", 1)), Problem("gone", "/d", "while read")]))
+    walk = Source(None, "walk", 1, lambda _: batched([*names(("x", "socket", 1)), Finding("gone", "/d", "while read")]))
     sources = [walk, layer(tmp_path, 1, [member("f")])]
     listings = {listing.source.source: listing for listing in index_listings(database, sources, jobs)}
-    assert listings["walk"].problems == [Problem("gone", "/d", "while read")]
+    assert listings["walk"].problems == [Finding("gone", "/d", "while read")]
     assert {row[2] for row in rows(database)} == {"x", "f"}
 
 
@@ -294,7 +294,7 @@ def test_a_worker_that_dies(database: sqlite3.Connection, how: str) -> None:
     assert sorted(one.complete for one in listings) == [False] * 5 + [True] * 200
     assert all(one.entry_count == 1 for one in listings if one.complete)
     text = "MemoryError" if how == "memory" else "the process that read it was ended: signal 9 (Killed)"
-    assert [one.problems for one in listings if not one.complete] == [[Problem(FAILED, None, text)]] * 5
+    assert [one.problems for one in listings if not one.complete] == [[Finding(FAILED, None, text)]] * 5
     assert database.execute(
         "SELECT count(*) FROM entries JOIN listings USING (listing_id) WHERE complete"
     ).fetchone() == (200,)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layerindex.names import as_bytes, as_text, listed, on_disk, printable
+from layerindex.names import as_bytes, as_text, from_os, on_disk, printable
 
 # Bytes that meet the escapes' own letters far more often than chance would.
 PIECES = st.sampled_from(
@@ -54,7 +54,7 @@ def test_names_stay_distinct(one: bytes, other: bytes) -> None:
 @given(NAMES)
 def test_listed_names(name: bytes) -> None:
     """A name as Python lists it has the same text as its bytes, and leads back to the same file."""
-    assert listed(os.fsdecode(name)) == as_text(name)
+    assert from_os(os.fsdecode(name)) == as_text(name)
     assert on_disk(as_text(name)) == os.fsdecode(name)
 
 

@@ -13,8 +13,8 @@ from layerindex.listings.rules import Rules
 from layerindex.problems import Damage
 from layerindex.records import Features, Image, ImageLayer, ImageRef, Layer
 from layerindex.stores import registry
-from layerindex.stores.parts import told
-from layerindex.stores.store import Held
+from layerindex.stores.passes import told
+from layerindex.stores.store import Holder
 from tests.conftest import scanned, table
 from tests.test_file_queries import ask
 
@@ -87,9 +87,9 @@ class Shelf(NamedTuple):
         """Open nothing."""
         raise Damage("missing", cache_id, "it has no directories")
 
-    def place(self, path: tuple[str, ...], is_folder: bool) -> Held:  # noqa: ARG002
+    def holder(self, path: tuple[str, ...], is_folder: bool) -> Holder:  # noqa: ARG002
         """Return that nobody in particular holds it."""
-        return Held("other", self.driver)
+        return Holder("other", self.driver)
 
 
 def shelves(root: str) -> Sequence[Shelf]:

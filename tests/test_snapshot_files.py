@@ -262,7 +262,7 @@ def test_opaque_marks_that_may_not_be_read(
     """Where trusted attributes are hidden from us, opaque is unknown, and a problem says so."""
     for module in (walk, snapshot):
         monkeypatch.setattr(module, "trusted_readable", lambda: False)
-    monkeypatch.setattr("layerindex.stores.owners.owners_of", lambda *_: None)  # whoever runs this test
+    monkeypatch.setattr("layerindex.stores.id_maps.id_map_of", lambda *_: None)  # whoever runs this test
     into(connection, root)
 
     assert ["opaque-unknown"] == codes(connection)

@@ -16,7 +16,7 @@ from layerindex import database, scan, stores
 from layerindex.listings import measure, rules, walk, writer
 from layerindex.listings import usage as usage_module
 from layerindex.listings.batches import PROBLEMS_KEPT, SMALL_BYTES
-from layerindex.listings.measure import Count, Place
+from layerindex.listings.measure import Attribution, Count
 from tests.conftest import HOST, mounted, nobody_special, without_capabilities
 from tests.dataroot import DataRoot, fifo, hardlink, opaque, regular, symlink, whiteout
 from tests.test_file_queries import ask
@@ -581,13 +581,13 @@ def count(path: Path, when: tuple[str, ...], change: Callable[[], object]) -> Co
     """Count a folder; when a path is reached, something is changed."""
     changes = {when: change}
 
-    def place(at: tuple[str, ...], is_folder: bool) -> Place:
+    def place(at: tuple[str, ...], is_folder: bool) -> Attribution:
         changes.pop(at, lambda: None)()
-        return Place(("all", ""), apart=is_folder)
+        return Attribution(("all", ""), apart=is_folder)
 
     handle = os.open(path, os.O_RDONLY)
     try:
-        return Count(handle, Place(("all", ""), apart=True), place)
+        return Count(handle, Attribution(("all", ""), apart=True), place)
     finally:
         os.close(handle)
 

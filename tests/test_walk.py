@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from layerindex.listings import walk as module
-from layerindex.listings.batches import BATCH_ROWS, TYPES, Batch, Entry, Problem
-from layerindex.listings.rules import Owners, Rules, trusted_readable
+from layerindex.listings.batches import BATCH_ROWS, TYPES, Batch, Entry, Finding
+from layerindex.listings.rules import IdMap, Rules, trusted_readable
 from layerindex.listings.walk import Totals, Walk
 from tests.packing import widen
 
@@ -35,7 +35,7 @@ class Walked:
         handle = path if isinstance(path, int) else os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         walk = Walk(handle, rules or Rules.of("overlay2"), trusted=trusted)
         self.entries: list[Entry] = []
-        self.problems: list[Problem] = []
+        self.problems: list[Finding] = []
         self.last: Batch | None = None
         try:
             for batch in walk.batches():
@@ -403,7 +403,7 @@ def test_attributes_of_files(tree: Path) -> None:
 def test_capabilities_of_a_user_namespace(tree: Path) -> None:
     """What the kernel adds to a capability for a user's namespace goes, where it is the namespace's own root."""
     plain = bytes.fromhex("0100000200040000000000000000000000000000")
-    rules = Rules.of("overlayfs", rootless=True)._replace(owners=Owners(((NOBODY, 1, 0),), ((NOBODY, 1, 0),)))
+    rules = Rules.of("overlayfs", rootless=True)._replace(id_map=IdMap(((NOBODY, 1, 0),), ((NOBODY, 1, 0),)))
     for name, owner in (("own", NOBODY), ("other", 7)):
         (tree / name).touch()
         value = plain[:3] + b"\x03" + plain[4:] + owner.to_bytes(4, "little")

@@ -11,7 +11,7 @@ import click
 from layerindex import catalog, database, query
 from layerindex.cli import options
 from layerindex.errors import NotThereError, UsageError
-from layerindex.names import listed, typed
+from layerindex.names import from_os, typed
 
 if TYPE_CHECKING:
     import sqlite3
@@ -78,9 +78,9 @@ def _wanted(pattern: str) -> list[dict[str, str | None]]:
     A file called `\xff`, four characters, is printed with two backslashes; with one it is the byte that is no UTF-8.
     """
     if "/" not in pattern:
-        return [{"name": name, "path": None} for name in dict.fromkeys((typed(pattern), listed(pattern)))]
+        return [{"name": name, "path": None} for name in dict.fromkeys((typed(pattern), from_os(pattern)))]
     parts = [part for part in pattern.split("/") if part not in ("", ".")]
-    paths = ("/" + "/".join(map(text, parts)) for text in (typed, listed))
+    paths = ("/" + "/".join(map(text, parts)) for text in (typed, from_os))
     return [{"name": None, "path": path} for path in dict.fromkeys(paths)]
 
 

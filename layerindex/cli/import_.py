@@ -11,7 +11,7 @@ from layerindex import exchange, interrupt
 from layerindex.cli import options
 from layerindex.cli.scan import note, plural, prepare
 from layerindex.errors import NewerDatabaseError, RefusedFileError, UsageError
-from layerindex.names import listed
+from layerindex.names import from_os
 
 
 @click.command(name="import")
@@ -40,7 +40,7 @@ def command(sources: tuple[str, ...], path: str, max_size: int | None, as_host: 
     if path == options.STREAM:
         raise UsageError("--db names the database to import into; a stream cannot be one")
     prepare(path)
-    taking = partial(_take, path, limit=max_size, as_host=None if as_host is None else listed(as_host), quiet=quiet)
+    taking = partial(_take, path, limit=max_size, as_host=None if as_host is None else from_os(as_host), quiet=quiet)
     try:
         taken = [taking(source) for source in sources]
     except interrupt.Interrupted:

@@ -15,7 +15,7 @@ from layerindex import database, progress, query, render, scan, stores
 from layerindex.cli import options
 from layerindex.errors import EmptyDatabaseError, NoDatabaseError, NotAStoreError, OlderDatabaseError, UsageError
 from layerindex.interrupt import Interrupted
-from layerindex.names import listed, printable
+from layerindex.names import from_os, printable
 
 if TYPE_CHECKING:
     import sqlite3
@@ -142,7 +142,7 @@ def host_stores() -> tuple[Sequence[Found], int]:
 
 def show(found: Sequence[Found]) -> None:
     """Print the stores that a scan would index."""
-    rows = ((store.name, listed(store.root), store.limits) for store, _ in found)
+    rows = ((store.name, from_os(store.root), store.limits) for store, _ in found)
     for line in render.FORMATS["table"](query.Result(["store", "root", "limits"], rows), trunc=False):
         click.echo(line)
 

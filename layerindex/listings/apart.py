@@ -11,13 +11,13 @@ import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex.listings.measure import Count
-from layerindex.names import listed, on_disk
+from layerindex.names import from_os, on_disk
 from layerindex.stores.files import open_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from layerindex.listings.measure import Place
+    from layerindex.listings.measure import Attribution
 
 MOUNTS = "/proc/self/mountinfo"
 _OCTAL = re.compile(rb"\\([0-7]{3})")
@@ -27,7 +27,7 @@ class Apart(NamedTuple):
     """A folder of a root that lies elsewhere."""
 
     name: str
-    holder: Place
+    holder: Attribution
     target: str | None
     """Where a symlink leads, printable; None where a filesystem is mounted."""
     counted: Count | None
@@ -36,25 +36,25 @@ class Apart(NamedTuple):
     @property
     def where(self) -> str:
         """Where it lies, as `disk_usage.place` says it."""
-        return self.target or listed(self.name)
+        return self.target or from_os(self.name)
 
 
-def counted_apart(root: int, place: Callable[[tuple[str, ...], bool], Place]) -> Iterator[Apart]:
-    """Yield what lies elsewhere in the place of a folder of the root that is open; `place` says whose it is."""
+def counted_apart(root: int, attribute: Callable[[tuple[str, ...], bool], Attribution]) -> Iterator[Apart]:
+    """Yield what lies elsewhere in the place of a folder of the root that is open; `attribute` says whose it is."""
     device = os.fstat(root).st_dev
     for name in sorted(os.listdir(root)):
-        holder = place((name,), True)
+        holder = attribute((name,), True)
         try:
             status = os.stat(name, dir_fd=root, follow_symlinks=False)
             if stat.S_ISLNK(status.st_mode):
-                yield Apart(name, holder, listed(os.readlink(name, dir_fd=root)), None)
+                yield Apart(name, holder, from_os(os.readlink(name, dir_fd=root)), None)
             elif stat.S_ISDIR(status.st_mode) and status.st_dev != device:
-                yield Apart(name, holder, None, None if holder.skipped else _count(root, name, place))
+                yield Apart(name, holder, None, None if holder.skipped else _count(root, name, attribute))
         except OSError:
             continue  # It went away, or is not ours to read; the count of the root says what it could not enter.
 
 
-def counted_at(path: str, holder: Place) -> Apart:
+def counted_at(path: str, holder: Attribution) -> Apart:
     """Return what lies at a path outside the root, as the database has it, all of it one holder's."""
     name = on_disk(path)
     try:
@@ -67,10 +67,10 @@ def counted_at(path: str, holder: Place) -> Apart:
         os.close(handle)
 
 
-def _count(root: int, name: str, place: Callable[[tuple[str, ...], bool], Place]) -> Count:
+def _count(root: int, name: str, attribute: Callable[[tuple[str, ...], bool], Attribution]) -> Count:
     handle = open_folder(name, root)
     try:
-        return Count(handle, place((name,), True), place, (name,))
+        return Count(handle, attribute((name,), True), attribute, (name,))
     finally:
         os.close(handle)
 

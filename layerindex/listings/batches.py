@@ -63,7 +63,7 @@ class Entry(NamedTuple):
     sparse: int | None = None
 
 
-class Problem(NamedTuple):
+class Finding(NamedTuple):
     """Damage in the source of a listing; ``path`` is a path in the layer."""
 
     code: str
@@ -100,7 +100,7 @@ class Batch(NamedTuple):
     directories: list[tuple[str, bytes | None]]
     columns: dict[str, Columns]
     rows: list[tuple[Any, ...]]  # directory number, then the fields of Entry from ``name`` on
-    problems: list[Problem]
+    problems: list[Finding]
     problem_count: int
     complete: bool
     bytes_read: int
@@ -127,7 +127,7 @@ class Batch(NamedTuple):
             directories,
             {kind: Columns(*values) for kind, values in columns.items()},
             rows,
-            [Problem(*problem) for problem in problems],
+            [Finding(*problem) for problem in problems],
             *rest,
         )
 
@@ -193,7 +193,7 @@ class Builder:
         self.directories: list[tuple[str, bytes | None]] = []
         self.columns: dict[str, Columns] = {}
         self.rows: list[tuple[Any, ...]] = []
-        self.problems: list[Problem] = []
+        self.problems: list[Finding] = []
 
     def number(self, path: str, raw: bytes | None) -> int:
         """Return the number of a directory within this batch."""
@@ -212,7 +212,7 @@ class Builder:
         """Count a problem, and keep it while there are not too many, or where it ended the reading."""
         self.problem_count += 1
         if self.problem_count <= PROBLEMS_KEPT or code in ENDINGS:
-            self.problems.append(Problem(code, path, detail[:500]))
+            self.problems.append(Finding(code, path, detail[:500]))
 
     def batch(self, bytes_read: int = 0) -> Batch:
         """Return what was gathered since the last batch."""
@@ -240,6 +240,6 @@ def ended(problem_count: int, code: str, detail: str) -> Batch:
     return builder.batch()
 
 
-def merge_problems(kept: list[Problem], new: Sequence[Problem]) -> None:
+def merge_problems(kept: list[Finding], new: Sequence[Finding]) -> None:
     """Add to a listing's problems, up to the bound."""
     kept.extend(problem for problem in new if len(kept) < PROBLEMS_KEPT or problem.code in ENDINGS)

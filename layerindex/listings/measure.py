@@ -13,7 +13,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex.listings.batches import PROBLEMS_KEPT
-from layerindex.names import listed, printable
+from layerindex.names import from_os, printable
 from layerindex.problems import Damage, vanished
 from layerindex.stores.files import damage, open_folder
 
@@ -39,7 +39,7 @@ class Tree(NamedTuple):
     whole: bool
 
 
-class Place(NamedTuple):
+class Attribution(NamedTuple):
     """To whom an entry belongs, and how it is counted with what is below it."""
 
     key: Key
@@ -78,18 +78,18 @@ class Account:
 
 
 class _Frame:
-    __slots__ = ("below", "handle", "identity", "name", "place", "places")
+    __slots__ = ("attribution", "attributions", "below", "handle", "identity", "name")
 
-    def __init__(self, name: str, handle: int, place: Place) -> None:
+    def __init__(self, name: str, handle: int, attribution: Attribution) -> None:
         status = os.fstat(handle)
-        self.name, self.handle, self.place = name, handle, place
+        self.name, self.handle, self.attribution = name, handle, attribution
         self.identity = (status.st_dev, status.st_ino)
         self.below: list[str] = []
-        self.places: dict[str, Place] = {}
+        self.attributions: dict[str, Attribution] = {}
 
 
 class Count:
-    """One count of the folder behind a handle, which stays the caller's; `place` says whose an entry is.
+    """One count of the folder behind a handle, which stays the caller's; `attribute` says whose an entry is.
 
     It is asked with the path, name by name, and whether it is a folder; of the root it is not asked. `above` is the
     path of what is counted where that is not the root.
@@ -98,8 +98,8 @@ class Count:
     def __init__(
         self,
         handle: int,
-        root: Place,
-        place: Callable[[tuple[str, ...], bool], Place],
+        root: Attribution,
+        attribute: Callable[[tuple[str, ...], bool], Attribution],
         above: tuple[str, ...] = (),
     ) -> None:
         self.accounts: dict[Key, Account] = defaultdict(Account)
@@ -107,7 +107,7 @@ class Count:
         """Bytes of all blocks, summed apart from the accounts."""
         self.problems: list[Damage] = []
         self.problem_count = 0
-        self._place, self._above = place, above
+        self._attribute, self._above = attribute, above
         self._seen: set[int] = set()
         status = os.fstat(handle)
         self._device = status.st_dev
@@ -136,16 +136,16 @@ class Count:
     # Folders -------------------------------------------------------------------------------------------------------
 
     def _enter(self, top: _Frame, name: str) -> bool:
-        place = top.places.pop(name, top.place)
+        attribution = top.attributions.pop(name, top.attribution)
         try:
             handle = open_folder(name, top.handle)
         except OSError as error:
-            self._failed(place, error, name)
+            self._failed(attribution, error, name)
             return False
-        frame = _Frame(name, handle, place)
+        frame = _Frame(name, handle, attribution)
         if frame.identity[0] != self._device:  # mounted between lstat and open
             os.close(handle)
-            self.accounts[place.key].foreign = True
+            self.accounts[attribution.key].foreign = True
             return False
         self._frames.append(frame)
         self._way.add(frame.identity[1])
@@ -173,7 +173,7 @@ class Count:
         except OSError as error:
             self._lost(error)
             return
-        top_now = _Frame(top.name, handle, top.place)
+        top_now = _Frame(top.name, handle, top.attribution)
         if top_now.identity != top.identity:
             os.close(handle)
             self._lost(FileNotFoundError(errno.ENOENT, "moved while it was read"))
@@ -184,8 +184,8 @@ class Count:
     def _lost(self, error: OSError) -> None:
         for frame in self._frames:
             if frame.below:
-                self.accounts[frame.place.key].whole = False
-        self._failed(self._frames[-1].place, error)
+                self.accounts[frame.attribution.key].whole = False
+        self._failed(self._frames[-1].attribution, error)
         self._frames.clear()
 
     # Entries -------------------------------------------------------------------------------------------------------
@@ -193,23 +193,23 @@ class Count:
     def _scan(self, frame: _Frame) -> None:
         try:
             with os.scandir(frame.handle) as listing:
-                if frame.place.apart:
+                if frame.attribution.apart:
                     self._tell_apart(frame, listing)
                 else:
                     self._take(frame, listing)
         except OSError as error:
-            self._failed(frame.place, error)
+            self._failed(frame.attribution, error)
 
     def _take(self, frame: _Frame, listing: Iterable[os.DirEntry[str]]) -> None:
         """Count entries of one holder: the loop in which the count spends its time."""
-        account, device, below, way = self.accounts[frame.place.key], self._device, frame.below.append, self._way
+        account, device, below, way = self.accounts[frame.attribution.key], self._device, frame.below.append, self._way
         items = size = blocks = 0
         try:
             for entry in listing:
                 try:
                     status = entry.stat(follow_symlinks=False)
                 except OSError as error:
-                    self._failed(frame.place, error, entry.name)
+                    self._failed(frame.attribution, error, entry.name)
                     continue
                 if status.st_dev != device:
                     account.foreign = True
@@ -235,27 +235,27 @@ class Count:
             try:
                 status = entry.stat(follow_symlinks=False)
             except OSError as error:
-                self._failed(frame.place, error, entry.name)
+                self._failed(frame.attribution, error, entry.name)
                 continue
             is_folder = stat.S_ISDIR(status.st_mode)
-            place = self._place((*path, entry.name), is_folder)
-            if place.left:
-                if place.apart and is_folder and status.st_dev == self._device:
+            attribution = self._attribute((*path, entry.name), is_folder)
+            if attribution.left:
+                if attribution.apart and is_folder and status.st_dev == self._device:
                     frame.below.append(entry.name)
-                    frame.places[entry.name] = place
+                    frame.attributions[entry.name] = attribution
                 continue
-            account = self.accounts[place.key]
-            if status.st_dev != self._device or place.mounted:
+            account = self.accounts[attribution.key]
+            if status.st_dev != self._device or attribution.mounted:
                 account.foreign = True
-            elif place.skipped:
+            elif attribution.skipped:
                 account.skipped = True
-            elif place.tree is not None:
-                self._tree(account, place.tree)
+            elif attribution.tree is not None:
+                self._tree(account, attribution.tree)
             else:
                 self._inode(account, status)
                 if is_folder:
                     frame.below.append(entry.name)
-                    frame.places[entry.name] = place
+                    frame.attributions[entry.name] = attribution
         frame.below.reverse()  # they are taken from the end
 
     def _inode(self, account: Account, status: os.stat_result) -> None:
@@ -289,17 +289,17 @@ class Count:
         account.whole &= tree.whole
         self.total += disk
 
-    def _failed(self, place: Place, error: OSError, name: str | None = None) -> None:
+    def _failed(self, attribution: Attribution, error: OSError, name: str | None = None) -> None:
         """Take what the system answered as a finding, unless the trouble is our own."""
         if error.errno in _OURS:
             raise error
         names = [*self._above, *(frame.name for frame in self._frames[1:]), *([] if name is None else [name])]
-        where = printable("/".join(listed(part) for part in names))
+        where = printable("/".join(from_os(part) for part in names))
         found = damage(error, where if len(where) <= _SHOWN else f"{where[:_SHOWN]}…")
         if error.errno in (errno.ENOENT, errno.ESTALE):
             found = vanished(found.problem.path)
         else:
-            self.accounts[place.key].whole = False
+            self.accounts[attribution.key].whole = False
         self.problem_count += 1
         if self.problem_count <= PROBLEMS_KEPT:
             self.problems.append(found)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from layerindex.listings.batches import SHAPES, Columns
 from layerindex.listings.fingerprint import LAST_SECOND, of_files
-from layerindex.listings.rules import Owners
+from layerindex.listings.rules import IdMap
 
 if TYPE_CHECKING:
     from layerindex.listings.fingerprint import Fingerprint
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 NANOSECONDS = 1_000_000_000
 
 
-def columns(shape: str, rows: list[Row], owners: Owners | None) -> tuple[Columns, int, int]:
+def columns(shape: str, rows: list[Row], id_map: IdMap | None) -> tuple[Columns, int, int]:
     """Turn plain entries into columns; the other parts are their bytes of content and their blocks."""
     number, name, mode, uid, gid, size, times, blocks = zip(*rows, strict=True)
-    if owners is not None:
-        uid, gid = _inside(uid, owners.uids), _inside(gid, owners.gids)
+    if id_map is not None:
+        uid, gid = _inside(uid, id_map.uids), _inside(gid, id_map.gids)
     seconds = [time // NANOSECONDS for time in times]
     rest = [time % NANOSECONDS for time in times]
     sizes = (size,) if "size" in SHAPES[shape] else ()
@@ -31,15 +31,15 @@ def columns(shape: str, rows: list[Row], owners: Owners | None) -> tuple[Columns
 
 
 def _inside(ids: tuple[int, ...], ranges: tuple[tuple[int, int, int], ...]) -> tuple[int, ...]:
-    known = {each: Owners.inside(each, ranges) for each in set(ids)}
+    known = {each: IdMap.inside(each, ranges) for each in set(ids)}
     return tuple(known[each] for each in ids)
 
 
-def summed(rows: list[Row], owners: Owners | None) -> tuple[Fingerprint, int, int]:
+def summed(rows: list[Row], id_map: IdMap | None) -> tuple[Fingerprint, int, int]:
     """Return the fingerprint of plain files; the other parts are their bytes of content and their blocks."""
     paths, name, mode, uid, gid, size, times, blocks = zip(*rows, strict=True)
-    if owners is not None:
-        uid, gid = _inside(uid, owners.uids), _inside(gid, owners.gids)
+    if id_map is not None:
+        uid, gid = _inside(uid, id_map.uids), _inside(gid, id_map.gids)
     seconds = [time // NANOSECONDS for time in times]
     rest = [time % NANOSECONDS for time in times]
     if not 0 <= min(seconds) <= max(seconds) < LAST_SECOND:

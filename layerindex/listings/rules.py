@@ -22,7 +22,7 @@ _TYPES = {
 }
 
 
-class Owners(NamedTuple):
+class IdMap(NamedTuple):
     """Whose a file is inside a user namespace: ranges of ids, each as first one outside, count, first one inside."""
 
     uids: tuple[tuple[int, int, int], ...]
@@ -57,7 +57,7 @@ class Rules(NamedTuple):
     overridden: bool = False
     """Whether an attribute says what a file's owner, mode and kind are, in a tree whose root has it: where others
     cannot be had, one user owns all files on disk (containers-storage, `pkg/idtools/idtools.go`)."""
-    owners: Owners | None = None
+    id_map: IdMap | None = None
     """Whose the files are inside the engine's user namespace, where they are another's on disk."""
     mounted: bool = False
     """Whether layers are unpacked through a mount, where the kernel says how deletions are marked: containerd in a

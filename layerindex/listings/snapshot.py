@@ -15,7 +15,7 @@ from layerindex.listings.marks import lost_marks
 from layerindex.listings.rules import trusted_readable
 from layerindex.listings.witnesses import Witnesses
 from layerindex.listings.writer import fit
-from layerindex.names import listed, printable
+from layerindex.names import from_os, printable
 from layerindex.problems import KINDS, Damage
 from layerindex.records import Problem
 
@@ -106,8 +106,8 @@ def index_files(  # noqa: PLR0913, PLR0917
     Layers' tar-splits or blobs are read; what has neither is walked, and with `walk` all is, and compared with them.
     `walked` takes what was walked, by directory.
     """
-    places, damages = _layers(connection, snapshot_id, store, blobs=options.blobs)
-    sources = [layer_source(*each)._replace(summed=options.walk) for each in places.items()]
+    listed_by, damages = _layers(connection, snapshot_id, store, blobs=options.blobs)
+    sources = [layer_source(*each)._replace(summed=options.walk) for each in listed_by.items()]
     mounted = options.walk and _is_mounted(store, damages)
     witnesses = Witnesses(connection, snapshot_id, sources, mounted=mounted)
     trees = list(_trees(witnesses, store, options)) if store.walkable else []
@@ -116,7 +116,7 @@ def index_files(  # noqa: PLR0913, PLR0917
     yield from (each for each in trees if isinstance(each, Problem))
     for listing in index_listings(connection, sources, options.jobs, progress, options.small):
         diff_id = listing.source.diff_id
-        yield from _problems(listing, store.tree(listing.source.name) if diff_id is None else places[diff_id].path)
+        yield from _problems(listing, store.tree(listing.source.name) if diff_id is None else listed_by[diff_id].path)
         if diff_id is None:
             walked[listing.source.name] = listing
         if _is_false(listing):
@@ -157,7 +157,7 @@ def _layers(
     connection: sqlite3.Connection, snapshot_id: int, store: Store, *, blobs: bool
 ) -> tuple[dict[str, Listed], list[Problem]]:
     """Return what lists the new layers, by diff_id, and what is wrong with it."""
-    places: dict[str, Listed] = {}
+    listed_by: dict[str, Listed] = {}
     damages = []
     for chain_id, diff_id, cache_id, digests in connection.execute(NEW_LAYERS, (snapshot_id,)).fetchall():
         try:
@@ -167,8 +167,8 @@ def _layers(
             damages.append(damage.problem)
         else:
             if found is not None and (blobs or found.kind != "blob"):
-                places[diff_id] = found
-    return places, damages
+                listed_by[diff_id] = found
+    return listed_by, damages
 
 
 def _trees(witnesses: Witnesses, store: Store, options: Options) -> Iterator[Source | Problem]:
@@ -253,7 +253,7 @@ def _tree(  # noqa: PLR0913
     if settled:
         times = f"{status.st_mtime_ns}:{status.st_ctime_ns}"
         place = store.tree(cache_id).removesuffix("/diff")
-        witness = f"{listed(store.root)}/{place} {status.st_dev}:{status.st_ino} {times}"
+        witness = f"{from_os(store.root)}/{place} {status.st_dev}:{status.st_ino} {times}"
 
     def batches(_: bool) -> Iterator[Batch]:
         from layerindex.listings.walk import Walk  # noqa: PLC0415 - not for a store of known layers only

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex.guard import reading
 from layerindex.listings.apart import Apart, counted_apart, counted_at, mount_points
-from layerindex.listings.measure import Account, Count, Place, Tree
+from layerindex.listings.measure import Account, Attribution, Count, Tree
 from layerindex.listings.writer import fit
 from layerindex.problems import Damage
 from layerindex.records import DiskUsage, Problem
@@ -36,7 +36,7 @@ ROLES = {
     "build-cache": CACHE,
 }
 """What a directory's bytes are called by its role; of other roles the role itself."""
-DATA_ROOT = Place(("data root", ""), apart=True)
+DATA_ROOT = Attribution(("data root", ""), apart=True)
 
 MEASURED = "measured"
 PARTLY = "measured, but not all of it could be read"
@@ -118,13 +118,13 @@ def disk_usage(
         if (found.code, found.path) not in told:
             yield found
         return
-    places = _Places(store, facts, walked, whole=options.walk)
+    attributions = _Attributions(store, facts, walked, whole=options.walk)
     moved = connection.execute(MOVED_VOLUMES, (snapshot_id,)).fetchall() if store.first else []
     try:
         with reading(""):
-            count = Count(handle, DATA_ROOT._replace(left=not store.first), places.of)
-            elsewhere = [each for each in counted_apart(handle, places.of) if places.is_ours(each.holder)]
-            elsewhere += (counted_at(place, Place(("volumes", name))) for name, place in moved)
+            count = Count(handle, DATA_ROOT._replace(left=not store.first), attributions.of)
+            elsewhere = [each for each in counted_apart(handle, attributions.of) if attributions.is_ours(each.holder)]
+            elsewhere += (counted_at(place, Attribution(("volumes", name))) for name, place in moved)
     except Damage as damaged:
         yield damaged.problem
         return
@@ -237,7 +237,7 @@ VOLUMES_FOLDER = "volumes"
 """Where all engines keep volumes: a local one may be a mount of what lies elsewhere."""
 
 
-class _Places:
+class _Attributions:
     """Who holds what is at a path."""
 
     def __init__(self, store: Store, facts: Facts, walked: Mapping[str, Listing], *, whole: bool) -> None:
@@ -245,20 +245,20 @@ class _Places:
         self.mounted = {path for path in mount_points(store.root) if path[0] == VOLUMES_FOLDER and len(path) > 1}
         self.above = {path[:length] for path in self.mounted for length in range(2, len(path))}
 
-    def of(self, path: tuple[str, ...], is_folder: bool) -> Place:
+    def of(self, path: tuple[str, ...], is_folder: bool) -> Attribution:
         """Return the owner of what is at a path; called only for what lies in folders that several owners share."""
-        held = self.store.place(path, is_folder)
+        held = self.store.holder(path, is_folder)
         apart = held.apart or path in self.above
         if held.directory is None:
             skipped = held.large and not self.whole
-            return Place((held.category, held.owner), apart, None, skipped, path in self.mounted, held.left)
+            return Attribution((held.category, held.owner), apart, None, skipped, path in self.mounted, held.left)
         found = self.facts.directories.get(held.directory)
         if found is None:
-            return Place(("unknown", held.directory))
-        return Place(found.key, apart, self._tree(held.directory) if held.tree else None)
+            return Attribution(("unknown", held.directory))
+        return Attribution(found.key, apart, self._tree(held.directory) if held.tree else None)
 
     @staticmethod
-    def is_ours(holder: Place) -> bool:
+    def is_ours(holder: Attribution) -> bool:
         """Say whether a folder of the root is the engine's, by who holds it."""
         return holder.apart or holder.key[0] != "other"
 

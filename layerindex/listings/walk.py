@@ -17,11 +17,11 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from layerindex.listings import plain
-from layerindex.listings.batches import BATCH_ROWS, PROBLEMS_KEPT, Batch, Entry, Problem
+from layerindex.listings.batches import BATCH_ROWS, PROBLEMS_KEPT, Batch, Entry, Finding
 from layerindex.listings.override import OVERRIDE, replaced, stated
 from layerindex.listings.plain import NANOSECONDS
 from layerindex.listings.rules import LABEL, Rules, trusted_readable, type_of
-from layerindex.names import listed_path
+from layerindex.names import from_os_path
 from layerindex.stores.files import open_folder as open_folder  # noqa: PLC0414 - tests put another in its place
 
 if TYPE_CHECKING:
@@ -238,7 +238,7 @@ class Walk:
         """Take a directory's entries: the loop in which the walk spends its time."""
         prefix = self._stand_in(frame.handle)
         device, listxattr = self._start.st_dev, os.listxattr
-        number = hash(listed_path(self._path or "/")[0]) if self._summed else self._place(self._path)
+        number = hash(from_os_path(self._path or "/")[0]) if self._summed else self._place(self._path)
         files, dirs, below = self._files.append, self._dirs.append, frame.below.append
         try:
             for entry in chunk:
@@ -343,7 +343,7 @@ class Walk:
         if name == _OPAQUE:
             directory, _, base = self._path.rpartition("/")
             news = Entry(directory, None, base, None, "opaque", opaque=1)
-            self._rows.append((self._place(directory), *listed_path(base), *news[4:]))
+            self._rows.append((self._place(directory), *from_os_path(base), *news[4:]))
             return True
         if name.startswith(_AUFS):
             return True
@@ -361,7 +361,7 @@ class Walk:
         for name in listed:
             if name not in self._rules.opaque:
                 if name not in self._rules.bookkeeping and not (self._overridden and name == OVERRIDE):
-                    kept.append(listed_path(name)[0])
+                    kept.append(from_os_path(name)[0])
             elif not is_dir:
                 kept.append(name)
             else:
@@ -375,17 +375,17 @@ class Walk:
         return opaque, names, self._capability(path) if _CAPABILITY in listed else None
 
     def _capability(self, path: str) -> bytes | None:
-        value, owners = self._value(path, _CAPABILITY), self._rules.owners
-        return value if owners is None or value is None else owners.capability(value)
+        value, id_map = self._value(path, _CAPABILITY), self._rules.id_map
+        return value if id_map is None or value is None else id_map.capability(value)
 
     def _owned(self, path: str, status: os.stat_result, xattrs: list[str] | None) -> os.stat_result:
         """Return the status of a file as it is inside: as its attribute says, else with the owner mapped."""
         if self._overridden and xattrs and OVERRIDE in xattrs:
             return stated(self._value(path, OVERRIDE), status)
-        owners = self._rules.owners
-        if owners is None:
+        id_map = self._rules.id_map
+        if id_map is None:
             return status
-        ids = (owners.inside(status.st_uid, owners.uids), owners.inside(status.st_gid, owners.gids))
+        ids = (id_map.inside(status.st_uid, id_map.uids), id_map.inside(status.st_gid, id_map.gids))
         return replaced(status, (status.st_mode, *status[1:4], *ids, *status[6:10]), status.st_rdev)
 
     def _value(self, path: str, name: str) -> bytes | None:
@@ -420,8 +420,8 @@ class Walk:
     # Batches -------------------------------------------------------------------------------------------------------
 
     def _row(self, name: str, status: os.stat_result, known: _Known, type_: str, target: str | None = None) -> None:
-        text, raw = listed_path(name)
-        link, link_raw = (None, None) if target is None else listed_path(target)
+        text, raw = from_os_path(name)
+        link, link_raw = (None, None) if target is None else from_os_path(target)
         size = status.st_size if type_ in ("file", "symlink") else 0
         device = f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}" if type_ in ("char", "block") else None
         seconds, rest = divmod(status.st_mtime_ns, NANOSECONDS)
@@ -439,7 +439,7 @@ class Walk:
         """Return a directory's number in this batch."""
         number = self._numbers.setdefault(path, len(self._directories))
         if number == len(self._directories):
-            self._directories.append(listed_path(path or "/"))
+            self._directories.append(from_os_path(path or "/"))
         return number
 
     def _failed(self, name: str | None, error: OSError) -> None:
@@ -462,7 +462,7 @@ class Walk:
         self.totals.problem_count += 1
         if self.totals.problem_count <= PROBLEMS_KEPT:
             path = f"{self._path}/{name}" if name else self._path or "/"
-            self._problems.append(Problem(code, listed_path(path)[0], detail))
+            self._problems.append(Finding(code, from_os_path(path)[0], detail))
 
     def _clear(self) -> None:
         self._numbers: dict[str, int] = {}
@@ -470,7 +470,7 @@ class Walk:
         self._files: list[plain.Row] = []
         self._dirs: list[plain.Row] = []
         self._rows: list[Row] = []
-        self._problems: list[Problem] = []
+        self._problems: list[Finding] = []
 
     def _flush(self) -> Batch:
         columns, totals, alone = {}, self.totals, None
@@ -478,9 +478,9 @@ class Walk:
             totals.entry_count += len(rows)
             if rows:
                 if self._summed and shape == "walked":
-                    alone, size, blocks = plain.summed(rows, self._rules.owners)
+                    alone, size, blocks = plain.summed(rows, self._rules.id_map)
                 else:
-                    columns[shape], size, blocks = plain.columns(shape, rows, self._rules.owners)
+                    columns[shape], size, blocks = plain.columns(shape, rows, self._rules.id_map)
                 totals.apparent_bytes += size
                 totals.disk_bytes += 512 * blocks
                 totals.file_bytes += size  # 0 for directories

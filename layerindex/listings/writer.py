@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layerindex.database import LARGEST, NameIndex
 from layerindex.listings import folders
-from layerindex.listings.batches import SHAPES, TYPES, Batch, Columns, Entry, Problem, Source, Totals, merge_problems
+from layerindex.listings.batches import SHAPES, TYPES, Batch, Columns, Entry, Finding, Source, Totals, merge_problems
 from layerindex.listings.directories import Directories
 from layerindex.listings.fingerprint import Fingerprint, Side, of_files, of_firsts, of_listing
 
@@ -38,7 +38,7 @@ class Listing(NamedTuple):
     apparent_bytes: int
     disk_bytes: int | None
     complete: bool
-    problems: list[Problem]
+    problems: list[Finding]
     problem_count: int
     links: Sequence[tuple[int, int, int]] = ()  # of a walk: inodes with names elsewhere, their blocks and bytes
     plain: Fingerprint = Fingerprint()  # of its plain files, where that is wanted, or of those not handed over
@@ -134,7 +134,7 @@ class _Open:
         self.listing_id, self.source = listing_id, source
         self.table = "entries" if source.kept else WALKED
         self.complete = True
-        self.problems: list[Problem] = []
+        self.problems: list[Finding] = []
         self.problem_count = 0  # as the producer counts
         self.conflicts = 0
         self.entry_count = self.total_size = self.link_size = 0
@@ -238,7 +238,7 @@ class _Open:
     def _duplicate(self, row: tuple[Any, ...]) -> None:
         self.conflicts += 1
         (path,) = self.database.execute("SELECT path FROM directories WHERE directory_id = ?", (row[1],)).fetchone()
-        merge_problems(self.problems, [Problem("tar-duplicate", f"{path.rstrip('/')}/{row[2]}", "the first is kept")])
+        merge_problems(self.problems, [Finding("tar-duplicate", f"{path.rstrip('/')}/{row[2]}", "the first is kept")])
 
     def finish(self, directories: Directories) -> Listing:
         """Say in the listing's row what there is."""
@@ -285,7 +285,7 @@ class _Open:
         if not implied.complete:
             self.complete = False
             detail = f"the paths of folders that it only implies would take more than {room} characters"
-            merge_problems(self.problems, [Problem(f"{self.source.source}-bomb", None, detail)])
+            merge_problems(self.problems, [Finding(f"{self.source.source}-bomb", None, detail)])
             self.conflicts += 1
 
 

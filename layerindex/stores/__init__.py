@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex.errors import NotAStoreError
 from layerindex.guard import FAILED, reading
-from layerindex.names import listed, printable
+from layerindex.names import from_os, printable
 from layerindex.problems import Damage
 from layerindex.stores.containers_storage.settings import graph_roots, is_own
 from layerindex.stores.host import Settings, is_below
@@ -77,7 +77,7 @@ def host_stores(environment: Mapping[str, str], *, root: bool) -> Iterator[OfHos
         seen.add(path)
         name = user.name if user else None
         try:
-            with reading(printable(listed(path))):
+            with reading(printable(from_os(path))):
                 found = find(path)
         except Damage as damage:
             if damage.problem.code == "permission-denied":

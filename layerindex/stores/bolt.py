@@ -46,7 +46,7 @@ BRANCH, LEAF = 1, 2
 BUCKET = 1
 """Flag of a leaf's element that holds a bucket."""
 
-Place = tuple[int, int]
+PageReference = tuple[int, int]
 """Where a page is named: the page and the number of the element there; the root's is (0, 0)."""
 
 
@@ -77,7 +77,7 @@ class Bucket:
     What cannot be read is left out and noted in the database's `damages`.
     """
 
-    def __init__(self, bolt: Bolt, root: int, place: Place, inline: Page | None = None, depth: int = 0) -> None:
+    def __init__(self, bolt: Bolt, root: int, place: PageReference, inline: Page | None = None, depth: int = 0) -> None:
         self._bolt, self._root, self._place, self._inline, self._depth = bolt, root, place, inline, depth
 
     def items(self) -> Iterator[tuple[bytes, bytes | Bucket]]:
@@ -102,7 +102,7 @@ class Bucket:
         value = self.get(key)
         return value if isinstance(value, Bucket) else None
 
-    def _leaves(self, number: int, place: Place, depth: int) -> Iterator[Page]:
+    def _leaves(self, number: int, place: PageReference, depth: int) -> Iterator[Page]:
         children: list[int] = []
         try:
             page = self._bolt.page(number, place)
@@ -153,7 +153,7 @@ class Bolt:
         self._branch = Struct(f"{meta.order}IIQ")
         self._leaf = Struct(f"{meta.order}IIII")
         self._bucket = Struct(f"{meta.order}QQ")
-        self._owners: dict[int, tuple[int, Place]] = {}
+        self._owners: dict[int, tuple[int, PageReference]] = {}
         self._noted: set[str] = set()
 
     @property
@@ -171,7 +171,7 @@ class Bolt:
         """Return a finding about a page."""
         return Damage("bolt-page", self.where, f"page {number}: {detail}")
 
-    def page(self, number: int, place: Place) -> Page:
+    def page(self, number: int, place: PageReference) -> Page:
         """Return the page that is named at a place; raises Damage."""
         start = number * self.meta.page_size
         if number < 2 or start + HEADER_SIZE > len(self.content):

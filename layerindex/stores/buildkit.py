@@ -21,7 +21,7 @@ from layerindex.problems import Damage, Damages
 from layerindex.records import BuildCache, BuildCacheParent, Use
 from layerindex.stores import ids
 from layerindex.stores.bolt import Bucket, key_text, read_bolt
-from layerindex.stores.parts import part
+from layerindex.stores.passes import part
 from layerindex.stores.running import NEVER, running_since
 from layerindex.stores.values import Fields
 
@@ -387,7 +387,7 @@ def _name(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON held
 
 
 def _names(value: Any) -> list[str]:  # noqa: ANN401 - whatever JSON held
-    return [name for item in ids.listed(value) if (name := _name(item))]
+    return [name for item in ids.sequence(value) if (name := _name(item))]
 
 
 def _flag(value: Any) -> bool:  # noqa: ANN401 - whatever JSON held
@@ -404,5 +404,5 @@ def _moment(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON held
 
 def _references(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON held
     """Return image references as a JSON list."""
-    references = [reference for item in ids.listed(value) if (reference := ids.text(item))]
+    references = [reference for item in ids.sequence(value) if (reference := ids.text(item))]
     return orjson.dumps(references).decode() if references else None

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layerindex import shapes
 from layerindex.guard import each, reading
-from layerindex.names import listed, printable
+from layerindex.names import from_os, printable
 from layerindex.problems import Damage, vanished
 from layerindex.records import Container, ContainerLog, ContainerVolume
 from layerindex.stores import ids
 from layerindex.stores.files import damage
-from layerindex.stores.store import Held
+from layerindex.stores.store import Holder
 from layerindex.stores.values import Fields
 
 if TYPE_CHECKING:
@@ -178,12 +178,12 @@ def _asked_for(name: str, host: Fields) -> Iterator[ContainerVolume]:
     `Binds` are of `-v source:destination[:mode]`, `Mounts` of `--mount`; a source that is no path is a volume's name.
     """
     found: dict[str, ContainerVolume] = {}
-    for bind in host.get("Binds", ids.listed) or []:
+    for bind in host.get("Binds", ids.sequence) or []:
         source, _, rest = f"{bind}".partition(":")
         destination, _, mode = rest.partition(":")
         if source and destination:
             found[destination] = _mount(name, destination, source, read_only="ro" in mode.split(","))
-    for mount in host.get("Mounts", ids.listed) or []:
+    for mount in host.get("Mounts", ids.sequence) or []:
         point = Fields({"mount": mount}, host.where, name, host.damages).below("mount")
         asked, target = point.get("Source", ids.text), point.get("Target", ids.text)
         if asked and target and point.values.get("Type") in ("volume", "bind"):
@@ -226,14 +226,14 @@ def log_driver_of(name: str, container_id: str) -> str | None:
     return "local" if name.startswith(LOCAL_NAMES) else None
 
 
-def container_place(path: tuple[str, ...], *, is_folder: bool) -> Held:
+def container_holder(path: tuple[str, ...], *, is_folder: bool) -> Holder:
     """Return who holds what lies in containers/."""
     if len(path) == 2:
-        return Held("container files", listed(path[1]), apart=True) if is_folder else Held("container files")
+        return Holder("container files", from_os(path[1]), apart=True) if is_folder else Holder("container files")
     container_id, inside = path[1], "/".join(path[2:])
     if not is_folder and log_driver_of(inside, container_id):
-        return Held("container logs", listed(container_id))
-    return Held("container files", listed(container_id), apart=is_folder and inside == LOCAL_LOGS)
+        return Holder("container logs", from_os(container_id))
+    return Holder("container files", from_os(container_id), apart=is_folder and inside == LOCAL_LOGS)
 
 
 def _read_logs(folder: Folder, container_id: str) -> Logs:
@@ -282,7 +282,7 @@ def take_logs(logs: Logs, folder: Folder, container_id: str, kind_of: Callable[[
             logs.damages.append(Damage("not-regular", folder.where(name), "no log file", container_id))
             continue
         # The path is a key, so that it is the name itself: what is made fit to print may be two names' text.
-        path = f"{folder.path}/{listed(name)}"
+        path = f"{folder.path}/{from_os(name)}"
         sizes = (status.st_size, min(512 * status.st_blocks, 2**63 - 1))
         logs.files.append(ContainerLog(container_id, path, *kind, *sizes, _modified(status)))
 
@@ -290,7 +290,7 @@ def take_logs(logs: Logs, folder: Folder, container_id: str, kind_of: Callable[[
 def _linked_log(folder: Folder, name: str, container_id: str) -> Damage:
     """Return the finding that a log was moved elsewhere: what the engine holds open is freed by a restart."""
     try:
-        target = printable(listed(folder.target(name)))
+        target = printable(from_os(folder.target(name)))
     except Damage as found:
         return found
     detail = f"a symlink leads to {target}; it is not followed, and its bytes are not counted"

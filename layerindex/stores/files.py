@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from layerindex.names import listed, printable
+from layerindex.names import from_os, printable
 from layerindex.problems import Damage, not_regular, vanished
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def open_below(root: str, *names: str, folder: bool = False) -> int:
 
     Raises Damage.
     """
-    where = printable("/".join(listed(name) for name in names))
+    where = printable("/".join(from_os(name) for name in names))
     handle = -1
     try:
         handle = open_folder(root)
@@ -118,7 +118,7 @@ def _elsewhere(name: str, parent: Folder | None, path: str) -> Damage | None:
         target = os.readlink(name, dir_fd=parent.handle)
     except OSError:
         return None
-    return Damage("elsewhere", path, f"a symlink leads to {printable(listed(target))}; it is not followed")
+    return Damage("elsewhere", path, f"a symlink leads to {printable(from_os(target))}; it is not followed")
 
 
 class Folder:
@@ -179,7 +179,7 @@ class Folder:
 
     def where(self, name: str) -> str:
         """Return the printable path of an entry."""
-        shown = printable(listed(name))
+        shown = printable(from_os(name))
         return f"{self.path}/{shown}" if self.path and not os.path.isabs(name) else shown
 
     def keep(self, names: Iterable[str]) -> None:

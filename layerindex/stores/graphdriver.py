@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex import shapes
 from layerindex.guard import reader
-from layerindex.names import listed
+from layerindex.names import from_os
 from layerindex.problems import Damage
 from layerindex.records import Link
 from layerindex.stores import ids
@@ -152,5 +152,5 @@ def read_link(links: Folder, name: str) -> tuple[Link, list[Damage]]:
     match = shapes.LINK_TARGET.fullmatch(target)
     if match is None:
         detail = f"it points to {ids.shorten(target)}"
-        return Link(name, listed(target), None), [Damage("outside-link", links.where(name), detail, name)]
+        return Link(name, from_os(target), None), [Damage("outside-link", links.where(name), detail, name)]
     return Link(name, target, match[1]), []

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 from layerindex.guard import reading
-from layerindex.names import listed, printable
+from layerindex.names import from_os, printable
 from layerindex.problems import Damage
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Settings:
 
     def note(self, where: str, detail: str, user: Account | None = None) -> None:
         """Remember what is wrong with a file, once: two users may have one home."""
-        found = Damage("bad-settings", printable(listed(where)), detail)
+        found = Damage("bad-settings", printable(from_os(where)), detail)
         if all(each.damage.problem != found.problem for each in self.said):
             self.said.append(Said(user.name if user else None, found))
 

@@ -113,7 +113,7 @@ def digest(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON held
     return None if found is None else shaped(shapes.DIGEST, found)
 
 
-def listed(value: Any) -> list[Any]:  # noqa: ANN401 - whatever JSON held
+def sequence(value: Any) -> list[Any]:  # noqa: ANN401 - whatever JSON held
     """Return a list of a JSON file, empty for absent; raises ValueError for another type."""
     if value is None:
         return []

@@ -132,7 +132,7 @@ def _layers(image_id: str, config: dict[str, Any], where: str) -> list[ImageLaye
     if "rootfs" not in config:
         raise Damage("bad-value", where, "rootfs is missing; moby rejects such an image", image_id)
     try:
-        diff_ids = ids.listed(ids.mapping(config["rootfs"]).get("diff_ids"))
+        diff_ids = ids.sequence(ids.mapping(config["rootfs"]).get("diff_ids"))
         if len(diff_ids) > LAYERS:
             raise ValueError(f"{len(diff_ids)} layers, at most {LAYERS} are possible")  # noqa: TRY301 - said as below
         diff_ids = [ids.shaped(shapes.DIGEST, ids.text(diff_id) or "") for diff_id in diff_ids]
@@ -145,7 +145,7 @@ def _layers(image_id: str, config: dict[str, Any], where: str) -> list[ImageLaye
 def _history(image_id: str, config: Fields, layer_count: int) -> list[ImageHistory]:
     """Return the build steps; the i-th step that is not empty made the i-th layer, as far as both go."""
     history, made = [], 0
-    steps = config.get("history", ids.listed) or []
+    steps = config.get("history", ids.sequence) or []
     if len(steps) > HISTORY:
         detail = f"history: {len(steps)} steps, at most {HISTORY} are told"
         config.damages.append(Damage("bad-value", config.where, detail, image_id))
@@ -213,7 +213,7 @@ def read_sources(folder: Folder, name: str) -> Iterator[LayerBlob | Damage]:
     where = folder.where(name)
     diff_id = f"sha256:{name}"
     try:
-        sources = ids.listed(folder.value(name, folder.read(name, JSON)))
+        sources = ids.sequence(folder.value(name, folder.read(name, JSON)))
     except ValueError as error:
         raise Damage("bad-value", where, f"{error}") from error
     seen = set()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from layerindex import shapes
 from layerindex.guard import reader
-from layerindex.names import listed
+from layerindex.names import from_os
 from layerindex.problems import Damage
 from layerindex.records import Layer, Mount, UnfinishedLayer
 from layerindex.stores import ids
@@ -88,7 +88,7 @@ def read_mounts(mounts: Folder, name: str, above: str = "") -> Iterator[Mount | 
     with a slash at its end, where it is nested.
     """
     damages: list[Damage] = []
-    text = above + listed(name)
+    text = above + from_os(name)
     with mounts.folder(name) as folder:
         own = MOUNT_FILES if "mount-id" in folder else ()
         nested = [below for below in sorted(folder.entries) if below not in own and folder.has_folder(below)]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from layerindex import shapes, standing
 from layerindex.guard import FAILED
-from layerindex.names import listed
+from layerindex.names import from_os
 from layerindex.problems import Damage
 from layerindex.records import Link, OverlayDir, OverlayLower, Record
 from layerindex.stores.claims import directory_use
@@ -273,7 +273,7 @@ class _View:
             if directory.lowers is None:
                 self.claims.sources.note("links", where, standing.DAMAGED)
             elif None in self._lower_ids(directory):
-                self.claims.lost("links", where, f"directory {listed(name)} stands on what it names, which")
+                self.claims.lost("links", where, f"directory {from_os(name)} stands on what it names, which")
 
     def _named_by_live_directories(self) -> dict[str, list[str]]:
         """Return for each directory that nothing owns the owned directories whose lower names it."""
@@ -311,7 +311,7 @@ class _View:
 
     def records(self, name: str) -> Iterator[Record]:
         """Yield the rows of one directory."""
-        directory, text = self.directories[name], listed(name)
+        directory, text = self.directories[name], from_os(name)
         there, named = name in self.before, name in self.named
         role = self.claims.role(name, was_there=there, own=MADE.fullmatch, named=named)
         yield OverlayDir(
@@ -328,7 +328,7 @@ class _View:
         for kind, owner in dict.fromkeys(self.claims.owners.get(name, ())):
             yield directory_use(text, kind, owner)
         for owner in self.named.get(name, ()):
-            yield directory_use(text, "lower", listed(owner))
+            yield directory_use(text, "lower", from_os(owner))
         lowers = zip(self._lowers(directory), self._lower_ids(directory), strict=True)
         for position, (link, lower) in enumerate(lowers):
             yield OverlayLower(text, position, link, lower)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from layerindex.guard import each
 from layerindex.problems import Damage
 from layerindex.stores.overlay import PAUSE
-from layerindex.stores.parts import TEMPORARY, leftover, settled
+from layerindex.stores.passes import TEMPORARY, leftover, settled
 
 if TYPE_CHECKING:
     import re

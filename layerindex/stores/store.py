@@ -64,7 +64,7 @@ class Listed(NamedTuple):
             os.close(handle)
 
 
-class Held(NamedTuple):
+class Holder(NamedTuple):
     """Who holds what is at a path of a root, as `disk_usage` names holders."""
 
     category: str = "other"
@@ -148,5 +148,5 @@ class Store(Protocol):
     def open_tree(self, cache_id: str) -> int:
         """Open that folder; raises Damage."""
 
-    def place(self, path: tuple[str, ...], is_folder: bool) -> Held:
+    def holder(self, path: tuple[str, ...], is_folder: bool) -> Holder:
         """Return who holds what is at a path below the root, which is asked of folders that several hold."""

@@ -15,7 +15,7 @@ import orjson
 
 from layerindex.guard import reading
 from layerindex.missing import going
-from layerindex.names import listed, on_disk
+from layerindex.names import from_os, on_disk
 from layerindex.problems import Damage, Damages
 from layerindex.records import ContainerVolume, Use, Volume
 from layerindex.stores import ids
@@ -64,7 +64,7 @@ VOLUME_PATH = re.compile(r"/.*/volumes/([^/]+)(?:/.*)?", re.DOTALL)
 """The path of a volume, or of what is in it, wherever the data root was when the container was made."""
 
 
-class Known(NamedTuple):
+class EngineVolume(NamedTuple):
     """What metadata.db says of a volume."""
 
     driver: str
@@ -74,7 +74,7 @@ class Known(NamedTuple):
 
 def read_volumes(volumes: Folder) -> Iterator[Volume | Damage]:
     """Yield the volumes that are here, and those that metadata.db remembers."""
-    known: dict[str, Known] = {}
+    known: dict[str, EngineVolume] = {}
     try:
         known, damages = read_known(volumes)
         yield from damages
@@ -117,16 +117,16 @@ def going_volumes(root: Folder, named: set[tuple[str, str]], here: set[str], wai
             yield going("volume", name, container_id)
 
 
-def read_known(volumes: Folder) -> tuple[dict[str, Known], list[Damage]]:
+def read_known(volumes: Folder) -> tuple[dict[str, EngineVolume], list[Damage]]:
     """Return the volumes that metadata.db names, and what is wrong with it; raises Damage when it cannot be read."""
-    known: dict[str, Known] = {}
+    known: dict[str, EngineVolume] = {}
     if METADATA not in volumes:
         return known, []
     with reading(volumes.where(METADATA)):
         return known, _read_known(volumes, known)
 
 
-def _read_known(volumes: Folder, known: dict[str, Known]) -> list[Damage]:
+def _read_known(volumes: Folder, known: dict[str, EngineVolume]) -> list[Damage]:
     from layerindex.stores.bolt import read_bolt  # noqa: PLC0415 - not for a store without volumes
 
     database = read_bolt(volumes, METADATA)
@@ -139,11 +139,13 @@ def _read_known(volumes: Folder, known: dict[str, Known]) -> list[Damage]:
             damages.append(Damage("bad-id", where, f"{ids.shorten(name)} is no volume's name"))
             continue
         try:
-            field = Fields(volumes.parsed(METADATA, value), where, listed(name))
+            field = Fields(volumes.parsed(METADATA, value), where, from_os(name))
         except Damage as found:
             damages.append(found)
             continue
-        known[name] = Known(field.get("Driver", ids.text) or LOCAL, _texts(field, "Labels"), _texts(field, "Options"))
+        known[name] = EngineVolume(
+            field.get("Driver", ids.text) or LOCAL, _texts(field, "Labels"), _texts(field, "Options")
+        )
         damages += field.damages
     # In this order: what is wrong with its pages shows while they are read.
     return [*database.damages, *damages]
@@ -167,7 +169,7 @@ def _mapping_of_texts(value: Any) -> dict[str, str]:  # noqa: ANN401 - whatever 
     return values
 
 
-def read_volume(volumes: Folder, name: str, known: dict[str, Known]) -> Iterator[Volume | Damage]:
+def read_volume(volumes: Folder, name: str, known: dict[str, EngineVolume]) -> Iterator[Volume | Damage]:
     """Yield the volume of one folder, what it was seen to hold, and what is wrong with its opts.json."""
     options = holds = None
     found = known.get(name)
@@ -184,10 +186,10 @@ def read_volume(volumes: Folder, name: str, known: dict[str, Known]) -> Iterator
         if damage.problem.code == "missing" or not volumes.has_folder(name):
             return
     driver, labels = (found.driver, found.labels) if found else (LOCAL, None)
-    yield Volume(listed(name), driver, options, labels, 1, holds=holds)
+    yield Volume(from_os(name), driver, options, labels, 1, holds=holds)
 
 
-def read_absent(volumes: Folder, known: dict[str, Known]) -> Iterator[Volume | Damage]:
+def read_absent(volumes: Folder, known: dict[str, EngineVolume]) -> Iterator[Volume | Damage]:
     """Yield the volumes without a folder: of other drivers, and local ones that were removed by hand.
 
     Where there is no opts.json, the options are what the user said.
@@ -207,4 +209,4 @@ def read_absent(volumes: Folder, known: dict[str, Known]) -> Iterator[Volume | D
             continue
         driver, labels, options = now[name]
         new = name not in volumes and volumes.exists(name)  # made since volumes/ was listed
-        yield Volume(listed(name), driver, None if options == "{}" else options, labels, int(new))
+        yield Volume(from_os(name), driver, None if options == "{}" else options, labels, int(new))

@@ -14,7 +14,7 @@ import pytest
 
 from layerindex import database
 from layerindex import scan as scanning
-from layerindex.stores import owners
+from layerindex.stores import id_maps
 from layerindex.stores.containerd import store as containerd_store
 
 from .archives import ImageSource, Member, Step, archive, pack
@@ -342,7 +342,7 @@ def index_of_user(containerd: RootlessContainerd, folder: Path, **how: bool) -> 
         (folder / name).write_text(f"{containerd.user.pw_name}:{first}:{containerd.COUNT}\n")
     path = folder / "user.db"
     with pytest.MonkeyPatch.context() as patch, database.writing(str(path), print) as connection:
-        patch.setattr(owners, "owners_of", partial(owners.owners_of, etc=str(folder)))
+        patch.setattr(id_maps, "id_map_of", partial(id_maps.id_map_of, etc=str(folder)))
         (store,) = containerd_store.find_stores(str(containerd.root), {})
         options = scanning.Options(files=True, jobs=1, **how)
         scanning.scan(connection, store, scanning.Filing(scanning.Host("h1", None)), options)

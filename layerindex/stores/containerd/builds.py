@@ -14,14 +14,16 @@ if TYPE_CHECKING:
 
     from layerindex.records import Record
     from layerindex.stores.claims import Claims
-    from layerindex.stores.containerd.view import Place
+    from layerindex.stores.containerd.view import ViewedSnapshot
     from layerindex.stores.files import Folder
 
 
-def read_builds(root: Folder, driver: str, places: Mapping[str, Place], claims: Claims) -> Iterator[Record | Damage]:
+def read_builds(
+    root: Folder, driver: str, contained: Mapping[str, ViewedSnapshot], claims: Claims
+) -> Iterator[Record | Damage]:
     """Yield the records of the build cache below a Docker root, and note in `claims` which directories they hold.
 
-    `places` are the snapshots of containerd by key.
+    `contained` are the snapshots of containerd by key.
     """
     folder = f"containerd-{driver}"
     if FOLDER not in root:
@@ -30,7 +32,7 @@ def read_builds(root: Folder, driver: str, places: Mapping[str, Place], claims: 
         if (kept := root.optional(FOLDER, folder)) is not None:
             with kept as opened:
                 if METADATA in opened:
-                    builds = _Builds(root, opened, places, claims)
+                    builds = _Builds(root, opened, contained, claims)
                     yield from each(builds.read, opened.where(METADATA))
     except Damage as found:
         claims.sources.damaged("build cache", found)
@@ -40,15 +42,15 @@ def read_builds(root: Folder, driver: str, places: Mapping[str, Place], claims: 
 class _Builds(Cache):
     """The records, with containerd's snapshots in place of BuildKit's own database of them."""
 
-    def __init__(self, root: Folder, folder: Folder, places: Mapping[str, Place], claims: Claims) -> None:
-        chains = {key: place.number for key, place in places.items() if shapes.DIGEST.fullmatch(key)}
+    def __init__(self, root: Folder, folder: Folder, contained: Mapping[str, ViewedSnapshot], claims: Claims) -> None:
+        chains = {key: snapshot.number for key, snapshot in contained.items() if shapes.DIGEST.fullmatch(key)}
         super().__init__(root, folder, chains, claims)
-        self.places = places
+        self.contained = contained
 
     def _read_snapshots(self) -> Iterator[Damage]:
-        for key, place in self.places.items():
+        for key, snapshot in self.contained.items():
             chain_id = key if shapes.DIGEST.fullmatch(key) else None
-            self.snapshots[key] = Snapshot(place.number, None, chain_id, place.row.parent)
+            self.snapshots[key] = Snapshot(snapshot.number, None, chain_id, snapshot.row.parent)
         yield from ()
 
     def _claim_unnamed(self) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from layerindex.stores.claims import Claims, Sources
     from layerindex.stores.containerd.images import Platform
     from layerindex.stores.containerd.metadata import ContainerRow
-    from layerindex.stores.containerd.view import Place, View
+    from layerindex.stores.containerd.view import View, ViewedSnapshot
     from layerindex.stores.files import Folder
     from layerindex.stores.imagedb import Config
 
@@ -44,7 +44,7 @@ class Docker(NamedTuple):
     """What a Docker engine that stands on this containerd knows."""
 
     containers: Mapping[str, Container]
-    builds: Callable[[Mapping[str, Place], Claims], Iterator[Record | Damage]]
+    builds: Callable[[Mapping[str, ViewedSnapshot], Claims], Iterator[Record | Damage]]
     """Reads the build cache, and claims its directories."""
     sources: Sources
     """What of its containers and volumes was read."""
@@ -72,7 +72,7 @@ def holders_of(view: View, docker: Docker | None) -> dict[tuple[str, str], str]:
             if holds and shapes.HEX.fullmatch(lease_id):
                 found[namespace, lease_id] = lease_id
     if docker is not None:
-        for namespace in {place.namespace for place in view.places if is_docker(place.namespace)}:
+        for namespace in {snapshot.namespace for snapshot in view.snapshots if is_docker(snapshot.namespace)}:
             found.update({(namespace, container_id): container_id for container_id in docker.containers})
     return found
 
@@ -91,7 +91,7 @@ class Clients:
         """`targets` and `configs` are the images here; what a container needs beside them goes to `sources`."""
         self.view, self.metadata, self.docker = view, view.metadata, docker
         self.targets, self.sources = targets, sources
-        self.snapshots = {(place.namespace, place.key): place for place in view.places}
+        self.snapshots = {(snapshot.namespace, snapshot.key): snapshot for snapshot in view.snapshots}
         self.tops: dict[str, list[str]] = {}
         """The images of each chain."""
         for image_id, config in configs.items():
@@ -172,10 +172,10 @@ class Clients:
 
     def stand(self, namespace: str, key: str | None) -> Stand:
         """Return what a container's snapshot stands on."""
-        place = self.snapshots.get((namespace, key or ""))
-        if place is None:
+        snapshot = self.snapshots.get((namespace, key or ""))
+        if snapshot is None:
             return Stand(None, None, None)
-        number, init, parent = place.number, None, place.row.parent
+        number, init, parent = snapshot.number, None, snapshot.row.parent
         for _ in range(DEPTH):
             if parent is None or shapes.DIGEST.fullmatch(parent):
                 break

@@ -132,7 +132,7 @@ class Content:
         )
 
     def _descriptors(self, field: Fields, key: str) -> Iterator[Descriptor]:
-        values = field.get(key, ids.listed) or []
+        values = field.get(key, ids.sequence) or []
         if len(values) > LISTED:
             field.damages.append(
                 Damage("bad-value", field.where, f"{key}: {len(values)}, at most {LISTED} are read", field.subject)

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from layerindex.missing import going
-from layerindex.names import listed
+from layerindex.names import from_os
 from layerindex.problems import Damage
 from layerindex.records import OverlayDir, OverlayLower
 from layerindex.stores.claims import NEED_DIRECTORY, directory_use
@@ -111,7 +111,7 @@ class _Directories:
         """Yield the rows of one directory, and what is odd about it."""
         owners = list(dict.fromkeys(self.claims.owners.get(name, ())))
         role = self.claims.role(name, was_there=name in self.before, own=MADE.fullmatch)
-        text = listed(name)
+        text = from_os(name)
         has = {"fs": 1, "work": 0}
         if not self.native:
             try:

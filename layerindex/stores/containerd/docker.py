@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex.guard import each, reading
-from layerindex.names import listed, printable
+from layerindex.names import from_os, printable
 from layerindex.problems import Damage
 from layerindex.records import Container
 from layerindex.stores.claims import Sources
@@ -16,8 +16,8 @@ from layerindex.stores.containerd.store import ContainerdStore, snapshotters
 from layerindex.stores.docker import read_clients
 from layerindex.stores.docker.drivers import CONTAINERD, DAEMON
 from layerindex.stores.files import Folder
-from layerindex.stores.parts import told
-from layerindex.stores.store import Held
+from layerindex.stores.passes import told
+from layerindex.stores.store import Holder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from layerindex.listings.rules import Rules
     from layerindex.records import Features, Record
     from layerindex.stores.claims import Claims
-    from layerindex.stores.containerd.view import Place
+    from layerindex.stores.containerd.view import ViewedSnapshot
     from layerindex.stores.docker import DockerStore
     from layerindex.stores.store import Listed
 
@@ -133,18 +133,18 @@ class DockerContainerdStore(NamedTuple):
         """Open that folder; raises Damage."""
         return self.containerd.open_tree(cache_id)
 
-    def place(self, path: tuple[str, ...], is_folder: bool) -> Held:
+    def holder(self, path: tuple[str, ...], is_folder: bool) -> Holder:
         """Return who holds what is at a path below the data root."""
         if path[0] != BELOW[0]:
-            held = self.docker.place(path, is_folder)
+            held = self.docker.holder(path, is_folder)
             return held._replace(left=held.left or not self.containerd.first)
         if path[: len(BELOW)] != BELOW[: len(path)]:
-            return Held(BELOW[0], left=not self.first)
+            return Holder(BELOW[0], left=not self.first)
         if len(path) <= len(BELOW):
             left = not (self.containerd.first if path == BELOW else self.first)
-            return Held(BELOW[0], apart=is_folder, left=left)
-        held = self.containerd.place(path[len(BELOW) :], is_folder)
-        return Held(BELOW[0], left=held.left) if held.category == "data root" else held
+            return Holder(BELOW[0], apart=is_folder, left=left)
+        held = self.containerd.holder(path[len(BELOW) :], is_folder)
+        return Holder(BELOW[0], left=held.left) if held.category == "data root" else held
 
 
 def beside(docker: DockerStore, driver: str) -> Docker:
@@ -168,12 +168,12 @@ def beside(docker: DockerStore, driver: str) -> Docker:
 
 
 def _builds_beside(
-    data_root: str, driver: str, places: Mapping[str, Place], claims: Claims
+    data_root: str, driver: str, snapshots: Mapping[str, ViewedSnapshot], claims: Claims
 ) -> Iterator[Record | Damage]:
     """Yield the build cache of an engine with another root; paths of what is wrong there are whole."""
     try:
         with Folder(data_root) as root:
-            for item in each(lambda: read_builds(root, driver, places, claims), "buildkit"):
+            for item in each(lambda: read_builds(root, driver, snapshots, claims), "buildkit"):
                 yield _whole(item, data_root) if isinstance(item, Damage) else item
     except Damage as found:
         whole = _whole(found, data_root)
@@ -187,7 +187,7 @@ def _whole(found: Damage, root: str) -> Damage:
 
 
 def _below(root: str, path: str) -> str:
-    return f"{printable(listed(root))}/{path}"
+    return f"{printable(from_os(root))}/{path}"
 
 
 def on_containerd(docker: DockerStore) -> list[DockerContainerdStore]:

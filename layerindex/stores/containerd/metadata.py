@@ -258,7 +258,7 @@ def _object(value: bytes) -> dict[str, Any]:
 
 def _mounts(value: bytes) -> list[dict[str, Any]]:
     """Return the mounts of a runtime spec; raises ValueError."""
-    return [mount for mount in ids.listed(_object(value).get("mounts")) if isinstance(mount, dict)]
+    return [mount for mount in ids.sequence(_object(value).get("mounts")) if isinstance(mount, dict)]
 
 
 def _noted(value: bytes) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from layerindex.stores.containerd.reachable import leased
 from layerindex.stores.containerd.resources import EXTRACT, read_leases, read_snapshots
 from layerindex.stores.containerd.view import METADATA, View
 from layerindex.stores.overlay import PAUSE, in_motion
-from layerindex.stores.parts import part
+from layerindex.stores.passes import part
 from layerindex.stores.pulls import doubt_new, moment
 from layerindex.stores.running import NEVER, running_since
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from layerindex.stores.containerd.images import Platform
     from layerindex.stores.containerd.metadata import Namespace
-    from layerindex.stores.containerd.view import Place
+    from layerindex.stores.containerd.view import ViewedSnapshot
     from layerindex.stores.files import Folder
     from layerindex.stores.imagedb import Config
 
@@ -76,7 +76,7 @@ class Scan:
         self.diff_ids: Mapping[str, str] = {}
         """What layers' blobs unpack to."""
         self.view = View(root, driver, folder)
-        self.places: list[Place] = []
+        self.snapshots: list[ViewedSnapshot] = []
         self.odd: set[str] = set()
         """Snapshots that only one of the databases knew, at two looks."""
         self.sources = Sources()
@@ -96,8 +96,8 @@ class Scan:
         claims, damages = self._claims(self.view)
         yield from damages
         if (docker := self.docker) is not None:
-            places = {place.key: place for place in reversed(self.places)}
-            yield from part(lambda: docker.builds(places, claims), BUILDKIT, claims.sources.failed)
+            snapshots = {snapshot.key: snapshot for snapshot in reversed(self.snapshots)}
+            yield from part(lambda: docker.builds(snapshots, claims), BUILDKIT, claims.sources.failed)
         yield from self._part(lambda: self._directories(before, claims), self.folder)
         yield from self._part(lambda: read_snapshots(self.view, self._tells), METADATA)
         claims.sources.merge(self.sources)
@@ -124,7 +124,7 @@ class Scan:
         if bare and self.since != NEVER:
             time.sleep(PAUSE)
         now = self._look() if bare else self.view
-        keys = {(place.namespace, place.key) for place in now.places}
+        keys = {(snapshot.namespace, snapshot.key) for snapshot in now.snapshots}
         for name in sorted({each.container_id for each in bare if not _is_bare(each, now, keys)}):
             yield going("mount", name, name)
         if any(is_docker(each.namespace) for each in bare) and in_motion(self.root, self.folder):
@@ -145,12 +145,14 @@ class Scan:
             time.sleep(PAUSE)
             self.view = self._look()
         self.odd = odd & self.view.odd
-        self.places = self.view.places
+        self.snapshots = self.view.snapshots
         yield from self.view.damages
         where = f"{self.folder}/{stored.NAME}"
-        for place in self.places:
-            if place.row.name in self.odd and self.view.whole:
-                yield Damage("unknown-snapshot", self.root.where(where), f"{place.row.name} is not in it", place.key)
+        for snapshot in self.snapshots:
+            if snapshot.row.name in self.odd and self.view.whole:
+                yield Damage(
+                    "unknown-snapshot", self.root.where(where), f"{snapshot.row.name} is not in it", snapshot.key
+                )
 
     def _again(self, wait: float) -> Claims:
         """Read the databases once more, after so many seconds; where no engine runs there is nothing to wait for."""
@@ -229,14 +231,14 @@ class Scan:
         content = Content(folder)
         images = Images(self.view.metadata, content, folder)
         found = list(images.read())
-        here = {(place.namespace, place.key) for place in self.places if shapes.DIGEST.fullmatch(place.key)}
+        here = {(each.namespace, each.key) for each in self.snapshots if shapes.DIGEST.fullmatch(each.key)}
         chains = {chain_id for _, chain_id in here}
         if not self.first:
             # What is unpacked by another snapshotter, or by none, is told with the first.
             images.keep(lambda config: bool(config.layers) and config.layers[-1].chain_id in chains)
             found = images.kept(found, here)
         yield from found
-        sizes = {place.key: place.size for place in reversed(self.places)}
+        sizes = {snapshot.key: snapshot.size for snapshot in reversed(self.snapshots)}
         yield from images.images(sizes)
         self.configs, self.targets, self.diff_ids = images.configs, images.targets, images.diff_ids
         if self.first:
@@ -244,10 +246,10 @@ class Scan:
 
     def _layers(self) -> Iterator[Record]:
         """Yield the layers of images that are here, and those that are unpacked for none, with what holds these."""
-        by_chain: dict[str, Place] = {}
-        for place in self.places:
-            if shapes.DIGEST.fullmatch(place.key) and (place.number or place.key not in by_chain):
-                by_chain.setdefault(place.key, place)
+        by_chain: dict[str, ViewedSnapshot] = {}
+        for snapshot in self.snapshots:
+            if shapes.DIGEST.fullmatch(snapshot.key) and (snapshot.number or snapshot.key not in by_chain):
+                by_chain.setdefault(snapshot.key, snapshot)
         told: set[str] = set()
         for config in self.configs.values():
             parent = None
@@ -258,16 +260,18 @@ class Scan:
                     number, size = (here.number, here.size) if here else (None, None)
                     yield Layer(layer.chain_id, layer.diff_id, parent, number, size, 1)
                 parent = layer.chain_id
-        for chain_id, place in by_chain.items():
+        for chain_id, snapshot in by_chain.items():
             if chain_id not in told:
                 if self.since != NEVER:
-                    doubt_new(self.sources, self.root.where(f"{METADATA}: {place.key}"), moment(place.row.created_at))
-                parent = place.row.parent
+                    doubt_new(
+                        self.sources, self.root.where(f"{METADATA}: {snapshot.key}"), moment(snapshot.row.created_at)
+                    )
+                parent = snapshot.row.parent
                 if parent is not None and not shapes.DIGEST.fullmatch(parent):
                     parent = None
                 # The chain id of a base is its diff_id.
-                base = chain_id if place.row.parent is None else None
-                yield Layer(chain_id, base, parent, place.number, place.size, 1 if base else None)
+                base = chain_id if snapshot.row.parent is None else None
+                yield Layer(chain_id, base, parent, snapshot.number, snapshot.size, 1 if base else None)
         yield from self._leased(by_chain.keys() - told)
 
     def _leased(self, chains: AbstractSet[str]) -> Iterator[Use]:
@@ -292,10 +296,10 @@ class Scan:
     def _claim(self, view: View, claims: Claims) -> Iterator[Damage]:
         holders = holders_of(view, self.docker)
         known = set()
-        for place in view.places:
-            known.add(place.row.name)
-            for kind, owner in self._reasons(place, holders):
-                claims.add(place.number, kind, owner)
+        for snapshot in view.snapshots:
+            known.add(snapshot.row.name)
+            for kind, owner in self._reasons(snapshot, holders):
+                claims.add(snapshot.number, kind, owner)
         for name, row in view.stored.items():
             if name not in known:
                 # What was so at the first look too waits for the end of its removal; else it is just being made.
@@ -306,9 +310,9 @@ class Scan:
                     claims.lost("containers", f"{self.docker.folder}/{container_id}", "its snapshot in containerd")
         yield from ()
 
-    def _reasons(self, place: Place, holders: Mapping[tuple[str, str], str]) -> Iterator[tuple[str, str]]:
-        key = place.key
-        container = holders.get((place.namespace, key))
+    def _reasons(self, snapshot: ViewedSnapshot, holders: Mapping[tuple[str, str], str]) -> Iterator[tuple[str, str]]:
+        key = snapshot.key
+        container = holders.get((snapshot.namespace, key))
         base = key.removesuffix("-key").removesuffix("-init")
         if container is not None:
             yield "container", container
@@ -316,12 +320,12 @@ class Scan:
             yield "layer", key
         elif key.startswith(EXTRACT):
             yield "writing", key
-        elif base != key and (place.namespace, base) in holders:
-            yield "init", holders[place.namespace, base]
+        elif base != key and (snapshot.namespace, base) in holders:
+            yield "init", holders[snapshot.namespace, base]
         elif shapes.BUILDKIT_ID.fullmatch(key):
             yield "build-snapshot", key
         else:
-            yield ("snapshot" if place.kind == "committed" else "mount"), key
+            yield ("snapshot" if snapshot.kind == "committed" else "mount"), key
 
     def _tells(self, snapshotter: str) -> bool:
         """Say whether snapshots of a snapshotter that is not read are told with this one."""

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex import shapes
-from layerindex.names import listed, on_disk, printable
+from layerindex.names import from_os, on_disk, printable
 from layerindex.problems import Damage
 from layerindex.records import Features
 from layerindex.stores.containerd import metadata
@@ -18,9 +18,9 @@ from layerindex.stores.containerd.directories import SNAPSHOTTER
 from layerindex.stores.containerd.scan import READABLE, Scan
 from layerindex.stores.containerd.view import METADATA
 from layerindex.stores.files import Folder, open_below
-from layerindex.stores.owners import rules_of
-from layerindex.stores.parts import settled, told
-from layerindex.stores.store import Held, Listed
+from layerindex.stores.id_maps import rules_of
+from layerindex.stores.passes import settled, told
+from layerindex.stores.store import Holder, Listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -88,7 +88,7 @@ class ContainerdStore(NamedTuple):
     def rules(self) -> Rules:
         """How the snapshotter marks deletions; where root is no owner, it mounts with `userxattr`."""
         rules = rules_of(self.driver, os.stat(self.root))
-        return rules._replace(mounted=rules.owners is not None)
+        return rules._replace(mounted=rules.id_map is not None)
 
     @property
     def first(self) -> bool:
@@ -162,7 +162,7 @@ class ContainerdStore(NamedTuple):
     def _directory(self, cache_id: str) -> tuple[str, ...]:
         return (*self.below, self._snapshotter, SNAPSHOTS, cache_id)
 
-    def place(self, path: tuple[str, ...], is_folder: bool) -> Held:
+    def holder(self, path: tuple[str, ...], is_folder: bool) -> Holder:
         """Return who holds what is at a path below the root; what is of no snapshotter the first store tells."""
         name, snapshotter = path[0], path[0].removeprefix(SNAPSHOTTER)
         if name == self._snapshotter and (is_folder or len(path) > 1):
@@ -174,26 +174,28 @@ class ContainerdStore(NamedTuple):
         return name in {f"{SNAPSHOTTER}{each}" for each in self.siblings if each not in self.elsewhere}
 
     @staticmethod
-    def _shared(path: tuple[str, ...], name: str, snapshotter: str, is_folder: bool) -> Held:
+    def _shared(path: tuple[str, ...], name: str, snapshotter: str, is_folder: bool) -> Holder:
         if len(path) == 1 and not is_folder:
-            return Held("data root")
+            return Holder("data root")
         if snapshotter != name:
-            return Held("other driver", listed(snapshotter), large=True)
+            return Holder("other driver", from_os(snapshotter), large=True)
         if name == CONTENT:
-            return Held("ingests" if path[1:2] == ("ingest",) else "content", apart=len(path) == 1)
+            return Holder("ingests" if path[1:2] == ("ingest",) else "content", apart=len(path) == 1)
         if name == metadata.FOLDER:
-            return Held("containerd metadata")
-        return Held("other", listed(name))
+            return Holder("containerd metadata")
+        return Holder("other", from_os(name))
 
-    def _held(self, path: tuple[str, ...], *, is_folder: bool) -> Held:
-        rest = Held("snapshotter metadata")
+    def _held(self, path: tuple[str, ...], *, is_folder: bool) -> Holder:
+        rest = Holder("snapshotter metadata")
         if len(path) == 1 or path[1] != SNAPSHOTS:
             return rest._replace(apart=len(path) == 1 and is_folder)
         if len(path) == 2:
-            return Held("other", self.driver, apart=is_folder, large=True)
+            return Holder("other", self.driver, apart=is_folder, large=True)
         if len(path) == 3:
-            return Held(directory=listed(path[2]), apart=self.walkable) if is_folder else Held("other", self.driver)
-        return Held(directory=listed(path[2]), tree=path[3] == "fs" and is_folder)
+            return (
+                Holder(directory=from_os(path[2]), apart=self.walkable) if is_folder else Holder("other", self.driver)
+            )
+        return Holder(directory=from_os(path[2]), tree=path[3] == "fs" and is_folder)
 
 
 def snapshotters(root: Folder, moved: Mapping[str, str]) -> tuple[str, ...]:

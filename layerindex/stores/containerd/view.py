@@ -24,7 +24,7 @@ TELLS = (("layers",), ("layers", "mounts", "containers", "images", "names"))
 """What a snapshotter's database tells, and what containerd's own does."""
 
 
-class Place(NamedTuple):
+class ViewedSnapshot(NamedTuple):
     """A snapshot of the snapshotter that is read, and where it is."""
 
     namespace: str
@@ -101,10 +101,10 @@ class View:
     @property
     def odd(self) -> set[str]:
         """The snapshots, by the snapshotter's names, that only one of the databases knows."""
-        return {place.row.name for place in self.places} ^ self.stored.keys()
+        return {snapshot.row.name for snapshot in self.snapshots} ^ self.stored.keys()
 
     @cached_property
-    def places(self) -> list[Place]:
+    def snapshots(self) -> list[ViewedSnapshot]:
         """The snapshots of the snapshotter that meta.db knows, in the order of their names.
 
         Where it could not be read whole, also those that only the snapshotter knows, whose names have the same keys.
@@ -114,15 +114,15 @@ class View:
             if snapshotter == self.driver:
                 behind = self.stored.get(row.name)
                 facts = (behind.kind, behind.number, behind.size) if behind else (None, None, None)
-                found.append(Place(namespace, key, row, *facts))
+                found.append(ViewedSnapshot(namespace, key, row, *facts))
         if self.in_doubt(METADATA):
-            known = {place.row.name for place in found}
+            known = {snapshot.row.name for snapshot in found}
             for name, behind in self.stored.items():
                 if name not in known:
                     parent = stored.parts(behind.parent)[1] if behind.parent else None
                     row = meta.SnapshotRow(name, parent, behind.created_at, behind.updated_at, behind.labels)
-                    found.append(Place(*stored.parts(name), row, behind.kind, behind.number, behind.size))
-        return sorted(found, key=lambda place: (place.namespace, place.key))
+                    found.append(ViewedSnapshot(*stored.parts(name), row, behind.kind, behind.number, behind.size))
+        return sorted(found, key=lambda snapshot: (snapshot.namespace, snapshot.key))
 
 
 def _has_any(folder: Folder) -> bool:

@@ -11,7 +11,7 @@ from layerindex.records import Mount
 from layerindex.stores import ids
 from layerindex.stores.containers import Logs
 from layerindex.stores.containers_storage import containers
-from layerindex.stores.containers_storage.libpod import Known, read_again
+from layerindex.stores.containers_storage.libpod import PodmanState, read_again
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,9 +31,9 @@ class Containers:
         self.found, self.images = found, images
         self._apart = found.apart
 
-    def records(self, state: Known | None) -> Iterator[Record | Damage]:
+    def records(self, state: PodmanState | None) -> Iterator[Record | Damage]:
         """Yield the containers; `state` is what Podman's own state says."""
-        engine = state or Known({}, {}, {}, {}, [], found=False)
+        engine = state or PodmanState({}, {}, {}, {}, [], found=False)
         lists = self.found.lists
         if self.found.root.exists(f"{self.found.driver}-containers"):
             with self.found.folder("containers") as folder:
@@ -43,7 +43,7 @@ class Containers:
         if unlisted:
             yield from self._unlisted(unlisted, engine)
 
-    def _salvaged(self, container: StoredContainer, folder: Folder, engine: Known) -> Iterator[Record | Damage]:
+    def _salvaged(self, container: StoredContainer, folder: Folder, engine: PodmanState) -> Iterator[Record | Damage]:
         """Yield a container; where reading what is known of it failed, that it is there."""
         name = container.container_id
         try:
@@ -51,13 +51,13 @@ class Containers:
         except Damage as found:
             self.found.claims.sources.damaged("containers", found)
             yield found
-            unknown = Known({}, {}, {}, {}, [], found=False)
+            unknown = PodmanState({}, {}, {}, {}, [], found=False)
             image_id = self._image_of(container)
             yield containers.container_record(
                 container, unknown, image_id, Logs([], [], whole=False), self.found.driver
             )
 
-    def _container(self, container: StoredContainer, folder: Folder, engine: Known) -> Iterator[Record | Damage]:
+    def _container(self, container: StoredContainer, folder: Folder, engine: PodmanState) -> Iterator[Record | Damage]:
         logs = containers.read_logs(folder, container.container_id)
         yield from logs.files
         yield from logs.damages
@@ -78,7 +78,7 @@ class Containers:
         own = f"sha256:{container.image}"
         return self.images.ids.get(container.image) or (own if shapes.DIGEST.fullmatch(own) else None)
 
-    def _unlisted(self, names: list[str], engine: Known) -> Iterator[Record | Damage]:
+    def _unlisted(self, names: list[str], engine: PodmanState) -> Iterator[Record | Damage]:
         """Yield containers that only Podman's state knows: half removed, or of a root filesystem elsewhere.
 
         The latter have no driver here.
@@ -96,7 +96,7 @@ class Containers:
             yield from _said(engine, name)
 
 
-def _said(engine: Known, container_id: str) -> list[Damage]:
+def _said(engine: PodmanState, container_id: str) -> list[Damage]:
     """Return what was wrong with the values that Podman's state has of a container."""
     fields: list[Fields | None] = [engine.containers.get(container_id), engine.states.get(container_id)]
     return [damage for field in fields if field is not None for damage in field.damages]

@@ -22,7 +22,7 @@ from layerindex.stores.values import Fields
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from layerindex.stores.containers_storage.libpod import Known
+    from layerindex.stores.containers_storage.libpod import PodmanState
     from layerindex.stores.containers_storage.lists import Item
     from layerindex.stores.files import Folder
 
@@ -98,7 +98,7 @@ def _log_kind(name: str) -> LogKind | None:
 
 
 def container_record(
-    container: StoredContainer, known: Known, image_id: str | None, logs: Logs, driver: str | None
+    container: StoredContainer, known: PodmanState, image_id: str | None, logs: Logs, driver: str | None
 ) -> Container:
     """Return the row of a container: what Podman says, else what the storage does."""
     container_id, metadata = container.container_id, container.metadata
@@ -134,7 +134,7 @@ def _text(values: dict[str, Any], key: str) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def container_volumes(container_id: str, known: Known) -> Iterator[ContainerVolume]:
+def container_volumes(container_id: str, known: PodmanState) -> Iterator[ContainerVolume]:
     """Yield what is mounted into a container, each destination once."""
     config = known.containers.get(container_id)
     seen: set[str] = set()

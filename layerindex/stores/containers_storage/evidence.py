@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from layerindex import shapes, standing
-from layerindex.names import listed
+from layerindex.names import from_os
 from layerindex.problems import KINDS, Damage
 from layerindex.stores.containers_storage import containers
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from layerindex.stores.claims import Sources
     from layerindex.stores.containers_storage.containers import StoredContainer
     from layerindex.stores.containers_storage.layers import StoredLayer
-    from layerindex.stores.containers_storage.libpod import Known
+    from layerindex.stores.containers_storage.libpod import PodmanState
     from layerindex.stores.files import Folder
 
 MOST = 20
@@ -55,7 +55,9 @@ def doubt_lists(sources: Sources, where: str, proofs: Iterable[str]) -> None:
             sources.note(fact, where, standing.LOST, proof)
 
 
-def doubt_state(sources: Sources, root: Folder, known: Known, found: Mapping[str, StoredContainer], where: str) -> None:
+def doubt_state(
+    sources: Sources, root: Folder, known: PodmanState, found: Mapping[str, StoredContainer], where: str
+) -> None:
     """Note where Podman's state, which alone knows what is mounted into containers, was not read or is lost."""
     for damage in known.damages:
         if hides(damage):
@@ -64,7 +66,7 @@ def doubt_state(sources: Sources, root: Folder, known: Known, found: Mapping[str
     lost = [each for each in found.values() if containers.of_podman(each) and each.container_id not in known.containers]
     if lost:
         name = next((name for name in lost[0].names if name), lost[0].container_id)
-        sources.note("containers", where, standing.LOST, f"container {listed(name)} is in the storage")
+        sources.note("containers", where, standing.LOST, f"container {from_os(name)} is in the storage")
     elif not known.found and _has_volumes(root):
         sources.note("containers", where, standing.LOST, "there are volumes, which Podman makes")
     elif known.found:

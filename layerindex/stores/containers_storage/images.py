@@ -106,7 +106,7 @@ def _image(folder: Folder, item: Item) -> Iterator[StoredImage | Damage]:
 
 
 def _references(value: Any) -> list[str]:  # noqa: ANN401 - whatever JSON held
-    return [found for each in ids.listed(value) if (found := reference(each)) is not None]
+    return [found for each in ids.sequence(value) if (found := reference(each)) is not None]
 
 
 class _BigData:

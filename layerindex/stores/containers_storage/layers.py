@@ -63,7 +63,7 @@ def _layer(item: Item) -> StoredLayer:
         field.get("compressed-size", ids.size),
         field.get("toc-digest", ids.digest),
         (field.get("flags", ids.mapping) or {}).get("incomplete") is True,
-        bool(field.get("uidmap", ids.listed) or field.get("gidmap", ids.listed)),
+        bool(field.get("uidmap", ids.sequence) or field.get("gidmap", ids.sequence)),
         item.volatile,
         field.where,
     )

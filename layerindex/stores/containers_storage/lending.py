@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from layerindex import shapes, standing
 from layerindex.guard import reading
-from layerindex.names import listed
+from layerindex.names import from_os
 from layerindex.problems import Damage
 from layerindex.records import Use
 from layerindex.stores.containers_storage import images, layers
@@ -34,7 +34,7 @@ def read_lent(driver: str, lenders: Sequence[str]) -> Lent:
                 lent.images.update(item.id for item in lists.images)
                 lent.links.update(_short_names(root, driver))
         except Damage as found:
-            detail = f"{listed(path)}, which lends it images: {found.problem.detail}"
+            detail = f"{from_os(path)}, which lends it images: {found.problem.detail}"
             lent.damages.append(Damage(found.problem.code, found.problem.path, detail))
     return lent
 
@@ -77,10 +77,10 @@ def used_by_others(found: Found, ids: Mapping[str, str], borrowers: Sequence[Gra
             with reading(""), Folder(path) as root, opened_run(run_root) as run:
                 other = read_lists(root, found.driver, run)
         except Damage as damage:
-            sources.note("borrowers", listed(path), standing.DAMAGED, damage.problem.detail)
+            sources.note("borrowers", from_os(path), standing.DAMAGED, damage.problem.detail)
             continue
         if not other.complete:
-            sources.note("borrowers", listed(path), standing.DAMAGED, "its lists were not read whole")
+            sources.note("borrowers", from_os(path), standing.DAMAGED, "its lists were not read whole")
         yield from _borrowed(path, other, {**found.lists.layers, **other.layers}, tops)
 
 
@@ -100,7 +100,7 @@ def _borrowed(
     for user, own in users:
         for layer_id in sorted(layers.reached(own, stored) & tops.keys()):
             for image_id in tops[layer_id]:
-                use = Use("image", image_id, "store", listed(f"{path}: {user}"), "borrowers")
+                use = Use("image", image_id, "store", from_os(f"{path}: {user}"), "borrowers")
                 if use not in told:
                     told.add(use)
                     yield use

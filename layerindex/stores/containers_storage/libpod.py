@@ -43,7 +43,7 @@ SETTINGS = {"graph-root": "GraphRoot"}
 """What is read of its settings: names in the older database, and in the newer one."""
 
 
-class Known(NamedTuple):
+class PodmanState(NamedTuple):
     """What Podman's state says: of each container its config and state, of each volume its config."""
 
     containers: dict[str, Fields]
@@ -56,12 +56,12 @@ class Known(NamedTuple):
     """Whether there is one that could be read."""
 
 
-def read_libpod(root: Folder, run: Folder | None = None) -> Known:
+def read_libpod(root: Folder, run: Folder | None = None) -> PodmanState:
     """Return what all databases say that are there; where both are, the newer kind counts.
 
     `run` is the runroot, where a transient store has its own.
     """
-    known = Known({}, {}, {}, {}, [], found=False)
+    known = PodmanState({}, {}, {}, {}, [], found=False)
     for base, path in product((root, run), (BOLT, *SQLITE)):
         *folders, name = path
         if base is None or path[0] not in base:
@@ -78,7 +78,7 @@ def read_libpod(root: Folder, run: Folder | None = None) -> Known:
     return known
 
 
-def read_again(root: Folder, run: Folder | None = None) -> Known:
+def read_again(root: Folder, run: Folder | None = None) -> PodmanState:
     """Return the same a moment later."""
     time.sleep(PAUSE)
     return read_libpod(root, run)
@@ -87,7 +87,7 @@ def read_again(root: Folder, run: Folder | None = None) -> Known:
 class _Database:
     """One database, and what is said in it."""
 
-    def __init__(self, folder: Folder, name: str, known: Known) -> None:
+    def __init__(self, folder: Folder, name: str, known: PodmanState) -> None:
         self.folder, self.name, self.known = folder, name, known
 
     def read(self) -> None:
@@ -157,7 +157,7 @@ def is_name(name: str) -> bool:
     return 0 < len(os.fsencode(name)) < 256 and "/" not in name and "\0" not in name and name not in (".", "..")
 
 
-def state(known: Known, container_id: str) -> str:
+def state(known: PodmanState, container_id: str) -> str:
     """Return the state of a container in the words that `containers.state` has."""
     found = known.states.get(container_id)
     number = None if found is None else found.get("state", ids.number)
@@ -199,8 +199,8 @@ def mounted(field: Fields) -> list[dict[str, Any]]:
 
 
 def _objects(field: Fields, key: str) -> list[dict[str, Any]]:
-    return [each for each in field.get(key, ids.listed) or [] if isinstance(each, dict)]
+    return [each for each in field.get(key, ids.sequence) or [] if isinstance(each, dict)]
 
 
 def _texts(value: Any) -> list[str]:  # noqa: ANN401 - whatever JSON held
-    return [text for text in ids.listed(value) if isinstance(text, str)]
+    return [text for text in ids.sequence(value) if isinstance(text, str)]

@@ -102,7 +102,7 @@ def _values(folder: Folder, file: str) -> list[Any]:
     if not content.strip():  # the engine takes an empty file for an empty list
         raise Damage("empty", folder.where(file), "the file has no content")
     try:
-        values = ids.listed(folder.value(file, content))
+        values = ids.sequence(folder.value(file, content))
     except ValueError as error:
         raise Damage("bad-value", folder.where(file), f"{error}") from error
     if len(values) > OBJECTS:
@@ -133,7 +133,7 @@ def reference(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON held
 
 def texts(value: Any) -> list[str]:  # noqa: ANN401 - whatever JSON held
     """Return a list of texts, empty for absent; raises ValueError."""
-    found = ids.listed(value)
+    found = ids.sequence(value)
     if not all(isinstance(text, str) for text in found):
         raise ValueError("something in it is no text")
     return found

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from layerindex import standing
 from layerindex.guard import reading
-from layerindex.names import listed, printable
+from layerindex.names import from_os, printable
 from layerindex.problems import KINDS, Damage
 from layerindex.stores.claims import Sources
 from layerindex.stores.containers_storage import containers, images, layers
@@ -59,7 +59,7 @@ def opened_run(path: str | None) -> Iterator[Folder | None]:
         yield None
         return
     with Folder(path) as run:
-        run.path = printable(listed(path))
+        run.path = printable(from_os(path))
         yield run
 
 

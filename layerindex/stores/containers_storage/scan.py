@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from layerindex import standing
 from layerindex.missing import going
-from layerindex.names import listed
+from layerindex.names import from_os
 from layerindex.problems import Damage
 from layerindex.records import Record, UnfinishedLayer
 from layerindex.stores.claims import Claims
@@ -22,7 +22,7 @@ from layerindex.stores.containers_storage.lending import read_lent, used_by_othe
 from layerindex.stores.containers_storage.libpod import read_again, read_libpod
 from layerindex.stores.containers_storage.moment import KIND_OF_LIST, names_of, opened_run
 from layerindex.stores.overlay import LATE, PAUSE, directory_names, in_motion, read_overlay
-from layerindex.stores.parts import TEMPORARY, leftover, part
+from layerindex.stores.passes import TEMPORARY, leftover, part
 from layerindex.stores.pulls import doubt_new, moment
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class Scan:
         if not users or any(self.root.exists(kind, name) for name in names_of("images")):
             return
         name = next(iter(users[0].names), users[0].container_id)
-        detail = f"container {listed(name)} has an image, which another store may keep: an imagestore"
+        detail = f"container {from_os(name)} has an image, which another store may keep: an imagestore"
         for fact in ("images", "layers"):
             found.claims.sources.note(fact, f"{kind}/{images.LIST}", standing.UNSEEN, detail)
 
@@ -219,7 +219,7 @@ class Scan:
                 with self.root.folder(self.driver, kind) as folder:
                     names = [name for name in sorted(folder.entries) if folder.has_folder(name)]
                     for name in names[:STAGED]:
-                        text = f"{kind}/{listed(name)}"
+                        text = f"{kind}/{from_os(name)}"
                         yield UnfinishedLayer(text, state, None, None, None, None, None)
                         yield Damage(code, folder.where(name), "its layers still use space", text)
             except Damage as found:

@@ -10,18 +10,18 @@ import os
 from typing import TYPE_CHECKING
 
 from layerindex.listings.rules import Rules
-from layerindex.names import listed, on_disk, printable
+from layerindex.names import from_os, on_disk, printable
 from layerindex.problems import Damage, vanished
 from layerindex.records import Features
+from layerindex.stores.containers_storage.holders import Holders
 from layerindex.stores.containers_storage.layout import OVERLAY, StorageLayout
 from layerindex.stores.containers_storage.moment import KIND_OF_LIST
-from layerindex.stores.containers_storage.places import Places
 from layerindex.stores.containers_storage.scan import Scan, has_mount_program
 from layerindex.stores.files import Folder, open_below
 from layerindex.stores.graphdriver import ADDITIONAL, KEPT_ELSEWHERE, directories
-from layerindex.stores.owners import rules_of
-from layerindex.stores.parts import settled, told
-from layerindex.stores.store import Held, Listed, Unpacking
+from layerindex.stores.id_maps import rules_of
+from layerindex.stores.passes import settled, told
+from layerindex.stores.store import Holder, Listed, Unpacking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -72,7 +72,7 @@ class ContainersStore(StorageLayout):
         if not self.walkable:
             return f"driver {self.driver}: its image metadata is indexed, its directories are not read by this version"
         if self.additional:
-            others = ", ".join(printable(listed(each)) for each in self.additional)
+            others = ", ".join(printable(from_os(each)) for each in self.additional)
             return f"images that {others} lends it are in the snapshot of that"
         return None
 
@@ -148,9 +148,11 @@ class ContainersStore(StorageLayout):
             except Damage as found:
                 raise settled(found, driver, name) from found
 
-    def place(self, path: tuple[str, ...], is_folder: bool) -> Held:
+    def holder(self, path: tuple[str, ...], is_folder: bool) -> Holder:
         """Return who holds what is at a path below the root."""
-        return Places(self.driver, self.drivers, walkable=self.walkable, first=self.first).of(path, is_folder=is_folder)
+        return Holders(self.driver, self.drivers, walkable=self.walkable, first=self.first).of(
+            path, is_folder=is_folder
+        )
 
     def recorded(self, kind: str, name: str) -> str:
         """Return the list that tells of a thing, or the folder of a volume."""

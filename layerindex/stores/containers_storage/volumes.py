@@ -13,7 +13,7 @@ import orjson
 
 from layerindex import standing
 from layerindex.missing import going
-from layerindex.names import listed
+from layerindex.names import from_os
 from layerindex.problems import Damage
 from layerindex.records import Volume
 from layerindex.stores import ids
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from layerindex.records import Use
     from layerindex.stores.claims import Sources
-    from layerindex.stores.containers_storage.libpod import Known
+    from layerindex.stores.containers_storage.libpod import PodmanState
     from layerindex.stores.files import Folder
     from layerindex.stores.values import Fields
 
@@ -34,7 +34,7 @@ DATA = "_data"
 
 
 def read_volumes(
-    root: Folder, path: str, known: Known, again: Callable[[], Known], sources: Sources
+    root: Folder, path: str, known: PodmanState, again: Callable[[], PodmanState], sources: Sources
 ) -> Iterator[Volume | Damage]:
     """Yield the volumes of volumes/, and those that only Podman's state knows, which may say another place for them.
 
@@ -62,7 +62,7 @@ def read_volumes(
             yield from _absent(name, root, path, known, sources)
 
 
-def going_volumes(root: Folder, known: Known, again: Callable[[], Known]) -> Iterator[Use]:
+def going_volumes(root: Folder, known: PodmanState, again: Callable[[], PodmanState]) -> Iterator[Use]:
     """Yield the volumes that are not there of containers that are gone a moment later: these go first."""
     absent = [
         (name, container_id)
@@ -73,29 +73,29 @@ def going_volumes(root: Folder, known: Known, again: Callable[[], Known]) -> Ite
     now = again().containers if absent else {}
     for name, container_id in absent:
         if container_id not in now:
-            yield going("volume", listed(name), container_id)
+            yield going("volume", from_os(name), container_id)
 
 
 def _is_named(mount: dict[str, Any]) -> bool:
     return mount["type"] == "volume" and isinstance(mount["name"], str) and is_name(mount["name"])
 
 
-def _absent(name: str, root: Folder, path: str, known: Known, sources: Sources) -> Iterator[Volume | Damage]:
+def _absent(name: str, root: Folder, path: str, known: PodmanState, sources: Sources) -> Iterator[Volume | Damage]:
     """Yield a volume that is not in volumes/: it may have come since, lie elsewhere, or be missing."""
     field = known.volumes[name]
     elsewhere = _elsewhere(name, field, known)
     place = None if elsewhere is None else _on_this_host(elsewhere, path, known)
     there = root.exists("volumes", name) if elsewhere is None else place is not None and _is_ours(place, root)
-    volume = _volume(name, field, on_disk=int(there), place=None if place is None or not there else listed(place))
+    volume = _volume(name, field, on_disk=int(there), place=None if place is None or not there else from_os(place))
     yield volume
     if volume.driver != LOCAL or there:
         return
     if elsewhere is not None and (place is None or os.path.lexists(place)):
-        where = listed(elsewhere if place is None else place)
-        sources.note("volumes", where, standing.UNSEEN, f"volume {listed(name)} is there, as Podman's state says")
+        where = from_os(elsewhere if place is None else place)
+        sources.note("volumes", where, standing.UNSEEN, f"volume {from_os(name)} is there, as Podman's state says")
 
 
-def _elsewhere(name: str, field: Fields, known: Known) -> str | None:
+def _elsewhere(name: str, field: Fields, known: PodmanState) -> str | None:
     """Return the folder of a volume as its host has it; None where that is in the root, or not said."""
     point, graph = field.get("mountPoint", ids.text), known.settings.get("graph-root")
     if (field.get("volumeDriver", ids.text) or LOCAL) != LOCAL or not point or graph is None:
@@ -106,7 +106,7 @@ def _elsewhere(name: str, field: Fields, known: Known) -> str | None:
     return folder
 
 
-def _on_this_host(path: str, root: str, known: Known) -> str | None:
+def _on_this_host(path: str, root: str, known: PodmanState) -> str | None:
     """Return where a path of the store's host is on this one, which may have the other's files below a folder.
 
     None where that cannot be told: the root is not where Podman had it.
@@ -130,10 +130,10 @@ def _is_ours(place: str, root: Folder) -> bool:
 
 def _volume(name: str, field: Fields | None, *, on_disk: int, place: str | None = None) -> Volume:
     if field is None:
-        return Volume(listed(name), LOCAL, None, None, on_disk)
+        return Volume(from_os(name), LOCAL, None, None, on_disk)
     driver = field.get("volumeDriver", ids.text) or LOCAL
     return Volume(
-        listed(name),
+        from_os(name),
         driver.encode("utf-8", "replace").decode(),
         _texts(field, "volumeOptions"),
         _texts(field, "labels"),

@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING
 
 from layerindex.missing import going
-from layerindex.names import listed
+from layerindex.names import from_os
 from layerindex.problems import Damage
 from layerindex.records import Container, ContainerVolume, Volume
 from layerindex.stores import ids
@@ -134,4 +134,4 @@ def check_directories(
     now = {cache_id: set(owners) for cache_id, owners in later.owners.items()}
     gone = [(cache_id, owner) for cache_id, kind, owner in missing if (kind, owner) not in now.get(cache_id, ())]
     for cache_id, owner in dict.fromkeys(gone):
-        yield going("directory", listed(cache_id), owner)
+        yield going("directory", from_os(cache_id), owner)

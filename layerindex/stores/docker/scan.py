@@ -30,7 +30,7 @@ from layerindex.stores.docker.unfinished import unfinished_layer
 from layerindex.stores.imagedb import Config, read_image, read_parent, read_references
 from layerindex.stores.layerdb import read_layer, read_mounts
 from layerindex.stores.overlay import PAUSE, directory_names, read_overlay
-from layerindex.stores.parts import TEMPORARY, leftover, settled
+from layerindex.stores.passes import TEMPORARY, leftover, settled
 from layerindex.stores.pulls import doubt_records
 from layerindex.stores.running import NEVER, running_since
 from layerindex.stores.salvage import salvage

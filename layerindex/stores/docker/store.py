@@ -6,20 +6,20 @@ import os
 from typing import TYPE_CHECKING
 
 from layerindex.guard import reading
-from layerindex.listings.rules import Owners, Rules
+from layerindex.listings.rules import IdMap, Rules
 from layerindex.names import on_disk, printable
 from layerindex.problems import Damage
 from layerindex.records import Features
 from layerindex.stores import buildkit
 from layerindex.stores.docker.drivers import REMAPPED, drivers, remapped_roots
+from layerindex.stores.docker.holders import Holders
 from layerindex.stores.docker.layout import DockerLayout
-from layerindex.stores.docker.places import Places
 from layerindex.stores.docker.scan import Scan
 from layerindex.stores.files import Folder, open_below
 from layerindex.stores.graphdriver import directories
-from layerindex.stores.owners import rules_of
-from layerindex.stores.parts import settled, told
-from layerindex.stores.store import Held, Listed, Unpacking
+from layerindex.stores.id_maps import rules_of
+from layerindex.stores.passes import settled, told
+from layerindex.stores.store import Holder, Listed, Unpacking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -79,7 +79,7 @@ class DockerStore(DockerLayout):
         remapped = REMAPPED.fullmatch(os.path.basename(self.root))
         if remapped:
             uids, gids = (((int(first), 1 << 32, 0),) for first in os.path.basename(self.root).split("."))
-            return Rules.of(self.driver)._replace(owners=Owners(uids, gids))
+            return Rules.of(self.driver)._replace(id_map=IdMap(uids, gids))
         return rules_of(self.driver, os.stat(self.root))
 
     @property
@@ -129,9 +129,9 @@ class DockerStore(DockerLayout):
             with Folder(self.root) as root:
                 raise settled(found, root, self.driver, name) from found
 
-    def place(self, path: tuple[str, ...], is_folder: bool) -> Held:
+    def holder(self, path: tuple[str, ...], is_folder: bool) -> Holder:
         """Return who holds what is at a path below the root."""
-        return Places(self).of(path, is_folder=is_folder)
+        return Holders(self).of(path, is_folder=is_folder)
 
     def recorded(self, kind: str, name: str) -> str:
         """Return the file or folder that tells of a thing."""

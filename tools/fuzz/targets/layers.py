@@ -11,7 +11,7 @@ from typing import NamedTuple
 import zstandard
 
 from layerindex.listings import tarheader
-from layerindex.listings.batches import PROBLEMS_KEPT, Batch, Builder, Entry, Problem
+from layerindex.listings.batches import PROBLEMS_KEPT, Batch, Builder, Entry, Finding
 from layerindex.listings.blob import GZIP, OTHERS, ZSTD, Members, blob_batches
 from layerindex.listings.blocks import read_block
 from layerindex.listings.tarheader import BLOCK, HeaderError
@@ -30,7 +30,7 @@ class Listed(NamedTuple):
     """What a reader makes of its input, in an order that all readers share."""
 
     entries: list[Entry]
-    problems: list[Problem]
+    problems: list[Finding]
     found: int
     complete: bool
 

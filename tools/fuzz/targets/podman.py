@@ -13,7 +13,7 @@ from layerindex import shapes
 from layerindex.problems import Damage
 from layerindex.stores.containers import Logs
 from layerindex.stores.containers_storage import containers, images, layers
-from layerindex.stores.containers_storage.libpod import TABLES, Known, mounted, state
+from layerindex.stores.containers_storage.libpod import TABLES, PodmanState, mounted, state
 from layerindex.stores.containers_storage.lists import read_list
 from layerindex.stores.files import Folder
 from layerindex.stores.sqlite import read_rows
@@ -71,7 +71,7 @@ CONFIG_KEY = "c2hhMjU2OmExYTFhMWExYTFhMWExYTFhMWExYTFhMWExYTFhMWExYTFhMWExYTFhMW
 def _state(data: bytes) -> None:
     """Make rows of what Podman says of a container, its state and a volume, with NULs between."""
     texts = (*data.split(b"\0", 2), b"", b"")[:3]
-    known = Known({}, {}, {}, {}, [], found=True)
+    known = PodmanState({}, {}, {}, {}, [], found=True)
     with given.files("state", {f"{place}": text for place, text in enumerate(texts)}) as folder:
         for place, into in enumerate((known.containers, known.states, known.volumes)):
             try:

@@ -25,7 +25,7 @@ def _names(data: bytes) -> None:
     hold(b"/".join(parts) == data, "a path that does not come back", path)
     clean = names.clean(data)
     hold(clean is None or not {b"", b".", b".."} & set(clean), "components that lead elsewhere", clean)
-    listed = names.listed(os.fsdecode(data))
+    listed = names.from_os(os.fsdecode(data))
     hold(os.fsencode(names.on_disk(listed)) == data, "a name that does not come back", listed)
     for word in (text, names.typed(os.fsdecode(data)), data.decode(errors="replace")):
         shown = names.printable(word)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
-from layerindex.listings.rules import Owners, Rules
+from layerindex.listings.rules import IdMap, Rules
 from layerindex.stores.host import read
 
 if TYPE_CHECKING:
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 def rules_of(driver: str, root: os.stat_result) -> Rules:
     """Return a driver's rules in the store whose root has this status: of root's engine, or of a user's own."""
-    owners = owners_of(root.st_uid, root.st_gid)
-    return Rules.of(driver, rootless=owners is not None)._replace(owners=owners)
+    id_map = id_map_of(root.st_uid, root.st_gid)
+    return Rules.of(driver, rootless=id_map is not None)._replace(id_map=id_map)
 
 
 @cache
-def owners_of(uid: int, gid: int, etc: str = "/etc") -> Owners | None:
+def id_map_of(uid: int, gid: int, etc: str = "/etc") -> IdMap | None:
     """Return the map for the store of a user; None for root's, whose files are their own."""
     if uid == 0:
         return None
     names = {f"{uid}"}
     with suppress(KeyError):  # a store of another host's user
         names.add(pwd.getpwuid(uid).pw_name)
-    return Owners(_ranges(uid, f"{etc}/subuid", names), _ranges(gid, f"{etc}/subgid", names))
+    return IdMap(_ranges(uid, f"{etc}/subuid", names), _ranges(gid, f"{etc}/subgid", names))
 
 
 def _ranges(own: int, path: str, names: set[str]) -> tuple[tuple[int, int, int], ...]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layerindex.names import listed
-from layerindex.stores.containers import container_place
+from layerindex.names import from_os
+from layerindex.stores.containers import container_holder
 from layerindex.stores.docker.drivers import CONTAINERD, DAEMON, KNOWN, REMAPPED
 from layerindex.stores.graphdriver import NOT_LAYERS
-from layerindex.stores.store import Held
+from layerindex.stores.store import Holder
 
 if TYPE_CHECKING:
     from layerindex.stores.docker.layout import DockerLayout
@@ -25,13 +25,13 @@ APART = {
 """Folders of the root whose entries have holders of their own, and who holds the rest."""
 
 
-class Places:
+class Holders:
     """Who holds what is at a path of a data root."""
 
     def __init__(self, store: DockerLayout) -> None:
         self.store = store
 
-    def of(self, path: tuple[str, ...], *, is_folder: bool) -> Held:
+    def of(self, path: tuple[str, ...], *, is_folder: bool) -> Holder:
         """Return the owner of what is at a path; called only for what lies in folders that several owners share."""
         return self._held(path, is_folder=is_folder)._replace(left=self._is_left(path))
 
@@ -46,49 +46,51 @@ class Places:
             return len(path) > 1 and path[1] == DAEMON and CONTAINERD in store.siblings
         return path[0] in store.remapped or (path[0] in store.siblings and store._replace(driver=path[0]).walkable)
 
-    def _held(self, path: tuple[str, ...], *, is_folder: bool) -> Held:
+    def _held(self, path: tuple[str, ...], *, is_folder: bool) -> Holder:
         top = path[0]
         if len(path) == 1:
-            return self._top(top) if is_folder else Held("data root")
+            return self._top(top) if is_folder else Holder("data root")
         if top == self.store.driver:
             return self._driver(path, is_folder=is_folder)
         if top == "image":
             return self._image(path, is_folder=is_folder)
         if top == "containers":
-            return container_place(path, is_folder=is_folder)
+            return container_holder(path, is_folder=is_folder)
         if top == "volumes":
-            return Held("volumes", listed(path[1])) if is_folder else Held("volume metadata")
-        return Held(top, listed(path[1]))
+            return Holder("volumes", from_os(path[1])) if is_folder else Holder("volume metadata")
+        return Holder(top, from_os(path[1]))
 
-    def _top(self, name: str) -> Held:
+    def _top(self, name: str) -> Holder:
         """Return who holds a folder of the root."""
         if name == self.store.driver and self.store.walkable:
-            return Held("other", name, apart=True, large=True)
+            return Holder("other", name, apart=True, large=True)
         if name in KNOWN or (name in self.store.siblings and name != CONTAINERD):
-            return Held("other driver", name, large=True)
+            return Holder("other driver", name, large=True)
         if REMAPPED.fullmatch(name):
-            return Held("other root", name, large=True)
+            return Holder("other root", name, large=True)
         if name in AREAS:
-            return Held(name, apart=name == CONTAINERD and CONTAINERD in self.store.siblings, large=name == CONTAINERD)
+            return Holder(
+                name, apart=name == CONTAINERD and CONTAINERD in self.store.siblings, large=name == CONTAINERD
+            )
         if name in APART:
-            return Held(APART[name], apart=True)
-        return Held("other", listed(name), large=True)
+            return Holder(APART[name], apart=True)
+        return Holder("other", from_os(name), large=True)
 
-    def _driver(self, path: tuple[str, ...], *, is_folder: bool) -> Held:
-        name = listed(path[1])
+    def _driver(self, path: tuple[str, ...], *, is_folder: bool) -> Holder:
+        name = from_os(path[1])
         if path[1] == "l":
-            return Held("overlay links")
+            return Holder("overlay links")
         if (not is_folder and len(path) == 2) or NOT_LAYERS.fullmatch(path[1]):
-            return Held("other", self.store.driver)
+            return Holder("other", self.store.driver)
         if len(path) == 2:
-            return Held(directory=name, apart=True)
-        return Held(directory=name, tree=path[2] == "diff" and is_folder)
+            return Holder(directory=name, apart=True)
+        return Holder(directory=name, tree=path[2] == "diff" and is_folder)
 
-    def _image(self, path: tuple[str, ...], *, is_folder: bool) -> Held:
+    def _image(self, path: tuple[str, ...], *, is_folder: bool) -> Holder:
         if not is_folder:
-            return Held("image metadata")
+            return Holder("image metadata")
         if path[1] != self.store.driver:
-            return Held("other driver", listed(f"image/{path[1]}"), large=True)
+            return Holder("other driver", from_os(f"image/{path[1]}"), large=True)
         if len(path) == 2:
-            return Held("image metadata", apart=True)
-        return Held({"layerdb": "layer metadata", "distribution": "distribution"}.get(path[2], "image metadata"))
+            return Holder("image metadata", apart=True)
+        return Holder({"layerdb": "layer metadata", "distribution": "distribution"}.get(path[2], "image metadata"))
