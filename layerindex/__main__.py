@@ -12,14 +12,14 @@ from layerindex import interrupt
 
 
 def main() -> None:
-    """Run the program; a signal ends it without a word that is not the command's own."""
+    """Run the program; a signal ends it without output other than the command's own."""
     try:
         interrupt.install()
         from layerindex import cli  # noqa: PLC0415 - signals are met from the first moment
 
         cli.main()
     except interrupt.Interrupted as ended:
-        # What was to be undone is. Nothing else, such as text for a reader who does not read, delays it.
+        # Everything to undo is undone by now. Nothing else may delay the end, such as output that nobody reads.
         os._exit(ended.status)
 
 

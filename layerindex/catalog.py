@@ -1,7 +1,7 @@
 """The canned queries: `.sql` files that run as they stand in any sqlite3 shell, with a header that explains them.
 
 The header is TOML in the leading comment lines: `title`, `description`, `[params]` and `[columns]`. A parameter that is
-not bound is NULL, in the shell too, so each query holds its own defaults; the header repeats them for the reader.
+not bound is NULL, also in the shell, so each query contains its own defaults; the header repeats them for the reader.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _WHOLE = re.compile(r"-?[0-9]{1,18}")
 class Param(NamedTuple):
     """A parameter: its meaning, its type (text, integer, image(s), container(s), layer) and its default.
 
-    `values` has all that it may be, where that is a closed set; without a `required` one there is no answer.
+    `values` lists the allowed values, where these are a closed set; a `required` parameter must be given.
     """
 
     help: str
@@ -49,14 +49,14 @@ def names() -> list[str]:
 
 
 def load(name: str) -> Query:
-    """Return one canned query; raises UsageError with the near names when there is none."""
+    """Return one canned query; raises UsageError with similar names when there is none."""
     if name not in names():
         raise UsageError(f"no query {name!r}{near(name, names())}; `layerindex query` lists them all")
     return parsed(name, shipped.query(name))
 
 
 def parsed(name: str, text: str) -> Query:
-    """Return the query that the text of a file is; raises CatalogError where its header does not say what it must."""
+    """Return the query in the text of a file; raises CatalogError where its header is incomplete or wrong."""
     header = []
     for line in text.splitlines():
         if not line.startswith("--"):
@@ -86,7 +86,7 @@ def near(word: str, words: list[str]) -> str:
 def values(query: Query, given: dict[str, str]) -> dict[str, str | int | None]:
     """Return the value of each parameter in its type, from the words a user gave; raises UsageError.
 
-    An empty word is as good as none.
+    An empty word counts as no value.
     """
     for key in given:
         if key not in query.params:
@@ -111,5 +111,5 @@ def _value(name: str, key: str, param: Param, word: str) -> str | int | None:
 
 
 def whole(word: str) -> int | None:
-    """Return the whole number that a word says, None when it says none that SQLite holds."""
+    """Return a word as an integer, None when it is not an integer that SQLite can hold."""
     return int(word) if _WHOLE.fullmatch(word) else None

@@ -1,4 +1,4 @@
-"""The file of a database that this process writes: found or made once, locked, and known by more than its name."""
+"""The file of a database that this process writes: opened or made once, locked, and identified by its inode."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PATIENCE = 60
 
 
 class Claim:
-    """A file that no other layerindex writes as long as it is open."""
+    """An open database file that no other layerindex can write."""
 
     def __init__(self, real: str, path: str, handle: int, *, made: bool) -> None:
         self.real, self.path, self._handle, self._made = real, path, handle, made
@@ -28,14 +28,14 @@ class Claim:
         return not os.fstat(self._handle).st_size
 
     def check(self, what: str) -> None:
-        """Raise DatabaseError where the name leads to another file by now, or to none; `what` became of our writing."""
+        """Raise DatabaseError where the name leads to another file now, or to none; `what` became of our changes."""
         if not place.leads_to(self.real, self._handle):
             raise DatabaseError(self.path, f"was removed or replaced meanwhile; {what}, scan again")
 
     def hold_journal(self) -> None:
-        """Make sure that the journal SQLite finds is ours: an empty one, which it takes for none, or a dead scan's.
+        """Make sure that the journal SQLite finds is an empty one of ours, or that of a killed scan.
 
-        A journal that is there stays there: only who has locked the database removes one.
+        An existing journal is kept: only a process that has locked the database may remove one.
         """
         journal = self.real + place.JOURNAL
         try:
@@ -49,7 +49,7 @@ class Claim:
         held.refuse_forged(self.real, self.real, self.path)
 
     def _give_away(self, journal: int) -> None:
-        """Let the owner of a database be that of its journal, as SQLite does: it may be theirs to roll back."""
+        """Give the journal to the owner of the database, as SQLite does: the owner may have to roll it back."""
         owner = os.fstat(self._handle)
         if os.geteuid() == 0 and owner.st_uid:
             with suppress(OSError):
@@ -66,7 +66,7 @@ class Claim:
                 os.unlink(self.real + place.JOURNAL)
 
     def withdraw(self) -> None:
-        """Remove the file if this process made it, the name is still its, and nobody has it or put anything in it."""
+        """Remove the file if this process made it and its name still leads to it, and no other locked or wrote it."""
         alone = self._made and locks.take(self._handle, locks.PENDING, locks.ALL, exclusive=True)
         if alone and self.empty and place.leads_to(self.real, self._handle):
             with suppress(OSError):
@@ -77,7 +77,8 @@ class Claim:
 def claimed(path: str, wait: Callable[[str], None], *, make: bool) -> Iterator[Claim]:
     """Open the file of a database to write it, or make it, when no other layerindex writes it.
 
-    `wait` is told when another does. Raises DatabaseError where that is not safe or cannot be, NoDatabaseError.
+    `wait` is called when another process does. Raises NoDatabaseError, and DatabaseError where that is impossible or
+    unsafe.
     """
     real = place.resolve(path)
     trust.check_place(real, path)

@@ -1,8 +1,8 @@
-"""Two snapshots side by side: finds them by what the user calls them, and asks the `.sql` files in `queries/compare/`.
+"""Compares two snapshots: finds them by the names that the user gives and runs the files of `queries/compare/`.
 
-The two may lie in one database or in two. Those of two files are first merged into a private one, as `layerindex
-import` would, and with its checks; no file is changed. The answers are always those of SQL over one database, with the
-numbers of two snapshots as `:a` and `:b`.
+The snapshots may be in one database or in two. Snapshots of two files are first merged into a private database, as by
+`layerindex import` and with its checks; no file is changed. So the SQL always runs over one database, with the numbers
+of two snapshots as `:a` and `:b`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SECTIONS: dict[str, tuple[str, str] | None] = {
     "problems": ("bytes", "bytes"),
     "sizes": ("a_disk_bytes", "b_disk_bytes"),
 }
-"""The sections in order, each a file of `queries/compare/`, and the bytes of its rows on each side."""
+"""The sections in order, each a file of `queries/compare/`, with its columns of bytes on each side."""
 
 SHOWN = 10
 """Most candidates that an error lists."""
@@ -54,11 +54,11 @@ SELECT t.section, coalesce(sum(c.change = 'only a'), 0) AS only_a, coalesce(sum(
 FROM totals AS t LEFT JOIN changes AS c USING (section)
 WHERE t.section IN ({sections})
 GROUP BY t.position ORDER BY t.position"""
-"""How many things each section has, put together from the sections' own statements."""
+"""Counts the things of each section; built from the statements of the sections."""
 
 
 class Snapshot(NamedTuple):
-    """A snapshot where it was found."""
+    """A snapshot, and the database that it is in."""
 
     path: str
     snapshot_id: int
@@ -73,12 +73,12 @@ class Snapshot(NamedTuple):
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What machines are told of it."""
+        """The values of it in formats for machines."""
         return self._asdict() | {"path": os.path.abspath(self.path)}
 
     @property
     def name(self) -> str:
-        """One line that tells it from others."""
+        """One line that distinguishes it from other snapshots."""
         label = f", {self.label!r}" if self.label else ""
         return f"{self.host}, snapshot {self.snapshot_id}, {self.store} at {self.root}, {self.started_at}{label}"
 
@@ -104,7 +104,7 @@ def find(word: str, own: str) -> list[Snapshot]:
     """Return the snapshots that a word of the command line means: one, or one of each store of a host.
 
     A number, the beginning of a uid, a host, or `host~1`, in the database `own`; a file, or a file, a colon and one of
-    these. A host that is known goes before a file of that name. Raises UsageError and DatabaseError.
+    these. A known host takes precedence over a file of that name. Raises UsageError and DatabaseError.
     """
     path, reference = _place(word, own)
     with _trusted(path, own) as connection:
@@ -126,7 +126,7 @@ def find(word: str, own: str) -> list[Snapshot]:
 
 
 def _place(word: str, own: str) -> tuple[str, str | None]:
-    """Return the database that a word leads to, and what it means there."""
+    """Return the database that a word names, and the rest of the word."""
     if _knows(own, word):
         return own, word
     ends = [len(word), *(place for place in range(len(word) - 1, 0, -1) if word[place] == ":")]
@@ -150,7 +150,7 @@ def _knows(own: str, word: str) -> bool:
 
 @contextmanager
 def _trusted(path: str, own: str) -> Iterator[sqlite3.Connection]:
-    """Open a database; what one that is not the user's own says is bounded."""
+    """Open a database; one that is not the user's own gets limits and checks of its pages."""
     with database.reading(path) as connection:
         if not _is_own(path, own):
             from layerindex.exchange import checks  # noqa: PLC0415 - most comparisons are within one file
@@ -172,10 +172,10 @@ def _by_uid(connection: sqlite3.Connection, word: str) -> set[int]:
 
 
 def paired(a: Sequence[Snapshot], b: Sequence[Snapshot]) -> tuple[list[Pair], list[Snapshot]]:
-    """Return which snapshots are compared, store by store, and those that have no counterpart.
+    """Return the pairs of snapshots to compare, store by store, and the snapshots without a counterpart.
 
-    Stores of one kind and root belong together; of what is left those that are the only one of their kind on both
-    sides; and two that are all there is. Raises UsageError where that is not clear, and where nothing is left.
+    A single store on each side is always a pair. Else stores of the same kind and root are paired, then those that are
+    the only ones of their kind on both sides. Raises UsageError where pairs are ambiguous, and where there is none.
     """
     if len(a) == len(b) == 1:
         return [Pair(a[0], b[0])], []
@@ -219,7 +219,7 @@ WHERE snapshot_id = :snapshot AND :image IN (image_id, substr(image_id, 8, 12))
 UNION ALL
 SELECT image_id FROM {{schema}}.image_refs WHERE snapshot_id = :snapshot
   AND (ref IN ({SPELT}) OR normalized IN ({SPELT}) OR :image IN (target_digest, substr(target_digest, 8, 12)))"""  # noqa: S608 - our own text
-"""What the view `image_names` calls so; of another file no view is asked."""
+"""The images that the view `image_names` has under a name; a view of another file is never used."""
 
 LISTINGS = f"""
 SELECT d.listing_id FROM src.overlay_dirs AS d WHERE d.snapshot_id = :snapshot AND d.role = 'container'
@@ -240,9 +240,10 @@ DELETE FROM temp.fresh_listings WHERE old NOT IN (SELECT * FROM ({LISTINGS}) WHE
 
 @contextmanager
 def opened(pair: Pair, own: str, files: Files | None = None) -> Iterator[tuple[sqlite3.Connection, Numbers]]:
-    """Give a database that holds both snapshots, and their numbers in it as `a` and `b`.
+    """Yield a database that holds both snapshots, and their numbers in it as `a` and `b`.
 
-    It is the user's own where both are there. Any other file is only read from: its views are not ours to trust.
+    It is the user's own database where both snapshots are in it. From any other file only tables are read: its views
+    cannot be trusted.
     """
     if all(_is_own(snapshot.path, own) for snapshot in pair):
         with database.reading(own) as connection:
@@ -300,7 +301,7 @@ def _is_own(path: str, own: str) -> bool:
 
 
 def _sql(name: str) -> str:
-    """Return a statement of `queries/compare/` without its end, so that it can stand in another one."""
+    """Return a statement of `queries/compare/` without its semicolon, so that it can be part of another one."""
     return shipped.query("compare", name).rstrip().removesuffix(";")
 
 
@@ -329,7 +330,7 @@ def tree(connection: sqlite3.Connection, numbers: Numbers, files: Files) -> quer
 
 
 class Match(NamedTuple):
-    """What a word names: its name there, whether it is called just so, and its id."""
+    """What a word names: its name there, whether the word is its exact name, and its id."""
 
     name: str
     exact: bool
@@ -345,7 +346,7 @@ IDS = {
 
 
 def files_of(pair: Pair, own: str, word: str) -> Files:
-    """Return what `--files` names on both sides: what is called just so, else what has an id that begins so.
+    """Return what `--files` names on both sides, by its exact name, else by the beginning of its id.
 
     Raises UsageError where that is nothing, or both an image and a container, and where a layer's files were not
     indexed.
@@ -390,7 +391,7 @@ def _named(snapshot: Snapshot, own: str, word: str) -> dict[str, Match]:
                 whole = query.resolve(connection, kind, word)
                 exact = query.named(connection, kind, word) is not None
                 (identity,) = connection.execute(ids, (whole,)).fetchone()
-                # A side may spell a reference in its own way; the same word is to be found on both.
+                # The sides may spell a reference differently; the same word must be found on both.
                 name = word if kind == "image" and not whole.startswith("sha256:") else whole
                 found[kind] = Match(name, exact, identity)
     return found

@@ -1,6 +1,6 @@
-"""Opening the one SQLite file: for writing a snapshot, or for reading without any way to write.
+"""Opens the SQLite file, either for writing a snapshot or strictly read-only.
 
-Nothing here imports SQLAlchemy: a query and a second scan start without it.
+Nothing here imports SQLAlchemy, so that queries and second scans start quickly.
 """
 
 from __future__ import annotations
@@ -27,20 +27,21 @@ PAGES, CACHE = "PRAGMA page_size = 8192", "PRAGMA cache_size = -65536"
 commit, so that readers are not locked out before it."""
 
 SPILL, SORTED = "PRAGMA cache_spill = -65536", "PRAGMA cache_size = -8192"
-"""SQLite sorts as much at once as it may cache, and nothing interrupts that: so much takes it 0.3 s. What is not
-committed stays in memory as before."""
+"""SQLite sorts as many bytes at once as it may cache, and that cannot be interrupted: this many take 0.3 s. Uncommitted
+pages stay in memory as before."""
 
 LARGEST = 2**63 - 1
-"""SQLite has no larger number."""
+"""The largest integer of SQLite."""
 
 REBUILD_ROWS = 100_000
-"""Where so many entries come at once, the index on their names is cheaper to build anew, 0.4 s per million."""
+"""Where so many entries are added at once, building the index on their names anew is cheaper, at 0.4 s per million."""
 
 
 class Connection(sqlite3.Connection):
-    """One that a signal interrupts, whatever SQLite is at.
+    """A connection that a signal interrupts, whatever SQLite is doing.
 
-    It fails as SQLite does where SQLite's reason quotes bytes of a damaged schema that are no text.
+    Where the message of SQLite quotes bytes of a damaged schema that are not UTF-8, it raises sqlite3.Error all the
+    same.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - as sqlite3 has it
@@ -62,7 +63,7 @@ class Connection(sqlite3.Connection):
 
 @contextmanager
 def reading(path: str) -> Iterator[sqlite3.Connection]:
-    """Open a database so that nothing can be written, attached or vacuumed into, whatever the SQL says.
+    """Open a database so that no SQL can write, ATTACH a file or VACUUM INTO one.
 
     `mode=ro` alone would still let a user's SQL ATTACH another file and write that one, or VACUUM INTO a new one.
     """
@@ -92,7 +93,7 @@ def rehearsing(path: str) -> Iterator[sqlite3.Connection]:
 
 
 def _check_ours(connection: sqlite3.Connection, path: str) -> None:
-    """Raise where a database that is to be read holds nothing, waits for an upgrade, or is not as we make it."""
+    """Raise where a database to be read is empty, needs an upgrade, or has a schema that is not ours."""
     found = genuine.revision(connection, path)
     if found is None:
         raise EmptyDatabaseError(path)
@@ -100,7 +101,7 @@ def _check_ours(connection: sqlite3.Connection, path: str) -> None:
 
 
 def is_open_to_others(path: str) -> bool:
-    """Say whether users beside its owner can read a database; one that is made here they cannot."""
+    """Say whether users other than its owner can read a database; those that we make are for their owner alone."""
     try:
         return bool(os.stat(path).st_mode & 0o044)
     except OSError:
@@ -108,21 +109,21 @@ def is_open_to_others(path: str) -> bool:
 
 
 def check_current(path: str, revision: str) -> None:
-    """Raise OlderDatabaseError where a database waits for an upgrade."""
+    """Raise OlderDatabaseError where a database needs an upgrade."""
     if revision != REVISION:
         raise OlderDatabaseError(path, revision)
 
 
 def connect(path: str, mode: str) -> sqlite3.Connection:
-    """Open a private SQLite file in `mode` (ro, rw) with no transaction begun behind our back.
+    """Open a private SQLite file in `mode` (ro, rw); sqlite3 begins no transactions by itself.
 
-    A file that another could have touched is `held` or `claimed` before SQLite may have it.
+    A file that somebody else could have changed must be `held` or `claimed` before SQLite opens it.
     """
     return _connect(place.uri(path, f"mode={mode}"), path)
 
 
 def opened(file: Held) -> sqlite3.Connection:
-    """Open a file that is held, so that SQLite can only read it."""
+    """Open a held file, so that SQLite can only read it."""
     return _connect(file.uri, file.said)
 
 
@@ -137,8 +138,8 @@ def _connect(uri: str, path: str) -> sqlite3.Connection:
 def writing(path: str, wait: Callable[[str], None]) -> Iterator[sqlite3.Connection]:
     """Open a database in one transaction that is committed whole or leaves the file as it was.
 
-    A new file gets its schema in the same transaction, and is removed again if that fails. `wait` is told when another
-    process holds the file and we wait for it.
+    A new file gets its schema in the same transaction, and is removed again if that fails. `wait` is called before we
+    wait for another process that holds the file.
     """
     with alone(path, wait, make=True) as (connection, claim):
         found = genuine.revision(connection, path)
@@ -156,7 +157,7 @@ def writing(path: str, wait: Callable[[str], None]) -> Iterator[sqlite3.Connecti
 def alone(path: str, wait: Callable[[str], None], *, make: bool = False) -> Iterator[tuple[sqlite3.Connection, Claim]]:
     """Open a database to write it, in a transaction, and keep other writers out until the end, whatever is committed.
 
-    SQLite looks for a journal to roll back in the one moment when it takes the lock, and the name is ours by then.
+    SQLite looks for a journal to roll back only when it takes the lock; by then the journal's name is ours.
     """
     with claimed(path, wait, make=make) as claim:
         scratch.tidy(os.path.dirname(claim.real))
@@ -177,17 +178,17 @@ def alone(path: str, wait: Callable[[str], None], *, make: bool = False) -> Iter
 
 @contextmanager
 def passing() -> Iterator[tuple[sqlite3.Connection, IO[bytes]]]:
-    """Give a new database that is on its way elsewhere, and its file to read: removed at once, it leaves nothing.
+    """Yield a new temporary database and its file to read; unlinked at once, it leaves nothing behind.
 
-    SQLite opens files by name alone, so it has one for half a millisecond: a SIGKILL just then leaves it, empty.
-    It takes its room where temporary files go (TMPDIR). Transactions are the caller's.
+    SQLite opens files only by name, so the file has a name for half a millisecond: a SIGKILL in that time leaves an
+    empty file. The file lies in the folder for temporary files (TMPDIR). The caller handles transactions.
     """
     with scratch.file(temporary()) as (name, file):
         connection = connect(name, "rw")
         connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")  # which opens the file
         os.unlink(name)
         with closing(connection):
-            # A journal beside it could not be found again; of a new file there is next to nothing to put in one.
+            # A journal beside the unlinked file could not be found again; for a new file there is little to put in one.
             for statement in ("PRAGMA journal_mode = MEMORY", PAGES, CACHE):
                 connection.execute(statement)
             try:
@@ -201,7 +202,7 @@ def passing() -> Iterator[tuple[sqlite3.Connection, IO[bytes]]]:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection, path: str) -> Iterator[None]:
-    """Write to a database that nobody else has, whole or not at all."""
+    """Run a transaction on a database that no other process uses; it is committed whole or not at all."""
     try:
         connection.execute("BEGIN IMMEDIATE")
         yield
@@ -215,7 +216,7 @@ def transaction(connection: sqlite3.Connection, path: str) -> Iterator[None]:
 
 
 def analyze(connection: sqlite3.Connection) -> None:
-    """Count the rows for SQLite's planner.
+    """Collect statistics for SQLite's planner.
 
     Without statistics it takes snapshot_id alone for a good key, and joins of a large store take minutes.
     """
@@ -224,12 +225,12 @@ def analyze(connection: sqlite3.Connection) -> None:
 
 
 def _begin(connection: sqlite3.Connection, claim: Claim, wait: Callable[[str], None]) -> None:
-    # Other statements than these would have SQLite read the file, and let go of it again, before it is locked.
+    # Any other statement would make SQLite read the file and release it again before it is locked.
     if claim.empty:
         patiently(connection, PAGES, claim.path, wait, claim.hold_journal)
     patiently(connection, "BEGIN IMMEDIATE", claim.path, wait, claim.hold_journal)
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-    claim.hold_journal()  # once more: rolling back, SQLite has removed it
+    claim.hold_journal()  # again, as SQLite removes the journal when it rolls back
     claim.check("nothing was written")
     connection.execute(CACHE)
 
@@ -241,7 +242,7 @@ def patiently(
     wait: Callable[[str], None],
     before: Callable[[], None] = lambda: None,
 ) -> None:
-    """Run what a writer holds up, or COMMIT, which readers do; `wait` is told before we wait for them.
+    """Run a statement that a writer may block, or a COMMIT that readers may block; `wait` is called before we wait.
 
     `before` is called before each attempt.
     """
@@ -265,16 +266,16 @@ def patiently(
 
 
 class NameIndex:
-    """The index on names of entries, built anew where at least as many come as are there, and REBUILD_ROWS."""
+    """The index on names of entries; built anew where at least REBUILD_ROWS and as many entries as exist are added."""
 
     def __init__(self, connection: sqlite3.Connection, coming: int, present: int) -> None:
-        """Drop it where that many entries beside those that are there make it worth it."""
+        """Drop the index where adding that many entries to the existing ones makes building it anew cheaper."""
         self.connection, self.rebuild = connection, coming >= max(REBUILD_ROWS, present)
         if self.rebuild:
             connection.execute("DROP INDEX IF EXISTS main.entries_name")
 
     def close(self) -> None:
-        """Build it when the entries are there."""
+        """Build the index again when the entries have been added."""
         if self.rebuild:
             self.rebuild = False
             for statement in (SPILL, SORTED, "CREATE INDEX main.entries_name ON entries (name)", CACHE):

@@ -1,6 +1,6 @@
-"""Everything that ends a command: each class builds its sentence from its parts, and only the command line prints it.
+"""The errors that end a command: each class builds its sentence from its parts, and only the command line prints it.
 
-Trouble in a store is never here: it is a row in `problems` (`layerindex.problems`).
+Damage in a store is never an error: it is a row in `problems` (`layerindex.problems`).
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ class LayerindexError(Exception):
 
 
 class UsageError(LayerindexError):
-    """The command was called with something it cannot take."""
+    """The command was called with invalid arguments."""
 
     exit_status = 2
 
 
 class NotThereError(UsageError):
-    """A thing was named that the selected snapshots do not have: nothing was wrong with how the command was called."""
+    """The selected snapshots do not have the named thing; the call itself was correct."""
 
     exit_status = 1
 
@@ -49,7 +49,7 @@ class NoDatabaseError(DatabaseError):
 
 
 class EmptyDatabaseError(DatabaseError):
-    """There is a file for the database, and nothing in it."""
+    """The database file exists but is empty."""
 
     def __init__(self, path: str) -> None:
         super().__init__(path, "is empty: no scan has been written to it yet; run `layerindex scan`")
@@ -65,7 +65,7 @@ class NewerDatabaseError(DatabaseError):
 
 
 class OlderDatabaseError(DatabaseError):
-    """The database waits for an upgrade."""
+    """The database needs an upgrade."""
 
     def __init__(self, path: str, revision: str) -> None:
         self.revision = revision
@@ -73,7 +73,7 @@ class OlderDatabaseError(DatabaseError):
 
 
 class NotOursError(DatabaseError):
-    """A file that is to be read or written as a database is not what layerindex writes."""
+    """A file that was named as a database was not written by layerindex."""
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(path, f"{reason}; name another with --db")
@@ -102,14 +102,14 @@ class DatabaseBusyError(DatabaseError):
 
 
 class CatalogError(LayerindexError):
-    """The header of a canned query does not say what it must, as after an edit of the file."""
+    """The header of a canned query is incomplete or wrong, as after an edit of the file."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"the header of the query {name}.sql cannot be read ({reason}); install layerindex again")
 
 
 class OutputError(LayerindexError):
-    """Standard output takes nothing, or no more."""
+    """Standard output cannot be written, or no longer."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"standard output: cannot be written: {reason}")

@@ -1,4 +1,4 @@
-"""What SQLite raised about a file of ours, as a sentence that names the real cause."""
+"""Turns what SQLite raised about one of our files into a sentence that names the real cause."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ PACKED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 
 
 RAISED = (sqlite3.Error, MemoryError)
-"""What SQLite raises: in a few damaged files it has no memory for what they claim, however small they are."""
+"""What SQLite raises; MemoryError where a damaged file, however small, claims a huge row."""
 
 
 def failure(path: str, error: sqlite3.Error | MemoryError) -> DatabaseError:
-    """Return the error that says what SQLite raised; raises Interrupted where a signal is why."""
+    """Return our error for what SQLite raised; raises Interrupted where a signal was the cause."""
     interrupt.check()
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
@@ -31,14 +31,14 @@ def failure(path: str, error: sqlite3.Error | MemoryError) -> DatabaseError:
 
 
 def reason(error: Exception) -> str:
-    """Return what SQLite says, in one line: it quotes the schema; its lack of memory has no words of its own."""
+    """Return the message of SQLite in one line, as it may quote the schema; MemoryError gets a message of ours."""
     if isinstance(error, MemoryError):
         return "SQLite has no memory for what it claims to hold; it may be damaged"
     return " ".join(f"{error}".split())
 
 
 def temporary() -> str:
-    """Return the folder for temporary files, which SQLite takes too; raises DatabaseError where none can be used."""
+    """Return the folder for temporary files, which SQLite uses too; raises DatabaseError where none can be used."""
     places = (os.environ.get(name) for name in ("SQLITE_TMPDIR", "TMPDIR"))
     for place in (*places, "/var/tmp", "/tmp"):  # noqa: S108 - as SQLite does
         if place and os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK):
@@ -49,12 +49,12 @@ def temporary() -> str:
 def _no_database(path: str) -> str:
     with suppress(OSError), open(path, "rb") as file:
         if file.read(4).startswith(PACKED):
-            return "is compressed, as an export may be; `layerindex import` takes it as it is, all else once unpacked"
+            return "is compressed, as an export may be; `layerindex import` reads it, for other commands unpack it"
     return "is not an SQLite database; name another file with --db"
 
 
 def _full(path: str) -> str:
-    """Say where there may be no room: SQLite does not tell the disk of a database from that of temporary files."""
+    """Say which disk may be full: SQLite does not distinguish the disk of the database from that of temporary files."""
     own, other = os.path.dirname(os.path.realpath(path)), temporary()
     with suppress(OSError):
         if os.stat(own).st_dev != os.stat(other).st_dev:

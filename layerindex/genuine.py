@@ -1,10 +1,10 @@
 # ruff: noqa: S608 - the name of a schema is our own
-"""What is ours in a database - tables, views, indexes - is ours text for text, before anything else is read or written.
+"""Checks that our tables, views and indexes in a database are ours text for text, before anything else is done.
 
-SQLite runs what a file's schema says: a view's SELECT, a trigger, a default, a check. A database may come from a
-stranger, or be changed by its owner; so the text of each thing of ours must be what its revision's script has, and no
-trigger may stand on it. What users added beside it is theirs: it is never read, run or removed. Their indexes on our
-tables stay where they only order columns; one that is unique or partial, or computes something, could refuse our rows.
+SQLite executes parts of a file's schema: a view's SELECT, a trigger, a default, a check. A database may come from a
+stranger, or be changed by its owner; so the text of each of our things must be that of its revision's script, and none
+may have a trigger. What users added is never read, run or removed. Their indexes on our tables are allowed where they
+only order columns; a unique, partial or computed index could refuse our rows.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ VERSION = (
     "CREATE TABLE alembic_version "
     "(version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
 )
-"""The table that says which revision a database has."""
+"""The table that holds the revision of a database."""
 
 ITS_OWN = {
     "sqlite_stat1": "CREATE TABLE sqlite_stat1(tbl,idx,stat)",
@@ -43,23 +43,23 @@ ITS_OWN = {
 """Tables that SQLite makes by itself."""
 
 CALLED = re.compile("json_each|json_tree|pragma_.*")
-"""Table-valued functions that our SQL calls, which a table of the same name would stand before."""
+"""Table-valued functions that our SQL calls; a table of the same name would be used instead of them."""
 
 STEPS, TURNS = 10_000, 40
-"""SQLite instructions, and how many times as many, that reading a schema may take: enough for ten thousand tables."""
+"""How many times so many SQLite instructions reading a schema may take: enough for ten thousand tables."""
 
 SHOWN = 3
 """Most differences that an error names."""
 
 READ = ("hosts", "snapshots")
-"""Small tables whose values a command works with, not only shows: they must be of the types that the schema says."""
+"""Small tables whose values commands compute with: these values must have the types that the schema declares."""
 
 _CREATED = re.compile(r"CREATE (TABLE|VIEW|INDEX) (\w+)(?: ON (\w+))?")
 
 FOUND = """
 SELECT lower(type), lower(substr(name, 1, instr(name || char(0), char(0)) - 1)),
   lower(substr(tbl_name, 1, instr(tbl_name || char(0), char(0)) - 1)), sql FROM {schema}.sqlite_schema"""
-"""All that a schema says, with names as SQLite compares them: in any case, as far as a NUL, and also from a BLOB."""
+"""All rows of a schema, with names as SQLite compares them: in lower case, up to a NUL, and also from a BLOB."""
 
 INDEX = """
 SELECT 1 FROM pragma_index_list(:table, :schema) AS i WHERE i.name = :name COLLATE NOCASE AND NOT i."unique"
@@ -68,7 +68,7 @@ AND NOT i.partial AND NOT EXISTS (SELECT 1 FROM pragma_index_xinfo(:name, :schem
 
 
 class Thing(NamedTuple):
-    """What a database holds: a table, view, index or trigger, the table it belongs to, and how it was made.
+    """A table, view, index or trigger of a database, the table it belongs to, and the SQL that made it.
 
     In a file `sql` may be anything; it is NULL where SQLite made an index by itself.
     """
@@ -93,7 +93,7 @@ def revisions() -> list[str]:
 
 @cache
 def things(revision: str) -> dict[str, Thing]:
-    """Return what a database of a revision has of ours, by name; nothing for a revision that never was."""
+    """Return our tables, views and indexes in a database of a revision, by name; nothing for an unknown revision."""
     if revision not in _scripts():
         return {}
     with open(_scripts()[revision], encoding="utf-8") as file:
@@ -132,7 +132,7 @@ def _columns() -> dict[str, list[tuple[str, str]]]:
 def revision(
     connection: sqlite3.Connection, path: str, schema: str = "main", error: type[DatabaseError] = NotOursError
 ) -> str | None:
-    """Return the revision of an open database whose schema is what that revision makes; None for an empty file.
+    """Return the revision of an open database after checking its schema against that revision; None for an empty file.
 
     Raises `error` for a file that is not ours or not as we make it, NewerDatabaseError, and what SQLite raises.
     """
@@ -164,7 +164,7 @@ def revision(
 
 
 def _found(connection: sqlite3.Connection, path: str, schema: str, error: type[DatabaseError]) -> list[Thing]:
-    """Return all that a schema says; raises where it is endless or no text."""
+    """Return all rows of a schema; raises where they are too many or not UTF-8."""
     turns = iter(range(TURNS))
     connection.set_progress_handler(lambda: next(turns, None) is None, STEPS)
     try:
@@ -189,7 +189,7 @@ def _number(connection: sqlite3.Connection, path: str, schema: str, error: type[
 
 
 def _differences(found: list[Thing], expected: dict[str, Thing]) -> Iterator[str]:
-    """Say what of ours is not there or not as it is made, and which triggers stand on it."""
+    """Describe our things that are missing or differ, and triggers on our tables."""
     present: dict[str, list[Thing]] = {}
     for thing in found:
         if thing.type != "trigger":
@@ -206,7 +206,7 @@ def _differences(found: list[Thing], expected: dict[str, Thing]) -> Iterator[str
 def _in_the_way(
     connection: sqlite3.Connection, schema: str, found: list[Thing], expected: dict[str, Thing]
 ) -> Iterator[str]:
-    """Say what a user added that would change what our own SQL does."""
+    """Describe additions of a user that would change what our own SQL does."""
     coming = things(REVISION)
     for thing in found:
         name, its_own = thing.name, ITS_OWN.get(thing.name)

@@ -1,7 +1,7 @@
-"""Reading what strangers wrote: whatever a reader raises is a finding about its source, and ends that source alone.
+"""Guards readers of strangers' files: whatever a reader raises becomes a finding and ends only its source.
 
-This is the one place that catches everything. It wraps reading and never the writing of what was read: what our own
-output raises (`LayerindexError`, or anything that is raised outside of the reader) and what ends the program pass.
+This is the only place that catches every exception. It wraps reading, never the writing of what was read: errors of our
+own output (`LayerindexError`, or anything raised outside of the reader) and those that end the program are passed on.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ FAILED = "reader-failed"
 """The code of these findings."""
 
 SHOWN = 200
-"""Most characters that are shown of what an exception says."""
+"""Most characters of an exception's message that are shown."""
 
 
 def failure(error: Exception, where: str, subject: str | None = None) -> Damage:
-    """Return the finding that a reader raised an exception; its text is bounded and fit to print."""
+    """Return the finding that a reader raised an exception; its text is bounded and printable."""
     said = f"{error}"[:SHOWN]
     return Damage(
         FAILED, where, printable(f"{type(error).__name__}: {said}" if said else type(error).__name__), subject
@@ -39,9 +39,9 @@ def failure(error: Exception, where: str, subject: str | None = None) -> Damage:
 
 
 class reading:  # noqa: N801 - it reads as the function that it could be
-    """Raise Damage in place of whatever the reading of a source raises; `where` is the source, fit to print.
+    """Context that turns whatever the reading of a source raises into Damage; `where` is the source, printable.
 
-    Or it is what says so when something was raised: most reading raises nothing.
+    `where` may also be a function, called only when something was raised, as most reading raises nothing.
     """
 
     def __init__(self, where: str | Callable[[], str], subject: str | None = None) -> None:
@@ -58,7 +58,7 @@ class reading:  # noqa: N801 - it reads as the function that it could be
             return
         where = self.where if isinstance(self.where, str) else self.where()
         found = failure(error, where, self.subject)
-        # A finding may be kept for long: not with what the reader held.
+        # A finding may be kept for long: it must not keep alive what the reader held.
         error.__traceback__ = error.__context__ = error.__cause__ = None
         del error, traceback
         raise found
@@ -67,14 +67,14 @@ class reading:  # noqa: N801 - it reads as the function that it could be
 def each(read: Callable[[], Iterable[T]], where: str | Callable[[], str], subject: str | None = None) -> Iterator[T]:
     """Yield what a reader yields; raises Damage in place of whatever it raises.
 
-    What the consumer raises does not come here: a generator sees of it only that it is closed.
+    Exceptions of the consumer do not arrive here: the generator is only closed.
     """
     with reading(where, subject):
         yield from read()
 
 
 def reader(read: Callable[Concatenate[Folder, str, P], T]) -> Callable[Concatenate[Folder, str, P], T]:
-    """Mark a function that reads the file or folder of a name in a folder: it raises nothing but Damage."""
+    """Decorate a reader of the file or folder with a given name in a folder: the result raises nothing but Damage."""
     if isgeneratorfunction(read):
 
         @wraps(read)

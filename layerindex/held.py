@@ -1,9 +1,8 @@
-"""A database held still while it is read, so that SQLite neither writes, makes nor removes anything.
+"""Keeps a database unchanged while it is read, and keeps SQLite from writing, making or removing any file.
 
 SQLite itself may do all three when it opens a file to read: it rolls back a journal, deletes the file that the journal
-names, moves a write-ahead log into the database and makes an index of it. So the lock with which SQLite reads is taken
-here, and SQLite gets the file as one that does not change (`immutable`). What waits beside a file is put in place in a
-private copy.
+names, moves a write-ahead log into the database and makes an index of it. So we take the read lock of SQLite ourselves,
+and open the file as `immutable`. A journal or log beside the file is applied in a private copy.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ class Held:
         self.uri = place.uri(path, "mode=ro", "immutable=1")
 
     def opened(self) -> None:
-        """Make sure that SQLite, which has just opened it by its name, has this file; a copy has no name any more."""
+        """Make sure that SQLite, which opens by name, has opened this file; a copy has no name any more."""
         if self._handle is not None and not place.leads_to(self.path, self._handle):
             raise DatabaseError(self.said, "was replaced while it was opened; try again")
         self._copies.close()
@@ -49,7 +48,7 @@ class Held:
 
 @contextmanager
 def held(path: str, folder: str | None = None) -> Iterator[Held]:
-    """Hold a database that anybody may have written; copies go into a folder, by default the one of temporary files.
+    """Hold a database that anybody may have written; copies go into `folder`, by default that of temporary files.
 
     Waits for a writer that commits. Raises NoDatabaseError, DatabaseBusyError and DatabaseError.
     """
@@ -67,9 +66,9 @@ def held(path: str, folder: str | None = None) -> Iterator[Held]:
 
 @contextmanager
 def copied(path: str) -> Iterator[str]:
-    """Give a private copy, to be written, of a database that anybody may have made; what waits beside it is in place.
+    """Yield a private writable copy of a database that anybody may have made, with its journal or log applied.
 
-    It takes its room where temporary files go (TMPDIR). Raises as `held` does.
+    The copy lies in the folder for temporary files (TMPDIR). Raises the same as `held`.
     """
     real = place.resolve(path)
     with place.opened(real, path) as handle, scratch.folder(temporary()) as where:
@@ -85,7 +84,7 @@ def _lock(handle: int, path: str) -> None:
 
 
 def _waiting(real: str, path: str, handle: int) -> list[str]:
-    """Return which of the files beside a database hold a part of it: a log, the journal of a dead writer."""
+    """Return the files beside a database that hold a part of it: a log, the journal of a killed writer."""
     found = place.beside(real, path)
     waiting = []
     if place.JOURNAL in found and not locks.is_reserved(handle) and is_hot(real):
@@ -96,9 +95,9 @@ def _waiting(real: str, path: str, handle: int) -> list[str]:
 
 
 def is_hot(real: str) -> bool:
-    """Say whether the journal beside a database that nobody writes is to be rolled back, as SQLite has it.
+    """Say whether SQLite would roll back the journal beside a database that nobody writes.
 
-    One that is empty or begins with a zero is done with.
+    It ignores a journal that is empty or begins with a zero.
     """
     journal = real + place.JOURNAL
     with suppress(NoDatabaseError), place.opened(journal, journal) as handle:
@@ -127,7 +126,7 @@ def _copy(real: str, path: str, handle: int, copy: str, waiting: list[str]) -> N
 
 @contextmanager
 def _still(real: str, path: str) -> Iterator[None]:
-    """Keep pages from being moved from a log into its database, or over old ones, while they are copied."""
+    """Lock a write-ahead log, so that no page is moved into the database or overwritten while both are copied."""
     with ExitStack() as stack:
         with suppress(NoDatabaseError):
             index = stack.enter_context(place.opened(real + place.INDEX, real + place.INDEX))
@@ -146,7 +145,7 @@ def _log_header(real: str) -> bytes:
 
 
 def _copy_file(source: int, name: str, path: str) -> None:
-    """Copy an open file, without what it does not hold: a stranger's may have holes larger than any disk."""
+    """Copy an open file but not its holes: a stranger's file may have holes larger than any disk."""
     try:
         with open(name, "xb", opener=place.open_file) as target:
             size = os.fstat(source).st_size

@@ -1,8 +1,8 @@
-"""Signals that end the program: from wherever it is, soon, with what is half done undone, and status 128 + the signal.
+"""Signals end the program soon, wherever it is: unfinished work is undone, and the exit status is 128 + the signal.
 
-Python meets a signal between two instructions of its own, but SQLite may be at one statement for hours. So every
-connection has SQLite look up every few milliseconds (`Watch`). Where not even that helps, as one step of SQLite may
-search a text of a gigabyte or sleep until a lock is free, a thread ends those that have nothing to undo (`impatient`).
+Python handles a signal between two of its instructions, but SQLite may work on one statement for hours. So every
+connection calls `Watch` every few milliseconds. Where that is not enough, because one step of SQLite may search a text
+of a gigabyte or sleep until a lock is free, a thread ends commands that have nothing to undo (`impatient`).
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 STEPS = 20_000
-"""SQLite instructions between two looks: some milliseconds at most."""
+"""SQLite instructions between two calls of `Watch`: some milliseconds at most."""
 
 GRACE = 0.25
-"""Seconds that a command has to end by itself before a thread ends it."""
+"""Seconds after a signal until the thread ends a command that has not ended by itself."""
 
 
 class Interrupted(BaseException):
-    """The user, or who ends the process, wants it to end now."""
+    """A signal asks the process to end now."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -43,7 +43,7 @@ class _Arrived:
 
 
 def install() -> None:
-    """Meet the signals from now on; one that was ignored stays so: nohup means it."""
+    """Handle the signals from now on; an ignored signal stays ignored, as nohup wants."""
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _meet)
@@ -55,13 +55,13 @@ def _meet(number: int, _frame: object) -> NoReturn:
 
 
 def check() -> None:
-    """Raise Interrupted where a signal has arrived; SQLite, which saw it, only says that it was interrupted."""
+    """Raise Interrupted where a signal has arrived; SQLite only reports that it was interrupted."""
     if _Arrived.number is not None:
         raise Interrupted(_Arrived.number)
 
 
 class Watch:
-    """What SQLite calls while it works: stops a statement when a signal has arrived, or after some seconds."""
+    """Progress handler of SQLite: stops a statement when a signal has arrived, or after some seconds."""
 
     def __init__(self, connection: sqlite3.Connection, seconds: float | None = None) -> None:
         self.seconds = seconds
@@ -78,7 +78,7 @@ _undo: list[Callable[[], object]] = []
 
 @contextmanager
 def undoing(undo: Callable[[], object]) -> Iterator[None]:
-    """Have the thread that ends the process call this first: what a `with` around a temporary file would do."""
+    """Register a cleanup for the thread that ends the process, such as removing a temporary file."""
     _undo.append(undo)
     try:
         yield
@@ -88,7 +88,7 @@ def undoing(undo: Callable[[], object]) -> Iterator[None]:
 
 @contextmanager
 def impatient() -> Iterator[None]:
-    """End the process GRACE seconds after a signal, if it is still in here: for what only reads."""
+    """End the process GRACE seconds after a signal if this block is still running; only for code that reads."""
     if all(signal.getsignal(number) is not _meet for number in SIGNALS):  # not our process
         yield
         return

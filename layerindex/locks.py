@@ -1,7 +1,7 @@
-"""SQLite's locks on a database file, taken by us, so that a file can be read or claimed before SQLite has it.
+"""Takes SQLite's locks on a database file, so that a file can be read or claimed before SQLite opens it.
 
-They are locks of an open file description: closing another descriptor of the same file does not drop them, and they and
-those of SQLite, in this process too, keep each other out. Format: https://www.sqlite.org/lockingv3.html
+They are locks of an open file description: closing another descriptor of the same file does not drop them, and they
+conflict with those of SQLite, also in this process. Format: https://www.sqlite.org/lockingv3.html
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ SHARED, SHARED_LENGTH = PENDING + 2, 510
 ALL = 2 + SHARED_LENGTH
 """How many bytes SQLite's locks are, from PENDING on."""
 WRITER = SHARED + SHARED_LENGTH
-"""A byte that SQLite does not use: who has it is the one layerindex that writes."""
+"""A byte that SQLite does not use: the layerindex process that writes has locked it."""
 CHECKPOINT = 121
-"""The byte of a -shm that whoever moves pages from the write-ahead log into the database has locked."""
+"""The byte of a -shm file that a process locks while it moves pages from the write-ahead log into the database."""
 
 PAUSE = 0.02
 """Seconds between two attempts."""
@@ -46,7 +46,7 @@ def share(handle: int) -> bool:
 def take(handle: int, start: int, length: int = 1, *, exclusive: bool) -> bool:
     """Lock bytes of an open file until it is closed; False where another has them.
 
-    A file system without locks has nobody that could keep to them: there it is True.
+    True also where the file system has no locks.
     """
     try:
         _set(handle, fcntl.F_WRLCK if exclusive else fcntl.F_RDLCK, start, length)
@@ -56,7 +56,7 @@ def take(handle: int, start: int, length: int = 1, *, exclusive: bool) -> bool:
 
 
 def is_reserved(handle: int) -> bool:
-    """Say whether a process is in the middle of writing to an open database, though it has not begun to commit."""
+    """Say whether a process has begun to write to an open database and has not begun to commit."""
     question = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, RESERVED, 1, 0)
     try:
         answer = fcntl.fcntl(handle, fcntl.F_OFD_GETLK, question)
@@ -66,7 +66,7 @@ def is_reserved(handle: int) -> bool:
 
 
 def within(seconds: float, attempt: Callable[[], bool], waiting: Callable[[], None] = lambda: None) -> bool:
-    """Try until it succeeds or the time is over; `waiting` is called once, before the first pause."""
+    """Call `attempt` until it succeeds or the time is over; `waiting` is called once, before the first pause."""
     deadline = None
     while not attempt():
         if deadline is None:

@@ -1,5 +1,5 @@
 # ruff: noqa: S608 - statements are put together from the schema's own names
-"""Carry an older database forward with Alembic, in one transaction; only this module and the schema need SQLAlchemy."""
+"""Upgrades an older database with Alembic, in one transaction; only this module and the schema need SQLAlchemy."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def config(connection: Connection) -> Config:
 
 
 def engine(connection: sqlite3.Connection, begin: str) -> Engine:
-    """Return an engine over one open connection, whose transactions are SQLite's own: changes of the schema are part.
+    """Return an engine over one open connection with the transactions of SQLite, which include changes of the schema.
 
     `begin` is the statement that begins one.
     """
@@ -45,12 +45,12 @@ def engine(connection: sqlite3.Connection, begin: str) -> Engine:
 def upgrade(path: str, revision: str = "head", wait: Callable[[str], None] = lambda _: None) -> None:
     """Bring a database to a revision in one transaction; raises DatabaseError and leaves it as it was.
 
-    The revisions run SQL over all of it: what is ours must be what its own revision makes. What users added stays.
-    `wait` is told when another process holds the file and we wait for it.
+    The revisions run SQL over the whole file, so its schema must be that of its revision. What users added is kept.
+    `wait` is called before we wait for another process that holds the file.
     """
     try:
         with database.alone(path, wait) as (driver, _):
-            driver.execute("ROLLBACK")  # Alembic begins its own; no other writer comes in between
+            driver.execute("ROLLBACK")  # Alembic begins its own transaction; no other writer can come in between
             with engine(driver, "BEGIN IMMEDIATE").begin() as connection:
                 genuine.revision(driver, path)
                 command.upgrade(config(connection), revision)
@@ -67,10 +67,10 @@ def upgrade(path: str, revision: str = "head", wait: Callable[[str], None] = lam
 
 
 def rebuild(script: Path, tables: dict[str, dict[str, str]], *, or_ignore: bool = False) -> None:
-    """Within a revision, make `tables`, all views and whatever is not there as `script` has them.
+    """In a revision, make `tables`, all views and everything that is missing as in `script`.
 
-    Tables are made anew and filled from their old form, with what is given for new columns, so that their text,
-    comments included, is what a new database has. With `or_ignore` rows that the new form cannot hold are left out.
+    Tables are made anew and filled from their old form, with the given expressions for new columns, so that their text,
+    comments included, is that of a new database. With `or_ignore`, rows that the new form cannot hold are left out.
     """
     run = op.get_bind().exec_driver_sql
     ours = _ours()
@@ -99,7 +99,7 @@ def rebuild(script: Path, tables: dict[str, dict[str, str]], *, or_ignore: bool 
 
 
 def drop_views() -> None:
-    """Within a revision, drop the views that any of our revisions makes; those of users stay."""
+    """In a revision, drop the views of all our revisions; those of users stay."""
     run = op.get_bind().exec_driver_sql
     ours = _ours()
     for (view,) in run("SELECT name FROM sqlite_schema WHERE type = 'view'").all():
@@ -108,7 +108,7 @@ def drop_views() -> None:
 
 
 def rename(table: str, new: str) -> None:
-    """Within a revision, give a table another name, which nothing that names it follows: no foreign key, no view."""
+    """In a revision, rename a table without changing foreign keys and views that refer to it."""
     run = op.get_bind().exec_driver_sql
     run("PRAGMA legacy_alter_table = ON")
     run(f"ALTER TABLE {table} RENAME TO {new}")

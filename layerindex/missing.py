@@ -1,8 +1,8 @@
-"""What metadata names and the store does not have: one rule, for the view `missing` and for `problems`.
+"""What metadata names but the store does not have: one rule for the view `missing` and for `problems`.
 
-A scan records what it read; the view says what of that leads nowhere, and each of its rows becomes a problem when the
-scan has read all. Where a thing may be there unread, `missing-data` says in what. What was on its way while it was read
-is not missing: a store says so with `going`.
+A scan records what it read; the view finds references in it that lead nowhere, and at the end of the scan each of its
+rows becomes a problem. Where a thing may be in something that was not read, `missing-data` names that. What was being
+removed while it was read is not missing: a store says so with `going`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from layerindex.stores.store import Store
 
 GOING = "removing"
-"""The kind of user that is going away itself, so that what it needs is not missing."""
+"""The kind of user that is being removed itself, so that what it needs is not missing."""
 
 NO_DIRECTORY = """
   SELECT snapshot_id, 'layer' AS kind, chain_id AS object, cache_id AS missing, chain_id FROM layers
@@ -124,7 +124,7 @@ SELECT kind, object, code, missing, because FROM missing WHERE snapshot_id = ? O
 
 
 def going(thing: str, name: str, owner: str) -> Use:
-    """Return the row that says that what needs a thing is being removed, so that the thing is not missing.
+    """Return the row saying that the user of a thing is being removed, so that the thing is not missing.
 
     `thing` is directory, layer, image, mount or volume; of a container without a mount `name` is its own.
     """
@@ -132,7 +132,7 @@ def going(thing: str, name: str, owner: str) -> Use:
 
 
 def missing_problems(connection: sqlite3.Connection, snapshot_id: int, store: Store) -> Iterator[Problem]:
-    """Yield a problem for each row of `missing` of a snapshot; what may be there, unread, is only good to know."""
+    """Yield a problem for each row of `missing` of a snapshot; its severity is info where the thing may be unread."""
     told = Told()
     for kind, name, code, missing, because in connection.execute(ROWS, (snapshot_id,)):
         detail = NO_MOUNT if missing is None else f"{missing} is not there"

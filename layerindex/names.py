@@ -1,4 +1,4 @@
-"""Names from disk as text that loses nothing: distinct bytes give distinct text, and the bytes can be had back."""
+"""Turns names from disk into text without loss: distinct bytes give distinct text, which gives the bytes back."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ _ESCAPED = re.compile(rb"\\(\\|x[89a-f][0-9a-f])")
 _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
-"""What shows nothing although Unicode calls it a letter, mark or symbol: fillers, variation selectors, a blank."""
+"""Characters that are invisible although Unicode calls them letters, marks or symbols: fillers, variation selectors, a
+blank."""
 
 
 def escape(name: bytes) -> tuple[str, bytes | None]:
-    r"""Return a file name as text, and its bytes where the text is not simply their decoding.
+    r"""Return a file name as text, and its bytes where the text is not their plain UTF-8 decoding.
 
-    Bytes that are not UTF-8 become `\xNN` and every backslash is doubled; so does the rare UTF-8 name that itself holds
-    such a `\xNN`, so that no two names become equal.
+    Bytes that are not UTF-8 become `\xNN` and every backslash is doubled; the same is done to the rare UTF-8 name that
+    itself contains a `\xNN`, so that no two names become equal.
     """
     if not _LOOKS_ESCAPED.search(name):
         try:
@@ -28,7 +29,7 @@ def escape(name: bytes) -> tuple[str, bytes | None]:
 
 
 def escape_path(path: bytes) -> tuple[str, bytes | None]:
-    """Return the same for a path or a link's target, component by component."""
+    """Return the text and the bytes of a path or a link's target, component by component."""
     if b"\\" not in path:
         try:
             return path.decode(), None
@@ -41,8 +42,8 @@ def escape_path(path: bytes) -> tuple[str, bytes | None]:
 def clean(name: bytes) -> list[bytes] | None:
     """Return the components of a name below a layer's root, or None where it climbs out of it.
 
-    Lexical, like ``filepath.Clean`` in moby's ``vendor/github.com/moby/go-archive/archive.go`` (Unpack): no link is
-    looked at.
+    Purely lexical, like ``filepath.Clean`` in moby's ``vendor/github.com/moby/go-archive/archive.go`` (Unpack): no link
+    is looked at.
     """
     kept: list[bytes] = []
     for part in name.split(b"/"):
@@ -69,17 +70,17 @@ def as_bytes(text: str) -> bytes:
 
 
 def from_os(name: str) -> str:
-    """Return a name that the operating system listed (`os.listdir`, `os.readlink`) as text for the database."""
+    """Return a name from the operating system (`os.listdir`, `os.readlink`) as text for the database."""
     return name if name.isascii() and "\\" not in name else as_text(os.fsencode(name))
 
 
 def from_os_path(path: str) -> tuple[str, bytes | None]:
-    """Return the same of a path or a link's target, by components, and its bytes where the text is not they."""
+    """Return a path or a link's target as text, and its bytes where the text is not their plain UTF-8 decoding."""
     return (path, None) if path.isascii() and "\\" not in path else escape_path(os.fsencode(path))
 
 
 def typed(word: str) -> str:
-    """Return a word of the command line as text for the database: where it is not UTF-8, as `from_os` escapes it."""
+    """Return a word of the command line as text for the database, escaped as by `from_os` where it is not UTF-8."""
     try:
         word.encode()
     except UnicodeEncodeError:
@@ -88,15 +89,15 @@ def typed(word: str) -> str:
 
 
 def on_disk(text: str) -> str:
-    """Return the name, as the operating system takes it, that `from_os` made text of."""
+    """Return the name for the operating system from a text that `from_os` made."""
     return os.fsdecode(as_bytes(text))
 
 
 def printable(text: str) -> str:
-    """Return text that cannot move a terminal's cursor, colour it or turn its writing direction, and hides nothing.
+    """Return text that cannot move a terminal's cursor, change its colours or writing direction, or hide characters.
 
-    Escaped are controls, formats, surrogates, private and unassigned characters, every space but the usual one (which
-    is what `str.isprintable` knows) and what shows nothing: names that look alike are alike.
+    Escapes controls, formats, surrogates, private and unassigned characters, every space except U+0020 (that is what
+    `str.isprintable` tests) and invisible characters, so that different names never look the same.
     """
     if text.isascii() and text.isprintable():
         return text

@@ -1,7 +1,7 @@
-"""Where a database is: one file, found once, and the files that SQLite looks for beside it.
+"""Where a database is: its resolved path, and the files that SQLite looks for beside it.
 
-A path is resolved before anything is looked at, and what is looked at is what is opened. SQLite resolves it too: a look
-beside a symbolic link is a look at other files than SQLite's.
+A path is resolved once, before anything is checked, and the checked file is the one that is opened. SQLite resolves
+symbolic links too, and looks for a journal beside the file, not beside the link.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 JOURNAL, LOG, INDEX = BESIDE = ("-journal", "-wal", "-shm")
-"""How the names of the files end that SQLite may have, or look for, beside a database."""
+"""Suffixes of the files that SQLite may make, or look for, beside a database."""
 
 _SAFELY = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-"""So that no symbolic link leads elsewhere, and no fifo makes us wait for who writes to it."""
+"""Flags that keep us from following a symbolic link, and from waiting for a writer of a fifo."""
 
 
 def resolve(path: str) -> str:
-    """Return the one name of a file that is there, or that could be made there, without symbolic links.
+    """Return the path without symbolic links of a file that exists or could be made.
 
-    Raises DatabaseError for a symbolic link that leads nowhere: what it names is another's choice.
+    Raises DatabaseError for a symbolic link that leads nowhere: somebody else could choose what we would make there.
     """
     real = "/" + os.path.realpath(path).lstrip("/")
     if os.path.islink(path) and not os.path.exists(path):
@@ -38,10 +38,10 @@ def resolve(path: str) -> str:
 def opened(real: str, path: str, flags: int = os.O_RDONLY) -> Iterator[int]:
     """Open a resolved path, called `path` to the user, if it is a regular file.
 
-    Raises NoDatabaseError where there is none, DatabaseError where it is something else or may not be read.
+    Raises NoDatabaseError where there is none, DatabaseError where it is not a regular file or cannot be opened.
     """
     try:
-        # A device is not even opened: to some that alone means something.
+        # A device is not even opened: opening some devices has effects.
         _refuse_special(os.lstat(real), path)
         handle = open_file(real, flags)
     except FileNotFoundError as error:
@@ -61,12 +61,12 @@ def _refuse_special(status: os.stat_result, path: str) -> None:
 
 
 def open_file(real: str, flags: int) -> int:
-    """Open a file that is itself what the name leads to, and never wait for it."""
+    """Open a file without following a symbolic link and without waiting."""
     return os.open(real, flags | _SAFELY, 0o600)
 
 
 def beside(real: str, path: str) -> dict[str, os.stat_result]:
-    """Return what is there of `-journal`, `-wal` and `-shm`; raises DatabaseError where one is no regular file."""
+    """Return which of `-journal`, `-wal` and `-shm` exist; raises DatabaseError where one is not a regular file."""
     found = {}
     for end in BESIDE:
         try:
@@ -82,7 +82,7 @@ def beside(real: str, path: str) -> dict[str, os.stat_result]:
 
 
 def leads_to(real: str, handle: int) -> bool:
-    """Say whether a name is still that of an open file."""
+    """Say whether a name still leads to an open file."""
     try:
         return os.path.samestat(os.lstat(real), os.fstat(handle))
     except OSError:
@@ -90,7 +90,7 @@ def leads_to(real: str, handle: int) -> bool:
 
 
 def uri(path: str, *options: str) -> str:
-    """Return the name by which SQLite opens a file with options such as mode=ro, whatever bytes its path has."""
+    """Return the URI for SQLite of a file, with options such as mode=ro; the path may have any bytes."""
     name = "".join(chr(byte) if chr(byte) in _PLAIN else f"%{byte:02x}" for byte in os.fsencode(path))
     return f"file:{name}?{'&'.join(options)}"
 

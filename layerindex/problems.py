@@ -1,6 +1,6 @@
-"""What can be wrong with a store, as values: each kind has a code, a severity and a sentence.
+"""The kinds of problems of a store: each has a code, a severity and a sentence.
 
-Trouble in the evidence is a row; only trouble with our own output is an exception that ends a command.
+Damage in a store is a row; only errors of our own output are exceptions that end a command.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 PER_FILE = 100
-"""Most findings about one file that are told each on its own, whatever else is wrong: as many as about a listing."""
+"""Most findings about one file that get a row each, in any case: as many as for a listing."""
 MORE = 10_000
-"""How many more of a store are told, of files with more of them: a list of all images may have thousands."""
+"""How many further findings of a store get a row each, from files with more of them: a list of all images may have
+thousands."""
 
 
 class Kind(NamedTuple):
@@ -27,11 +28,11 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "reader-failed": Kind("error", "A reader of ours failed on this file; what it held is not known."),
+    "reader-failed": Kind("error", "layerindex failed to read this file; its content is not known."),
     "bad-settings": Kind(
         "error", "A settings file of an engine is not what it must be, or names what is not the user's; not followed."
     ),
-    "permission-denied": Kind("error", "We may not read it; run the scan as root to see what is there."),
+    "permission-denied": Kind("error", "Permission denied; run the scan as root to read it."),
     "unreadable": Kind("error", "The system gave an error when it was read."),
     "vanished": Kind("info", "It was listed and then gone; usual while an engine runs."),
     "missing": Kind("error", "A file that must be there is not."),
@@ -147,17 +148,17 @@ KINDS = {
 
 
 class Damage(Exception):  # noqa: N818 - it is a finding about the store, not an error of ours
-    """One thing in a store that could not be read or is not as it must be."""
+    """One finding: something in a store that could not be read or is wrong."""
 
     def __init__(self, code: str, path: str, detail: str, subject: str | None = None) -> None:
         super().__init__(code, path, detail)
         self.problem = Problem(KINDS[code].severity, code, path, subject, detail)
         self.more = 0
-        """How many findings about the same file it stands for, beside itself where it is none of them."""
+        """How many findings about the same file it stands for, not counting itself where it is not one of them."""
 
 
 class Damages(list[Damage]):
-    """Findings that wait to be told: of more than are told, how many there are of each file."""
+    """Collected findings: those that get a row, and how many more there are of each file."""
 
     def __init__(self, found: Iterable[Damage] = ()) -> None:
         super().__init__()
@@ -183,7 +184,7 @@ class Damages(list[Damage]):
 
 
 class Told:
-    """Which findings about a store are told each on its own; of the others, how many there are of each file."""
+    """Decides which findings about a store get a row each, and counts the others by file."""
 
     def __init__(self) -> None:
         self._seen: Counter[str] = Counter()
@@ -191,7 +192,7 @@ class Told:
         self._left = MORE
 
     def take(self, found: Damage) -> Iterator[Problem]:
-        """Yield the row of a finding, if it is told."""
+        """Yield the row of a finding, if it gets one."""
         path = found.problem.path
         if found.more:
             self._beyond[path] += found.more
@@ -211,10 +212,10 @@ class Told:
 
 
 def not_regular(path: str, subject: str | None = None) -> Damage:
-    """Return the finding that something else is where a file must be."""
+    """Return the finding that something other than a regular file is where a file must be."""
     return Damage("not-regular", path, "it is not a regular file", subject)
 
 
 def vanished(path: str, subject: str | None = None) -> Damage:
-    """Return the finding that something went away while it was read, as is usual while an engine runs."""
+    """Return the finding that something disappeared while it was read, as is usual while an engine runs."""
     return Damage("vanished", path, "it was listed and then gone", subject)

@@ -1,4 +1,4 @@
-"""Progress of a scan on a terminal: layers and files done, their rate and the time left. Nothing anywhere else."""
+"""Shows the progress of a scan on a terminal: layers and files done, the rate and the time left. Silent elsewhere."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INTERVAL = 0.1
 
 @contextmanager
 def shown(*, quiet: bool) -> Iterator[Progress | None]:
-    """Give what the scan reports to, or None where nobody looks."""
+    """Yield the function to which the scan reports its progress, or None where standard error is no terminal."""
     if quiet or not sys.stderr.isatty():
         yield None
         return

@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     Values = dict[str, str | int | None]
 
 LIMIT: ContextVar[float | None] = ContextVar("LIMIT", default=600)
-"""Seconds of SQLite's time that one statement may take, which --timeout changes; None: as long as it takes.
+"""Seconds of SQLite's time that one statement may take, which --timeout changes; None for no limit.
 
-Far more than any canned query needs, so that one over a file that a stranger made ends some day.
+Far more than any canned query needs; it ends queries over files that a stranger made to be slow.
 """
 
 _HEX = re.compile(r"(sha256:)?[0-9a-f]{2,64}")
 
 
 class Result(NamedTuple):
-    """The answer: column names, and the rows as SQLite hands them over."""
+    """The answer: column names, and the rows as SQLite yields them."""
 
     columns: list[str]
     rows: Iterator[tuple[Any, ...]]
@@ -42,7 +42,7 @@ class Result(NamedTuple):
 
 @contextmanager
 def limited(seconds: float | None) -> Iterator[None]:
-    """Set another LIMIT for a while."""
+    """Set another LIMIT within a block."""
     before = LIMIT.set(seconds)
     try:
         yield
@@ -53,7 +53,7 @@ def limited(seconds: float | None) -> Iterator[None]:
 def run(connection: sqlite3.Connection, sql: str, params: Mapping[str, Any]) -> Result:
     """Run one statement and return its rows as a stream; raises QueryError with SQLite's reason.
 
-    LIMIT also ends a statement while its rows are read, but whoever reads them may take their time.
+    LIMIT counts the time that SQLite works, also while rows are read, but not the time of the reader.
     """
     watch = interrupt.Watch(connection, LIMIT.get())
     try:
@@ -73,7 +73,7 @@ def _rows(cursor: sqlite3.Cursor, watch: interrupt.Watch) -> Iterator[tuple[Any,
     except RAISED as error:
         raise _refused(error, watch) from error
     finally:
-        watch.end = math.inf  # what else is done on this connection has no limit
+        watch.end = math.inf  # other statements on this connection have no limit
 
 
 def _refused(error: Exception, watch: interrupt.Watch) -> QueryError:
@@ -94,7 +94,7 @@ def _refused(error: Exception, watch: interrupt.Watch) -> QueryError:
 
 
 def select_snapshots(connection: sqlite3.Connection, hosts: Sequence[str], references: Sequence[str]) -> None:
-    """Let queries see other snapshots than the newest of each store: shadow the view `selected_snapshots`.
+    """Select other snapshots than the newest of each store: shadow the view `selected_snapshots`.
 
     A reference is a snapshot's number, a host (its newest), or `host~1` (the one before). Raises UsageError.
     """
@@ -104,14 +104,14 @@ def select_snapshots(connection: sqlite3.Connection, hosts: Sequence[str], refer
     for reference in references:
         chosen |= snapshots_of(connection, reference)
     shadow(connection, chosen)
-    # A view in the file sees only what is in the file: those that stand on the choice are made again beside it.
+    # A view in the file cannot see TEMP tables: views that use the selection are made again as TEMP views.
     for view in genuine.things(genuine.REVISION).values():
         if view.type == "view" and re.search(r"\bselected_snapshots\b", view.sql.partition("*/")[2]):
             connection.execute(view.sql.replace("CREATE VIEW", "CREATE TEMP VIEW", 1))
 
 
 def shadow(connection: sqlite3.Connection, numbers: Collection[int]) -> None:
-    """Put these snapshots before the view `selected_snapshots`; the views that stand on it in the file do not see them.
+    """Make a TEMP table of these snapshots that shadows the view `selected_snapshots`; views in the file do not see it.
 
     The TEMP schema is in memory and belongs to this connection; the database file stays as it is.
     """
@@ -136,7 +136,7 @@ def snapshots_of(connection: sqlite3.Connection, reference: str) -> set[int]:
 
 
 def _number(word: str) -> int | None:
-    """Return the number that a word is, None when it is none that SQLite holds."""
+    """Return a word as a number, None when it is not a number that SQLite can hold."""
     return int(word) if word.isdecimal() and len(word) < 19 else None
 
 
@@ -160,12 +160,12 @@ KINDS = {
     "container": (
         "containers",
         "container_id",
-        # What has no name is called by its id, which a client of containerd chooses as it likes.
+        # A container without a name goes by its id, which a client of containerd chooses freely.
         "SELECT coalesce(name, container_id) FROM containers WHERE snapshot_id IN selected_snapshots",
     ),
     "layer": ("layers", "chain_id", None),
 }
-"""For each kind of parameter that names a thing: its table, its id, and what else it may be called."""
+"""For each kind of parameter that names a thing: its table, its id column, and its other names."""
 
 
 LISTS = {"images": "image", "containers": "container"}
@@ -173,18 +173,18 @@ LISTS = {"images": "image", "containers": "container"}
 
 
 TOLD_BY = {"image": ("names", "images"), "container": ("containers",), "layer": ("layers",)}
-"""For each kind of parameter that names a thing: the kinds of sources that tell of it."""
+"""For each kind of parameter that names a thing: the kinds of sources that can mention it."""
 
 UNREAD_SHOWN = 3
 """Most sources that an error lists."""
 
 
 NAMED = "SELECT 1 FROM image_names WHERE snapshot_id IN selected_snapshots AND name = ?"
-"""Whether an image is called so: names in full and as Docker shortens them, also where another engine wrote them."""
+"""Whether an image has that name: in full or as Docker shortens it, also where another engine wrote it."""
 
 
 def resolved(connection: sqlite3.Connection, canned: Query | None, values: Values) -> Values:
-    """Return the values of a canned query with shortened ids made whole; raises NotThereError and UsageError."""
+    """Return the values of a canned query with shortened ids completed; raises NotThereError and UsageError."""
     whole = dict(values)
     for key, param in canned.params.items() if canned else ():
         value = whole[key]
@@ -218,7 +218,7 @@ def resolve(connection: sqlite3.Connection, kind: str, word: str) -> str:
 
 
 def unread(connection: sqlite3.Connection, kinds: Sequence[str]) -> str:
-    """Return which sources of some kinds were not read, where a thing that was not found may be; or nothing."""
+    """Return a phrase naming the unread sources of some kinds, where a thing that was not found may be; or nothing."""
     sql = """SELECT DISTINCT path, state FROM sources WHERE snapshot_id IN selected_snapshots
                AND state NOT IN ('read', 'absent', 'lost') AND kind IN (SELECT value FROM json_each(?))
              ORDER BY path, state"""
@@ -228,7 +228,7 @@ def unread(connection: sqlite3.Connection, kinds: Sequence[str]) -> str:
 
 
 def named(connection: sqlite3.Connection, kind: str, word: str) -> str | None:
-    """Return the name of an image or container that is called just so; None where none is."""
+    """Return the exact name of an image or container; None where none has it."""
     _, _, names_sql = KINDS[kind]
     names = {name for (name,) in connection.execute(names_sql or "")}
     for name in (word, f"{word}:latest"):
@@ -240,7 +240,7 @@ def named(connection: sqlite3.Connection, kind: str, word: str) -> str | None:
 
 
 def _prefixed(connection: sqlite3.Connection, table: str, column: str, word: str) -> list[str]:
-    """Return the ids in a column that begin with a shortened one, without reading the others."""
+    """Return the ids in a column that begin with a shortened one, using the index."""
     prefix = word if column in ("container_id", "cache_id") else f"sha256:{word.removeprefix('sha256:')}"
     sql = f"SELECT DISTINCT {column} FROM {table} WHERE snapshot_id IN selected_snapshots AND {column} BETWEEN ? AND ?"  # noqa: S608
     return [found for (found,) in connection.execute(f"{sql} ORDER BY 1 LIMIT 11", (prefix, f"{prefix}\x7f"))]

@@ -1,4 +1,4 @@
-"""What a store yields: one class for each table of facts, each record bound to its INSERT as it is.
+"""What a store yields: one class for each table of facts; a record is bound to its INSERT without conversion.
 
 Field names are the table's column names without `snapshot_id`; `layerindex.schema` says what each means, and a test
 holds the two equal. Digests are `sha256:<64 hex>`, times ISO 8601 UTC text, sizes bytes, flags 0 or 1.
@@ -128,7 +128,7 @@ class OverlayDir(NamedTuple):
 
 
 class Use(NamedTuple):
-    """A row of `recorded_uses`: a thing, and one that needs it."""
+    """A row of `recorded_uses`: a thing, and something that needs it."""
 
     used_kind: str
     used: str
@@ -433,19 +433,20 @@ TABLES: dict[type[Record], str] = {
     DiskUsage: "disk_usage",
     Problem: "problems",
 }
-"""The table each record is a row of."""
+"""The table of each class of records."""
 
 
 class Features(NamedTuple):
-    """What is so in a store, as the columns of `snapshots` of these names say it to queries; 0 for no, 1 for yes."""
+    """The abilities of a store, which queries see as columns of `snapshots` of these names; 0 for no, 1 for yes."""
 
     reads_directories: int
-    """Its directories are in `overlay_dirs`: nothing can be said of those of another driver."""
+    """Its directories are in `overlay_dirs`; where not, nothing can be said of them."""
     keeps_links: int
-    """Its directories have short names, and lists of what is below them by those."""
+    """Its directories have short names, and `lower` lists of these."""
     mounts_inside: int
-    """A directory has `merged` while something is mounted on it, and not otherwise."""
+    """A directory has a folder `merged` exactly while it is mounted."""
     guards_images: int
-    """Its engine removes no image that a container needs, nor by its id one that several repositories name."""
+    """Its engine refuses to remove an image that a container needs, or to remove by id an image with names in several
+    repositories."""
     collects_garbage: int
-    """What no name, container or lease holds goes by itself, content and layers."""
+    """Content and layers that no name, container or lease holds are removed by garbage collection."""

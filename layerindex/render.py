@@ -1,7 +1,7 @@
 """Output formats: each turns a result into lines of text.
 
-People get Docker's manners: upper-case heads, 12-character ids, kB MB GB, control characters escaped. Machines get
-whole ids and integers.
+Formats for people follow Docker: upper-case heads, 12-character ids, kB MB GB, control characters escaped. Formats for
+machines have whole ids and integers.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _ID = re.compile(r"(?:sha256:)?([0-9a-f]{12})[0-9a-f]{52}(-init)?")
 _BYTES = re.compile(r"(?:.*_)?(?:size|bytes)")
 _MARKUP = re.compile(r"[\\`*_~|<>\[\]&$]")
 _LINK = re.compile(r"(?i)www(?=\.)|:(?=//)")
-"""Where GitHub sees a link without any markup."""
+"""Text that GitHub turns into a link without markup."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""How a text begins that spreadsheets take for a formula, or pass over to find one."""
+"""First characters of a text that spreadsheets take for a formula, or skip to find one."""
 WIDTH = 60
 """Longest text in a table cell before it is cut, unless --no-trunc."""
 
@@ -81,7 +81,7 @@ def as_markdown(result: Result, *, trunc: bool = True) -> Iterator[str]:
 
 
 def _inert(text: str) -> str:
-    """Return text that GitHub's Markdown shows as it is: no cell ends, nothing is a link, a tag, code or emphasis."""
+    """Return text escaped for GitHub's Markdown: it cannot end a cell or become a link, a tag, code or emphasis."""
     return _LINK.sub(r"\g<0>\\", _MARKUP.sub(r"\\\g<0>", text))
 
 
@@ -91,7 +91,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any SQLite value
 
 def _separated(result: Result, delimiter: str) -> Iterator[str]:
     buffer = io.StringIO()
-    # A text that holds a character of the line's end is quoted: name both, whatever ends the line.
+    # csv quotes texts with a character of the line terminator: name both, whatever ends the line.
     writer = csv.writer(buffer, delimiter=delimiter, lineterminator="\r\n")
     for row in ([result.columns], result.rows):
         for values in row:
@@ -107,7 +107,7 @@ def as_csv(result: Result, *, trunc: bool = False) -> Iterator[str]:  # noqa: AR
 
 
 def as_safe_csv(result: Result, *, trunc: bool = False) -> Iterator[str]:
-    """Yield csv for spreadsheets: a text that one would run as a formula has a `'` before it."""
+    """Yield csv for spreadsheets: a text that they would run as a formula gets a `'` before it."""
     rows = (tuple(_no_formula(value) for value in row) for row in result.rows)
     return as_csv(Result([_no_formula(column) for column in result.columns], rows), trunc=trunc)
 
@@ -122,7 +122,7 @@ def as_tsv(result: Result, *, trunc: bool = False) -> Iterator[str]:  # noqa: AR
 
 
 def as_jsonl(result: Result, *, trunc: bool = False) -> Iterator[str]:  # noqa: ARG001 - machines get whole ids
-    """Yield a JSON object a line."""
+    """Yield one JSON object per line."""
     import orjson  # noqa: PLC0415 - a table starts without it
 
     twice = {column for column in result.columns if result.columns.count(column) > 1}
@@ -133,7 +133,7 @@ def as_jsonl(result: Result, *, trunc: bool = False) -> Iterator[str]:  # noqa: 
 
 
 def as_json(result: Result, *, trunc: bool = False) -> Iterator[str]:  # noqa: ARG001 - machines get whole ids
-    """Yield one JSON array of objects, an object a line."""
+    """Yield one JSON array of objects, one object per line."""
     begin = "["
     for line in as_jsonl(result):
         yield begin + line

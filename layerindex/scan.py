@@ -1,4 +1,4 @@
-"""One pipeline: a store's records into one transaction of the database."""
+"""Writes the records of one store into the database, in one transaction."""
 
 from __future__ import annotations
 
@@ -29,13 +29,14 @@ if TYPE_CHECKING:
 ORDERED_AT = """
 SELECT max(:now, coalesce(strftime('%Y-%m-%dT%H:%M:%fZ', max(ordered_at), '+0.001 seconds'), ''))
 FROM snapshots WHERE host_id = :host_id AND store = :store AND root = :root"""
-"""A time that is later than that of every snapshot of this host, store and root, also where the clock was set back."""
+"""The time of a new snapshot: later than that of every snapshot of this host, store and root, even where the clock was
+set back."""
 
 BATCH = 2000
 """Records bound in one executemany: enough to hide its cost, few enough to keep memory flat."""
 
 LARGE = 100_000
-"""Characters of a config beyond which it does not wait for others: a hostile store may hold thousands of huge ones."""
+"""A config of more characters is written at once, not in a batch: a hostile store may hold thousands of huge ones."""
 
 
 USERS = """
@@ -55,8 +56,8 @@ INSERT OR IGNORE INTO recorded_uses (snapshot_id, used_kind, used, user_kind, us
 SELECT :snapshot, 'directory', d.cache_id, u.kind, u.owner, iif(u.kind = 'image', 'images', 'mounts')
 FROM users AS u CROSS JOIN layers AS y ON y.snapshot_id = :snapshot AND y.chain_id = u.chain_id
 CROSS JOIN overlay_dirs AS d ON d.snapshot_id = :snapshot AND d.cache_id = y.cache_id"""
-"""Who needs a layer's directory beside the layer itself: images, and containers and mounts that stand on it, as many
-layers below as an image can have. What is cut off has its layer for an owner all the same."""
+"""Adds who needs a layer's directory besides the layer itself: images, and the containers and mounts above it, through
+as many layers as an image can have. A directory beyond that still has its layer as owner."""
 
 
 class Host(NamedTuple):
@@ -67,18 +68,18 @@ class Host(NamedTuple):
 
 
 class Filing(NamedTuple):
-    """Under what a snapshot is filed."""
+    """The host and label under which a snapshot is filed."""
 
     host: Host
     label: str | None = None
     said: Sequence[Problem] = ()
-    """What is wrong with the settings that name the store."""
+    """Problems of the settings that name the store."""
 
 
 class Summary(NamedTuple):
     """What a scan found: rows of each table, problems of each code and severity.
 
-    `newer` is the time that the clock should have passed: of a snapshot that was there before, None where it has.
+    `newer` is set where the clock is behind an existing snapshot: the time that the new snapshot is ordered by.
     """
 
     snapshot_id: int
@@ -91,7 +92,7 @@ class Summary(NamedTuple):
 def local_host(name: str | None) -> Host:
     """Return the host under the given name, by default this machine's.
 
-    The machine-id goes with the machine that scans; a store copied from elsewhere is told apart by --host.
+    The machine-id is that of the machine that scans; --host distinguishes a store that was copied from elsewhere.
     """
     try:
         with open("/etc/machine-id", encoding="ascii") as file:
@@ -171,7 +172,7 @@ def _newer(connection: sqlite3.Connection, snapshot_id: int) -> str | None:
 
 
 def _write(connection: sqlite3.Connection, records: Iterable[Record], summary: Summary) -> None:
-    """Bind the records of each kind to the INSERT that their own field names make."""
+    """Write records in batches, with an INSERT made from the field names of their class."""
     inserts = {kind: _insert(kind, summary.snapshot_id) for kind in TABLES}
     waiting: dict[type[Record], list[tuple[object, ...]]] = {kind: [] for kind in TABLES}
     for record in records:

@@ -1,4 +1,4 @@
-"""Temporary files and folders: of a name that is ours, locked while their owner lives, and so known when it was killed.
+"""Temporary files and folders, locked while their process lives, so that those of a killed process are recognised.
 
 They hold copies of a database, or of what becomes one. What a killed process left is removed by the next one that makes
 something in the same folder: what has such a name, is this user's and locked by nobody.
@@ -23,14 +23,14 @@ PREFIX = ".layerindex-"
 
 _NAME = re.compile(r"\.layerindex-[a-z0-9_]{8}")
 _COPY = re.compile(r"[a-z]+\.db(-journal|-wal|-shm)?")
-"""What we put into a folder: databases, and what SQLite puts beside them."""
+"""Names of files in our folders: databases, and what SQLite puts beside them."""
 
 _SAFELY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @contextmanager
 def folder(where: str) -> Iterator[str]:
-    """Give a new folder for copies, of this user alone, that is gone at the end; raises DatabaseError."""
+    """Yield a new folder for copies, accessible to this user alone and removed at the end; raises DatabaseError."""
     import shutil  # noqa: PLC0415 - as below
     import tempfile  # noqa: PLC0415
 
@@ -45,7 +45,7 @@ def folder(where: str) -> Iterator[str]:
 
 @contextmanager
 def file(where: str) -> Iterator[tuple[str, IO[bytes]]]:
-    """Give a new file of this user alone, which is gone at the end unless it was renamed; raises DatabaseError."""
+    """Yield a new file of this user alone, which is removed at the end unless it was renamed; raises DatabaseError."""
     import tempfile  # noqa: PLC0415 - what only reads a database, as most commands, starts without it
 
     path, handle = _made(where, lambda: tempfile.mkstemp(prefix=PREFIX, dir=where)[::-1])
@@ -58,7 +58,7 @@ def file(where: str) -> Iterator[tuple[str, IO[bytes]]]:
 
 
 def tidy(where: str) -> None:
-    """Remove what killed processes of this user left in a folder that nobody else can put such things into."""
+    """Remove what killed processes of this user left in a folder that no other user can write to."""
     try:
         status = os.stat(where)
         others = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not status.st_mode & stat.S_ISVTX
@@ -80,7 +80,7 @@ def _made(where: str, make: Callable[[], tuple[str, int]]) -> tuple[str, int]:
             path, handle = make()
         except OSError as error:
             raise DatabaseError(where, f"nothing can be made in it: {error.strerror}") from error
-        with suppress(OSError):  # where nothing can be locked, nothing is taken for left behind either
+        with suppress(OSError):  # where the file system has no locks, nothing is ever taken for left behind
             fcntl.flock(handle, fcntl.LOCK_EX)
         if _leads_to(path, handle):
             return path, handle

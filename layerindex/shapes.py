@@ -1,4 +1,4 @@
-"""The shapes of ids, as they stand on disk and as users name them (FORMATS section 15)."""
+"""The shapes of ids, as on disk and as users write them (FORMATS section 15)."""
 
 from __future__ import annotations
 

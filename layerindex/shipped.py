@@ -1,4 +1,4 @@
-"""Where the folders are that lie beside the package in a checkout and inside it when installed."""
+"""Finds the folders that are beside the package in a checkout and inside it when installed."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ def folder(name: str) -> str:
 
 @cache
 def query(*names: str) -> str:
-    """Return the text of a file below `queries`, of which the last name is without its `.sql`."""
+    """Return the text of a file below `queries`; its name is given without `.sql`."""
     with open(f"{os.path.join(folder('queries'), *names)}.sql", encoding="utf-8") as file:
         return file.read()

@@ -31,7 +31,7 @@ DELETE FROM main.directories WHERE directory_id NOT IN (SELECT directory_id FROM
 
 
 class Removed(NamedTuple):
-    """What went: snapshots, rows of facts, listings and their entries, and the bytes that were freed in the file."""
+    """What was removed: snapshots, rows of facts, listings and their entries, and the bytes freed in the file."""
 
     snapshots: int
     facts: int
@@ -50,7 +50,7 @@ def old(connection: sqlite3.Connection, keep: int, age: timedelta | None) -> lis
 
 
 def remove(connection: sqlite3.Connection, numbers: Sequence[int]) -> Removed:
-    """Delete snapshots, and what no other snapshot needs, in the open transaction."""
+    """Delete snapshots and whatever only they reference, in the open transaction."""
     free = _free(connection)
     connection.execute("CREATE TEMP TABLE gone (snapshot_id INTEGER PRIMARY KEY)")
     connection.executemany("INSERT OR IGNORE INTO temp.gone VALUES (?)", [(number,) for number in numbers])
@@ -91,8 +91,9 @@ def size(path: str) -> int:
 def shrink(path: str, wait: Callable[[str], None]) -> None:
     """Give free pages back to the file system.
 
-    SQLite writes the database anew, in a temporary file and back: that takes up to twice its new size beside it and in
-    the temporary folder, for as long as it runs. Where that cannot be, the free pages stay for the next snapshots.
+    SQLite writes the database anew into a temporary file and copies it back, which for a while takes up to twice its
+    new size beside the database and in the temporary folder. Where there is no room, the free pages stay for later
+    snapshots.
     """
     try:
         with database.alone(path, wait) as (connection, _):

@@ -1,8 +1,8 @@
-"""What must be known before a thing may be called unused: the words that scan, schema and queries share.
+"""What must be known before a thing may be called unused: the terms that scan, schema and queries share.
 
-The law: what hides, tears or removes anything that is read may turn an answer to unknown; it never turns used into
-unused. So each place that could name a user of something is a source with a state, a use that leads nowhere is a source
-too (the state lost), and a thing without a use is unused only where no source that could name one is in doubt.
+The law: hiding, tearing or removing anything that is read may turn an answer into unknown, but never used into unused.
+So each place that could name a user of something is a source with a state; a use that leads nowhere is a source in the
+state lost; and a thing without a use is unused only where no source that could name a user is in doubt.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ STATES = {
 """The states of a source, and what each means."""
 
 CLEAR = (READ, ABSENT)
-"""States of a source that leave no doubt: it names nobody beyond what is recorded."""
+"""States of a source that leave no doubt: it names no user beyond the recorded ones."""
 
 FACTS = {
     "layers": "which layers there are and which directory each is in",
@@ -61,8 +61,8 @@ NAMED_BY = {
     "missing snapshot": ("directories", "layers", "build cache"),
     "missing volume": ("volumes",),
 }
-"""For each kind of thing the facts that could name a user of it, of a name whether an image has one, and of what is
-missing where it may be all the same."""
+"""For each kind of thing the facts that could name a user of it; for a name, those that say whether an image has it;
+for a missing thing, those that may hold it after all."""
 
 TOLD = 3
 """Most sources that one sentence names."""

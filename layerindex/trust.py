@@ -1,7 +1,8 @@
-"""Who could put something into the place of a database, or beside it, before it is written.
+"""Checks, before a database is written, whether another user could replace it or put a file beside it.
 
-SQLite rolls back the journal that it finds beside a file, and deletes the file that the journal names. So nobody but
-root and who runs this may be able to put a journal there: not into the file's folder, nor one of another name above it.
+SQLite rolls back the journal that it finds beside a file, and deletes the file that the journal names. So nobody except
+root and the user may be able to put a journal there: neither into the file's folder, nor by replacing a folder above
+it.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from layerindex import place
 from layerindex.errors import DatabaseError
 
 OVERFLOW = 65534
-"""The owner that files have in a user namespace if their own has no number there: root of the host, and strangers."""
+"""The owner that a user namespace shows for files whose owner has no number in it: root of the host, and strangers."""
 
 
 class _Trusted(NamedTuple):
-    """Who may own the file, and which groups nobody else is in."""
+    """The users who may own the file, and the groups without other members."""
 
     users: frozenset[int]
     groups: frozenset[int]
@@ -33,7 +34,7 @@ def _trusted() -> _Trusted:
     if user:
         groups.add(os.getegid())
     elif sudo := invoker():
-        # Who ran sudo has root's power already.
+        # The user who ran sudo has root's power already.
         users.add(sudo[0])
         with suppress(KeyError):
             if pwd.getpwuid(sudo[0]).pw_name == grp.getgrgid(sudo[1]).gr_name:
@@ -42,7 +43,7 @@ def _trusted() -> _Trusted:
 
 
 def invoker() -> tuple[int, int] | None:
-    """Return the numbers of the user who became root with sudo, and of their group."""
+    """Return the uid of the user who became root with sudo, and the gid of that user."""
     numbers = [os.environ.get(name, "") for name in ("SUDO_UID", "SUDO_GID")]
     if os.geteuid() or not all(len(number) < 11 and number.isascii() and number.isdecimal() for number in numbers):
         return None
@@ -50,7 +51,7 @@ def invoker() -> tuple[int, int] | None:
 
 
 def give_to_invoker(handle: int, folder: str) -> None:
-    """Let a new file in a folder of who ran sudo be theirs, to be read without sudo."""
+    """Give a new file to the user who ran sudo if the folder is that user's, so that it can be read without sudo."""
     user = invoker()
     if user and os.stat(folder or ".").st_uid == user[0]:
         with suppress(OSError):
@@ -58,7 +59,7 @@ def give_to_invoker(handle: int, folder: str) -> None:
 
 
 def check_place(real: str, path: str) -> None:
-    """Raise DatabaseError where somebody else could put another file in the place of a resolved path or beside it."""
+    """Raise DatabaseError where another user could replace the file at a resolved path or put one beside it."""
     folder = os.path.dirname(real)
     chain = [folder]
     while chain[-1] != "/":
@@ -74,7 +75,7 @@ def check_place(real: str, path: str) -> None:
 
 
 def check_files(real: str, path: str, handle: int) -> None:
-    """Raise DatabaseError where an open database or a file beside it is another's, or could be changed by another."""
+    """Raise DatabaseError where another user owns or could change an open database or a file beside it."""
     found = {"": os.fstat(handle), **place.beside(real, path)}
     for end, status in found.items():
         who = _other(real + end, status)
@@ -85,7 +86,7 @@ def check_files(real: str, path: str, handle: int) -> None:
 
 
 def _other(name: str, status: os.stat_result) -> str | None:
-    """Say who beside us and root could change a file, or what is in a folder."""
+    """Say who besides us and root could change a file, or the contents of a folder."""
     if status.st_uid not in _trusted().users:
         return f"belongs to {_called(status.st_uid)}"
     is_folder = stat.S_ISDIR(status.st_mode)
@@ -99,7 +100,7 @@ def _writable(name: str, status: os.stat_result) -> bool:
         return True
     if not status.st_mode & stat.S_IWGRP:
         return False
-    # With an access list the bits of the group say what anybody of the list may do.
+    # With an access list the group bits are the most that anybody on the list may do.
     return status.st_gid not in _trusted().groups or _has_list(name)
 
 
@@ -111,7 +112,7 @@ def _has_list(name: str) -> bool:
 
 
 def _is_of_the_host(name: str, status: os.stat_result, *, above: bool) -> bool:
-    """Say whether a folder is there before a user namespace, which has no number for its owner: /, /home, /tmp."""
+    """Say whether a folder belongs to the host around our user namespace, which cannot name its owner, as of /tmp."""
     sticky = bool(status.st_mode & stat.S_ISVTX)
     if status.st_uid != OVERFLOW or not (sticky or (above and not _writable(name, status))):
         return False

@@ -226,7 +226,7 @@ def test_what_is_no_database(tmp_path: Path) -> None:
     packed = tmp_path / "out.db.gz"
     packed.write_bytes(gzip.compress(b"x" * 9999))
 
-    assert "is compressed, as an export may be; `layerindex import` takes it" in said(
+    assert "is compressed, as an export may be; `layerindex import` reads it" in said(
         packed, "query", "images", "--db", packed
     )
     memory = program("query", "images", "--db", ":memory:")
