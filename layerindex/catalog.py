@@ -1,7 +1,8 @@
 """The canned queries: `.sql` files that run as they stand in any sqlite3 shell, with a header that explains them.
 
-The header is TOML in the leading comment lines: `title`, `description`, `[params]` and `[columns]`. A parameter that is
-not bound is NULL, also in the shell, so each query contains its own defaults; the header repeats them for the reader.
+The header is TOML in the leading comment lines: `title`, `description`, `first` (the columns that a narrow terminal
+shows too), `[params]` and `[columns]`. A parameter that is not bound is NULL, also in the shell, so each query contains
+its own defaults; the header repeats them for the reader.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ class Param(NamedTuple):
 
 
 class Query(NamedTuple):
-    """A canned query: `params` and `columns` in the order of the header."""
+    """A canned query: `params` and `columns` in the order of the header.
+
+    `first` are the columns without which the question is not answered: a narrow terminal may leave out the others.
+    """
 
     name: str
     title: str
@@ -39,6 +43,7 @@ class Query(NamedTuple):
     params: dict[str, Param]
     columns: dict[str, str]
     sql: str
+    first: tuple[str, ...] = ()
 
 
 def names() -> list[str]:
@@ -65,11 +70,15 @@ def parsed(name: str, text: str) -> Query:
     try:
         meta = tomllib.loads("\n".join(header))
         params = {key: Param(**value) for key, value in meta.get("params", {}).items()}
-        found = Query(name, meta["title"], meta["description"], params, meta["columns"], text)
+        found = Query(
+            name, meta["title"], meta["description"], params, meta["columns"], text, tuple(meta.get("first", ()))
+        )
         texts = [found.title, found.description, *found.columns.values()]
         texts += [text for param in params.values() for text in (param.help, *(param.values or ()))]
         if not all(isinstance(each, str) for each in texts):
             raise TypeError("a title, description or explanation that is no text")  # noqa: TRY301 - said as the others
+        if not found.columns.keys() >= set(found.first):
+            raise ValueError("a first column that is none")  # noqa: TRY301 - said as the others
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CatalogError(name, f"{type(error).__name__}: {error}") from error
     return found

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 _ID = re.compile(r"(?:sha256:)?([0-9a-f]{12})[0-9a-f]{52}(-init)?")
-_BYTES = re.compile(r"(?:.*_)?(?:size|bytes)")
+_BYTES = re.compile(r"(?:.*_)?(?:size|bytes)|reclaimable")
 _MARKUP = re.compile(r"[\\`*_~|<>\[\]&$]")
 _LINK = re.compile(r"(?i)www(?=\.)|:(?=//)")
 """Text that GitHub turns into a link without markup."""

@@ -1,5 +1,6 @@
 -- title = "Short names and lower lists that lead nowhere"
 -- description = "Of overlay2 and of Podman's overlay: containerd has neither. A container whose lower list has one cannot be mounted. After a power cut, empty link and lower files are the usual cause."
+-- first = ["object", "problem", "target", "repair"]
 -- [columns]
 -- object = "what is broken: the short name, or the directory whose file names it"
 -- problem = "what is wrong"

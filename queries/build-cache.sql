@@ -1,5 +1,6 @@
 -- title = "Build-cache records and the directories they hold"
 -- description = "BuildKit's cache, largest first. shared as docker system df says it: the record, or one that builds on it, is a layer of an image, so a prune of the cache frees nothing. disk_bytes are those of all files in the directory, in its diff folder, which several records may hold. Whether a build uses a record just now is in the engine's memory only."
+-- first = ["record_id", "description", "size", "reclaimable", "last_used_at"]
 -- [params]
 -- type = { help = "only this record_type, such as exec.cachemount" }
 -- [columns]

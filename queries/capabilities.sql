@@ -1,5 +1,6 @@
 -- title = "Files with capabilities"
 -- description = "Files that carry a security.capability attribute, in layers and containers; the value is the raw attribute of the kernel (vfs_cap_data)."
+-- first = ["path", "capability", "images"]
 -- [columns]
 -- path = "path from the root of the layer"
 -- mode = "permission bits, octal"

@@ -1,5 +1,6 @@
 -- title = "Which images block the removal of an image"
 -- description = "Images that recorded this one as their parent, at any distance: docker rmi refuses an image with children. The classic builder and commit record parents; BuildKit, pulls and loads do not."
+-- first = ["image", "child", "standing", "because", "containers"]
 -- [params]
 -- image = { type = "image", help = "the parent; all of them when left out" }
 -- [columns]

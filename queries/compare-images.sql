@@ -1,5 +1,6 @@
 -- title = "Files that differ between two images"
 -- description = "The merged trees of two images side by side: files only in a, only in b, and those that differ in type, mode, owner, size, link or content. Modification times are shown, not compared. Content is compared by size and CRC-64. A hard link is compared as the file that it names. Where a name stands on several hosts, images of one snapshot are compared."
+-- first = ["kind", "path", "size_a", "size_b"]
 -- [params]
 -- a = { type = "image", required = true, help = "one image" }
 -- b = { type = "image", required = true, help = "the other image" }

@@ -1,5 +1,6 @@
 -- title = "What a container changed in its image"
 -- description = "A added, C changed, D deleted, as docker diff says it: what the container shows against what its image and init layer show. A folder counts as changed when its mode or owner did or when something below it changed; of a deleted folder only the folder is listed. Files that were opened for writing and left as they were are not listed."
+-- first = ["container", "kind", "path", "size"]
 -- [params]
 -- container = { type = "container", help = "the container; all of them when left out" }
 -- [columns]

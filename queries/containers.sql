@@ -1,5 +1,6 @@
 -- title = "Containers: state, image, space and volumes"
 -- description = "The state is the last one saved: a host that lost power still says running. rw_bytes and rw_files are known when file listings were indexed. Where a container's own files could not be read, its name, image and volumes are NULL because nothing says them."
+-- first = ["name", "state", "image", "rw_bytes", "log_bytes"]
 -- [params]
 -- container = { type = "container", help = "only this container" }
 -- state = { values = ["running", "paused", "restarting", "removing", "dead", "created", "exited", "unknown"], help = "only containers in this state" }

@@ -1,5 +1,6 @@
 -- title = "Files that containers copied up, and what they cost"
 -- description = "A container that changes anything of an image's file - a byte, the mode, the owner - gets a whole copy of it in its writable layer. One row for each regular file of the writable layer that the image shows as a file too. same and metadata: the content is the image's, by CRC-64; such copies cost their size for nothing or for a chmod or chown. Where a side has no CRC-64, as a container's own layer, size and modification time are all that can be compared: other content of the same size, written within the same second or with the time set back, looks so too."
+-- first = ["container", "path", "change", "size"]
 -- [params]
 -- container = { type = "container", help = "the container; all of them when left out" }
 -- [columns]

@@ -1,5 +1,6 @@
 -- title = "Images without a tag"
 -- description = "Images without a tag and without children, as docker images --filter dangling=true lists them and docker image prune removes them: usually what a tag named before it moved, also what was pulled by digest. unknown: the list of names was not read whole."
+-- first = ["image_id", "standing", "because", "created_at", "unique_size"]
 -- [columns]
 -- image_id = "the image"
 -- standing = "unused (no tag names it) or unknown"

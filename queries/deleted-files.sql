@@ -1,5 +1,6 @@
 -- title = "Files that later layers hide but that still cost space"
 -- description = "Regular files of an image's layers that nothing shows any more: overwritten by a later entry of the same path, removed by a whiteout, or below an opaque directory, a removed folder or a file in its place, and not shown under another name of a hard link. Whoever has the image can still read them."
+-- first = ["path", "size", "how", "image"]
 -- [params]
 -- image = { type = "image", help = "the image; every listed image when left out" }
 -- [columns]

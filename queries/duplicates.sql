@@ -1,5 +1,6 @@
 -- title = "Equal content under any path, layer or image"
 -- description = "Regular files of equal size and CRC-64, from the layers' tar-split: content that is stored more than once on a host. A hard link is not a copy. Containers' own files are not compared: a walk reads no content."
+-- first = ["size", "copies", "reclaimable_bytes", "example"]
 -- [params]
 -- top = { type = "integer", default = 100, help = "how many sets to show; 0 for all" }
 -- min_size = { type = "integer", default = 1, help = "only files of at least this many bytes" }

@@ -1,5 +1,6 @@
 -- title = "One path through all layers of an image"
 -- description = "Every layer of an image that has the path, base first: what it was there, and which build step made it so. A whiteout removed it; an opaque directory above it, or the removal of a folder above it, is shown as a row of that folder."
+-- first = ["image", "position", "path", "type", "size", "created_by"]
 -- [params]
 -- path = { required = true, help = "the whole path, such as /etc/passwd" }
 -- image = { type = "image", help = "the image; every listed image when left out" }

@@ -1,5 +1,6 @@
 -- title = "Where a file occurs: in which layer, image and build step, and whether it still shows"
 -- description = "Every entry of that name or path in layers, containers and other directories. visible is 1 when nothing above hides it in that image or container: no later entry of the same path, and no whiteout, opaque directory or file in place of a folder above it."
+-- first = ["path", "image", "container", "visible", "created_by", "size"]
 -- [params]
 -- name = { help = "the file's name, without folders; * ? [a-z] [!a-z] match as in a shell, and what is called just so is found too" }
 -- path = { help = "its whole path; * ? [a-z] [!a-z] match as in a shell, * also across folders, and what is called just so is found too" }

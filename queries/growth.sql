@@ -1,5 +1,6 @@
 -- title = "What each host held at each of its snapshots"
 -- description = "All snapshots, oldest first for each store, whatever --host and --snapshot say. grown_bytes is against the snapshot before."
+-- first = ["host", "started_at", "disk_bytes", "layer_bytes", "grown_bytes", "volume_bytes", "cache_bytes", "log_bytes"]
 -- [params]
 -- host = { help = "only this host" }
 -- [columns]

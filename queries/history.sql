@@ -1,5 +1,6 @@
 -- title = "The build steps of an image, with the layer each made"
 -- description = "What docker history shows, first step first. A step that made no layer has size 0 and no diff_id."
+-- first = ["image", "position", "created_by", "size"]
 -- [params]
 -- image = { type = "image", help = "the image; all of them when left out" }
 -- [columns]

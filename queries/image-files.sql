@@ -1,5 +1,6 @@
 -- title = "What an image really shows at each path, and from which layer"
 -- description = "The merged tree of an image, as a fresh container would see it: for each path the topmost layer that has it, less what whiteouts, opaque directories and files in place of folders hide. Where a later layer hides the first name of a hard link, the next name is the file, and the others are links to that one."
+-- first = ["path", "type", "mode", "size", "position"]
 -- [params]
 -- image = { type = "image", required = true, help = "the image" }
 -- under = { help = "only this path, as it stands, and what lies below it" }

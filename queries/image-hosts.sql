@@ -1,5 +1,6 @@
 -- title = "Which hosts have an image"
 -- description = "One row for each image of each host. content is equal for images of the same layers in the same order, whatever their ids."
+-- first = ["image", "image_id", "host", "containers"]
 -- [params]
 -- image = { type = "image", help = "a reference, which may name another image on each host, or an id; all images when left out" }
 -- [columns]

@@ -1,5 +1,6 @@
 -- title = "How an image is stacked, and where each layer lies on disk"
 -- description = "The chain from image to directory: each layer with its diff_id, chain_id, cache-id and link, and the build step that made it."
+-- first = ["image", "position", "cache_id", "size", "created_by"]
 -- [params]
 -- image = { type = "image", help = "the image; all of them when left out" }
 -- [columns]

@@ -1,5 +1,6 @@
 -- title = "Images with their size, what they share, and who uses them"
 -- description = "One row for each image that docker images lists, in containerd for each of its namespaces, which share no directories; an image of several tags shows the first, and all of them under names. size is the sum of the image's layers; shared_size the part in layers that another listed image has too; unique_size the rest: all three as docker system df -v counts them, in containerd of what is unpacked. NULL where a layer is missing, or not unpacked. A manifest list of Podman has a row too, named or not: image_id is its digest, layers is NULL, and instances is how many images it names."
+-- first = ["repository", "tag", "image_id", "size", "unique_size", "containers"]
 -- [params]
 -- image = { type = "image", help = "only this image" }
 -- [columns]

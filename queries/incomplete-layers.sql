@@ -1,5 +1,6 @@
 -- title = "Layers that are half written, half removed or damaged"
 -- description = "What the engine skips silently at its start, with the layers above it: entries being removed or written, layers without directory, with unreadable files, whose id does not verify or whose parent is gone, and images that miss a layer."
+-- first = ["object", "problem", "size", "images"]
 -- [columns]
 -- object = "the layer, image or entry of layerdb"
 -- problem = "what is wrong"

@@ -1,5 +1,6 @@
 -- title = "Where the inodes go"
 -- description = "Files and folders of every directory of the driver. A hard link is a name, not an inode of its own. Folders that a layer only passes through may be on disk without being in its tar."
+-- first = ["inodes", "role", "owner", "cache_id"]
 -- [params]
 -- top = { type = "integer", default = 50, help = "how many to show" }
 -- [columns]

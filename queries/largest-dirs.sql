@@ -1,5 +1,6 @@
 -- title = "The biggest subtrees"
 -- description = "Bytes of regular files in and below each folder of each directory of the driver, down to a depth: in layers as their tar says, in containers as the disk says. A hard link counts once."
+-- first = ["bytes", "path", "files", "images"]
 -- [params]
 -- top = { type = "integer", default = 20, help = "how many to show" }
 -- depth = { type = "integer", default = 3, help = "deepest folder to add up, 0 for the root itself" }

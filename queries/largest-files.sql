@@ -1,5 +1,6 @@
 -- title = "The largest files anywhere"
 -- description = "Files of layers, containers and other directories by size, each once however many images share the layer."
+-- first = ["size", "path", "images"]
 -- [params]
 -- top = { type = "integer", default = 20, help = "how many to show" }
 -- [columns]

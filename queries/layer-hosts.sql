@@ -1,5 +1,6 @@
 -- title = "Which hosts carry a layer, and in which images"
 -- description = "Layers by content: by diff_id, at whatever places of chains. A layer without images may be held by a container or the build cache."
+-- first = ["diff_id", "size", "image_names", "host"]
 -- [params]
 -- layer = { type = "layer", help = "diff_id, chain_id or cache-id of the layer; all layers when left out" }
 -- [columns]

@@ -1,5 +1,6 @@
 -- title = "Which images and containers use a layer"
 -- description = "Every image that has the layer, listed or not, with the containers made of it. A layer without images may still be held by a container or by the build cache."
+-- first = ["chain_id", "image", "position", "containers"]
 -- [params]
 -- layer = { type = "layer", help = "chain_id, diff_id or cache-id; all layers when left out" }
 -- [columns]

@@ -1,5 +1,6 @@
 -- title = "Every layer with its directory and who uses it"
 -- description = "All layers that the store has, largest first, with how many images stand on each. A layer with no image and no writable layer above it is kept by the build cache, or by nothing."
+-- first = ["chain_id", "cache_id", "size", "images"]
 -- [params]
 -- layer = { type = "layer", help = "only this chain_id, diff_id or cache-id" }
 -- [columns]

@@ -1,5 +1,6 @@
 -- title = "Which image is built on which"
 -- description = "An image stands on another when all layers of the other are its own first layers, or when the classic builder or commit recorded the other as its parent, at any distance. Only images that docker images lists."
+-- first = ["image", "base", "extra_layers", "extra_bytes"]
 -- [params]
 -- image = { type = "image", help = "the image that stands on others; all of them when left out" }
 -- [columns]

@@ -1,5 +1,6 @@
 -- title = "The short names in l/ and where they lead"
 -- description = "Mount options name directories by these 26 characters; this turns a lowerdir= list back into directories. Of overlay2 and of Podman's overlay: containerd has none. A short name that l/ lost is told from the link file of its directory, with the command that makes it again."
+-- first = ["link", "cache_id", "role"]
 -- [params]
 -- link = { help = "only this short name" }
 -- [columns]

@@ -1,5 +1,6 @@
 -- title = "Container logs and their bytes"
 -- description = "The log files that the json-file and local drivers keep in the container's folder, rotated ones included, largest first; docker system df does not count them. Of pods of this host those in the folders of pods. A container whose log goes elsewhere has no row; of a remote driver's, what the engine keeps beside it. files is 0 where the log file of a running container was removed, whose bytes are freed by a restart, or a symlink leads elsewhere."
+-- first = ["name", "apparent_bytes", "disk_bytes", "newest"]
 -- [params]
 -- container = { type = "container", help = "only this container" }
 -- [columns]

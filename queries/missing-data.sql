@@ -1,5 +1,6 @@
 -- title = "What metadata names and the disk does not have"
 -- description = "The opposite of orphans: layers, writable layers and build-cache records whose directory is gone, images and layers that miss a layer, containers and tags whose image is gone, containers without writable layer, local volumes whose directory is gone. Where because is not NULL, the place that would have it was not read whole, so that it may be there. query problems has each row under the same code. A container whose image was removed by force still runs."
+-- first = ["kind", "object", "name", "missing", "because"]
 -- [params]
 -- code = { help = "only this code, such as missing-directory" }
 -- [columns]

@@ -1,5 +1,6 @@
 -- title = "Directories that nothing needs, and how sure that is"
 -- description = "certain: nothing names it - no layer, container, mount, build-cache record, unfinished layer or lower of a live directory - every source that could was read, and it was there before and after. likely: half written or half removed, so a leftover unless an engine is still at it. unknown: no owner was found, but a source that may name one was not read whole. Writable layers without a container are in stale-mounts. Nothing here deletes anything. Check first: scan again as root while no engine works, ask query owner and /proc/mounts for the directory, look at newest; then try docker system prune and docker builder prune, or restart the engine, which finishes removals."
+-- first = ["cache_id", "confidence", "reason", "disk_bytes", "newest"]
 -- [params]
 -- confidence = { values = ["certain", "likely", "unknown"], help = "only what is so sure to be one" }
 -- [columns]

@@ -1,5 +1,6 @@
 -- title = "Hosts that lack what most hosts have"
 -- description = "missing: the host does not have a tag that most have. other image: it has the tag, in one of its roots, for an image of other layers than most. Most is a percentage of all hosts; at least two of them must have it."
+-- first = ["host", "kind", "tag", "have_it", "hosts"]
 -- [params]
 -- threshold = { type = "integer", help = "percentage of hosts that must have a thing", default = 80 }
 -- [columns]

@@ -1,5 +1,6 @@
 -- title = "What was missing, torn, odd or hostile in the store"
 -- description = "Everything the scan could not read or found odd, worst first. `layerindex schema codes` explains each code. What is named and not there has the codes that query missing-data has, where it may be in what was not read as info."
+-- first = ["severity", "code", "path", "subject", "detail"]
 -- [params]
 -- code = { help = "only this code" }
 -- severity = { values = ["error", "warning", "info"], help = "only this severity" }

@@ -1,5 +1,6 @@
 -- title = "What removing images and containers frees, what blocks it"
 -- description = "Each image and container by itself; of those that are named also all of them together, last. An image goes when no other tag, no container and no child image is left, and takes the untagged images below it along that only it kept. A layer goes when no image, container, mount or build-cache record that stays needs it, nor a layer on it. A running container stays. Containers also hold their writable layer and logs, volumes are not counted. An image that is named by one of several tags only loses that tag; by its id one with several goes from Docker and Podman only with --force. In containerd an image goes from each of its namespaces by itself, whatever containers there are, and what garbage collection then finds unused goes; Kubernetes removes all names of an image at once."
+-- first = ["object", "kind", "exclusive_bytes", "disk_bytes", "container_bytes", "blocked_by"]
 -- [params]
 -- image = { type = "images", help = "an image, or several with commas between: names, ids or their beginnings" }
 -- container = { type = "containers", help = "a container, or several with commas between: names, ids or their beginnings" }

@@ -1,5 +1,6 @@
 -- title = "Files and build steps that look like secrets, and whether a later layer hides them"
 -- description = "Names that usually hold keys, passwords or tokens, in images, and build steps that pass one on the command line. Names prove nothing: look at each. A secret that a later layer removed can still be read by whoever has the image."
+-- first = ["what", "path", "pattern", "visible", "image"]
 -- [params]
 -- image = { type = "image", help = "the image; every listed image when left out" }
 -- [columns]

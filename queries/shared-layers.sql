@@ -1,5 +1,6 @@
 -- title = "Layers that serve more than one image"
 -- description = "A layer is shared when it stands at the same place in more than one image that docker images lists: one directory serves them all. The same content at another place in a chain is another layer, with a directory of its own."
+-- first = ["chain_id", "size", "images", "image_names", "saved_bytes"]
 -- [params]
 -- image = { type = "image", help = "only layers of this image" }
 -- [columns]

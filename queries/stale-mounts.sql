@@ -1,5 +1,6 @@
 -- title = "Writable layers without a container"
 -- description = "Docker's entries of layerdb/mounts, and the writable layers of other stores, that are no container's: mounts of images, steps of a build, and what a crash left. They keep their directories and the layers below. An image mount is in use while its container is there; a build mount while the build runs; unknown may be a container whose folder was deleted by hand, whose files are still in the directory."
+-- first = ["name", "standing", "because", "mount_id", "disk_bytes", "age_days"]
 -- [columns]
 -- name = "name of the entry: often the id of a container that is gone"
 -- kind = "image mount, build mount or unknown"

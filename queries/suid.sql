@@ -1,5 +1,6 @@
 -- title = "Files that run as their owner or group"
 -- description = "Regular files with the setuid or setgid bit, in layers and containers; whether an image still shows one is what find-file says."
+-- first = ["path", "mode", "uid", "gid", "images"]
 -- [columns]
 -- path = "path from the root of the layer"
 -- mode = "permission bits, octal"

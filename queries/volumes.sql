@@ -1,5 +1,6 @@
 -- title = "Volumes: size, and which containers mount them"
 -- description = "Every volume that is on disk, that the engine's database remembers or that a container names. unused: no container, running or not, names it by its name or path; its data may still be wanted. unknown: no container that could be read does, but a source that may name one was not read whole, as because says. missing: it should be on disk and is not. Volumes of other drivers than local, and local ones with options, keep their data elsewhere."
+-- first = ["name", "status", "because", "containers", "disk_bytes"]
 -- [params]
 -- status = { values = ["used", "unused", "unknown", "missing"], help = "only volumes of this status" }
 -- [columns]

@@ -1,5 +1,6 @@
 -- title = "Bytes an image carries that nobody sees"
 -- description = "For each path of an image that several layers hold, or that is gone at the end: what its hidden copies cost. The copy that shows is not waste, so N copies waste N-1; a removed file wastes all of its copies. A copy that still shows under another name of a hard link is not waste."
+-- first = ["path", "wasted_bytes", "copies", "total_bytes", "image"]
 -- [params]
 -- image = { type = "image", help = "the image; every listed image when left out" }
 -- [columns]

@@ -413,7 +413,8 @@ def test_header(path: str, name: str) -> None:
     with closing(sqlite3.connect(path)) as connection:
         columns = [column for column, *_ in connection.execute(text, asked).description]
 
-    assert {"title", "description", "params", "columns"} == set(header)
+    assert {"title", "description", "first", "params", "columns"} == set(header)
+    assert header["columns"].keys() >= set(header["first"])
     assert is_title(header["title"])
     assert header["description"].endswith(".")
     assert list(header["columns"]) == columns

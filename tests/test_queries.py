@@ -10,6 +10,7 @@ import re
 import shutil
 import sqlite3
 import subprocess
+import time
 import tomllib
 from contextlib import closing
 from pathlib import Path
@@ -18,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from layerindex import catalog, database, genuine, problems, query, render, schema
+from layerindex import catalog, database, genuine, problems, query, render, schema, screen
 from layerindex.cli import find, group
 from layerindex.errors import CatalogError
+from layerindex.screen import cells, table, text
 from layerindex.stores import claims
 from tests import exhibits, fleet, test_file_queries
 from tests.dataroot import DataRoot
@@ -155,6 +157,7 @@ class Asked(dict[str, None]):
         '-- title = "T"\n-- description = "D"\n-- columns = 7\n',
         '-- title = 7\n-- description = "D"\n-- [columns]\n',
         '-- title = "T"\n-- description = "D"\n-- [columns]\n-- [params]\n-- p = { hlep = "h" }\n',
+        '-- title = "T"\n-- description = "D"\n-- first = ["b"]\n-- [columns]\n-- a = "A"\n',
     ],
 )
 def test_a_header_that_does_not_say_what_it_must(text: str) -> None:
@@ -170,18 +173,20 @@ def test_the_catalog_is_the_folder() -> None:
 
 @each_query
 def test_header(name: str) -> None:
-    """A header has a title, a description, columns and perhaps parameters, each with a text, and no other key."""
+    """A header has a title, a description, first columns, columns and perhaps parameters, and no other key."""
     lines = (FOLDER / f"{name}.sql").read_text(encoding="utf-8").splitlines()
     end = next(number for number, line in enumerate(lines) if not line.startswith("--"))
     header = tomllib.loads("\n".join(line.removeprefix("--").removeprefix(" ") for line in lines[:end]))
 
-    assert {"title", "description", "columns"} == set(header) - {"params"}
+    assert {"title", "description", "first", "columns"} == set(header) - {"params"}
+    assert header["first"]
+    assert header["columns"].keys() >= set(header["first"])
     assert "" == lines[end]
     assert is_title(header["title"])
     assert header["description"].endswith(".")
     assert header["columns"]
-    for text in header["columns"].values():
-        assert is_phrase(text)
+    for phrase in header["columns"].values():
+        assert is_phrase(phrase)
     for param in header.get("params", {}).values():
         assert param.keys() <= {"type", "help", "default", "values", "required"}
         assert is_phrase(param["help"])
@@ -257,6 +262,32 @@ def test_golden(store: Exhibits, connection: sqlite3.Connection, name: str) -> N
         golden.write_text(text, encoding="utf-8")
 
     assert golden.read_text(encoding="utf-8") == text
+
+
+@pytest.mark.parametrize("width", [40, 80, 120, 200])
+@each_query
+def test_fits_a_terminal(connection: sqlite3.Connection, name: str, width: int) -> None:
+    """No line is wider than the terminal, and nothing that is needed is left out, cut ids and paths among it."""
+    canned = catalog.load(name)
+    look = screen.Look(screen.Screen(width, 24), first=canned.first)
+    given = dict.fromkeys(canned.params) | ABOUT_FILES.get(name, {})
+    result = query.run(connection, canned.sql, given)
+    rows = list(result.rows)
+    lines = list(table.lines(query.Result(result.columns, iter(rows)), look))
+    shown = "".join(line.strip() for line in lines)
+
+    assert [] == [line for line in lines if text.width(line) > width]
+    assert not any(line != line.rstrip() for line in lines)
+    for column, values in zip(result.columns, zip(*rows, strict=True), strict=True):
+        if column not in canned.first and column != "host":
+            continue
+        for style in (cells.Style(), cells.Style(now=time.time())):
+            made = cells.column(column, values, style)
+            if made.kind == "rigid" and width >= 80 and not all(cell in shown for cell in made.cells):
+                continue
+            break
+        else:
+            pytest.fail(f"{column} is not there")
 
 
 def test_every_golden_answer_has_its_query() -> None:

@@ -146,6 +146,9 @@ Columns:
   role      role of that directory
   lower_of  how many directories name it in their lower
   host      the host
+
+On a narrow terminal:
+  link, cache_id, role
 """
 
     assert expected == answer(tmp_path / "none.db", "links", "--help")
@@ -202,7 +205,7 @@ IMGES = f"no query 'imges' (did you mean {MEANT}?); `layerindex query` lists the
         (["images", "--timeout", "-1"], "Invalid value for '--timeout': -1.0 is not in the range x>=0."),
         (["images", "--timeout", "soon"], "Invalid value for '--timeout': 'soon' is not a valid float range."),
         (["images", "more"], "Got unexpected extra argument (more)"),
-        (["--colour"], "No such option '--colour'."),
+        (["--colour"], "No such option '--colour'. Did you mean '--columns'?"),
     ],
 )
 def test_what_cannot_be_asked(store: Exhibits, arguments: list[str], sentence: str) -> None:

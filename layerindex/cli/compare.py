@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from layerindex import compare, query
+from layerindex import catalog, compare, query, shipped
 from layerindex.cli import options
 from layerindex.cli.scan import note
+from layerindex.errors import UsageError
 from layerindex.names import printable, typed
 
 if TYPE_CHECKING:
@@ -79,10 +80,14 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
             detail = "what only one of them read or measured differs for that alone"
             note(f"Note: the scan of a read {pair.a.scope}, that of b {pair.b.scope}: {detail}")
     answers = [_answer(pair, path, sections, thing and typed(thing)) for pair in pairs]
+    differ = alone or any(_differs(answer) for answer in answers)
+    if output.columns:
+        answers = _only(answers, output.columns)
+        output = output._replace(columns=())
     {"json": _write_json, "table": _write_headed, "markdown": _write_headed}.get(output.format, _write_flat)(
         answers, output
     )
-    if exit_code and (alone or any(_differs(answer) for answer in answers)):
+    if exit_code and differ:
         sys.exit(3)
 
 
@@ -112,6 +117,26 @@ def _differs(answer: Answer) -> bool:
     return bool(files.rows) or any(row[place] for row in summary.rows for place in places)
 
 
+def _only(answers: Sequence[Answer], columns: Sequence[str]) -> list[Answer]:
+    """Return of each section the columns that are named and that it has; raises UsageError for one that none has."""
+    known = list(
+        dict.fromkeys(column for answer in answers for part in answer.parts.values() for column in part.columns)
+    )
+    for column in columns:
+        if column not in known:
+            raise UsageError(f"no column {column!r}{catalog.near(column, known)}; the answer has {', '.join(known)}")
+    found = []
+    for pair, parts in answers:
+        kept = {}
+        for name, part in parts.items():
+            places = [part.columns.index(column) for column in columns if column in part.columns]
+            if places:
+                rows = [tuple(row[place] for place in places) for row in part.rows]
+                kept[name] = Part([part.columns[place] for place in places], rows)
+        found.append(Answer(pair, kept))
+    return found
+
+
 # Formats -------------------------------------------------------------------------------------------------------------
 
 
@@ -119,18 +144,26 @@ def _write_headed(answers: Sequence[Answer], output: options.Output) -> None:
     """For people: which snapshots they are, the summary, and each section under its name."""
     head = "### {}\n" if output.format == "markdown" else "{}"
     for number, (pair, parts) in enumerate(answers):
-        click.echo(
-            "\n" * bool(number)
-            + "\n".join(f"{side}: {printable(each.name)}" for side, each in zip("ab", pair, strict=True))
-        )
+        if number:
+            click.echo()
+        for side, each in zip("ab", pair, strict=True):
+            output.say(f"{side}: ", printable(each.name))
         for name, part in parts.items():
             click.echo()
             if name != SUMMARY:
                 click.echo(head.format(name))
             if part.rows:
-                output.write(_for_people(part))
+                output.write(_for_people(part), first=_first(name))
             else:
                 click.echo("no differences")
+
+
+def _first(name: str) -> Sequence[str]:
+    """Return the columns of a section that stay on a narrow terminal; of the summary all."""
+    if name == SUMMARY:
+        return ()
+    file = "tree" if name == FILES else name
+    return catalog.parsed(file, shipped.query("compare", file)).first
 
 
 def _for_people(part: Part) -> query.Result:

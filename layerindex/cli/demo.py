@@ -7,7 +7,8 @@ import tempfile
 
 import click
 
-from layerindex import catalog, database, demo, query, render, scan, stores
+from layerindex import catalog, database, demo, query, scan, stores
+from layerindex.cli import options
 from layerindex.cli.scan import describe, note
 
 
@@ -28,6 +29,6 @@ def command(folder: str | None) -> None:
     note(describe(store, summary, path))
     note("\nlayerindex query shared-layers\n")
     with database.reading(path) as connection:
-        answer = query.run(connection, catalog.load("shared-layers").sql, {"image": None})
-        click.echo("\n".join(render.as_table(answer)))
+        canned = catalog.load("shared-layers")
+        options.Output().write(query.run(connection, canned.sql, {"image": None}), first=canned.first)
     note(f"\nAsk more: layerindex query --db {path}\nor:       sqlite3 {path} .schema")

@@ -67,7 +67,7 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
             answer = query.run(connection, canned.sql, {**whole, **wanted})
             first = next(answer.rows, None)
             if first is not None:
-                output.write(query.Result(answer.columns, _again(first, answer.rows)))
+                output.write(query.Result(answer.columns, _again(first, answer.rows)), first=canned.first)
                 return
         _nothing(connection)
 

@@ -10,13 +10,16 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from layerindex import query, render
+from layerindex import query, render, screen
+from layerindex.catalog import near
 from layerindex.errors import QueryError, UsageError
 from layerindex.names import typed
+from layerindex.screen.pager import paging
+from layerindex.screen.text import hanging, spelt
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 Command = Callable[..., Any]
 
@@ -58,20 +61,56 @@ class Snapshots(NamedTuple):
 class Output(NamedTuple):
     """How an answer is written."""
 
-    format: str
-    trunc: bool
+    format: str = "table"
+    trunc: bool = True
+    wide: bool = False
+    vertical: bool = False
+    columns: tuple[str, ...] = ()
 
-    def write(self, result: query.Result) -> None:
+    def write(self, result: query.Result, *, first: Sequence[str] = (), whole: Sequence[str] = ()) -> None:
         """Write an answer to standard output as it is read from the database; what looks like a colour in it stays.
+
+        On a narrow terminal the columns of `first` stay, where some are named, and texts of `whole` are not cut.
 
         Not line by line to a pipe or file: click.echo, which does that, takes longer than SQLite for many an answer.
         """
+        if self.columns:
+            result = only(result, self.columns)
+        look = self.look()._replace(fixed=bool(self.columns), first=first, whole=whole)
         try:
-            for line in render.FORMATS[self.format](result, trunc=self.trunc):
+            for line in self._lines(result, look):
                 sys.stdout.write(f"{line}\n")
         except QueryError:
             sys.stdout.flush()  # the rows that came before it
             raise
+        sys.stdout.flush()  # before what is said on standard error
+
+    def say(self, label: str, text: str) -> None:
+        """Write a text behind its label, which goes on below itself where the terminal is narrower."""
+        seen = screen.current()
+        for line in [label + text] if seen is None else hanging(label, spelt(text, seen.encoding), seen.width):
+            sys.stdout.write(f"{line}\n")
+
+    def look(self) -> screen.Look:
+        """Return how tables are to look on the terminal that there is, if there is one."""
+        return screen.Look(screen.current(), self.trunc, self.wide, self.vertical)
+
+    def _lines(self, result: query.Result, look: screen.Look) -> Iterable[str]:
+        if self.format != "table":
+            return render.FORMATS[self.format](result, trunc=self.trunc)
+        from layerindex.screen import table  # noqa: PLC0415 - machine formats start without it
+
+        return table.lines(result, look)
+
+
+def only(result: query.Result, columns: Sequence[str]) -> query.Result:
+    """Return some columns of an answer, in the order in which they are named; raises UsageError."""
+    for column in columns:
+        if column not in result.columns:
+            known = ", ".join(result.columns)
+            raise UsageError(f"no column {column!r}{near(column, result.columns)}; the answer has {known}")
+    places = [result.columns.index(column) for column in columns]
+    return query.Result(list(columns), (tuple(row[place] for place in places) for row in result.rows))
 
 
 def snapshots(command: Command) -> Command:
@@ -112,7 +151,7 @@ def timeout(command: Command) -> Command:
 
 
 def output(command: Command) -> Command:
-    """Add --format and --no-trunc, which arrive as one `Output`."""
+    """Add --format and how tables look, which arrive as one `Output`; what is longer than the screen is paged."""
 
     @click.option(
         "--format",
@@ -123,12 +162,34 @@ def output(command: Command) -> Command:
         help="How the answer is written. csv is data as it is, in which a text may begin like a formula: csv-safe is "
         "for spreadsheets.",
     )
-    @click.option("--no-trunc", is_flag=True, help="Show whole ids, whole texts and exact bytes in tables.")
+    @click.option("--columns", metavar="A,B", callback=_columns, help="Only these columns, in this order.")
+    @table
     @functools.wraps(command)
-    def wrapped(*args: Any, format_: str, no_trunc: bool, **options: Any) -> Any:  # noqa: ANN401
-        return command(*args, output=Output(format_, not no_trunc), **options)
+    def wrapped(*args: Any, format_: str, columns: tuple[str, ...], output: Output, **options: Any) -> Any:  # noqa: ANN401
+        return command(*args, output=output._replace(format=format_, columns=columns), **options)
 
     return wrapped
+
+
+def table(command: Command) -> Command:
+    """Add how tables look, which arrives as an `Output`, and the pager."""
+
+    @click.option("--no-trunc", is_flag=True, help="Show whole ids, whole texts, exact bytes and all rows in tables.")
+    @click.option("--wide", is_flag=True, help="Show all columns of a table, also where the terminal is narrower.")
+    @click.option(
+        "--vertical", is_flag=True, help="Show a table's rows one below the other, with a line for each field."
+    )
+    @click.option("--no-pager", is_flag=True, help="Do not page what is longer than the screen.")
+    @functools.wraps(command)
+    def wrapped(*args: Any, no_trunc: bool, wide: bool, vertical: bool, no_pager: bool, **options: Any) -> Any:  # noqa: ANN401
+        with paging(wanted=not no_pager):
+            return command(*args, output=Output("table", not no_trunc, wide, vertical), **options)
+
+    return wrapped
+
+
+def _columns(_: click.Context, __: click.Parameter, words: str | None) -> tuple[str, ...]:
+    return tuple(typed(word.strip()) for word in words.split(",") if word.strip()) if words else ()
 
 
 def refuse_terminal() -> None:

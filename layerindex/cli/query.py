@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import click
 
-from layerindex import catalog, database, query
+from layerindex import catalog, database, query, screen
 from layerindex.cli import options
 from layerindex.errors import UsageError
 from layerindex.names import typed
@@ -54,7 +54,7 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
         click.echo(explain(catalog.load(name)) if name and name != "-" else ctx.get_help())
     elif name is None and sql is None:
         titles = [(each, catalog.load(each).title) for each in catalog.names()]
-        output.write(query.Result(["name", "title"], iter(titles)))
+        output.write(query.Result(["name", "title"], iter(titles)), whole=["title"])
     else:
         question = _question(name, sql, words)
         if show_sql:
@@ -64,7 +64,7 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
             snapshots.select(connection)
             values = query.resolved(connection, question.canned, question.values)
             answer = query.run(connection, question.sql, values)
-            output.write(answer)
+            output.write(answer, first=question.canned.first if question.canned else ())
 
 
 def _question(name: str | None, sql: str | None, words: tuple[str, ...]) -> Question:
@@ -92,7 +92,8 @@ def _standard_input() -> str:
 def explain(canned: catalog.Query) -> str:
     """Return what a canned query answers, its parameters and its columns."""
     lines = [f"Usage: layerindex query {canned.name} [-p KEY=VALUE]...", "", f"  {canned.title}", "", ""]
-    formatter = click.HelpFormatter(width=100)
+    seen = screen.current()
+    formatter = click.HelpFormatter(width=100 if seen is None else min(100, seen.width))
     with formatter.indentation():
         formatter.write_text(canned.description)
     if canned.params:
@@ -100,6 +101,9 @@ def explain(canned: catalog.Query) -> str:
             formatter.write_dl([(key, _param(param)) for key, param in canned.params.items()])
     with formatter.section("Columns"):
         formatter.write_dl(list(canned.columns.items()))
+    if canned.first:
+        with formatter.section("On a narrow terminal"):
+            formatter.write_text(", ".join(canned.first))
     return "\n".join(lines) + formatter.getvalue().rstrip()
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from layerindex import database, progress, query, render, scan, stores
+from layerindex import database, progress, query, scan, stores
 from layerindex.cli import options
 from layerindex.errors import EmptyDatabaseError, NoDatabaseError, NotAStoreError, OlderDatabaseError, UsageError
 from layerindex.interrupt import Interrupted
@@ -143,8 +143,7 @@ def host_stores() -> tuple[Sequence[Found], int]:
 def show(found: Sequence[Found]) -> None:
     """Print the stores that a scan would index."""
     rows = ((store.name, from_os(store.root), store.limits) for store, _ in found)
-    for line in render.FORMATS["table"](query.Result(["store", "root", "limits"], rows), trunc=False):
-        click.echo(line)
+    options.Output(trunc=False).write(query.Result(["store", "root", "limits"], rows))
 
 
 @contextmanager

@@ -22,12 +22,18 @@ CODES = "codes"
 STATES = "states"
 """The name under which the states of sources are explained."""
 
+QUERIES = "queries"
+"""The name under which the columns that each canned query needs are listed."""
+
 
 @click.command(name="schema")
 @click.argument("table", required=False)
 @options.output
 def command(table: str | None, output: options.Output) -> None:
-    """List the tables and views, explain one TABLE, with `codes` the problem codes, or with `states` those of sources.
+    """List the tables and views, or explain one TABLE.
+
+    With `codes` in its place explain the problem codes, with `states` those of sources; with `queries` list the columns
+    of each canned query that a narrow terminal always shows.
 
     The sentences are those that `.schema` shows in the sqlite3 shell.
     """
@@ -39,6 +45,9 @@ def command(table: str | None, output: options.Output) -> None:
         output.write(query.Result(["code", "severity", "description"], iter(rows)))
     elif table == STATES:
         output.write(query.Result(["state", "description"], iter(standing.STATES.items())))
+    elif table == QUERIES:
+        needed = [(name, ", ".join(catalog.load(name).first)) for name in catalog.names()]
+        output.write(query.Result(["query", "first"], iter(needed)))
     else:
         output.write(query.Result(["column", "type", "description"], iter(_columns(table))))
 

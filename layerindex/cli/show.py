@@ -25,8 +25,8 @@ from layerindex.show import answers, text, things
     show_default=True,
     help="How the answer is written.",
 )
-@click.option("--no-trunc", is_flag=True, help="Show whole ids and texts and all rows in tables.")
-def command(thing: str, path: str, snapshots: options.Snapshots, format_: str, no_trunc: bool) -> None:
+@options.table
+def command(thing: str, path: str, snapshots: options.Snapshots, format_: str, output: options.Output) -> None:
     """Explain any id, name or path of a store: what it is, who owns it, and the chain both ways.
 
     THING is an image reference or id, a diff_id, chain_id, cache-id, link or mount id, a container's id or name, a
@@ -53,7 +53,7 @@ def command(thing: str, path: str, snapshots: options.Snapshots, format_: str, n
     if format_ == "json":
         click.echo(json.dumps([answers.as_json(each) for each in found], indent=1, default=bytes.hex))
     else:
-        for line in text.lines(found, trunc=not no_trunc):
+        for line in text.lines(found, output.look()):
             click.echo(line)
     for unknown in missing:
         click.echo(f"Error: {unknown}", err=True)

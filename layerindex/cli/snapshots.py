@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from layerindex import catalog, database, query, render, snapshots
+from layerindex import catalog, database, query, snapshots
 from layerindex.cli import options
 from layerindex.cli.scan import note, plural
 from layerindex.errors import DatabaseError, FullDiskError, UsageError
@@ -49,7 +49,8 @@ def list_(path: str, host: str | None, output: options.Output) -> None:
     """List snapshots, newest first: `layerindex query snapshots`, whose columns it has."""
     with database.reading(path) as connection:
         values = {"host": None if host is None else typed(host)}
-        output.write(query.run(connection, catalog.load("snapshots").sql, values))
+        canned = catalog.load("snapshots")
+        output.write(query.run(connection, canned.sql, values), first=canned.first)
 
 
 @command.command()
@@ -99,12 +100,12 @@ def _age(text: str) -> timedelta:
 def _remove(path: str, choose: Callable[[sqlite3.Connection], Sequence[int]], *, dry_run: bool) -> None:
     with database.rehearsing(path) if dry_run else _writing(path, choose) as connection:
         numbers = choose(connection)
-        shown = query.run(connection, catalog.load("snapshots").sql, {"host": None})
+        canned = catalog.load("snapshots")
+        shown = query.run(connection, canned.sql, {"host": None})
         going = [row for row in shown.rows if row[0] in set(numbers)]
         removed = snapshots.remove(connection, numbers)
     if going:
-        for line in render.as_table(query.Result(shown.columns, iter(going))):
-            click.echo(line)
+        options.Output().write(query.Result(shown.columns, iter(going)), first=canned.first)
     before = snapshots.size(path)
     if not dry_run:
         snapshots.shrink(path, note)

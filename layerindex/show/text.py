@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from layerindex import render
+from layerindex import catalog, query, render, shipped
 from layerindex.names import printable
+from layerindex.screen import table
+from layerindex.screen.cells import painted
+from layerindex.screen.text import hanging, spelt
 from layerindex.show.answers import SINGLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from layerindex.screen import Look
     from layerindex.show.answers import Answer
 
     Row = dict[str, Any]
@@ -26,21 +30,25 @@ TITLES = {"shows": "still shown by", "record": "build-cache record"}
 CARDS = {*SINGLE, "layers"}
 """Sections whose rows are read one by one, each a card."""
 
+STACK = ("part", "directory", "role", "size", "owner")
+"""What is needed of each directory of a stack."""
+
 ALWAYS = {"image-containers", "volume-containers"}
 """Sections that say so when they are empty."""
 
 
-def lines(answers: Sequence[Answer], *, trunc: bool) -> Iterator[str]:
+def lines(answers: Sequence[Answer], look: Look) -> Iterator[str]:
     """Yield the answers as text; of a stack of directories a table of all, then the details of the first."""
+    look = look._replace(indent="  ")
     if any(answer.thing.part for answer in answers) and len({answer.thing for answer in answers}) > 1:
         yield "STACK"
-        yield from _table([_level(answer) for answer in answers], trunc=trunc, limit=None)
+        yield from _table([_level(answer) for answer in answers], look._replace(first=STACK), limit=None)
         yield ""
         answers = [answer for answer in answers if answer.thing == answers[0].thing]
     for number, answer in enumerate(answers):
         if number:
             yield ""
-        yield from _answer(answer, trunc=trunc)
+        yield from _answer(answer, look)
 
 
 def _level(answer: Answer) -> Row:
@@ -61,16 +69,17 @@ def _level(answer: Answer) -> Row:
     }
 
 
-def _answer(answer: Answer, *, trunc: bool) -> Iterator[str]:
+def _answer(answer: Answer, look: Look) -> Iterator[str]:
     taken = answer.snapshot
     where = f"on {taken['host']}, {taken['root']} as of {taken['scanned_at']}"
     matched = "" if answer.found == answer.id else f", found by its {answer.matched}"
-    yield printable(f"{answer.kind} {answer.id} {where} (snapshot {taken['snapshot_id']}){matched}")
+    said = printable(f"{answer.kind} {answer.id} {where} (snapshot {taken['snapshot_id']}){matched}")
+    yield from hanging("", spelt(said, look.screen.encoding), look.screen.width) if look.screen else [said]
     for name, rows in answer.sections.items():
         if rows or _says_so(answer, name):
             yield ""
             yield _title(name)
-            yield from _section(answer, name, rows, trunc=trunc)
+            yield from _section(answer, name, rows, look)
 
 
 def _title(name: str) -> str:
@@ -88,7 +97,7 @@ def _says_so(answer: Answer, name: str) -> bool:
     return name == "file" or name in ALWAYS
 
 
-def _section(answer: Answer, name: str, rows: list[Row], *, trunc: bool) -> Iterator[str]:
+def _section(answer: Answer, name: str, rows: list[Row], look: Look) -> Iterator[str]:
     if name == "file" and not rows:
         yield f"  path:  {printable(answer.reading.path or '')}"
         yield f"  {_no_file(answer)}"
@@ -98,9 +107,11 @@ def _section(answer: Answer, name: str, rows: list[Row], *, trunc: bool) -> Iter
         for number, row in enumerate(rows):
             if number:
                 yield ""
-            yield from _card(row)
+            yield from _card(row, look)
     else:
-        yield from _table(rows, trunc=trunc, limit=ROWS if trunc else None)
+        if look.screen:
+            look = look._replace(first=catalog.parsed(name, shipped.query("show", name)).first)
+        yield from _table(rows, look, limit=ROWS if look.trunc else None)
 
 
 def _no_file(answer: Answer) -> str:
@@ -111,28 +122,41 @@ def _no_file(answer: Answer) -> str:
     return f"no such path in {where} when the store was scanned"
 
 
-def _card(row: Row) -> Iterator[str]:
-    shown = {key.replace("_", " "): _cell(key, value, trunc=False) for key, value in row.items() if value is not None}
+def _card(row: Row, look: Look) -> Iterator[str]:
+    shown = {key: _cell(key, value, trunc=False) for key, value in row.items() if value is not None}
     width = max(map(len, shown), default=0) + 1
     for key, value in shown.items():
-        yield f"  {key + ':':<{width}}  {value}"
+        before = f"  {key.replace('_', ' ') + ':':<{width}}  "
+        if look.screen is None:
+            yield before + value
+        else:
+            for line in hanging(before, spelt(value, look.screen.encoding), look.screen.width):
+                yield painted(key, line, before) if look.screen.colour else line
 
 
-def _table(rows: Sequence[Row], *, trunc: bool, limit: int | None) -> Iterator[str]:
+def _table(rows: Sequence[Row], look: Look, limit: int | None) -> Iterator[str]:
     columns = [column for column in rows[0] if any(row[column] is not None for row in rows)]
-    heads = [column.replace("_", " ").upper() for column in columns]
-    cells = [[_cell(column, row[column], trunc=trunc) for column in columns] for row in rows[:limit]]
-    widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
-    for row in (heads, *cells):
-        yield "  " + "  ".join(map(str.ljust, row, widths)).rstrip()
+    if look.vertical or (look.screen is not None and not look.wide):
+        shown = (tuple(_flag(column, row[column]) for column in columns) for row in rows[:limit])
+        yield from table.lines(query.Result(columns, shown), look)
+    else:
+        heads = [column.replace("_", " ").upper() for column in columns]
+        cells = [[_cell(column, row[column], trunc=look.trunc) for column in columns] for row in rows[:limit]]
+        widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
+        for row in (heads, *cells):
+            yield "  " + "  ".join(map(str.ljust, row, widths)).rstrip()
     if limit is not None and len(rows) > limit:
         yield f"  … and {len(rows) - limit} more; --no-trunc shows all"
 
 
+def _flag(column: str, value: Any) -> Any:  # noqa: ANN401 - any SQLite value
+    """Return yes or no for a flag."""
+    return ("yes" if value else "no") if column in FLAGS and value in (0, 1) else value
+
+
 def _cell(column: str, value: Any, *, trunc: bool) -> str:  # noqa: ANN401 - any SQLite value
     """Return a value as a person reads it: cards have whole ids and texts, but sizes are always for people."""
-    if column in FLAGS and value in (0, 1):
-        return "yes" if value else "no"
+    value = _flag(column, value)
     if isinstance(value, int):
         return render.for_people(column, value, trunc=True)
     return render.for_people(column, value, trunc=trunc)

@@ -1,5 +1,6 @@
 -- title = "Build-cache records that only one of two snapshots has, or that changed"
 -- description = "Records are matched by id, which tells one host's records from day to day. What is left is matched by type and description, in the order of creation, as ids are random on each host. Use is compared for one and the same record."
+-- first = ["change", "description", "a_record_id", "b_record_id", "a_size", "b_size"]
 -- [params]
 -- a = { type = "integer", help = "one snapshot" }
 -- b = { type = "integer", help = "the other snapshot" }

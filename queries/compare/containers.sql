@@ -1,5 +1,6 @@
 -- title = "Containers that only one of two snapshots has, or that differ"
 -- description = "Containers are matched by name. The image differs by content: by its layers; image config: the layers are the same. The writable layer differs when a file or folder in it does, by type, mode, owner, size, target of a link or content; of one and the same container also by time. Logs are compared for one and the same container. Recreated: one host has the name for another container than before."
+-- first = ["change", "container", "a_image", "b_image", "a_state", "b_state", "a_apparent_bytes", "b_apparent_bytes"]
 -- [params]
 -- a = { type = "integer", help = "one snapshot" }
 -- b = { type = "integer", help = "the other snapshot" }

@@ -1,5 +1,6 @@
 -- title = "Tags whose images have other files, and how many"
 -- description = "For each tag that names different layers in two snapshots: how many of its layers the other side's image lacks, and the files and bytes in them, hidden ones included. Which paths differ says layerindex compare --files TAG."
+-- first = ["change", "tag", "a_layers", "b_layers", "a_entries", "b_entries", "a_size", "b_size"]
 -- [params]
 -- a = { type = "integer", help = "one snapshot" }
 -- b = { type = "integer", help = "the other snapshot" }

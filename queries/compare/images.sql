@@ -1,5 +1,6 @@
 -- title = "Images that only one of two snapshots has"
 -- description = "Images as docker images lists them, matched by id. What has no counterpart is matched by content: an image of the same layers in the same order is the same content, built or configured another time. Images without layers are matched by id only."
+-- first = ["change", "image", "a_image_id", "b_image_id", "a_size", "b_size"]
 -- [params]
 -- a = { type = "integer", help = "one snapshot" }
 -- b = { type = "integer", help = "the other snapshot" }

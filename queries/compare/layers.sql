@@ -1,5 +1,6 @@
 -- title = "Layers that only one of two snapshots has, or has at other places"
 -- description = "Layers are matched by diff_id, which is their content. Content that stands at several places of chains is stored once for each: other place means that both have it and that the chains are not the same."
+-- first = ["change", "diff_id", "image", "a_places", "b_places", "a_size", "b_size"]
 -- [params]
 -- a = { type = "integer", help = "one snapshot" }
 -- b = { type = "integer", help = "the other snapshot" }

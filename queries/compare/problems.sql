@@ -1,5 +1,6 @@
 -- title = "Problems and orphans that only one of two snapshots has"
 -- description = "Problems are matched by kind, path and subject; a directory that nothing owns counts as a problem of the kind orphan. Read as before and after: only a is gone, only b is new. Two hosts have few paths in common."
+-- first = ["change", "severity", "code", "path", "subject", "detail"]
 -- [params]
 -- a = { type = "integer", help = "one snapshot" }
 -- b = { type = "integer", help = "the other snapshot" }

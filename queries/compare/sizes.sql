@@ -1,5 +1,6 @@
 -- title = "What holds how many bytes in two snapshots"
 -- description = "By category, as disk_usage says it; sums of layers, logs and build cache where a snapshot of an older version has no such figures. Bytes on disk were measured by scan --walk, and in part without it. A category that one side has not measured is only on the other."
+-- first = ["change", "category", "a_disk_bytes", "b_disk_bytes", "a_apparent_bytes", "b_apparent_bytes", "grown_bytes"]
 -- [params]
 -- a = { type = "integer", help = "one snapshot" }
 -- b = { type = "integer", help = "the other snapshot" }

@@ -1,5 +1,6 @@
 -- title = "Tags that only one of two snapshots has, or that name different images"
 -- description = "Tags are matched in full, so that debian:12 of one engine is docker.io/library/debian:12 of another, and shown as they are stored. same content: the images have the same layers in the same order and differ in their config only; other image: their layers differ, or one of them is missing."
+-- first = ["change", "tag", "a_image_id", "b_image_id"]
 -- [params]
 -- a = { type = "integer", help = "one snapshot" }
 -- b = { type = "integer", help = "the other snapshot" }

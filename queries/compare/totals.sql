@@ -1,5 +1,6 @@
 -- title = "How much there is to compare in two snapshots"
 -- description = "For each section of layerindex compare how many things each side has, and their bytes. Things that both have and that differ in nothing are those of a side less the rows of the section's own query about it."
+-- first = ["section", "a_things", "b_things", "a_bytes", "b_bytes"]
 -- [params]
 -- a = { type = "integer", help = "one snapshot" }
 -- b = { type = "integer", help = "the other snapshot" }

@@ -1,5 +1,6 @@
 -- title = "Files of one image or container that differ between two snapshots"
 -- description = "The merged tree of an image, or of a container, as each side shows it: files only in a, only in b, and those that differ in type, mode, owner, size, link or content. Modification times are shown, not compared. Content is compared by size and CRC-64; where a file's CRC-64 is not known, as in a container's own layer, and size and time do not tell, content unknown. A hard link is compared as the file that it names. The layers that both sides have at the bottom are read only where something above them matters."
+-- first = ["change", "path", "a_type", "b_type", "a_mode", "b_mode", "a_owner", "b_owner", "a_size", "b_size"]
 -- [params]
 -- a = { type = "integer", help = "one snapshot" }
 -- b = { type = "integer", help = "the other snapshot" }

@@ -1,5 +1,6 @@
 -- title = "Volumes that only one of two snapshots has, or that grew or shrank"
 -- description = "Volumes are matched by name; those that Docker named itself have a random name. Sizes are compared where both were measured."
+-- first = ["change", "volume", "a_driver", "b_driver", "a_disk_bytes", "b_disk_bytes", "a_apparent_bytes", "b_apparent_bytes"]
 -- [params]
 -- a = { type = "integer", help = "one snapshot" }
 -- b = { type = "integer", help = "the other snapshot" }

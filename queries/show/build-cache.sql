@@ -1,5 +1,6 @@
 -- title = "The build-cache records of a directory or layer"
 -- description = "Records that keep their data in the directory, and those that pin its layer."
+-- first = ["record_id", "description", "holds", "size", "last_used_at"]
 -- [params]
 -- snapshot = { type = "integer", help = "the snapshot" }
 -- directory = { help = "the directory" }

@@ -1,5 +1,6 @@
 -- title = "The directories of a container, from the top down"
 -- description = "Its writable layer, its init layer and the layers below, as overlayfs stacks them; where no lower list says that, as the chain of layers does."
+-- first = ["part", "directory", "size", "created_by"]
 -- [params]
 -- snapshot = { type = "integer", help = "the snapshot" }
 -- id = { help = "the container_id" }

@@ -1,5 +1,6 @@
 -- title = "What is mounted into a container"
 -- description = "Its volumes, binds and other mounts."
+-- first = ["destination", "type", "name", "source", "read_write"]
 -- [params]
 -- snapshot = { type = "integer", help = "the snapshot" }
 -- id = { help = "the container_id" }

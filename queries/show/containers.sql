@@ -1,5 +1,6 @@
 -- title = "The containers that need a directory or layer"
 -- description = "One row for each container and the way in which it needs it."
+-- first = ["container", "state", "uses_it_as", "image"]
 -- [params]
 -- snapshot = { type = "integer", help = "the snapshot" }
 -- directory = { help = "the directory" }

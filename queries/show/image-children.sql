@@ -1,5 +1,6 @@
 -- title = "The images that stand on an image"
 -- description = "Images that recorded it as their parent, and those that have all its layers and more."
+-- first = ["image", "image_id", "relation", "extra_layers"]
 -- [params]
 -- snapshot = { type = "integer", help = "the snapshot" }
 -- id = { help = "the image_id" }

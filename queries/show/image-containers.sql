@@ -1,5 +1,6 @@
 -- title = "The containers that were made of an image"
 -- description = "One row for each container, running or not."
+-- first = ["container", "container_id", "state", "image"]
 -- [params]
 -- snapshot = { type = "integer", help = "the snapshot" }
 -- id = { help = "the image_id" }

@@ -1,5 +1,6 @@
 -- title = "The instances of a manifest list"
 -- description = "One row for each image that it names; empty for what is no manifest list of Podman."
+-- first = ["platform", "digest", "image_id", "size"]
 -- [params]
 -- snapshot = { type = "integer", help = "the snapshot" }
 -- id = { help = "the digest of the list" }

@@ -1,5 +1,6 @@
 -- title = "The layers of an image, with their directories"
 -- description = "One row for each layer, the base first."
+-- first = ["position", "directory", "size", "created_by"]
 -- [params]
 -- snapshot = { type = "integer", help = "the snapshot" }
 -- id = { help = "the image_id" }

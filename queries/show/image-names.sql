@@ -1,5 +1,6 @@
 -- title = "The names of an image"
 -- description = "Every reference that leads to it, as it is stored."
+-- first = ["reference", "digest"]
 -- [params]
 -- snapshot = { type = "integer", help = "the snapshot" }
 -- id = { help = "the image_id" }

@@ -1,5 +1,6 @@
 -- title = "The images that need a directory or layer"
 -- description = "Images as docker images lists them, each with the place of the layer in it and the build step that made it."
+-- first = ["image", "image_id", "position", "size", "containers", "created_by"]
 -- [params]
 -- snapshot = { type = "integer", help = "the snapshot" }
 -- directory = { help = "the directory" }

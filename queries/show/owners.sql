@@ -1,5 +1,6 @@
 -- title = "All reasons why a directory exists"
 -- description = "One row for each, with what is known of the owner."
+-- first = ["kind", "owner", "name"]
 -- [params]
 -- snapshot = { type = "integer", help = "the snapshot" }
 -- directory = { help = "the directory" }

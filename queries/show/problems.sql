@@ -1,5 +1,6 @@
 -- title = "What is wrong with a thing"
 -- description = "Problems of the store that concern it, its directory or its layer."
+-- first = ["severity", "code", "path", "detail"]
 -- [params]
 -- snapshot = { type = "integer", help = "the snapshot" }
 -- id = { help = "the thing" }

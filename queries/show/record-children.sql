@@ -1,5 +1,6 @@
 -- title = "The records that build on a build-cache record"
 -- description = "The nearest only."
+-- first = ["record_id", "description", "size"]
 -- [params]
 -- snapshot = { type = "integer", help = "the snapshot" }
 -- id = { help = "the record_id" }

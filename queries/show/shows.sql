@@ -1,5 +1,6 @@
 -- title = "Which images and containers still show a file of a directory"
 -- description = "One row for each image and container that stands on the directory: whether anything above it hides the path. The rules are those of find-file."
+-- first = ["kind", "name", "visible", "hidden_in"]
 -- [params]
 -- snapshot = { type = "integer", help = "the snapshot" }
 -- directory = { help = "the directory that holds the file" }

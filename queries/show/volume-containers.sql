@@ -1,5 +1,6 @@
 -- title = "The containers that mount a volume"
 -- description = "One row for each place at which it is mounted."
+-- first = ["container", "state", "destination", "read_write"]
 -- [params]
 -- snapshot = { type = "integer", help = "the snapshot" }
 -- id = { help = "the volume's name" }

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex import catalog, compare, database, exchange, query, scan, stores
 from layerindex.errors import LayerindexError
+from layerindex.screen import Look, Screen
 from layerindex.show import answers, text, things
 from tests.conftest import HOST, build_world
 from tools.fuzz import scratch
@@ -177,7 +178,9 @@ def _answer(path: str, kind: int) -> Iterator[object]:
     elif kind & 1:
         with database.reading(path) as connection:
             asked = things.things("acme/web:1.0", answers.roots(connection))
-            yield from text.lines(answers.answers(connection, asked[0]), trunc=True)
+            told = answers.answers(connection, asked[0])
+            for seen in (None, Screen(80, 24)):
+                yield from text.lines(told, Look(seen))
     else:
         found = compare.find(path, path)
         for pair in compare.paired(found, found)[0]:

@@ -1,0 +1,76 @@
+"""Answers on a terminal: what it can show, and tables that fit it. What is piped never comes here."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, NamedTuple, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+NARROWEST = 20
+"""Columns that a terminal is taken to have at least."""
+
+
+class Screen(NamedTuple):
+    """A terminal: its columns and lines, what its characters are encoded in, and whether colour is wanted."""
+
+    width: int
+    height: int
+    encoding: str = "utf-8"
+    colour: bool = False
+
+
+class Look(NamedTuple):
+    """How a table is to look.
+
+    `first` are the columns without which the question is not answered, where some are; `whole` those whose texts are
+    not cut. `fixed` is set where the user chose the columns. Without a screen, or with `wide`, all of it is one table
+    that cares for no width.
+    """
+
+    screen: Screen | None
+    trunc: bool = True
+    wide: bool = False
+    vertical: bool = False
+    fixed: bool = False
+    first: Sequence[str] = ()
+    whole: Sequence[str] = ()
+    indent: str = ""
+
+
+def of(stream: TextIO) -> Screen | None:
+    """Return the terminal that a stream writes to, None where it is none.
+
+    COLUMNS and LINES go before what the terminal says, as for other programs.
+    """
+    if not stream.isatty():
+        return None
+    try:
+        width, height = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError):
+        width, height = 0, 0
+    width, height = (
+        _number(os.environ.get(name, "")) or size or usual
+        for name, size, usual in (("COLUMNS", width, 80), ("LINES", height, 24))
+    )
+    return Screen(max(width, NARROWEST), height, stream.encoding, coloured(os.environ, terminal=True))
+
+
+def current() -> Screen | None:
+    """Return the terminal that standard output is."""
+    return of(sys.stdout)
+
+
+def coloured(environment: Mapping[str, str], *, terminal: bool) -> bool:
+    """Say whether colour is wanted: NO_COLOR forbids it, FORCE_COLOR and CLICOLOR_FORCE want it in a pipe too."""
+    if environment.get("NO_COLOR"):
+        return False
+    if any(environment.get(name, "0") not in ("", "0") for name in ("FORCE_COLOR", "CLICOLOR_FORCE")):
+        return True
+    return terminal and environment.get("TERM", "dumb") != "dumb"
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0

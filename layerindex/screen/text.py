@@ -1,0 +1,101 @@
+"""Text by the columns that it takes on a terminal: wide characters take two, marks none."""
+
+from __future__ import annotations
+
+NARROW = 14
+"""Fewest columns that a text which goes on in the next line is given beside its label."""
+
+
+def ellipsis(encoding: str) -> str:
+    """Return what stands for what is cut."""
+    return _or("…", "...", encoding)
+
+
+def dot(encoding: str) -> str:
+    """Return what stands between two things in a line."""
+    return _or(" · ", " | ", encoding)
+
+
+def _or(text: str, plain: str, encoding: str) -> str:
+    return text if spelt(text, encoding) == text else plain
+
+
+def width(text: str) -> int:
+    """Return how many columns a text takes."""
+    return len(text) if text.isascii() else sum(map(_columns, text))
+
+
+def _columns(character: str) -> int:
+    if character < "\u0300":
+        return 1
+    import unicodedata  # noqa: PLC0415 - most texts need none of it
+
+    # Marks stand on the letter before them; so do vowels and finals of Hangul that is not composed.
+    if unicodedata.category(character) in ("Mn", "Me") or "\u1160" <= character <= "\u11ff":
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def spelt(text: str, encoding: str) -> str:
+    """Return a text as a stream of an encoding writes it: what it lacks is escaped, and takes more columns."""
+    return text if text.isascii() else text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def padded(text: str, room: int, *, right: bool = False) -> str:
+    """Return a text with spaces beside it, so that it fills its room."""
+    blank = " " * (room - width(text))
+    return blank + text if right else text + blank
+
+
+def cut(text: str, room: int, mark: str = "…") -> str:
+    """Return a text that takes at most so many columns: of a longer one its beginning and its end."""
+    if width(text) <= room:
+        return text
+    left = max(room - width(mark), 0)
+    head = text[: _fitting(text, left - left // 2)]
+    backwards = text[::-1]
+    tail = backwards[: _fitting(backwards, left // 2)][::-1]
+    while tail and width(tail[0]) == 0:  # an accent whose letter is cut off
+        tail = tail[1:]
+    return f"{head}{mark}{tail}"
+
+
+def wrapped(text: str, room: int) -> list[str]:
+    """Return a text in pieces that fit, which together are all of it; broken behind a space or slash where one is."""
+    pieces = []
+    while width(text) > room:
+        end = max(_fitting(text, room), 1)
+        broken = max(text.rfind(mark, room // 2, end) for mark in " /,") + 1
+        end = broken or end
+        pieces.append(text[:end])
+        text = text[end:]
+    return [*pieces, text]
+
+
+def hanging(before: str, text: str, room: int) -> list[str]:
+    """Return a text behind its label in lines of at most so many columns.
+
+    What goes on does so below itself; an id or path that does not fit there has a line of its own where it fits that.
+    """
+    beside = room - width(before)
+    if width(text) <= beside:
+        return [before + text]
+    blank = before[: len(before) - len(before.lstrip(" "))] + "    "
+    if beside < width(text) <= room - width(blank) and " " not in text:
+        return [before.rstrip(), blank + text]
+    if beside < NARROW:
+        return [before.rstrip(), *(blank + piece.rstrip() for piece in wrapped(text, room - width(blank)))]
+    first, *others = wrapped(text, beside)
+    return [before + first.rstrip(), *(" " * width(before) + piece.rstrip() for piece in others)]
+
+
+def _fitting(text: str, room: int) -> int:
+    """Return how many characters of a text fit."""
+    if text.isascii():
+        return min(room, len(text))
+    taken = 0
+    for number, character in enumerate(text):
+        taken += _columns(character)
+        if taken > room:
+            return number
+    return len(text)
