@@ -344,7 +344,7 @@ def test_a_host_by_another_name(small: Path, tmp_path: Path) -> None:
     assert program("import", str(small), "--db", str(db), "--as-host", "web-9").returncode == 0
     assert rows(db, "SELECT name, machine_id FROM hosts") == [("web-9", mine[1])]
     again = program("import", str(small), "--db", str(db), "--as-host", "web-9")
-    assert again.stderr.endswith("0 snapshots imported; 1 here already\n")
+    assert again.stderr.endswith("0 snapshots imported; 1 already in the database\n")
     other = program("import", str(small), "--db", str(db))
     assert "another snapshot with the same uid" in other.stderr
 
@@ -450,7 +450,7 @@ def test_streams(small: Path, tmp_path: Path, kind: str) -> None:
     assert 1 == take(tmp_path / "out" / "fleet.db", packed).snapshots
     with open(packed, "rb") as file:
         done = program("import", "-", "--db", str(tmp_path / "out" / "fleet.db"), stdin=file)
-    assert (0, "standard input: 0 snapshots imported; 1 here already\n") == (done.returncode, done.stderr)
+    assert (0, "standard input: 0 snapshots imported; 1 already in the database\n") == (done.returncode, done.stderr)
     assert ["fleet.db"] == os.listdir(tmp_path / "out")
 
 
@@ -778,7 +778,7 @@ def test_no_database_on_a_terminal(world_db: Path, lasting: World, words: list[s
     os.close(terminal)
 
     assert 2 == done.returncode
-    assert "a database is not for a terminal" in done.stderr
+    assert "a terminal cannot show a database" in done.stderr
 
 
 def test_export_leaves_no_half_file(world_db: Path, tmp_path: Path) -> None:
@@ -923,7 +923,7 @@ def test_ended_while_a_stream_comes(small: Path, tmp_path: Path, stop: signal.Si
         hung.start()
         said = process.stderr.read()
         hung.cancel()
-    assert (128 + stop, b"Interrupted; files that were not said to be imported are not.\n") == (
+    assert (128 + stop, b"Interrupted; only the files reported above were imported.\n") == (
         process.returncode,
         said,
     )
@@ -940,7 +940,7 @@ def test_two_at_once(many: Path, small: Path, tmp_path: Path) -> None:
 
     assert [0, 0] == [process.returncode for process in both], said
     assert 1 == sum("1 snapshot imported" in text for text in said)
-    assert 1 == sum("0 snapshots imported; 1 here already" in text for text in said)
+    assert 1 == sum("0 snapshots imported; 1 already in the database" in text for text in said)
     whole(db)
 
 

@@ -391,11 +391,11 @@ def test_values_of_the_wrong_type(file: Path, fleet: Path, sql: str) -> None:
 
 
 def test_snapshots_that_are_not_complete(file: Path, fleet: Path) -> None:
-    """A snapshot that is marked otherwise than complete is passed over and counted."""
+    """A snapshot that is marked otherwise than complete is skipped and counted."""
     change(file, "UPDATE snapshots SET status = 'incomplete'")
     done = program("import", str(file), "--db", str(fleet))
 
-    assert (0, f"{file}: 0 snapshots imported; 1 passed over: not complete\n") == (done.returncode, done.stderr)
+    assert (0, f"{file}: 0 snapshots imported; 1 skipped: not complete\n") == (done.returncode, done.stderr)
     assert [(1,)] == rows(fleet, "SELECT count(*) FROM snapshots")
 
 
@@ -406,7 +406,7 @@ def test_another_snapshot_of_the_same_uid(file: Path, fleet: Path) -> None:
     change(file, "UPDATE hosts SET name = 'evil'", "UPDATE part_image_configs SET config = 'evil'")
     done = program("import", str(file), "--db", str(fleet))
 
-    sentence = "0 snapshots imported; 1 passed over: the database has another snapshot with the same uid"
+    sentence = "0 snapshots imported; 1 skipped: the database has another snapshot with the same uid"
     assert (0, f"{file}: {sentence}\n") == (done.returncode, done.stderr)
     assert before == rows(fleet, "SELECT * FROM images") + rows(fleet, "SELECT * FROM snapshots")
     assert [] == rows(fleet, "SELECT * FROM hosts WHERE name = 'evil'")

@@ -158,7 +158,7 @@ def test_interrupted_while_it_waits_for_a_writer(world: World, tmp_path: Path) -
         status, errors = ended(process)
         assert time.monotonic() - began < 5
     assert status == 130
-    assert errors.startswith(f"Interrupted; {db} holds whole snapshots only")
+    assert errors.startswith(f"Interrupted; {db} holds complete snapshots only")
     assert content(db) == before
 
 

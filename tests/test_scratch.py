@@ -231,4 +231,4 @@ def test_what_is_no_database(tmp_path: Path) -> None:
     )
     memory = program("query", "images", "--db", ":memory:")
     assert (2, 1) == (memory.returncode, memory.stderr.count("\n"))
-    assert "--db :memory: would be gone with the command; name a file" in memory.stderr
+    assert "--db :memory: would be lost when the command ends; name a file" in memory.stderr

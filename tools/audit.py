@@ -1,10 +1,10 @@
-"""Ask what is publicly known against the versions that the lock files pin.
+"""Look for publicly known vulnerabilities of the versions that the lock files pin.
 
     python -m tools.audit [PROGRAM]
 
 PROGRAM is pip-audit (default: the one on PATH). Exit status 1: a known vulnerability, or an unreadable lock file.
-Where no source of advisories can be reached, or one knows none of the packages, nothing is known: that is said with its
-reason, and is no failure.
+Where no source of advisories can be reached, or none knows the packages, the audit is skipped with the reason, and that
+is not a failure.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ SOURCES: Final = ("pypi", "osv")
 UNREACHABLE: Final = re.compile(
     r"Could not connect|not redirecting|Connection|[Tt]ime(d )?-?out|HTTPError|ServiceError"
 )
-"""What pip-audit's last words have in them when it was the network, and not the lock file."""
+"""Found in the last line of pip-audit when the network failed, and not the lock file."""
 
 
 class Answer(NamedTuple):
-    """What one source says of the lock files."""
+    """The result of one source for the lock files."""
 
     found: list[str]
-    """One line a known vulnerability."""
+    """One line for each known vulnerability."""
     audited: int
     """Packages that the source knows."""
     unaudited: list[str]
-    """Packages that it does not know: nothing is said of them."""
+    """Packages that it does not know, which are not audited."""
     unreachable: str | None = None
     """Why it could not be asked."""
 
 
 def read(report: str, said: str) -> Answer:
-    """Read what pip-audit printed on stdout, JSON, and on stderr; raises `ValueError` where it failed of itself."""
+    """Read what pip-audit printed, JSON on stdout; raises `ValueError` where pip-audit itself failed."""
     if not report.strip():
         last = said.strip().rpartition("\n")[2]
         if not UNREACHABLE.search(said):
@@ -58,7 +58,7 @@ def read(report: str, said: str) -> Answer:
 
 
 def ask(program: str, source: str) -> Answer:
-    """Let pip-audit ask a source of all lock files at once; raises `ValueError` where it failed of itself."""
+    """Let pip-audit ask a source about all lock files; raises `ValueError` where pip-audit itself failed."""
     command = [program, "-s", source, "-f", "json", "--progress-spinner", "off", "--require-hashes", "--disable-pip"]
     for path in sorted(FOLDER.glob("*.lock")):
         command += ["-r", str(path.relative_to(CHECKOUT))]
@@ -67,7 +67,7 @@ def ask(program: str, source: str) -> Answer:
 
 
 def report(answers: dict[str, Answer]) -> tuple[int, str]:
-    """Return the exit status, and what to say of all answers."""
+    """Return the exit status, and the report on all answers."""
     lines = [f"known vulnerability: {line}" for answer in answers.values() for line in answer.found]
     best = max(answers.values(), key=lambda answer: answer.audited)
     if best.audited:

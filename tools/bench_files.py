@@ -3,13 +3,14 @@
     python -m tools.bench_files FOLDER [--cold | --growth | --jdupes]
 
 FOLDER keeps two stores between runs, made with a real engine (root, dockerd) from this machine's /usr and Python trees:
-once with GNU tar's default format, once with its PAX format. Medians of five runs of each, one after the other in one
-run, whole processes, start-up included; --cold drops the caches before each (root). Ratios are to find's wall time.
+once with GNU tar's default format, once with its PAX format. Prints medians of five runs of each command, taken in
+turn, of whole processes including start-up; --cold drops the caches before each (root). Ratios are to the wall time of
+find.
 
---growth measures scans of 10,000 to 1,000,000 files: the GNU store's tar-splits, cut short or over again with each name
-in another folder, as layers whose directories are empty. --jdupes compares the sets of equal files that `duplicates`
-counts with those that `jdupes -r` finds by reading: by inode, as it takes one name of each, and without empty files, as
-is its default.
+--growth measures scans of 10,000 to 1,000,000 files: the tar-splits of the GNU store, cut short, or repeated with each
+name in another folder, as layers whose directories are empty. --jdupes compares the sets of equal files that
+`duplicates` counts with those that `jdupes -r` finds by reading: by inode, as it takes one name of each, and without
+empty files, as is its default.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ RUNS = 5
 GROWTH = (10_000, 100_000, 300_000, 1_000_000)
 PRINTF = "%i %m %n %U %G %s %T@ %y %P %l\\n"
 PROGRAM = [sys.executable, "-m", "layerindex"]
-# As it is installed: with its modules compiled.
+# Run as installed, with compiled modules.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 

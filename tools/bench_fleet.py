@@ -3,8 +3,8 @@
     python -m tools.bench_fleet [FOLDER] [HOSTS…]
 
 Each host has 100 images and 600 layers; the fleet has some 2,000 different layers. 1,000 hosts need 4 GB in FOLDER, by
-default a temporary one; each database is removed when it was measured. Prints a table for the docs: CPU seconds of
-whole processes, the best of three, and what takes the room.
+default a temporary one; each database is removed after it was measured. Prints a table for the docs: CPU seconds of
+whole processes, the best of three, and the bytes of each table.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _questions(path: Path) -> dict[str, tuple[str, ...]]:
 
 
 def _room(path: Path, hosts: int) -> list[tuple[str, float]]:
-    """Return how many bytes each table takes for each host, with its indexes, the largest first."""
+    """Return the bytes per host of each table with its indexes, the largest first."""
     sql = """SELECT s.tbl_name, sum(d.pgsize) FROM dbstat('main', 1) AS d JOIN sqlite_schema AS s USING (name)
              GROUP BY s.tbl_name ORDER BY 2 DESC"""
     with closing(sqlite3.connect(path)) as connection:
@@ -97,7 +97,7 @@ def _imports(folder: Path, path: Path, first: int, hosts: int) -> tuple[float, f
 
 
 def _days(folder: Path, hosts: int) -> dict[str, str]:
-    """Return what the days of a host take: of three, the second is as the first and on the last a tag has moved."""
+    """Return the bytes of three days of a host: on the second nothing has changed, on the third one tag has moved."""
     sizes = []
     for days in (1, 2, 3):
         path = folder / f"{hosts}-{days}.db"

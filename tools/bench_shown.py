@@ -1,4 +1,4 @@
-"""Measure what an image shows, and what it hides, on a store of an image of 200,000 entries in ten layers.
+"""Measure queries of what an image shows and hides, on an image of 200,000 entries in ten layers.
 
     python -m tools.bench_shown FOLDER
 
@@ -55,7 +55,7 @@ def tree(top: str, files: int) -> list[Member]:
 
 
 def covering(rng: random.Random, below: list[Member], layer: int) -> list[Member]:
-    """Return what a layer does to those below: folders that it lists again, files replaced and removed, and folders."""
+    """Return a layer that changes those below: folders listed again, files replaced and removed, folders covered."""
     folders = [member for member in below if member.kind == "dir" and member.name.count("/") > 1]
     files = [member for member in below if member.kind == "file"]
     chosen = {member.name: member for member in rng.sample(folders, 200)}
@@ -83,7 +83,7 @@ def make_store(folder: Path) -> None:
 
 
 def measure(words: list[str]) -> tuple[float, int]:
-    """Return the least CPU seconds of a process, and how many lines it said."""
+    """Return the least CPU seconds of a process, and the number of lines that it printed."""
     times, lines = [], 0
     for _ in range(RUNS):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -1,10 +1,10 @@
-"""Make a Debian with Podman, Buildah and containerd of today, which the engine tests run beside this machine's.
+"""Make a Debian root with current Podman, Buildah and containerd, which the engine tests run besides this machine's.
 
     python3 -m tools.engine_root [FOLDER]
 
-FOLDER is $LAYERINDEX_ENGINES or ~/.cache/layerindex-engines/forky unless given, and is kept: a root that is there is
-not made anew. It takes root, debootstrap, a mirror of Debian, some minutes and 700 MB. Exits 1 and says why where
-it cannot be made; the tests of these engines are then skipped.
+FOLDER is $LAYERINDEX_ENGINES or ~/.cache/layerindex-engines/forky unless given, and is kept: an existing root is not
+made anew. It takes root, debootstrap, a mirror of Debian, some minutes and 700 MB. Exits 1 and says why where it cannot
+be made; the tests of these engines are then skipped.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from pathlib import Path
 
 SUITE = "forky"
 SCRIPT = "sid"
-"""The way to set a suite up that is newer than this machine's debootstrap: that of unstable."""
+"""The script for a suite that this machine's debootstrap does not know yet: that of unstable."""
 PACKAGES = "podman,buildah,containerd,runc,crun,netavark,uidmap,ca-certificates,busybox-static,python3-minimal"
 VARIABLE = "LAYERINDEX_ENGINES"
 DEBOOTSTRAP = "/usr/sbin/debootstrap"
 FILES = {"etc/hosts": "127.0.0.1 localhost\n", "etc/resolv.conf": ""}
 MAKING_SECONDS = 900
-"""A mirror that answers this slowly is none."""
+"""Seconds after which a mirror that does not answer is not used."""
 LOG_TAIL = 3000
-"""Characters of what debootstrap said that are shown."""
+"""Characters of the output of debootstrap that are shown."""
 PROGRAMS = ("usr/bin/podman", "usr/bin/buildah", "usr/bin/containerd", "usr/bin/ctr", "usr/bin/crun", "usr/sbin/runc")
 
 
@@ -35,7 +35,7 @@ def place() -> Path:
 
 
 def why_not(root: Path) -> str | None:
-    """Say why no engine of today can run from a root, or nothing where it has them."""
+    """Say why no current engine can run from a root, or nothing where it has them."""
     lost = [name for name in PROGRAMS if not os.access(root / name, os.X_OK)]
     return f"{root} has no {lost[0]} (python3 -m tools.engine_root makes such a root)" if lost else None
 
@@ -51,7 +51,7 @@ def mirror() -> str:
 
 
 def make(root: Path) -> str | None:
-    """Make the root where none is; return why that cannot be."""
+    """Make the root if there is none; return the reason where that fails."""
     if why_not(root) is None:
         _finish(root)
         return None
@@ -77,7 +77,7 @@ def make(root: Path) -> str | None:
 
 
 def _finish(root: Path) -> None:
-    """Give a root the files that installers of a whole system write, and engines copy into containers."""
+    """Add the files to a root that the installer of a whole system writes and engines copy into containers."""
     for name, text in FILES.items():
         path = root / name
         if not os.path.lexists(path):

@@ -1,4 +1,4 @@
-"""Run the fault suite of tests/faults in a full dose, and count; takes a C compiler, and root for full disks.
+"""Run all rounds of the fault suite of tests/faults and count failures; needs a C compiler, and root for full disks.
 
     python -m tools.faults [--seed N] [--jobs N] [--killed N] [--filled N] [--broken N] [--first-scans N]
                            [--clock-back N] [--together N]
@@ -36,7 +36,7 @@ TOGETHER: Final = 200
 
 
 def attempt(kind: str, play: Callable[[], str]) -> bool:
-    """Play one round, print what it was and how it went, and return whether it went well."""
+    """Run one round, print what it was and how it ended, and return whether it passed."""
     try:
         what = play()
     except AssertionError:
@@ -47,8 +47,8 @@ def attempt(kind: str, play: Callable[[], str]) -> bool:
 
 
 def main() -> int:
-    """Play all rounds."""
-    parser = argparse.ArgumentParser(description="Run the fault suite in a full dose.")
+    """Run all rounds."""
+    parser = argparse.ArgumentParser(description="Run all rounds of the fault suite.")
     parser.add_argument("--seed", type=int, default=0, help="the seed of the first round of each kind (default: 0)")
     parser.add_argument("--jobs", type=int, default=2, help="rounds at once (default: 2)")
     for kind, (count, _) in KINDS.items():

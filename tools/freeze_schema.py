@@ -1,6 +1,6 @@
 """Write layerindex/schema.sql from layerindex/schema/; with --revision also the SQL beside the newest revision.
 
-Only until that revision has landed may --revision be used: one that users have run is never changed.
+Use --revision only until that revision is released: a revision that users have run must never change.
 """
 
 from __future__ import annotations

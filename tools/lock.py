@@ -2,8 +2,8 @@
 
     python -m tools.lock [--uv PROGRAM] [--upgrade]
 
-`run.lock` has what the program needs, `dev.lock` that and what builds and tests it, `audit.lock` what makes and audits
-these files (uv is of it). Without `--upgrade`, what is locked stays at its version where pyproject.toml allows it.
+`run.lock` has what the program needs, `dev.lock` also what builds and tests it, `audit.lock` what makes and audits
+these files (such as uv). Without `--upgrade`, locked versions are kept where pyproject.toml allows them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FOLDER: Final = CHECKOUT / "requirements"
 
 
 def wanted() -> dict[str, list[str]]:
-    """Return what pyproject.toml asks for, by the name of the lock file: one requirement a string."""
+    """Return the requirements of pyproject.toml, by the name of the lock file."""
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     run = project["dependencies"]

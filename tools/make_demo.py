@@ -4,8 +4,9 @@ Run as root in the checkout; FILE defaults to layerindex/demo/root.tar.xz:
 
     python -m tools.make_demo [FILE]
 
-The store is that of a little web shop's host. Images that a registry would have sent are loaded, so their ids are the
-same whenever this runs; ids of this host (cache-ids, links, containers) and whatever BuildKit makes are new each time.
+The store is that of the host of a small web shop. Images that would come from a registry are loaded, so that their ids
+are the same in every run; ids of the host (cache-ids, links, containers) and those that BuildKit makes are new each
+time.
 
 An unprivileged user must be able to unpack the tarball with `tarfile`'s `data` filter and to read all of it, so some
 things of the engine's own root are left out or changed. An index by tar-split is the same with and without them; a walk
@@ -172,7 +173,7 @@ def _site(title: str) -> list[Member]:
 
 
 def _program(text: bytes, status: int) -> bytes:
-    """Return the smallest x86-64 program that says a text and exits, so that a container can run without a system."""
+    """Return a minimal x86-64 program that prints a text and exits, so that a container can run without a system."""
     start, header = 0x400000, 0x78
     code = b"".join(
         (
@@ -286,7 +287,7 @@ def _paths(root: Path) -> Iterator[Path]:
 
 
 def _info(root: Path, path: Path, inodes: dict[tuple[int, int], str]) -> tarfile.TarInfo | None:
-    """Return the header of a path, or nothing for what an unprivileged user could not unpack."""
+    """Return the header of a path, or nothing for a file that an unprivileged user could not unpack."""
     status = path.lstat()
     info = tarfile.TarInfo(str(path.relative_to(root)))
     info.mtime = int(status.st_mtime)
@@ -308,7 +309,7 @@ def _info(root: Path, path: Path, inodes: dict[tuple[int, int], str]) -> tarfile
 
 
 def prove(target: Path) -> None:
-    """Unpack the tarball as `layerindex demo` would and say what is in it."""
+    """Unpack the tarball as `layerindex demo` would, and print what is in it."""
     with tempfile.TemporaryDirectory() as folder, tarfile.open(target) as packed:
         members = packed.getmembers()
         packed.extractall(folder, filter="data")

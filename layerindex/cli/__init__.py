@@ -1,4 +1,4 @@
-"""The command line: parse, call, render. A command is imported when it is called, so that a small query starts fast."""
+"""The command line: parse, call, render. A command is imported only when it is called, so that queries start fast."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ COMMANDS = {
     "snapshots": "List, remove and prune snapshots.",
     "import": "Bring in the snapshots of other databases.",
     "export": "Write chosen snapshots as a small database of their own.",
-    "compare": "Set two hosts, two days or two databases side by side.",
+    "compare": "Compare two hosts, two days or two databases.",
     "schema": "Explain the database's tables and columns, and the problem codes.",
     "db": "Upgrade or check a database.",
     "demo": "Unpack a small data root, scan it and query it.",
 }
-"""What `layerindex --help` lists: a module of this package for each, and what it does."""
+"""The commands that `layerindex --help` lists, each a module of this package, and what they do."""
 
 
 class _Failure(click.ClickException):
     """One of our errors, as click prints it."""
 
     def __init__(self, error: LayerindexError) -> None:
-        super().__init__(printable(str(error)))  # it may quote what a hostile file holds
+        super().__init__(printable(str(error)))  # the message may quote the content of a hostile file
         self.exit_code = error.exit_status  # type: ignore[misc]  # click declares it for the class, reads it from self
 
 
@@ -41,7 +41,7 @@ class Commands(click.Group):
     """The group that imports a command when it is called and turns our errors into a sentence and an exit status."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Return the commands in the order in which people meet them."""
+        """Return the commands in the order in which people usually need them."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
@@ -69,7 +69,7 @@ class Commands(click.Group):
 EPILOG = """\b
 Exit status: 0 done; 1 error; 2 usage; 3 a requested check failed
 (scan --strict, compare --exit-code); 128 + the number of the
-signal that ended it, so 130 after Ctrl-C: what was half written is undone.
+signal that ended it, so 130 after Ctrl-C; an unfinished write is undone.
 \b
 Environment: LAYERINDEX_DB names the database, LAYERINDEX_ROOT the data root.
 DOCKER_HOST is never used: layerindex reads disks and asks no daemon.
@@ -79,11 +79,11 @@ DOCKER_HOST is never used: layerindex reads disks and asks no daemon.
 @click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="layerindex")
 def group() -> None:
-    """Say what is in a container host's layer store: offline, read-only, in one SQLite file."""
+    """Index a container host's layer store into one SQLite file, offline, and answer questions from it."""
 
 
 def main() -> None:
-    """Run the program: whatever ends it is a sentence at most, and an exit status."""
+    """Run the program: whatever ends it prints at most one sentence and sets the exit status."""
     streams.install()
     status = _run()
     streams.drop()
@@ -91,14 +91,14 @@ def main() -> None:
 
 
 def _run() -> int:
-    """Run a command, write what it says, and return the exit status; a reader that had enough ends it quietly."""
+    """Run a command and return its exit status; it ends quietly when the reader of its output stops reading."""
     try:
         status = _command()
         sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except LayerindexError as error:  # of a help text, say, which click writes before any command of ours is called
+    except LayerindexError as error:  # of a help text, for example, which click writes before it calls a command
         failure = _Failure(error)
         failure.show()
         return failure.exit_code

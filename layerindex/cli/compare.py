@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 SUMMARY = "summary"
 FILES = "files-of"
-"""What the rows of --files are filed under."""
+"""The name of the section with the rows of --files."""
 
 
 class Answer(NamedTuple):
-    """What was asked of two snapshots: the rows of the summary, of sections and of files, by these names."""
+    """The answers for two snapshots: the rows of the summary, of sections and of files, by name."""
 
     pair: compare.Pair
     parts: dict[str, Part]
@@ -36,7 +36,7 @@ class Part(NamedTuple):
 
     @property
     def result(self) -> query.Result:
-        """The rows as formats take them."""
+        """The rows in the form that output formats take."""
         return query.Result(self.columns, iter(self.rows))
 
 
@@ -48,7 +48,7 @@ class Part(NamedTuple):
     "sections",
     multiple=True,
     type=click.Choice(list(compare.SECTIONS)),
-    help="Say what differs in this section; may be repeated.",
+    help="List what differs in this section; may be repeated.",
 )
 @click.option(
     "--files", "thing", metavar="TAG_OR_CONTAINER", help="Compare the files of this image or container on both sides."
@@ -66,18 +66,18 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
     path: str,
     output: options.Output,
 ) -> None:
-    """Say how two hosts, two days or two databases differ.
+    """Show how two hosts, two days or two databases differ.
 
     A and B are each a host (its newest snapshot), HOST~1 (the one before), a snapshot's number or the beginning of its
-    uid; or another database file, FILE or FILE:HOST. Two stores of a host are compared one by one. Layers and images
-    are compared by content. Without --only or --files there is a summary of all sections.
+    uid; or another database file, FILE or FILE:HOST. Hosts with several stores are compared store by store. Layers and
+    images are compared by content. Without --only or --files there is a summary of all sections.
     """
     pairs, alone = compare.paired(compare.find(typed(a), path), compare.find(typed(b), path))
     for snapshot in alone:
         note(f"Not compared, as the other side has no such store: {snapshot.name}")
     for pair in pairs:
         if pair.a.scope != pair.b.scope:
-            detail = "what only one of them read or measured differs for that alone"
+            detail = "things that only one of the scans read or measured count as differing"
             note(f"Note: the scan of a read {pair.a.scope}, that of b {pair.b.scope}: {detail}")
     answers = [_answer(pair, path, sections, thing and typed(thing)) for pair in pairs]
     differ = alone or any(_differs(answer) for answer in answers)
@@ -110,7 +110,7 @@ def _part(result: query.Result) -> Part:
 
 
 def _differs(answer: Answer) -> bool:
-    """Say whether anything is not the same on both sides."""
+    """Say whether anything differs between the sides."""
     summary = answer.parts.get(SUMMARY, Part([], []))
     places = [place for place, name in enumerate(summary.columns) if name in ("only_a", "only_b", "differing")]
     files = answer.parts.get(FILES, Part([], []))
@@ -141,7 +141,7 @@ def _only(answers: Sequence[Answer], columns: Sequence[str]) -> list[Answer]:
 
 
 def _write_headed(answers: Sequence[Answer], output: options.Output) -> None:
-    """For people: which snapshots they are, the summary, and each section under its name."""
+    """Write for people: which snapshots are compared, the summary, and each section under its name."""
     head = "### {}\n" if output.format == "markdown" else "{}"
     for number, (pair, parts) in enumerate(answers):
         if number:
@@ -167,7 +167,7 @@ def _first(name: str) -> Sequence[str]:
 
 
 def _for_people(part: Part) -> query.Result:
-    """Leave out the columns in which no row has anything."""
+    """Remove the columns that are empty in every row."""
     kept = [place for place in range(len(part.columns)) if any(row[place] is not None for row in part.rows)]
     return query.Result(
         [part.columns[place] for place in kept], (tuple(row[place] for place in kept) for row in part.rows)
@@ -175,9 +175,9 @@ def _for_people(part: Part) -> query.Result:
 
 
 def _write_flat(answers: Sequence[Answer], output: options.Output) -> None:
-    """For machines that read rows: those of the summary, or of what was asked for, each with its section.
+    """Write rows for machines, of the summary or of the named sections and files, each with its section's name.
 
-    CSV has one head, with the columns of all sections; in JSON lines each row has its own.
+    CSV has one header with the columns of all sections; in JSON lines each row has only its own keys.
     """
     asked = [
         (answer.pair, name, part)
@@ -195,7 +195,7 @@ def _write_flat(answers: Sequence[Answer], output: options.Output) -> None:
 
 
 KEYS = ("section", "a_snapshot_id", "b_snapshot_id")
-"""What each row of a machine's format begins with: the section's name, and the numbers in their databases."""
+"""The first columns of each row for machines: the section's name, and the snapshots' numbers in their databases."""
 
 
 def _keyed(pair: compare.Pair, name: str, part: Part, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
@@ -205,7 +205,7 @@ def _keyed(pair: compare.Pair, name: str, part: Part, columns: Sequence[str]) ->
 
 
 def _write_json(answers: Sequence[Answer], output: options.Output) -> None:  # noqa: ARG001 - all formats are called alike
-    """Write an array with one object for each two stores: the snapshots, and the rows of each section by its name."""
+    """Write an array with an object for each pair of stores: the snapshots, and the rows of each section."""
     import orjson  # noqa: PLC0415 - a table starts without it
 
     found = [

@@ -18,14 +18,15 @@ from layerindex.exchange.outgoing import new_file
 @options.database
 @options.snapshots
 @click.option("--no-files", is_flag=True, help="Leave the file listings out.")
-@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr but errors.")
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors on stderr.")
 def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
     target: str, path: str, snapshots: options.Snapshots, no_files: bool, force: bool, quiet: bool
 ) -> None:
     """Write chosen snapshots, by default the newest of each store, as a database of their own to FILE.
 
-    The file is compressed when its name ends in .zst or .gz; - is standard output. It gets its name when it is whole.
+    The file is compressed when its name ends in .zst or .gz; - is standard output. The file appears under its name only
+    when it is complete.
     """
     if target == options.STREAM:
         options.refuse_terminal()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 TYPES = ("file", "dir", "symlink", "hardlink", "char", "block", "fifo", "socket", "whiteout")
 UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
-"""Factors of --size: decimal, as all sizes here are shown."""
+"""Factors of --size: decimal, as in all sizes that are shown."""
 
 
 @click.command(name="find")
@@ -45,8 +45,9 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
     """Find files by name or path in images, containers and the other directories of a store.
 
     PATTERN is a name (passwd), a glob for names ('*.jar'), a path (/etc/passwd) or a glob for paths ('/usr/*.so'),
-    where * also matches across folders; what is called just so is found too. Names are as layerindex prints them, or as
-    they are on disk. The columns are those of `layerindex query find-file --help`. Exit status 1: nothing found.
+    where * also matches across folders; a name that equals PATTERN character by character is found too. Names may be
+    written as layerindex prints them, or as they are on disk. The columns are those of
+    `layerindex query find-file --help`. Exit status 1: nothing found.
     """
     canned = catalog.load("find-file")
     smallest, largest = _size(size)
@@ -61,7 +62,7 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
         snapshots.select(connection)
         try:
             whole = query.resolved(connection, canned, {**dict.fromkeys(canned.params), **values})
-        except NotThereError as error:  # status 1 is of a search that found nothing
+        except NotThereError as error:  # status 1 is for a search that found nothing
             raise UsageError(str(error)) from error
         for wanted in _wanted(pattern):
             answer = query.run(connection, canned.sql, {**whole, **wanted})
@@ -73,9 +74,9 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
 
 
 def _wanted(pattern: str) -> list[dict[str, str | None]]:
-    r"""Return the name or path that is asked for: as names are printed, and as they are on disk where that differs.
+    r"""Return the wanted name or path: as names are printed, and as they are on disk where that differs.
 
-    A file called `\xff`, four characters, is printed with two backslashes; with one it is the byte that is no UTF-8.
+    A file whose name is the four characters `\xff` is printed with two backslashes; with one it is the byte 0xff.
     """
     if "/" not in pattern:
         return [{"name": name, "path": None} for name in dict.fromkeys((typed(pattern), from_os(pattern)))]
@@ -85,7 +86,7 @@ def _wanted(pattern: str) -> list[dict[str, str | None]]:
 
 
 def _size(text: str | None) -> tuple[int | None, int | None]:
-    """Return the bounds that --size names."""
+    """Return the bounds that --size sets."""
     if text is None:
         return None, None
     match = re.fullmatch(r"([+-]?)(\d{1,15})([kMG]?)", text)
@@ -96,7 +97,7 @@ def _size(text: str | None) -> tuple[int | None, int | None]:
 
 
 def _nothing(connection: sqlite3.Connection) -> NoReturn:
-    """End with 1, as grep does; say why where no file could have been found."""
+    """End with status 1, as grep does; explain it where no file could have been found."""
     if connection.execute("SELECT 1 FROM listings LIMIT 1").fetchone() is None:
         click.echo("The database has no file listings: scan without --no-files.", err=True)
     sys.exit(1)

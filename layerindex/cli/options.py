@@ -1,4 +1,4 @@
-"""Options that several commands share, each bundle written once and delivered as one value."""
+"""Options that several commands share; each bundle is defined once and arrives as one value."""
 
 from __future__ import annotations
 
@@ -24,13 +24,15 @@ if TYPE_CHECKING:
 Command = Callable[..., Any]
 
 STREAM = "-"
-"""The file that is standard input or output."""
+"""The file name that means standard input or output."""
 
 
 def _file(_: click.Context, __: click.Parameter, path: str) -> str:
-    """Refuse what SQLite takes for no file at all."""
+    """Refuse names that SQLite does not take for a file."""
     if path == ":memory:":
-        raise UsageError("--db :memory: would be gone with the command; name a file, as in /dev/shm/layerindex.db")
+        raise UsageError(
+            "--db :memory: would be lost when the command ends; name a file, such as /dev/shm/layerindex.db"
+        )
     return path
 
 
@@ -47,13 +49,13 @@ database = click.option(
 
 
 class Snapshots(NamedTuple):
-    """Which snapshots a query sees; none named: the newest of each store."""
+    """The snapshots that a query sees: the named ones, or the newest of each store."""
 
     hosts: tuple[str, ...]
     references: tuple[str, ...]
 
     def select(self, connection: sqlite3.Connection) -> None:
-        """Make the choice on a connection."""
+        """Select them on a connection."""
         if self.hosts or self.references:
             query.select_snapshots(connection, *([typed(word) for word in words] for words in self))
 
@@ -68,11 +70,12 @@ class Output(NamedTuple):
     columns: tuple[str, ...] = ()
 
     def write(self, result: query.Result, *, first: Sequence[str] = (), whole: Sequence[str] = ()) -> None:
-        """Write an answer to standard output as it is read from the database; what looks like a colour in it stays.
+        """Write an answer to standard output while it is read from the database; colour codes in it are not removed.
 
         On a narrow terminal the columns of `first` stay, where some are named, and texts of `whole` are not cut.
 
-        Not line by line to a pipe or file: click.echo, which does that, takes longer than SQLite for many an answer.
+        Pipes and files are not written line by line with click.echo: that often takes longer than SQLite takes for the
+        answer.
         """
         if self.columns:
             result = only(result, self.columns)
@@ -81,7 +84,7 @@ class Output(NamedTuple):
             for line in self._lines(result, look):
                 sys.stdout.write(f"{line}\n")
         except QueryError:
-            sys.stdout.flush()  # the rows that came before it
+            sys.stdout.flush()  # the rows before the error
             raise
         sys.stdout.flush()  # before what is said on standard error
 
@@ -132,7 +135,7 @@ def snapshots(command: Command) -> Command:
 
 
 def timeout(command: Command) -> Command:
-    """Add --timeout, which holds for all SQL that the command asks."""
+    """Add --timeout, which limits all SQL that the command runs."""
 
     @click.option(
         "--timeout",
@@ -140,7 +143,7 @@ def timeout(command: Command) -> Command:
         default=query.LIMIT.get(),
         show_default=True,
         metavar="SECONDS",
-        help="Stop a query that keeps SQLite busy for longer; 0: never.",
+        help="Stop a query that keeps SQLite busy for longer; 0: no limit.",
     )
     @functools.wraps(command)
     def wrapped(*args: Any, timeout: float, **options: Any) -> Any:  # noqa: ANN401
@@ -159,8 +162,8 @@ def output(command: Command) -> Command:
         type=click.Choice(list(render.FORMATS)),
         default="table",
         show_default=True,
-        help="How the answer is written. csv is data as it is, in which a text may begin like a formula: csv-safe is "
-        "for spreadsheets.",
+        help="How the answer is written. csv is the unchanged data, in which a text may begin like a formula: csv-safe "
+        "is for spreadsheets.",
     )
     @click.option("--columns", metavar="A,B", callback=_columns, help="Only these columns, in this order.")
     @table
@@ -193,13 +196,13 @@ def _columns(_: click.Context, __: click.Parameter, words: str | None) -> tuple[
 
 
 def refuse_terminal() -> None:
-    """Raise where standard output is a terminal: a database there helps nobody."""
+    """Raise where standard output is a terminal, which cannot show a database."""
     if sys.stdout.isatty():
-        raise UsageError("a database is not for a terminal: redirect standard output, or name a file")
+        raise UsageError("a terminal cannot show a database: redirect standard output, or name a file")
 
 
 @contextmanager
 def standard_output() -> Iterator[IO[bytes]]:
-    """Give standard output to write a database to, all of which is written in the end; raises OutputError."""
+    """Yield standard output to write a database to, and flush it at the end; raises OutputError."""
     yield sys.stdout.buffer
     sys.stdout.buffer.flush()

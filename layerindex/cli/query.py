@@ -17,7 +17,7 @@ SQL_LIMIT = 1_000_000
 
 
 class Question(NamedTuple):
-    """What is asked: SQL, the values of its parameters, and the canned query it comes from."""
+    """SQL to run, the values of its parameters, and the canned query that it comes from, if any."""
 
     sql: str
     values: dict[str, str | int | None]
@@ -33,7 +33,7 @@ class Question(NamedTuple):
 @options.output
 @options.timeout
 @click.option("--show-sql", is_flag=True, help="Print the SQL instead of running it.")
-@click.option("-h", "--help", "help_", is_flag=True, help="Show this message, or with NAME what that query answers.")
+@click.option("-h", "--help", "help_", is_flag=True, help="Show this message, or with NAME explain that query.")
 @click.pass_context
 def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
     ctx: click.Context,
@@ -46,9 +46,9 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
     show_sql: bool,
     help_: bool,
 ) -> None:
-    """Answer the canned question NAME from the database; without NAME list the questions.
+    """Answer the canned query NAME from the database; without NAME list the queries.
 
-    NAME may be - to read SQL from standard input. Whatever the SQL says, it can only read.
+    NAME may be - to read SQL from standard input. SQL can only read, whatever it says.
     """
     if help_:
         click.echo(explain(catalog.load(name)) if name and name != "-" else ctx.get_help())
@@ -80,7 +80,7 @@ def _question(name: str | None, sql: str | None, words: tuple[str, ...]) -> Ques
         canned = catalog.load(str(name))
         return Question(canned.sql, catalog.values(canned, given), canned)
     text = _standard_input() if sql in (None, "-") else typed(str(sql))
-    # A number is bound as one: in SQLite no integer expression is ever greater than a text.
+    # A number is bound as a number: in SQLite an integer expression is never greater than a text.
     numbers = {key: catalog.whole(word) for key, word in given.items()}
     return Question(text, {key: word if numbers[key] is None else numbers[key] for key, word in given.items()}, None)
 

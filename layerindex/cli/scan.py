@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def note(text: str) -> None:
-    """Say something to the person, whose terminal it cannot move or colour; data never goes this way."""
+    """Print a message on standard error, with control characters escaped; data is never printed here."""
     click.echo("\n".join(map(printable, text.split("\n"))), err=True)
 
 
@@ -47,12 +47,18 @@ def filing(command: options.Command) -> options.Command:
 def reading(command: options.Command) -> options.Command:
     """Add --walk, --no-files, --no-blobs and --jobs, which arrive as one `scan.Options`."""
 
-    @click.option("--walk", is_flag=True, help="Also walk the directories of layers, and note where they differ.")
+    @click.option(
+        "--walk",
+        is_flag=True,
+        help="Also walk the directories of layers, and record where they differ from the layer's tar.",
+    )
     @click.option("--no-files", is_flag=True, help="Read no file listings.")
     @click.option(
-        "--no-blobs", is_flag=True, help="List containerd's layers from their directories: fast, without checksums."
+        "--no-blobs",
+        is_flag=True,
+        help="List the files of containerd's layers from their directories: fast, without checksums.",
     )
-    @click.option("--jobs", type=click.IntRange(1, 64), metavar="N", help="Processes to use.  [default: one a core]")
+    @click.option("--jobs", type=click.IntRange(1, 64), metavar="N", help="Processes to use.  [default: one per core]")
     @functools.wraps(command)
     def wrapped(
         *args: Any,  # noqa: ANN401
@@ -75,20 +81,20 @@ def reading(command: options.Command) -> options.Command:
 @options.database
 @filing
 @reading
-@click.option("--list", "only_list", is_flag=True, help="Only say which stores would be scanned.")
+@click.option("--list", "only_list", is_flag=True, help="Only list the stores that would be scanned.")
 @click.option("--strict", is_flag=True, help="Exit with 3 when a problem of severity error was found.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr but errors.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors on stderr.")
 def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
     root: str | None, path: str, filed: scan.Filing, read: scan.Options, only_list: bool, strict: bool, quiet: bool
 ) -> None:
     """Index the stores under ROOT into a database, without a daemon and without writing to a store.
 
-    ROOT is a data root of Docker, of containerd, or of Podman and its like (containers-storage). Without it all stores
-    of this host are indexed, those of rootless engines too, where their settings say that they are or by default.
-    Each storage driver in a root, and each <uid>.<gid> root of Docker's userns-remap, becomes a snapshot of its own,
-    written whole or not at all.
+    ROOT is a data root of Docker, of containerd, or of Podman and its like (containers-storage). Without ROOT all
+    stores of this host are indexed, also those of rootless engines, at the places that their settings name and at the
+    default places. Each storage driver in a root, and each <uid>.<gid> root of Docker's userns-remap, becomes a
+    snapshot of its own, written whole or not at all.
 
-    With --db - a new database goes to standard output and nothing stays behind, as in
+    With --db - a new database is written to standard output and no file is left, as in
     `ssh host layerindex scan --db - | layerindex import -`.
     """
     found, refused = ([(store, ()) for store in stores.open_stores(root)], 0) if root else host_stores()
@@ -101,7 +107,7 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
     else:
         prepare(path)
         if not quiet and database.is_open_to_others(path):
-            note(f"{path}: others can read it, and what environment variables images and containers have; chmod 600")
+            note(f"{path}: others can read it, environment variables of images and containers included; run chmod 600")
     errors = refused
     try:
         with _to_standard_output() if sent else nullcontext(lambda: database.writing(path, note)) as writing:
@@ -112,7 +118,7 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
                 if not quiet:
                     note(describe(store, summary, "standard output" if sent else path))
     except Interrupted:
-        kept = f"{path} holds whole snapshots only, and nothing of the one that was being written"
+        kept = f"{path} holds complete snapshots only, and nothing of the interrupted one"
         note(f"Interrupted; {kept if os.path.exists(path) else 'nothing was written'}.")
         raise
     if strict and errors:
@@ -120,7 +126,7 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
 
 
 def host_stores() -> tuple[Sequence[Found], int]:
-    """Return the stores of this host, say what stands in the way of others, and return how many things do.
+    """Return the stores of this host, print why others cannot be read, and return how many these are.
 
     Raises NotAStoreError when there is no store.
     """
@@ -133,7 +139,9 @@ def host_stores() -> tuple[Sequence[Found], int]:
             found.append(each)
     if not found:
         raise (
-            refused[0] if refused else NotAStoreError("this host", "no container store at the usual places; name ROOT")
+            refused[0]
+            if refused
+            else NotAStoreError("this host", "no container store at the usual places; name its ROOT")
         )
     for each in refused:
         note(f"{each}")
@@ -148,7 +156,7 @@ def show(found: Sequence[Found]) -> None:
 
 @contextmanager
 def _to_standard_output() -> Iterator[Callable[[], AbstractContextManager[sqlite3.Connection]]]:
-    """Give transactions in a database that leaves no file, and send it when all is in it."""
+    """Yield transactions in a database that leaves no file, and write it to standard output when it is complete."""
     with database.passing() as (connection, file):
 
         @contextmanager
@@ -166,7 +174,7 @@ def _to_standard_output() -> Iterator[Callable[[], AbstractContextManager[sqlite
 
 
 def prepare(path: str) -> None:
-    """Upgrade an older database, after saying so; refuse what is not ours before the scan begins."""
+    """Upgrade an older database, after a message; refuse a file that is not ours before the scan begins."""
     try:
         with database.reading(path):
             pass
@@ -180,7 +188,7 @@ def prepare(path: str) -> None:
 
 
 def describe(store: stores.Store, summary: scan.Summary, path: str) -> str:
-    """Say what one snapshot holds and what was wrong, in a few lines."""
+    """Describe what one snapshot holds and what was wrong, in a few lines."""
     rows = summary.rows
     counted = (
         (rows["images"], "image"),
@@ -201,8 +209,8 @@ def describe(store: stores.Store, summary: scan.Summary, path: str) -> str:
         lines.append(f"  {plural(sum(summary.codes.values()), 'problem')}: {kinds}")
     if summary.newer:
         lines.append(
-            "  the clock is behind the newest snapshot of this store; this one is newer all the same, "
-            f"ordered as if made at {summary.newer}"
+            "  the clock is behind the newest snapshot of this store; this snapshot counts as newer all the same, "
+            f"as if made at {summary.newer}"
         )
     lines.append(f"  written to {path} as snapshot {summary.snapshot_id}")
     return "\n".join(lines)

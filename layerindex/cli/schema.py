@@ -35,7 +35,7 @@ def command(table: str | None, output: options.Output) -> None:
     With `codes` in its place explain the problem codes, with `states` those of sources; with `queries` list the columns
     of each canned query that a narrow terminal always shows.
 
-    The sentences are those that `.schema` shows in the sqlite3 shell.
+    The descriptions are those that `.schema` shows in the sqlite3 shell.
     """
     output = output._replace(trunc=False)
     if table is None:

@@ -27,7 +27,7 @@ from layerindex.show import answers, text, things
 )
 @options.table
 def command(thing: str, path: str, snapshots: options.Snapshots, format_: str, output: options.Output) -> None:
-    """Explain any id, name or path of a store: what it is, who owns it, and the chain both ways.
+    """Explain any id, name or path of a store: what it is, what it consists of, and what needs it.
 
     THING is an image reference or id, a diff_id, chain_id, cache-id, link or mount id, a container's id or name, a
     build-cache record, a volume, or any path in the store: on the host, in a copy of it, through merged or diff. Ids
@@ -35,8 +35,8 @@ def command(thing: str, path: str, snapshots: options.Snapshots, format_: str, o
     docker inspect prints; - reads it from standard input.
 
     With --format json the answer is an array of objects, one for each thing in each snapshot, with whole ids and
-    integers: thing, part, kind, id, matched, path, merged, snapshot, and a key for each section of its kind. Their
-    columns are explained in the files of queries/show. Exit status 1: nothing in the database is called so.
+    integers: thing, part, kind, id, matched, path, merged, snapshot, and a key for each section of its kind. The
+    columns are explained in the files of queries/show. Exit status 1: the database has nothing of that name.
     """
     with database.reading(path) as connection:
         snapshots.select(connection)

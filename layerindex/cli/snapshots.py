@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 MOST = 10**9
-"""Most snapshots that --keep keeps."""
+"""The largest number that --keep takes."""
 UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 
 class _ListsByDefault(click.Group):
-    """A group that lists when no command of it is named, so that each option belongs to one command."""
+    """A group whose default command is `list`, so that each option belongs to one command."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put `list` before options that no command goes before."""
+        """Insert `list` where no command is named."""
         if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
             args = ["list", *args]
         return super().parse_args(ctx, args)
@@ -37,12 +37,12 @@ class _ListsByDefault(click.Group):
 
 @click.group(name="snapshots", cls=_ListsByDefault)
 def command() -> None:
-    """List the snapshots of the database, or remove some; without a command list them."""
+    """List the snapshots of the database, or remove some; the default is to list."""
 
 
 @command.command(name="list")
 @options.database
-@click.option("--host", metavar="HOST", help="Only of this host.")
+@click.option("--host", metavar="HOST", help="Only those of this host.")
 @options.output
 @options.timeout
 def list_(path: str, host: str | None, output: options.Output) -> None:
@@ -56,7 +56,7 @@ def list_(path: str, host: str | None, output: options.Output) -> None:
 @command.command()
 @click.argument("references", nargs=-1, required=True, metavar="REF...")
 @options.database
-@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 def rm(references: tuple[str, ...], path: str, dry_run: bool) -> None:
     """Remove snapshots, and the listings that no other snapshot needs.
 
@@ -77,7 +77,7 @@ def rm(references: tuple[str, ...], path: str, dry_run: bool) -> None:
     "--keep", type=click.IntRange(0, MOST), metavar="N", help="Keep the N newest of each host, store and root."
 )
 @click.option("--older-than", "age", metavar="AGE", help="Remove only what is older: 90m, 12h, 30d or 8w.")
-@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 def prune(path: str, keep: int | None, age: str | None, dry_run: bool) -> None:
     """Remove old snapshots of each host, store and root, and the listings that no other snapshot needs.
 

@@ -1,7 +1,7 @@
-"""Standard input, output and error as a command needs them, whatever the shell left of them.
+"""Prepares standard input, output and error for a command, also where the shell closed some of them.
 
-What cannot be written to standard output is an error of ours, wherever it happens; what cannot be said on standard
-error is lost, and the exit status tells.
+A failure to write standard output is an error of ours, wherever it happens; what cannot be written to standard error is
+lost, and only the exit status shows the error.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 class _Output(io.BufferedWriter):
-    """Standard output; a reader that had enough is no failure of ours.
+    """Standard output; a reader that stops reading is not an error.
 
-    Not the file below is ours: a signal that is met there would have what was just written be written again.
+    Only this layer is replaced, not the file below: a signal handled there would make the last data be written twice.
     """
 
     def write(self, data: ReadableBuffer, /) -> int:
@@ -51,7 +51,7 @@ class _Notes(io.BufferedWriter):
     """Standard error."""
 
     def flush(self) -> None:
-        """Write what is left, or lose it and all that comes later."""
+        """Write what is left; on failure drop it and everything that comes later."""
         try:
             super().flush()
         except OSError:
@@ -61,13 +61,14 @@ class _Notes(io.BufferedWriter):
 
 def install() -> None:
     """Put these streams in place."""
-    # No file of ours may get the number of a stream that is closed. Whoever writes to this standard output fails.
+    # A closed stream is opened on /dev/null, so that no file of ours gets its number; writing to this standard output
+    # fails.
     for number, mode in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_WRONLY)):
         try:
-            os.set_blocking(number, True)  # whoever shares them may have made them ones that take no more when full
+            os.set_blocking(number, True)  # another process that shares them may have made them non-blocking
         except OSError:
             os.open(os.devnull, mode)
-    if sys.stdin is None:  # where the shell left none
+    if sys.stdin is None:  # where the shell closed the stream
         sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - for as long as the process
     sys.stdout, sys.stderr = _text(_Output(_file(1))), _text(_Notes(_file(2)))
 
@@ -82,7 +83,7 @@ def _text(buffer: io.BufferedWriter) -> io.TextIOWrapper:
 
 
 def drop() -> None:
-    """Let what is still to be written go nowhere, or Python would complain once more when it writes it at exit."""
+    """Redirect unwritten data to /dev/null, or Python would report the error again when it flushes at exit."""
     _lose(sys.stdout.fileno())
 
 

@@ -1,6 +1,7 @@
-"""What of a root lies elsewhere: folders that another filesystem is mounted on, symlinks in a folder's place, volumes.
+"""Parts of a root that lie elsewhere: folders that are mounts or symlinks, and volumes.
 
-Each of the first is counted by itself, as the root is; where a symlink leads is named, and not followed.
+A mounted filesystem is counted separately, in the same way as the root; the target of a symlink is named and not
+followed.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Apart(NamedTuple):
 
 
 def counted_apart(root: int, attribute: Callable[[tuple[str, ...], bool], Attribution]) -> Iterator[Apart]:
-    """Yield what lies elsewhere in the place of a folder of the root that is open; `attribute` says whose it is."""
+    """Yield mounts and symlinks in place of folders of an open root; `attribute` says to whom each belongs."""
     device = os.fstat(root).st_dev
     for name in sorted(os.listdir(root)):
         holder = attribute((name,), True)
@@ -51,11 +52,11 @@ def counted_apart(root: int, attribute: Callable[[tuple[str, ...], bool], Attrib
             elif stat.S_ISDIR(status.st_mode) and status.st_dev != device:
                 yield Apart(name, holder, None, None if holder.skipped else _count(root, name, attribute))
         except OSError:
-            continue  # It went away, or is not ours to read; the count of the root says what it could not enter.
+            continue  # It disappeared, or may not be read; the count of the root reports what it could not enter.
 
 
 def counted_at(path: str, holder: Attribution) -> Apart:
-    """Return what lies at a path outside the root, as the database has it, all of it one holder's."""
+    """Count a folder outside the root, all for one holder; `path` is in the text form of the database."""
     name = on_disk(path)
     try:
         handle = open_folder(name)
@@ -76,7 +77,7 @@ def _count(root: int, name: str, attribute: Callable[[tuple[str, ...], bool], At
 
 
 def mount_points(root: str) -> frozenset[tuple[str, ...]]:
-    """Return the paths below a root on which something is mounted, name by name; none where the system does not say."""
+    """Return the paths of mounts below a root, each as its names; none where the system does not say."""
     above = os.fsencode(root).rstrip(b"/") + b"/"
     try:
         with open(MOUNTS, "rb") as file:

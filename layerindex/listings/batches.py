@@ -1,4 +1,4 @@
-"""What a producer of file listings hands to the writer: batches of entries, small enough to send through a pipe."""
+"""Batches of entries, which producers of file listings send to the writer through a pipe."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 4096
 BATCH_BYTES = 8 << 20
-"""Text of a batch beyond which it is not filled up to its rows."""
+"""Characters of text at which a batch is full, even with fewer rows."""
 ROW_BYTES = 64
-"""What a row of `entries` takes in the database beside its texts, about."""
+"""About how many bytes a row of `entries` takes in the database besides its texts."""
 ROOM_RATIO = 64
 """Most bytes of the database for each byte of the file that lists a layer: real tar-splits and blobs take 1 to 5, a
 packed tar of nothing but empty files of like names 20."""
 ROOM_FLOOR = 256 << 10
-"""What any listing may take, in bytes: where a file is of few bytes, the ratio of one is chance."""
+"""Bytes that any listing may take: for a small file the ratio says little."""
 SMALL_BYTES = 200_000
-"""Compressed bytes up to which starting processes and numpy costs more than it saves."""
+"""Compressed bytes up to which starting processes and importing numpy costs more than it saves."""
 PROBLEMS_KEPT = 100
 FALSE = {"blob-format", "blob-packing", "blob-truncated", "blob-bomb", "blob-read", "blob-digest", "blob-diff-id"}
-"""Findings after which what was listed is not the layer, or not all of it: its directory, if there, tells better."""
+"""Findings after which the listing is not, or not completely, that of the layer: its directory, if there is one, is
+walked instead."""
 ENDINGS = {
     "tar-split-gzip",
     "tar-split-truncated",
@@ -39,7 +40,7 @@ ENDINGS = {
 class Entry(NamedTuple):
     """One name of a layer. All but the two directory fields are columns of ``entries``, in their order.
 
-    ``type`` may also be ``opaque``: not a row, but the news that this directory is opaque.
+    ``type`` may also be ``opaque``: not a row of its own, but the information that this directory is opaque.
     """
 
     directory: str
@@ -71,14 +72,15 @@ class Finding(NamedTuple):
     detail: str
 
 
-# Most entries need few columns. Sending and binding only those halves the writer's time: these are its statements.
+# Most entries need few columns. Sending and binding only those halves the writer's time; there is a statement for each
+# shape.
 SHAPES: dict[str, tuple[str, ...]] = {
     "file": ("mode", "uid", "gid", "size", "mtime", "mtime_ns", "content_crc64"),
     "dir": ("mode", "uid", "gid", "mtime", "mtime_ns"),
     "symlink": ("mode", "uid", "gid", "size", "mtime", "mtime_ns", "link_target"),
     "walked": ("mode", "uid", "gid", "size", "mtime", "mtime_ns"),
 }
-TYPES = {"walked": "file"}  # where the shape's name is not its type: a file whose content nobody read
+TYPES = {"walked": "file"}  # where the name of a shape is not its type: a file whose content was not read
 
 
 class Columns(NamedTuple):
@@ -91,7 +93,7 @@ class Columns(NamedTuple):
 
 
 Totals = tuple[int, int, list[tuple[int, int, int]]]
-"""Apparent and disk bytes of a walk, and its inodes that have names elsewhere: inode, blocks, bytes."""
+"""Apparent and disk bytes of a walk, and its inodes with names outside of it: inode, blocks, bytes."""
 
 
 class Batch(NamedTuple):
@@ -105,7 +107,7 @@ class Batch(NamedTuple):
     complete: bool
     bytes_read: int
     totals: Totals | None = None  # in a walk's last batch
-    plain: tuple[int, int, int] | None = None  # the fingerprint of plain files that are not handed over
+    plain: tuple[int, int, int] | None = None  # the fingerprint of plain files that are not sent as rows
 
     def pack(self) -> bytes:
         """Return the batch as bytes, for another process of the same program."""
@@ -133,20 +135,20 @@ class Batch(NamedTuple):
 
 
 class Source(NamedTuple):
-    """Something that yields a listing; ``batches`` runs in another process, and is asked whether numpy is worth it."""
+    """A source of a listing; ``batches`` runs in another process, and its argument says whether to use numpy."""
 
     diff_id: str | None
     source: str
-    weight: int  # compressed bytes, or a guess in that currency
+    weight: int  # compressed bytes, or an estimate of equal work
     batches: Callable[[bool], Iterator[Batch]]
     name: str = ""  # of the directory that is walked
-    witness: str | None = None  # of that directory, to know it again
-    kept: bool = True  # False: only to be compared with the layer's tar-split, so in a temporary table
-    summed: bool = False  # Whether the fingerprint of all its plain files is wanted
-    implied: int | None = None  # mode of folders that a tar only implies, as root's; None: as the layer below has them
+    witness: str | None = None  # of that directory, to recognise it unchanged
+    kept: bool = True  # False: only for comparison with the layer's tar-split, so written to a temporary table
+    summed: bool = False  # Whether the fingerprint of its plain files is needed
+    implied: int | None = None  # mode of folders that a tar only implies, owned by root; None: as in the layer below
 
     def read(self, fast: bool) -> Iterator[Batch]:
-        """Yield the batches; whatever their reader raises is a finding in the last of them."""
+        """Yield the batches; whatever the reader raises becomes a finding in the last batch."""
         found = 0
         try:
             for batch in each(lambda: self.batches(fast), ""):
@@ -159,7 +161,7 @@ class Source(NamedTuple):
 class Builder:
     """Gathers entries and problems, and gives a batch of them.
 
-    `room`: bytes of the database that the listing may take; None for no bound but the source's own size.
+    `room`: the bytes of the database that the listing may take; None for no limit.
     """
 
     def __init__(self, room: int | None = None) -> None:
@@ -167,23 +169,23 @@ class Builder:
         self.restart(0, complete=True)
 
     def restart(self, problem_count: int, *, complete: bool) -> None:
-        """Forget what was gathered since the last batch; what was counted before it is said."""
+        """Forget what was gathered since the last batch, and set the counts of problems to those from before."""
         self.problem_count, self.complete = problem_count, complete
         self._start()
 
     @classmethod
     def of_packed(cls, size: int) -> Builder:
-        """Return one for a file of so many bytes whose packing may make much of little."""
+        """Return a builder for a compressed file of so many bytes, with a bound on its listing."""
         return cls(max(ROOM_FLOOR, size * ROOM_RATIO))
 
     @property
     def full(self) -> bool:
-        """Whether it is time for a batch."""
+        """Whether the batch should be taken now."""
         return len(self.rows) >= BATCH_ROWS or self.text_bytes >= BATCH_BYTES
 
     @property
     def overfull(self) -> bool:
-        """Whether the batches up to now take more room than there is."""
+        """Whether the batches so far exceed `room`."""
         return self.room is not None and self.taken > self.room
 
     def _start(self) -> None:
@@ -209,7 +211,7 @@ class Builder:
         self.text_bytes += len(entry.name) + sum(map(len, filter(None, texts)))
 
     def problem(self, code: str, path: str | None, detail: str) -> None:
-        """Count a problem, and keep it while there are not too many, or where it ended the reading."""
+        """Count a problem, and keep it while there are few, or where it ended the reading."""
         self.problem_count += 1
         if self.problem_count <= PROBLEMS_KEPT or code in ENDINGS:
             self.problems.append(Finding(code, path, detail[:500]))
@@ -224,16 +226,16 @@ class Builder:
         return batch
 
     def _size(self) -> int:
-        """Return about how many bytes of the database the entries and directories take that were gathered."""
+        """Estimate the bytes of the database that the gathered entries and directories take."""
         columns = self.columns.values()
         names = sum(len(each.names) + len(each.targets or "") for each in columns)
         paths = sum(len(path) + len(raw or b"") for path, raw in self.directories)
         count = len(self.rows) + len(self.directories) + sum(len(each.directories) // 8 for each in columns)
-        return self.text_bytes + names + 2 * paths + ROW_BYTES * count  # a path stands in an index too
+        return self.text_bytes + names + 2 * paths + ROW_BYTES * count  # a path is in an index too
 
 
 def ended(problem_count: int, code: str, detail: str) -> Batch:
-    """Return the last batch of a listing whose reading ended before it was whole, after so many problems."""
+    """Return the last batch of a listing whose reading ended early, after so many problems."""
     builder = Builder()
     builder.complete, builder.problem_count = False, problem_count
     builder.problem(code, None, detail)
@@ -241,5 +243,5 @@ def ended(problem_count: int, code: str, detail: str) -> Batch:
 
 
 def merge_problems(kept: list[Finding], new: Sequence[Finding]) -> None:
-    """Add to a listing's problems, up to the bound."""
+    """Add to the problems of a listing, up to the limit."""
     kept.extend(problem for problem in new if len(kept) < PROBLEMS_KEPT or problem.code in ENDINGS)

@@ -1,8 +1,8 @@
-"""Layer listings out of the layer's tar itself, plain or packed with gzip or zstd, as content stores keep it.
+"""Lists a layer from its tar, plain or compressed with gzip or zstd, as content stores keep it.
 
-It is read once, as a stream: its digest and that of the tar, the diff_id, are computed on the way, and the CRC-64 of
-each file's content as tar-split has it, so that both give the same rows. Members are stepped through as Go's
-``archive/tar`` does it (``reader.go``).
+It is read once, as a stream: its digest and that of the tar, the diff_id, are computed on the way, and also the CRC-64
+of each file's content as in a tar-split, so that both give the same rows. Members are read as by Go's ``archive/tar``
+does it (``reader.go``).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 GZIP = b"\x1f\x8b"
 ZSTD = (b"\x28\xb5\x2f\xfd", *(bytes([first]) + b"\x2a\x4d\x18" for first in range(0x50, 0x60)))
-"""How zstd begins: with a frame, or with one that holds something else, such as a table of contents."""
+"""How zstd begins: with a data frame, or a skippable one, such as a table of contents."""
 OTHERS = {b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
 
 READ_BYTES = 1 << 20
@@ -41,11 +41,11 @@ WINDOW = 1 << 27
 
 RATIO = 256
 """Real layers unpack to 2 to 20 times their size, deflate can reach 1032, zstd any; beyond this and the floor a blob is
-a bomb, or of zeros, which its directory tells as well."""
+a bomb, or consists of zeros; its directory is then read instead."""
 FLOOR_BYTES = 1 << 30
 
 HEADER_FLOOR = 8 << 20
-"""The same floor for headers and their extensions, which cost more than content does."""
+"""The floor for headers and their extensions, which cost more to read than content."""
 
 EXTENSION_BYTES = 8 << 20
 """Most bytes of extension headers before one member; archive/tar takes 1 MiB of each kind."""
@@ -59,7 +59,7 @@ class _Source:
     def __init__(self, fd: int) -> None:
         self.fd, self.hash, self.size = fd, hashlib.sha256(), 0
         self.packed = True
-        """Whether it is not the tar itself, whose digest is its own then."""
+        """Whether the blob is compressed, so that its digest is not that of the tar."""
 
     def read(self, size: int = READ_BYTES) -> bytes:
         """Return some bytes; none at the end."""
@@ -69,7 +69,7 @@ class _Source:
         return data
 
     def exhaust(self) -> None:
-        """Read what the unpacking left."""
+        """Read the bytes after the end of the compressed data, to hash them too."""
         while self.read():
             pass
 
@@ -77,8 +77,8 @@ class _Source:
 def blob_batches(fd: int, digest: str | None, diff_id: str) -> Iterator[Batch]:
     """Yield the listing of the layer in an open blob, which is closed at the end.
 
-    Where the blob has not this digest, or the tar in it not this diff_id, the last batch says so: then what was listed
-    is not the layer.
+    If the blob does not have this digest, or its tar not this diff_id, the last batch says so, and the listing is not
+    that of the layer.
     """
     size = os.fstat(fd).st_size
     builder, source, tar_hash = Builder.of_packed(size), _Source(fd), hashlib.sha256()
@@ -116,7 +116,7 @@ def blob_batches(fd: int, digest: str | None, diff_id: str) -> Iterator[Batch]:
 
 
 def _unpacked(source: _Source, size: int, report: Report) -> Iterator[bytes]:
-    """Yield the tar in blocks, within a bound; what is wrong with the packing is reported, and ends it."""
+    """Yield the tar in blocks, within a limit; damage of the compressed data is reported and ends it."""
     start = source.read()
     other = next((name for magic, name in OTHERS.items() if start.startswith(magic)), None)
     if other is not None or not start:
@@ -153,7 +153,7 @@ def _gzip(source: _Source, data: bytes, report: Report) -> Iterator[bytes]:
 
 
 class _Ahead:
-    """A source of which some was read to see what it is."""
+    """A source of which the beginning was read to detect its format."""
 
     def __init__(self, source: _Source, start: bytes) -> None:
         self.source, self.start = source, start
@@ -167,7 +167,7 @@ class _Ahead:
 
 
 def _zstd(source: _Source, start: bytes, report: Report) -> Iterator[bytes]:
-    """Yield the content of all frames; that one ends early shows in the digest of what it holds."""
+    """Yield the content of all frames; a truncated frame shows in the digest of the tar."""
     decompressor = zstandard.ZstdDecompressor(max_window_size=WINDOW)
     try:
         ahead = cast("IO[bytes]", _Ahead(source, start))
@@ -179,22 +179,22 @@ def _zstd(source: _Source, start: bytes, report: Report) -> Iterator[bytes]:
 
 
 class Members:
-    """Steps through the members of a tar that comes in blocks, and hands them to a `Reader`, which makes rows."""
+    """Parses the members of a tar that arrives in blocks, and gives them to a `Reader`, which makes rows."""
 
     def __init__(self, builder: Builder, size: int) -> None:
-        """`size`: bytes of the blob, which bound what its headers may come to."""
+        """`size`: bytes of the blob, which limit the bytes of its headers."""
         self.builder = builder
         self.reader = Reader(builder)
         self.room = max(HEADER_FLOOR, size * RATIO)
-        """Bytes of headers and extensions that may still come."""
+        """Bytes of headers and extensions still allowed."""
         self.raw = bytearray()
-        """Headers of the next member, as far as they have come."""
+        """Headers of the next member, as far as they have arrived."""
         self.want = BLOCK
-        """How many bytes of headers are wanted."""
+        """How many bytes of headers are needed."""
         self.header = True
-        """Whether what is wanted ends with a header, and not with an extension's data."""
+        """Whether the needed bytes end with a header, and not with data of an extension."""
         self.content = self.skip = 0
-        """Bytes of the member's content, and of padding, that are still to come."""
+        """Bytes of the member's content, and of padding, that have not arrived yet."""
         self.member: tuple[Header, bytes, int] | None = None
         self.crc: int | None = 0
         self.holes: Holes | None = None
@@ -231,18 +231,18 @@ class Members:
                 yield
 
     def end(self) -> None:
-        """Take the end of the stream; that of a tar may be missing, but not that of a member."""
+        """Handle the end of the stream; the end marker of a tar may be missing, but not the rest of a member."""
         if not self.ended and (self.raw or self.content or self.skip):
             self.give_up("blob-truncated", "the tar ends in the middle of a member")
 
     def give_up(self, code: str, detail: str) -> None:
-        """Take nothing any more."""
+        """Ignore everything that follows."""
         self.builder.complete = False
         self.builder.problem(code, None, detail)
         self.ended = True
 
     def _next(self) -> None:
-        """Take headers that are whole: see what must follow."""
+        """Handle complete headers: decide what must follow."""
         if not self.header:
             self.header, self.want = True, self.want + BLOCK
             return
@@ -284,7 +284,7 @@ class Members:
         if size < 0 or self.want + room > EXTENSION_BYTES:
             raise HeaderError("tar-header-size", f"an extension header of {size} bytes")
         if flag == b"g":
-            # It stands alone, and what stood before it is forgotten.
+            # A global header stands alone, and extensions before it are dropped.
             self.raw.clear()
             self.want, self.skip = BLOCK, room
         elif room:
@@ -293,7 +293,7 @@ class Members:
             self.want += BLOCK
 
     def _begin(self) -> None:
-        """Begin a member whose headers have all come."""
+        """Begin a member after all its headers."""
         raw = bytes(self.raw)
         self.raw.clear()
         self.want, self.crc = BLOCK, 0
@@ -312,7 +312,7 @@ class Members:
             self._finish()
 
     def _header(self, raw: bytes) -> Header | None:
-        """Return the headers; where only an extension is damaged, step over the member and say so."""
+        """Return the headers; where only an extension is damaged, report it and skip the member."""
         try:
             return tarheader.read(raw)
         except HeaderError as error:
@@ -332,7 +332,7 @@ class Members:
             self.crc = self.holes.crc(data, self.crc)
 
     def _finish(self) -> None:
-        """Hand over a member whose content has come."""
+        """Give the reader a member whose content is complete."""
         if self.member is None:
             return
         header, name, size = self.member

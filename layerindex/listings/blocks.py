@@ -1,9 +1,8 @@
-"""The usual lines of a tar-split, a whole block at a time, with numpy.
+"""Reads the usual lines of a tar-split with numpy, a whole block at a time.
 
 Usual is: one Segment line and one FileType line for each member, a file, directory or symlink whose name has no escape,
 with a plain octal header, alone or behind one PAX header with times and path or one GNU long name. Every condition is
-checked; a member that fails any goes to ``Reader`` line by line, and so does a block in which a line is not what it
-should be.
+checked; a member that fails one is read by ``Reader``, and so is a whole block that has a bad line.
 
 Numbers are read eight characters at a time, as 64-bit words (first character in the lowest byte).
 """
@@ -62,7 +61,7 @@ class _Text:
 
 
 def _decimal(words: Array) -> tuple[Array, Array]:
-    """Return the number at the end of each word, and how many digits it has (8: perhaps more stand before)."""
+    """Return the number at the end of each word, and how many digits it has (8: there may be more before)."""
     digits = words ^ ZEROS
     other = (((digits & U64(0x7F7F7F7F7F7F7F7F)) + U64(0x7676767676767676)) | digits) & U64(0x8080808080808080)
     for shift in (8, 16, 32):
@@ -91,7 +90,7 @@ def _blank(char: Array) -> Array:
 
 
 class _Lines(NamedTuple):
-    """Where the parts of all lines of a block are."""
+    """The offsets of the parts of all lines of a block."""
 
     start: Array
     tail: Array  # of `,"position":…`
@@ -211,7 +210,7 @@ def _headers(block: _Block) -> _Headers:
 
 
 def _extension(block: _Block, mtime: Array, mtime_ns: Array, good: Array) -> None:
-    """Put the times of PAX headers in place; strike out what has other records than those of times and path.
+    """Apply the times of PAX headers; exclude members with other records than times and path.
 
     A GNU header with a long name passes: the FileType line has the name.
     """
@@ -268,7 +267,7 @@ def _pax_times(text: _Text, start: Array, end: Array) -> tuple[Array, Array, Arr
 
 
 class _Members(NamedTuple):
-    """Everything of the members of a block; rows that are not ``good`` hold anything."""
+    """All values of the members of a block; rows that are not ``good`` have arbitrary values."""
 
     lines: Array  # of the FileType
     files: _Files
@@ -318,7 +317,7 @@ def _members(text: _Text, lines: _Lines, file: Array) -> _Members | None:
 
 
 def _base64_begins(text: _Text, start: Array, end: Array) -> Array:
-    """Return whether payloads begin with base64: of padding, which is not decoded, the line may yet be no JSON."""
+    """Return whether payloads begin with base64: padding is not decoded, but the line could be invalid JSON there."""
     good = np.ones(len(start), bool)
     rows = np.flatnonzero(end - start > MAIN_CHARS)
     chars = text.chunks(start[rows], MAIN_CHARS)
@@ -348,7 +347,7 @@ _NEVER_PLAIN = bytes(range(32)) + b'"\\'  # in JSON these need an escape
 
 
 def _names(block: bytes, members: _Members) -> list[str]:
-    """Return the members' names without one closing slash; "" for one that is not plainly what stands there."""
+    """Return the members' names without one closing slash; "" for a name with escapes or other specials."""
     files = members.files
     end = files.name_end - (members.text.bytes[files.name_end - 1] == 0x2F)
     pieces = [block[a:b] for a, b in zip(files.name.tolist(), end.tolist(), strict=True)]
@@ -386,7 +385,7 @@ class _Heads(dict[str, int]):
 
 
 def _split(builder: Builder, names: list[str]) -> tuple[list[str], Array]:
-    """Last components and directory numbers; a number of -1 is for ``Reader`` to look at."""
+    """Return last components and directory numbers; a member with number -1 is left to ``Reader``."""
     heads = _Heads(builder)
     parts = [name.rpartition("/") for name in names]
     bases = [part[2] for part in parts]
@@ -405,7 +404,7 @@ def _directory(builder: Builder, head: str) -> int:
 
 
 def _emit(builder: Builder, block: bytes, members: _Members) -> Array:
-    """Give the builder the entries that are good; the lines of their FileType are returned."""
+    """Give the builder the entries that are good; returns the lines of their FileType."""
     headers, good = members.headers, members.good
     bases, numbers = _split(builder, _names(block, members))
     good &= numbers >= 0
@@ -428,7 +427,7 @@ def _emit(builder: Builder, block: bytes, members: _Members) -> Array:
 
 
 def _targets(members: _Members, good: Array) -> dict[int, str]:
-    """Return the targets of symlinks by row; strikes out what is not plain text."""
+    """Return the targets of symlinks by row; excludes those that are not plain text."""
     targets = {}
     for row in np.flatnonzero(good & (members.headers.flag == FLAGS["symlink"])).tolist():
         at = int(members.block.at[row]) + 157
@@ -447,7 +446,7 @@ def read_block(reader: Reader, block: bytes) -> None:
     try:
         done = len(block) > SHORT and _read_usual(reader, block)
     except (TooManyBadLines, binascii.Error):
-        done = False  # some payload is not base64, or the listing is to be given up: Reader finds out where
+        done = False  # a payload is not base64, or the listing must be given up: Reader finds out where
     if not done:
         reader.restore(state)
         for line in block[:-1].split(b"\n"):

@@ -1,4 +1,4 @@
-"""The numbers of the folders that entries lie in, in `directories`."""
+"""Numbers the folders of entries in the table `directories`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 KNOWN_DIRECTORIES = 50_000
-"""Most paths whose numbers are remembered."""
+"""Most paths whose numbers are cached."""
 
 
 class Directories:
-    """The dictionary of directory paths, of which only the latest are kept in memory."""
+    """The dictionary of directory paths; only the latest are kept in memory."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self.database = database

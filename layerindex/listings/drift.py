@@ -1,23 +1,23 @@
 # ruff: noqa: S608 - statements are put together from our own names alone
-"""Where a layer's directory is not what its tar-split says.
+"""Finds where a layer's directory differs from its tar-split.
 
-SQL finds the pairs of rows that are not plainly equal, in two merges over the primary key, so that memory stays flat;
-Python then judges these few by what an engine may make of a tar (moby:vendor/.../go-archive/archive.go, Unpack and
-createTarFile):
+SQL finds the pairs of rows that are not simply equal, in two merges over the primary key, so that memory stays flat;
+Python then decides about these few by what an engine may make of a tar (moby:vendor/.../go-archive/archive.go, Unpack
+and createTarFile):
 
-* It stamps directories last, so that their times count; times outside [1970, 2262] become 1970 (time.go).
-* A tar without a fraction says nothing about nanoseconds: moby cuts them when it writes one (FileInfoHeader), which
-  leaves the directories of BuildKit's own steps with more than their tar-split has.
-* A directory that is only named as part of a path is made with no header: it is there, and its mode, owner and time are
-  no drift. Nor is the layer's root, whose header is passed over, nor a socket, which no tar can hold.
-* A whiteout has no owner, mode or time that mean anything. A device 0:0 in a tar is one.
-* A symlink has no mode; a directory's size is the filesystem's matter.
-* moby writes no attribute but security.capability into a tar, and passes over those it cannot set: names that only the
-  disk has are no drift, but for that one. security.selinux is the host's.
-* Where a layer was unpacked through a mount, the kernel marked what the tar deletes, and only what was there: an opaque
-  directory of the tar is whiteouts on disk, and a directory made anew is opaque.
-* Which name of a hard link is the first is the order's matter: the sets of names are compared, as both sides have
-  them. Each header of a hard link is laid over the one inode, so that any of them may show.
+* It sets the times of directories last, so that they can be compared; times outside [1970, 2262] become 1970 (time.go).
+* A time without a fraction in a tar says nothing about nanoseconds: moby cuts them when it writes a tar
+  (FileInfoHeader), so that directories of BuildKit's own steps have more digits than their tar-split.
+* A directory that is only part of a path has no header: it exists, and its mode, owner and time are no drift. Neither
+  is the layer's root, whose header is ignored, nor a socket, which no tar can hold.
+* Owner, mode and time of a whiteout mean nothing. A device 0:0 in a tar is a whiteout.
+* A symlink has no mode; the size of a directory depends on the filesystem.
+* moby writes only the attribute security.capability into a tar, and skips attributes that it cannot set: attributes
+  that only the disk has are no drift, except that one. security.selinux belongs to the host.
+* Where a layer was unpacked through a mount, the kernel made the marks for deletions, and only for what existed: an
+  opaque directory of the tar is a set of whiteouts on disk, and a directory made anew is opaque.
+* Which name of a hard link is the first depends on the order: the sets of names that both sides have are compared. Each
+  header of a hard link is applied to the same inode, so that any of them may show.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _HOST_ATTRIBUTES = frozenset({"security.selinux", "security.ima", "security.evm"
 
 
 class Drift(NamedTuple):
-    """A row of `drift` but for snapshot and cache-id."""
+    """A row of `drift` without snapshot and cache-id."""
 
     path: str
     kind: str
@@ -60,7 +60,7 @@ class Drift(NamedTuple):
 
 
 class Shift(NamedTuple):
-    """What a user namespace added to the tar's owners, and whether trusted.* attributes were readable."""
+    """The offset of a user namespace to the owners of the tar, and whether trusted.* attributes were readable."""
 
     uid: int = 0
     gid: int = 0
@@ -70,7 +70,7 @@ class Shift(NamedTuple):
 
 
 class Row(NamedTuple):
-    """What is compared of an entry."""
+    """The compared values of an entry."""
 
     type: str
     mode: int | None
@@ -139,7 +139,7 @@ class Comparison:
         self._owned: tuple[tuple[str, Row], bool] | None = None
 
     def rows(self) -> Iterator[Drift]:
-        """Yield what differs, in no order."""
+        """Yield the differences, in no order."""
         linked = self._link()
         bound = {"e": self._sides[0].listing_id, "f": self._sides[1].listing_id}
         owners = {"uid": self._shift.uid, "gid": self._shift.gid}
@@ -162,7 +162,7 @@ class Comparison:
             self._connection.execute("DROP TABLE temp.drift_groups")
 
     def _first_names(self) -> Iterator[Drift]:
-        """Compare the first name of each set: alone of all rows it can be plainly equal while its set is another."""
+        """Compare the first name of each set: only these rows can be equal while their sets of names differ."""
         for (path,) in self._connection.execute("SELECT DISTINCT path FROM temp.drift_links WHERE path = first"):
             expected, found = self._one(0, path), self._one(1, path)
             if expected is not None and found is not None:
@@ -193,7 +193,7 @@ class Comparison:
             yield Drift(path, "added", None, _said(row))
 
     def _emptied(self) -> tuple[str, ...]:
-        """Return how paths begin below which the kernel, where it was its matter, hid what was there by whiteouts."""
+        """Return the prefixes of paths below which the kernel, where it made the marks, hid files by whiteouts."""
         if not self._shift.mounted:
             return ()
         opaque = self._connection.execute(self._sql(_OPAQUE), (self._sides[0].listing_id,))
@@ -204,7 +204,7 @@ class Comparison:
     def _changed(
         self, path: str, expected: Row, found: Row, firsts: tuple[str | None, str | None] = (None, None)
     ) -> Iterator[Drift]:
-        """Yield what differs of a name that both sides have; `firsts`: of the hard link it is, on either side."""
+        """Yield the differences of a name on both sides; `firsts`: the first names of its hard link on each side."""
         before: dict[str, object] = {}
         after: dict[str, object] = {}
         if firsts != (None, None):
@@ -221,7 +221,7 @@ class Comparison:
             yield Drift(path, "changed", _json(before), _json(after))
 
     def _differing(self, expected: Row, found: Row) -> set[str]:
-        """Name the fields in which the disk contradicts the tar; a value the tar does not have contradicts none."""
+        """Name the fields in which the disk contradicts the tar; a value that the tar lacks contradicts nothing."""
         kinds = (_kind(expected), _kind(found))
         if kinds == ("whiteout", "whiteout"):
             return set()
@@ -258,7 +258,7 @@ class Comparison:
         return fields
 
     def _missing(self, expected: Row, found: Row) -> set[str]:
-        """Name the attributes that the disk lacks and could have had."""
+        """Name the attributes that the disk lacks although it could have them."""
         if expected.xattrs is None:
             return set()
         missing = set(json.loads(expected.xattrs)) - set(json.loads(found.xattrs or "[]")) - _HOST_ATTRIBUTES
@@ -285,7 +285,7 @@ class Comparison:
         return True
 
     def _common(self) -> None:
-        """Name each set of names by the least that both sides have."""
+        """Name each set of names by the smallest name that both sides have."""
         self._connection.execute(
             "CREATE TEMP TABLE drift_groups (side, first, least, PRIMARY KEY (side, first)) WITHOUT ROWID"
         )
@@ -312,14 +312,14 @@ class Comparison:
         return row[0] if row else None
 
     def _group(self, side: int, path: str, first: str | None) -> str | None:
-        """Return the name that stands for the set a path is in; None where that is itself."""
+        """Return the name that stands for the set of a path; None where that is the path itself."""
         row = self._connection.execute(
             "SELECT least FROM temp.drift_groups WHERE side = ? AND first = ?", (side, first)
         ).fetchone()
         return row[0] if row and row[0] != path else None
 
     def _inode(self, side: int, row: Row, first: str | None) -> Row:
-        """Return a later name's row with what only its first name's tells."""
+        """Return the row of a later name, completed with values that only the row of its first name has."""
         if row.type != "hardlink" or first is None:
             return row
         inode = self._one(side, first)
@@ -331,7 +331,7 @@ class Comparison:
         )  # fmt: skip
 
     def _any_header(self, first: str, found: Row) -> bool:
-        """Say whether some header of the hard link is what the inode shows; remembered, as its names come together."""
+        """Say whether any header of a hard link agrees with the inode; cached, as its names follow each other."""
         inode = found._replace(type="file", link_target=None)
         if self._owned is None or self._owned[0] != (first, inode):
             members = self._connection.execute(_MEMBERS, (first,))
@@ -364,6 +364,6 @@ def drift(
 ) -> Iterator[Drift]:
     """Yield where the directory's listing differs from the tar's, in no order.
 
-    Without `files`, plain files are known to be equal by their fingerprints, and the found side need not hold them.
+    Without `files`, plain files are known to be equal by their fingerprints, and the walk need not have rows of them.
     """
     return Comparison(connection, expected, found, shift, files=files).rows()

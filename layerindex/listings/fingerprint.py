@@ -1,9 +1,9 @@
 # ruff: noqa: S608 - statements are put together from our own names alone
-"""One number for all plain files of a listing, so that a walk that found what the tar-split says need not be stored.
+"""A checksum over all plain files of a listing, so that a walk that agrees with the tar-split need not be stored.
 
-Plain are files of one name and without attributes. The sums do not depend on order. Hashes of texts are secret to a
-process and to those it forked (PYTHONHASHSEED), so that nobody can make a layer's change sum to nothing; fingerprints
-are never stored.
+Plain files have one name and no attributes. The sums do not depend on order. Hashes of texts are secret to a process
+and its forks (PYTHONHASHSEED), so that nobody can construct a change of a layer that does not change the sum;
+fingerprints are never stored.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 PLAIN = "type = 'file' AND xattrs IS NULL AND capability IS NULL"
-"""What files may be plain, by their own row; the first of several names has another row that says so."""
+"""Files that may be plain by their own row; whether a file has further names, only other rows say."""
 
 LAST_SECOND = 9_223_372_036
-"""The first second that Docker takes for 1970: go-archive/time.go."""
+"""From this second on Docker sets a time to 1970: go-archive/time.go."""
 
 _MASK = (1 << 64) - 1
 _ROWS = 4096
 _COLUMNS = "directory_id, name, mode, uid, gid, size, max(mtime, 0), CASE WHEN mtime >= 0 THEN mtime_ns END"
-"""Times before 1970 are 1970 here: a tar's may have been clamped on disk."""
+"""Times before 1970 count as 1970 here: the engine may have clamped those of the tar on disk."""
 
 _ALL = f"SELECT {_COLUMNS} FROM {{table}} WHERE listing_id = ? AND {PLAIN}"
 _FIRSTS = "SELECT DISTINCT link_target FROM {table} WHERE listing_id = ? AND type = 'hardlink'"
@@ -41,29 +41,29 @@ class Side(NamedTuple):
 
 
 class Fingerprint(NamedTuple):
-    """What plain files sum to."""
+    """The sum over plain files."""
 
     number: int = 0
     seconds: int = 0
     """Without their fractions of seconds."""
     fractions: int = 0
-    """Of those that have one, with it; 0 for none."""
+    """Of the files with a fraction, including it; 0 where there is none."""
 
     def plus(self, other: Fingerprint) -> Fingerprint:
-        """Return that of both sets of files."""
+        """Return the fingerprint of both sets of files together."""
         return Fingerprint(*((mine + its) & _MASK for mine, its in zip(self, other, strict=True)))
 
     def less(self, other: Fingerprint) -> Fingerprint:
-        """Return that of the files without some of them."""
+        """Return the fingerprint without some of the files."""
         return Fingerprint(*((mine - its) & _MASK for mine, its in zip(self, other, strict=True)))
 
     def shows(self, tar: Fingerprint) -> bool:
-        """Say whether a directory's files are a tar's; one without fractions says nothing about them."""
+        """Say whether the files of a directory equal those of a tar; a tar without fractions does not compare them."""
         return self[:2] == tar[:2] and tar.fractions in (0, self.fractions)
 
 
 def of_files(directories: Iterable[int], columns: Sequence[Iterable[object]], rests: Sequence[int]) -> Fingerprint:
-    """Sum files up: the hashes of their directories' paths; name, mode, uid, gid, size, mtime; and mtime_ns."""
+    """Sum up files, given the hashes of their directories' paths, name, mode, uid, gid, size, mtime, and mtime_ns."""
     hashes = list(map(hash, zip(directories, *columns, strict=True)))
     fractions = sum(hash(pair) for pair in zip(hashes, rests, strict=True) if pair[1]) if any(rests) else 0
     return Fingerprint(len(hashes), sum(hashes) & _MASK, fractions & _MASK)
@@ -80,7 +80,7 @@ def of_listing(connection: sqlite3.Connection, side: Side) -> Fingerprint:
 
 
 def of_firsts(connection: sqlite3.Connection, side: Side) -> Fingerprint:
-    """Sum up the files of a listing that look plain, but for the other names they have."""
+    """Sum up the files of a listing that look plain but have further names."""
     paths = _Paths(connection)
     total = Fingerprint()
     for (first,) in connection.execute(_FIRSTS.format(table=side.table), (side.listing_id,)).fetchall():

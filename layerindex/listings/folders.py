@@ -1,8 +1,9 @@
 # ruff: noqa: S608 - statements are put together from our own names alone
-"""What a tar leaves unsaid of its own names, added to its listing when all of it is there.
+"""Adds to the complete listing of a tar what the tar only implies.
 
-A tar need not list the folders that its names lead through: the engine makes them. And a hard link may name another
-hard link. With both made plain here, an entry's own row and those of the folders above it say all that hides it.
+A tar need not list the folders in the paths of its names: the engine makes them. And a hard link may refer to another
+hard link. After both are resolved here, an entry's own row and the rows of the folders above it are all that can hide
+it.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
     Folder = tuple[str, bytes | None]
 
 _REMEMBERED = 16 << 20
-"""Most characters of the paths of one listing's folders that are remembered; beyond them the database is asked."""
+"""Most characters of the folders' paths of one listing that are kept in memory; beyond that the database is queried."""
 _LINKS_DEEP = 64
-"""Doublings until a chain of hard links is resolved; one longer than any tar, or a ring, is left."""
+"""Doublings until a chain of hard links is resolved; a longer chain than any tar has, or a ring, is left as it is."""
 
 _UNLISTED = """
 SELECT d.path, d.path_raw FROM directories AS d
@@ -34,7 +35,7 @@ WHERE d.directory_id IN (SELECT directory_id FROM {table} WHERE listing_id = :li
     FROM {table} AS e CROSS JOIN directories AS p USING (directory_id)
     WHERE e.listing_id = :listing AND e.type = 'dir')
 """
-"""Folders that hold an entry of the listing and are none themselves."""
+"""Folders with an entry in the listing but without an entry of their own."""
 
 _SETGID = """
 coalesce((
@@ -44,7 +45,7 @@ coalesce((
   WHERE d.directory_id = e.directory_id
     AND p.path = coalesce(nullif(rtrim(rtrim(d.path, replace(d.path, '/', '')), '/'), ''), '/')), 0)
 """
-"""The bit that the kernel gives a folder which is made in one that has it."""
+"""The set-group-id bit, which a new folder inherits from the folder that it is made in."""
 
 _ADD = f"""
 INSERT INTO {{table}} (listing_id, directory_id, name, name_raw, type, mode, uid, gid, size, opaque)
@@ -69,7 +70,7 @@ WHERE e.listing_id = ? AND e.type = 'hardlink' AND EXISTS (SELECT 1 {_NEXT} AND 
 
 
 class Named:
-    """The folders that a listing's paths lead through and those that it lists, while they are not too many."""
+    """The folders in the paths of a listing, and those that it lists, while they are not too many."""
 
     def __init__(self) -> None:
         self._used: dict[str, bytes | None] = {}
@@ -91,14 +92,14 @@ class Named:
         self._room -= sum(map(len, paths)) + sum(map(len, listed))
 
     def unlisted(self, database: sqlite3.Connection, table: str, listing_id: int) -> list[Folder]:
-        """Return the folders that hold an entry and are not listed; where there were too many, the rows tell."""
+        """Return the folders with entries that are not listed themselves; where they were too many, by a query."""
         if self._room < 0:
             return database.execute(_UNLISTED.format(table=table), {"listing": listing_id}).fetchall()
         return sorted((path, raw) for path, raw in self._used.items() if path not in self._listed)
 
 
 class Implied(NamedTuple):
-    """How many folders were added, and whether these are all."""
+    """How many folders were added, and whether none was left out."""
 
     added: int
     complete: bool
@@ -107,10 +108,11 @@ class Implied(NamedTuple):
 def add_implied(  # noqa: PLR0913, PLR0917 - where to, and what an engine makes of it
     directories: Directories, table: str, listing_id: int, unlisted: list[Folder], mode: int | None, room: int
 ) -> Implied:
-    """Add the folders that a listing's paths lead through and that it does not list, and all above them.
+    """Add the folders in a listing's paths that it does not list.
 
-    `mode` is what the engine gives them, as root's; None where it takes mode and owner from the layer below, if that
-    has the folder. Their time is when they were made, which no tar says. `room`: most characters of their paths.
+    `mode` is the mode that the engine gives them, owned by root; None where it takes mode and owner from the same
+    folder in the layer below. Their time is when they were made, which no tar says. `room`: most characters of their
+    paths.
     """
     owner = None if mode is None else 0
     added = 0
@@ -123,16 +125,16 @@ def add_implied(  # noqa: PLR0913, PLR0917 - where to, and what an engine makes 
 
 
 def own_marked(database: sqlite3.Connection, table: str, listing_id: int, mode: int | None) -> None:
-    """Say of folders that only an opaque marker names what the engine makes them; with None that is not known."""
+    """Set mode and owner of folders that only an opaque marker names; with `mode` None they are unknown."""
     if mode is not None:
         database.execute(_MARKED.format(table=table), (mode, listing_id))
 
 
 def _levels(folders: Iterable[Folder], room: int) -> tuple[list[tuple[list[Folder], list[Folder]]], bool]:
-    """Return the folders and all above them: for each depth their parents and, beside these, their names.
+    """Return the folders and all folders above them: for each depth their parents and names.
 
-    A path of n folders leads through n paths: where all of them would take more than `room` the rest is left out, and
-    the second value is False.
+    A path of n folders contains n paths: where all of them would take more than `room`, the rest is left out, and the
+    second value is False.
     """
     levels: list[tuple[list[Folder], list[Folder]]] = []
     seen: set[str] = set()
@@ -151,7 +153,7 @@ def _levels(folders: Iterable[Folder], room: int) -> tuple[list[tuple[list[Folde
 
 
 def _split(path: str, raw: bytes | None) -> tuple[Folder, Folder]:
-    """Return a folder's parent and its name, each as the database has it: with bytes only where they say more."""
+    """Return the parent and the name of a folder as in the database, with bytes only where the text is not enough."""
     parent, _, name = path.rpartition("/")
     if raw is None:
         return (parent or "/", None), (name, None)
@@ -160,7 +162,7 @@ def _split(path: str, raw: bytes | None) -> tuple[Folder, Folder]:
 
 
 def resolve_links(database: sqlite3.Connection, table: str, listing_id: int) -> None:
-    """Let each hard link of a listing name the first name, where it names another hard link."""
+    """Make hard links that refer to another hard link refer to the first name."""
     for _ in range(_LINKS_DEEP):
         if not database.execute(_RESOLVE.format(table=table), (listing_id,)).rowcount:
             return

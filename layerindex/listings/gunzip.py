@@ -1,4 +1,4 @@
-"""Lines out of a gzip file of unknown honesty, in blocks, with bounded memory and work."""
+"""Reads lines from an untrusted gzip file, in blocks, with bounded memory and work."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from isal import igzip_lib
 
-# Enough lines that whole-array work on them pays, and not more than a processor's cache holds.
+# Enough lines that work on whole arrays pays, but not more than fits a processor's cache.
 BLOCK_BYTES = 4 << 20
 READ_BYTES = 512 << 10
 # The longest line of a real tar-split holds a chunk of 1 MiB in base64 (tar-split's disassemble.go); extension headers
@@ -23,9 +23,9 @@ Report = Callable[[str, str], None]
 
 
 def inflated(read: Callable[[], bytes], data: bytes) -> Iterator[bytes]:
-    """Yield the content of a gzip file in blocks, that begins with `data` and goes on with what `read` returns.
+    """Yield the content of a gzip file in blocks; the file begins with `data` and continues with what `read` returns.
 
-    Several members are one file. Raises igzip_lib.error for what is damaged, and EOFError where it ends early.
+    The file may have several members. Raises igzip_lib.error where it is damaged, and EOFError where it ends early.
     """
     inflater = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
     while data or not inflater.needs_input:
@@ -43,7 +43,7 @@ def inflated(read: Callable[[], bytes], data: bytes) -> Iterator[bytes]:
 
 
 def unpacked(fd: int, report: Report) -> Iterator[bytes]:
-    """Yield the content in blocks; what is wrong with the file is reported, and ends it."""
+    """Yield the content in blocks; damage of the file is reported and ends it."""
     size = os.fstat(fd).st_size
     limit = min(CEILING_BYTES, max(FLOOR_BYTES, size * RATIO))
     total = 0

@@ -1,8 +1,9 @@
-"""Many sources of listings into one database, on the cores there are.
+"""Writes the listings of many sources into one database, using all cores.
 
 One process writes; where there is enough to do, others produce. Batches come through pipes. A producer ends when its
 pipe has no reader, so none outlives a parent that was killed; nothing is left in the file system. Where a producer is
-killed, as for the memory that a hostile source cost it, that source is not whole; the others are read by another.
+killed, for example because a hostile source took too much memory, the listing of that source is incomplete; another
+producer reads the others.
 """
 
 from __future__ import annotations
@@ -26,17 +27,18 @@ from layerindex.listings.writer import Listing, Writer
 if TYPE_CHECKING:
     import sqlite3
 
-# What a producer may run ahead of the writer, beyond what the pipe holds.
+# Bytes that a producer may be ahead of the writer, besides those in the pipe.
 AHEAD_BYTES = 16 << 20
 PIPE_BYTES = 1 << 20
 F_SETPIPE_SZ = 1031
 BYTES_PER_ENTRY = 100  # of compressed tar-split, about
 FRAME = struct.Struct("<qq")
-"""Of a message: its length and the source. Of an item of the queue: the source, and the number of who took it."""
+"""The header of a message: its length and the source. An item of the queue: the source, and the number of the process
+that took it."""
 BATCH, DONE = range(2)
 
 Progress = Callable[[int, int, int, int, int], None]
-"""Told of listings done, of how many; entries; bytes read, of how many."""
+"""Called with the listings done and their total, the entries, and the bytes read and their total."""
 
 
 class ProducerError(LayerindexError):
@@ -50,16 +52,16 @@ def index_listings(
     progress: Progress | None = None,
     small: int = SMALL_BYTES,
 ) -> Iterator[Listing]:
-    """Write the listings of all sources in the open transaction; yields each as it is done, not in order.
+    """Write the listings of all sources in the open transaction; yields each when it is done, in no order.
 
-    What is not more than `small` compressed bytes is read in this process, line by line.
+    Sources of at most `small` compressed bytes together are read in this process, line by line.
     """
     production = Production(sources, jobs, small)
     yield from production.write(database, progress)
 
 
 class Production:
-    """Producers at work from the moment this is made; ``write`` takes what they have made."""
+    """Producers, which start at once; ``write`` writes what they make."""
 
     def __init__(self, sources: Sequence[Source], jobs: int, small: int = SMALL_BYTES) -> None:
         self.sources = sources
@@ -71,7 +73,7 @@ class Production:
         if jobs > 1 and self.weight > small:
             if self.fast:
                 _import_numpy()
-            # What is only to be compared comes last: there is nothing of it to write while it is read.
+            # Sources only for comparison come last: nothing of them can be written while they are read.
             order = sorted(range(len(sources)), key=lambda index: (not sources[index].kept, -sources[index].weight))
             self.queue = Queue(order)
             try:
@@ -87,7 +89,7 @@ class Production:
         self.workers.append(_Worker(self.started, self.sources, queue, self.fast, inherited))
 
     def write(self, database: sqlite3.Connection, progress: Progress | None = None) -> Iterator[Listing]:
-        """Write everything; the producers are gone at the end, however it ends."""
+        """Write everything; at the end, in any case, the producers are gone."""
         kept = [source.weight for source in self.sources if source.kept]
         writer, to_write = Writer(database, sum(kept) // BYTES_PER_ENTRY), len(kept)
         done = entries = bytes_read = 0
@@ -100,7 +102,7 @@ class Production:
                     listing = writer.finish(index)
                     to_write -= listing.source.kept
                     if not to_write:
-                        writer.close()  # while others walk
+                        writer.close()  # while other producers walk
                     yield listing
                 else:
                     entries += writer.add(index, batch)
@@ -140,9 +142,9 @@ class Production:
     def _died(
         self, worker: _Worker, queue: Queue, whole: set[int], writer: Writer
     ) -> Iterator[tuple[int, Batch | None]]:
-        """Go on after the death of a producer: what it was reading is not whole, the rest is another's to read.
+        """Go on after a producer died: the listing that it was reading is incomplete, another one reads the rest.
 
-        Of what it took, the last is what it was reading; what it had read before and not sent is read once more.
+        It was reading the last source that it took; sources that it had read but not sent are read again.
         """
         lost = [index for index in queue.taken(worker.number) if index not in whole]
         if not lost:
@@ -173,7 +175,7 @@ class Production:
 
 
 class Queue:
-    """The sources that wait, in the order in which they are taken, and who took each; all processes share it."""
+    """The waiting sources in order, and which process took each; shared by all processes."""
 
     def __init__(self, order: Sequence[int]) -> None:
         self.handle = os.memfd_create("layerindex", os.MFD_CLOEXEC)
@@ -186,10 +188,10 @@ class Queue:
             os.pwrite(self.handle, data, os.fstat(self.handle).st_size)
 
     def take(self, number: int) -> int | None:
-        """Take the next source, for the process of that number; None when all are taken.
+        """Take the next source for the process of that number; None when all are taken.
 
-        The file offset, which all share, is where it stands. It moves on when the item says who took it: of one that is
-        killed in between, nothing is lost.
+        The shared file offset is the position in the queue. It moves on only after the item says who took it, so that a
+        process killed in between loses nothing.
         """
         with self._locked():
             at = os.lseek(self.handle, 0, os.SEEK_CUR)
@@ -202,17 +204,17 @@ class Queue:
         return int(index)
 
     def taken(self, number: int) -> list[int]:
-        """Return what a process took, in that order."""
+        """Return the sources that a process took, in order."""
         data = os.pread(self.handle, os.fstat(self.handle).st_size, 0)
         return [index for index, taker in FRAME.iter_unpack(data) if taker == number]
 
     def waiting(self) -> bool:
-        """Say whether there is something to take."""
+        """Say whether a source is left."""
         return os.lseek(self.handle, 0, os.SEEK_CUR) < os.fstat(self.handle).st_size
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Let no other process take or add: a lock of the kernel's, which ends with its holder."""
+        """Keep other processes from taking or adding, by a kernel lock that ends with its process."""
         import fcntl  # noqa: PLC0415 - only where there are workers
 
         fcntl.lockf(self.handle, fcntl.LOCK_EX)
@@ -222,12 +224,12 @@ class Queue:
             fcntl.lockf(self.handle, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the file."""
         os.close(self.handle)
 
 
 def _import_numpy() -> None:
-    """Import what is large once for all workers; without OpenBLAS' threads, which cost time and which nobody needs."""
+    """Import numpy once for all workers, without the threads of OpenBLAS, which are not needed."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from layerindex.listings import blocks  # noqa: F401, PLC0415 - not for a small store
 
@@ -238,7 +240,7 @@ class _Worker:
     def __init__(self, number: int, sources: Sequence[Source], queue: Queue, fast: bool, inherited: list[int]) -> None:
         self.number = number
         self.pipe, end = os.pipe()
-        # A signal that the child met as its parent does would have it undo the parent's work.
+        # With the parent's signal handlers the child would undo the parent's work.
         unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, interrupt.SIGNALS)
         self.pid = os.fork()
         if self.pid == 0:
@@ -251,7 +253,7 @@ class _Worker:
                 for fd in (self.pipe, *inherited):
                     os.close(fd)
                 _keep_memory()
-                gc.disable()  # nothing here refers back to itself
+                gc.disable()  # there are no reference cycles here
                 _produce(number, sources, queue, fast, _Sender(end))
                 status = 0
             except BrokenPipeError:
@@ -263,7 +265,7 @@ class _Worker:
         self.status: int | None = None
 
     def receive(self) -> tuple[int, Batch | None] | None:
-        """Return the next message; None when it has ended, after all were sent or in the middle of one."""
+        """Return the next message; None when the worker has ended, after all messages or in the middle of one."""
         head = self._read(FRAME.size)
         length, index = FRAME.unpack(head) if len(head) == FRAME.size else (1, 0)
         data = self._read(length)
@@ -294,7 +296,7 @@ class _Worker:
 
 
 class _Sender:
-    """Sends frames, and keeps some back while the writer is busy."""
+    """Sends frames, and buffers some while the writer is busy."""
 
     def __init__(self, pipe: int) -> None:
         self.pipe = pipe
@@ -306,17 +308,17 @@ class _Sender:
 
             fcntl.fcntl(pipe, F_SETPIPE_SZ, PIPE_BYTES)
         except OSError:
-            pass  # as large as it was made, then
+            pass  # then it keeps its size
 
     def send(self, index: int, kind: int, data: bytes = b"") -> None:
-        """Send, or put by."""
+        """Send, or buffer."""
         frame = FRAME.pack(len(data) + 1, index) + bytes([kind]) + data
         self.waiting.append(memoryview(frame))
         self.size += len(frame)
         self.flush(AHEAD_BYTES)
 
     def flush(self, leave: int = 0) -> None:
-        """Write what the pipe takes; wait while more than ``leave`` bytes are kept back."""
+        """Write what the pipe takes; wait while more than ``leave`` bytes are buffered."""
         while self.waiting:
             try:
                 written = os.write(self.pipe, self.waiting[0])
@@ -332,7 +334,7 @@ class _Sender:
 
 
 def _keep_memory() -> None:
-    """Have malloc reuse large blocks: giving each back to the system costs a third more time, in page faults."""
+    """Make malloc keep large blocks for reuse: returning each to the system costs a third more time, in page faults."""
     import ctypes  # noqa: PLC0415 - only where there are workers
 
     libc = ctypes.CDLL(None)

@@ -1,6 +1,6 @@
-"""The marks by which a layer deletes what is below it: devices 0:0 and the opaque attribute, which copies lose.
+"""Detects copies that lost the marks by which layers delete files: devices 0:0 and the opaque attribute.
 
-A copy without devices or extended attributes looks whole: what layers delete shows again, and nothing says so.
+A copy without devices or extended attributes looks complete: deleted files show again, and nothing else reveals it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MARKS = ("deletion marks ({} devices 0:0)", "opaque marks ({} extended attribute
 
 
 def lost_marks(connection: sqlite3.Connection, snapshot_id: int, folder: str) -> Iterator[Problem]:
-    """Yield that all marks of a kind are gone from a store, once its directories were compared with their tars."""
+    """Yield a problem where a store, whose directories were compared with their tars, has lost all marks of a kind."""
     lost = connection.execute(LOST, (snapshot_id,)).fetchone()
     if not any(lost):
         return

@@ -1,7 +1,7 @@
-"""Counting what lies below a folder, as `du -s -x` does: every inode once, one filesystem, told apart by holder.
+"""Counts what lies below a folder as `du -s -x` does: every inode once, on one filesystem, separately for each holder.
 
-Nothing is opened but folders, each by one name relative to its parent's handle and never through a symlink. There is no
-limit to depth: of the way to the current folder the last few are held open, and `..` leads back to the others.
+Nothing is opened but folders, each by one name relative to its parent's handle and never through a symlink. Depth is
+not limited: only the last few folders of the current path are held open, and `..` leads back to the others.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     Key = tuple[str, str]
 
 HANDLES = 64
-"""Most folders that are held open: two would do, more save opening them again."""
+"""Most folders that are held open: two would be enough, but more save opening them again."""
 BLOCK = 512
 _OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 _SHOWN = 4096
 
 
 class Tree(NamedTuple):
-    """What another walk has counted; `links` are its inodes that have names elsewhere: inode, blocks, bytes."""
+    """What another walk has counted; `links` are its inodes with names elsewhere: inode, blocks, bytes."""
 
     items: int
     apparent_bytes: int
@@ -40,15 +40,15 @@ class Tree(NamedTuple):
 
 
 class Attribution(NamedTuple):
-    """To whom an entry belongs, and how it is counted with what is below it."""
+    """The holder of an entry, and how it is counted with what is below it."""
 
     key: Key
     apart: bool = False
     """What is in it may belong to others: each entry is asked for."""
     tree: Tree | None = None
-    """It has been counted."""
+    """What a walk has already counted in it."""
     skipped: bool = False
-    """It is not to be counted."""
+    """It must not be counted."""
     mounted: bool = False
     """Something that lies elsewhere is mounted on it."""
     left: bool = False
@@ -56,16 +56,16 @@ class Attribution(NamedTuple):
 
 
 class Account:
-    """What one holder has; an inode with names in several places is counted where it is met first."""
+    """The sums of one holder; an inode with several names is counted where it is met first."""
 
     def __init__(self) -> None:
         self.items = self.apparent_bytes = self.disk_bytes = 0
         self.again_apparent = self.again_disk = 0
-        """Bytes of inodes that were counted for others before."""
+        """Bytes of inodes that were already counted for other holders."""
         self.met: set[int] = set()
         """Its inodes with several names."""
         self.whole = True
-        """False when something that is there could not be read."""
+        """False when something existing could not be read."""
         self.foreign = False
         """Whether another filesystem is mounted in it."""
         self.skipped = False
@@ -89,10 +89,10 @@ class _Frame:
 
 
 class Count:
-    """One count of the folder behind a handle, which stays the caller's; `attribute` says whose an entry is.
+    """One count of the folder of an open handle, which the caller closes; `attribute` gives the holder of an entry.
 
-    It is asked with the path, name by name, and whether it is a folder; of the root it is not asked. `above` is the
-    path of what is counted where that is not the root.
+    It is called with the names of a path and whether that is a folder, but not for the root. `above` is the path of the
+    counted folder where that is not the root.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Count:
         self._frames = [_Frame("", os.dup(handle), root)]
         self._first_held = 0
         self._way = {status.st_ino}
-        """Inodes of the folders from the root to here: where one is mounted below itself, du passes over it too."""
+        """Inodes of the folders on the current path: a folder that is mounted below itself is skipped, as by du."""
         if not root.left:
             self._inode(self.accounts[root.key], status)
         try:
@@ -166,7 +166,7 @@ class Count:
             os.close(left.handle)
 
     def _return(self, left: _Frame) -> None:
-        """Open the folder above again; where another is there now, all above it is lost."""
+        """Open the parent folder again; where another folder is there now, everything above is lost."""
         top = self._frames[-1]
         try:
             handle = open_folder("..", left.handle)
@@ -201,7 +201,7 @@ class Count:
             self._failed(frame.attribution, error)
 
     def _take(self, frame: _Frame, listing: Iterable[os.DirEntry[str]]) -> None:
-        """Count entries of one holder: the loop in which the count spends its time."""
+        """Count entries of one holder; most time is spent in this loop."""
         account, device, below, way = self.accounts[frame.attribution.key], self._device, frame.below.append, self._way
         items = size = blocks = 0
         try:
@@ -224,12 +224,12 @@ class Count:
                     items += 1
                     size += status.st_size
                     blocks += status.st_blocks
-        finally:  # what came before an error counts
+        finally:  # entries before the error count
             account.add(items, size, BLOCK * blocks)
             self.total += BLOCK * blocks
 
     def _tell_apart(self, frame: _Frame, listing: Iterable[os.DirEntry[str]]) -> None:
-        """Count entries of several holders, in the order of their names, so that each count gives the same."""
+        """Count entries of several holders, in the order of their names, so that every count gives the same result."""
         path = (*self._above, *(frame.name for frame in self._frames[1:]))
         for entry in sorted(listing, key=lambda entry: entry.name):
             try:
@@ -256,7 +256,7 @@ class Count:
                 if is_folder:
                     frame.below.append(entry.name)
                     frame.attributions[entry.name] = attribution
-        frame.below.reverse()  # they are taken from the end
+        frame.below.reverse()  # as they are popped from the end
 
     def _inode(self, account: Account, status: os.stat_result) -> None:
         size, disk = status.st_size, BLOCK * status.st_blocks
@@ -269,7 +269,7 @@ class Count:
         self.total += disk
 
     def _known(self, account: Account, inode: int, size: int, disk: int) -> bool:
-        """Say whether an inode with several names was met before."""
+        """Say whether an inode with several names was counted before."""
         known = inode in self._seen
         self._seen.add(inode)
         if inode not in account.met:
@@ -290,7 +290,7 @@ class Count:
         self.total += disk
 
     def _failed(self, attribution: Attribution, error: OSError, name: str | None = None) -> None:
-        """Take what the system answered as a finding, unless the trouble is our own."""
+        """Record an error of the system as a finding, unless we caused it ourselves."""
         if error.errno in _OURS:
             raise error
         names = [*self._above, *(frame.name for frame in self._frames[1:]), *([] if name is None else [name])]

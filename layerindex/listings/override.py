@@ -1,4 +1,4 @@
-"""What an attribute says of a file where one user owns all on disk: containers-storage, `pkg/idtools/idtools.go`."""
+"""Reads owner and mode of a file from an attribute (containers-storage `pkg/idtools/idtools.go`)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _STATED_KINDS = {b"pipe": stat.S_IFIFO, b"socket": stat.S_IFSOCK, b"block": stat
 
 
 def stated(value: bytes | None, status: os.stat_result) -> os.stat_result:
-    """Return the status of a file as its attribute says it; as it is where that cannot be understood."""
+    """Return the status of a file with the values of its attribute; unchanged where that cannot be parsed."""
     match = _STATED.fullmatch(value or b"")
     if match is None:
         return status
     kind, device = stat.S_IFMT(status.st_mode), status.st_rdev
-    if kind == stat.S_IFREG and match[4]:  # what only root may make is an empty file
+    if kind == stat.S_IFREG and match[4]:  # devices, which only root may make, are empty files
         kind = _STATED_KINDS.get(match[4].partition(b"-")[0], kind)
         device = os.makedev(int(match[5]), int(match[6])) if match[5] else device
     values = (kind | int(match[3], 8) & 0o7777, *status[1:4], int(match[1]), int(match[2]), *status[6:10])
@@ -28,6 +28,6 @@ def stated(value: bytes | None, status: os.stat_result) -> os.stat_result:
 
 
 def replaced(status: os.stat_result, values: tuple[float, ...], device: int) -> os.stat_result:
-    """Return a status with other values; what a tuple of it does not hold is as it was, but for the device's number."""
+    """Return a status with other values; fields outside of its tuple are kept, except the device number."""
     more = {"st_mtime_ns": status.st_mtime_ns, "st_blocks": status.st_blocks, "st_rdev": device}
     return os.stat_result(values, more)

@@ -1,4 +1,4 @@
-"""Plain files and directories of a walk, which are most: rows as they are met, turned into columns or a fingerprint."""
+"""Turns the plain files and directories of a walk, its most frequent entries, into columns or a fingerprint."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from layerindex.listings.fingerprint import Fingerprint
 
     Row = tuple[int, str, int, int, int, int, int, int]
-    """Number of its directory (or hash of its path, to be summed), name, mode, uid, gid, size, time in ns, blocks."""
+    """Number of its directory (or hash of that path, for a fingerprint), name, mode, uid, gid, size, time in ns,
+    blocks."""
 
 NANOSECONDS = 1_000_000_000
 
 
 def columns(shape: str, rows: list[Row], id_map: IdMap | None) -> tuple[Columns, int, int]:
-    """Turn plain entries into columns; the other parts are their bytes of content and their blocks."""
+    """Turn plain entries into columns; also returned are their bytes of content and their blocks."""
     number, name, mode, uid, gid, size, times, blocks = zip(*rows, strict=True)
     if id_map is not None:
         uid, gid = _inside(uid, id_map.uids), _inside(gid, id_map.gids)
@@ -36,7 +37,7 @@ def _inside(ids: tuple[int, ...], ranges: tuple[tuple[int, int, int], ...]) -> t
 
 
 def summed(rows: list[Row], id_map: IdMap | None) -> tuple[Fingerprint, int, int]:
-    """Return the fingerprint of plain files; the other parts are their bytes of content and their blocks."""
+    """Return the fingerprint of plain files, their bytes of content and their blocks."""
     paths, name, mode, uid, gid, size, times, blocks = zip(*rows, strict=True)
     if id_map is not None:
         uid, gid = _inside(uid, id_map.uids), _inside(gid, id_map.gids)

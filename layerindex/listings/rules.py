@@ -1,4 +1,4 @@
-"""How a storage driver marks deletions, and whose the files are: what a walk has to be told."""
+"""What a walk must know of a storage driver: how it marks deletions, and how owners are mapped."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import stat
 from typing import NamedTuple
 
 LABEL = ["security.selinux"]
-"""What the host calls a file: on every one or on none, and no engine packs it."""
+"""Labels of the host: on every file or on none, and no engine packs them."""
 
 _CAP_SYS_ADMIN = 21
 _FIRST_USER_NAMESPACE = 0xEFFFFFFD  # PROC_USER_INIT_INO in Linux' include/linux/proc_ns.h
@@ -23,21 +23,21 @@ _TYPES = {
 
 
 class IdMap(NamedTuple):
-    """Whose a file is inside a user namespace: ranges of ids, each as first one outside, count, first one inside."""
+    """Maps owners into a user namespace by ranges of ids: the first id outside, the count, the first id inside."""
 
     uids: tuple[tuple[int, int, int], ...]
     gids: tuple[tuple[int, int, int], ...]
 
     @staticmethod
     def inside(number: int, ranges: tuple[tuple[int, int, int], ...]) -> int:
-        """Return an id as it is inside; one that is in no range stays."""
+        """Return the id inside; an id in no range stays."""
         for outside, count, first in ranges:
             if outside <= number < outside + count:
                 return first + number - outside
         return number
 
     def capability(self, value: bytes) -> bytes:
-        """Return a capability as it is inside, where the kernel does not add whose root it is for.
+        """Return a capability in its form inside, where the kernel does not add the user id of the namespace.
 
         Linux:include/uapi/linux/capability.h, vfs_ns_cap_data.
         """
@@ -48,19 +48,19 @@ class IdMap(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """How a driver marks deletions, which a name or attribute alone does not tell."""
+    """How a driver marks deletions, which names and attributes alone do not show."""
 
     opaque: frozenset[str]
     bookkeeping: frozenset[str]
     markers: bool
-    """Whether `.wh.` files are whiteouts, as AUFS had them."""
+    """Whether `.wh.` files are whiteouts, as with AUFS."""
     overridden: bool = False
-    """Whether an attribute says what a file's owner, mode and kind are, in a tree whose root has it: where others
-    cannot be had, one user owns all files on disk (containers-storage, `pkg/idtools/idtools.go`)."""
+    """Whether an attribute holds a file's owner, mode and kind, in a tree whose root has that attribute: where other
+    owners are impossible, one user owns all files on disk (containers-storage, `pkg/idtools/idtools.go`)."""
     id_map: IdMap | None = None
-    """Whose the files are inside the engine's user namespace, where they are another's on disk."""
+    """The map from owners on disk to owners inside the engine's user namespace, where they differ."""
     mounted: bool = False
-    """Whether layers are unpacked through a mount, where the kernel says how deletions are marked: containerd in a
+    """Whether layers are unpacked through a mount, so that the kernel makes the marks for deletions: containerd in a
     user namespace (`core/diff/apply/apply_linux.go`)."""
 
     @classmethod
@@ -81,12 +81,12 @@ class Rules(NamedTuple):
 
     @property
     def need_trusted(self) -> bool:
-        """Say whether nothing but a trusted attribute says that a directory is opaque."""
+        """Say whether only a trusted attribute marks a directory as opaque."""
         return not self.markers and any(name.startswith("trusted.") for name in self.opaque)
 
 
 def trusted_readable() -> bool:
-    """Say whether we see trusted.* attributes, silently absent without the first namespace's SYS_ADMIN.
+    """Say whether we see trusted.* attributes; without SYS_ADMIN of the first namespace they seem absent.
 
     Linux:fs/xattr.c xattr_permission, fs/ext4/xattr_trusted.c. A uid_map of all users can be a child's too.
     """

@@ -1,6 +1,6 @@
-"""The files of a snapshot: which listings it needs, which are here already, and what they say of its directories.
+"""Lists the files of a snapshot: which listings it needs, which exist already, and which its directories get.
 
-A layer's listing belongs to its diff_id and is read once for all snapshots and hosts. Anything else is walked.
+The listing of a layer belongs to its diff_id and is read once for all snapshots. Everything else is walked.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from layerindex.stores.store import Listed, Store, Unpacking
 
 TREE_WEIGHT = 50_000
-"""What a directory of unknown size counts beside a tar-split's compressed bytes: some 500 entries."""
+"""The weight of a directory of unknown size, in compressed bytes of a tar-split: some 500 entries."""
 
 
 class Options(NamedTuple):
@@ -39,13 +39,13 @@ class Options(NamedTuple):
     walk: bool = False
     jobs: int = 1
     blobs: bool = True
-    """Whether layers that have no tar-split are listed from their blobs, where these are here."""
+    """Whether layers without a tar-split are listed from their blobs, where the store has these."""
     small: int = SMALL_BYTES
     """Compressed bytes up to which sources are read in this process, and tar-splits line by line."""
 
     @property
     def scope(self) -> str:
-        """How far a scan with these reads, as `snapshots.scope` says it."""
+        """How far a scan with these options reads, as in `snapshots.scope`."""
         return "walk" if self.files and self.walk else "files" if self.files else "metadata"
 
 
@@ -58,7 +58,7 @@ WHERE snapshot_id = ? AND diff_id IS NOT NULL AND verified IS NOT 0 AND NOT EXIS
   SELECT 1 FROM listings AS l
   WHERE l.diff_id = y.diff_id AND l.source IN ('tar-split', 'blob') AND l.complete = 1 AND l.imported = 0)
 GROUP BY diff_id ORDER BY diff_id"""
-"""Layers whose files no snapshot has listed yet; one of those whose id does not verify names its content falsely."""
+"""Layers whose files no snapshot has listed yet; not those whose id does not verify, as their diff_id is false."""
 
 
 LISTED_LAYERS = """
@@ -80,7 +80,7 @@ UPDATE layers SET listing_id = (
   SELECT d.listing_id FROM overlay_dirs AS d
   WHERE d.snapshot_id = layers.snapshot_id AND d.cache_id = layers.cache_id AND d.role = 'layer')
 WHERE snapshot_id = :snapshot AND listing_id IS NULL AND verified IS NOT 0"""
-"""What neither tar-split nor blob lists shows what its directory has."""
+"""Layers without a tar-split or blob get the listing of their directory."""
 
 WALKED_DIRECTORY = """
 UPDATE overlay_dirs SET listing_id = coalesce(listing_id, :listing), entry_count = coalesce(entry_count, :entries),
@@ -90,7 +90,7 @@ WHERE snapshot_id = :snapshot AND cache_id = :cache_id"""
 TREES = """
 SELECT cache_id, role IN ('init', 'orphan') OR (role IN ('unknown', 'build-cache', 'layer') AND committed) AS settled
 FROM overlay_dirs WHERE snapshot_id = ? AND has_diff ORDER BY cache_id"""
-"""Directories to walk: what no tar-split lists, and with --walk all. Settled ones nobody writes to any more."""
+"""Directories to walk: those without a tar-split, and with --walk all. Settled directories are no longer written."""
 
 
 def index_files(  # noqa: PLR0913, PLR0917
@@ -103,8 +103,8 @@ def index_files(  # noqa: PLR0913, PLR0917
 ) -> Iterator[Problem]:
     """Write the listings that a snapshot needs into the open transaction; yield what was wrong with their sources.
 
-    Layers' tar-splits or blobs are read; what has neither is walked, and with `walk` all is, and compared with them.
-    `walked` takes what was walked, by directory.
+    Reads the tar-splits or blobs of layers and walks directories without either; with `walk` it walks all directories
+    and compares them. `walked` is filled with the listings of walks, by directory.
     """
     listed_by, damages = _layers(connection, snapshot_id, store, blobs=options.blobs)
     sources = [layer_source(*each)._replace(summed=options.walk) for each in listed_by.items()]
@@ -133,7 +133,7 @@ def index_files(  # noqa: PLR0913, PLR0917
 
 
 def _is_mounted(store: Store, damages: list[Problem]) -> bool:
-    """Say whether layers are unpacked through a mount; add what was wrong with the folder that tells it."""
+    """Say whether layers are unpacked through a mount; add the problem where that cannot be read."""
     try:
         with reading(store.folder):
             return store.walkable and store.rules.mounted
@@ -143,7 +143,7 @@ def _is_mounted(store: Store, damages: list[Problem]) -> bool:
 
 
 def _connect(connection: sqlite3.Connection, snapshot_id: int, walked: dict[str, Listing]) -> None:
-    """Say of each layer and directory which listing it has."""
+    """Set the listing of each layer and directory."""
     connection.execute(LISTED_LAYERS, {"snapshot": snapshot_id})
     connection.execute(LISTED_DIRECTORIES, {"snapshot": snapshot_id})
     for name, listing in walked.items():
@@ -156,7 +156,7 @@ def _connect(connection: sqlite3.Connection, snapshot_id: int, walked: dict[str,
 def _layers(
     connection: sqlite3.Connection, snapshot_id: int, store: Store, *, blobs: bool
 ) -> tuple[dict[str, Listed], list[Problem]]:
-    """Return what lists the new layers, by diff_id, and what is wrong with it."""
+    """Return the file that lists each new layer, by diff_id, and the problems of finding them."""
     listed_by: dict[str, Listed] = {}
     damages = []
     for chain_id, diff_id, cache_id, digests in connection.execute(NEW_LAYERS, (snapshot_id,)).fetchall():
@@ -172,7 +172,7 @@ def _layers(
 
 
 def _trees(witnesses: Witnesses, store: Store, options: Options) -> Iterator[Source | Problem]:
-    """Yield the directories to walk, and what is wrong with others."""
+    """Yield the directories to walk as sources, and problems of those that cannot be walked."""
     connection, snapshot_id = witnesses.connection, witnesses.snapshot_id
     some = False
     for cache_id, settled in connection.execute(TREES, (snapshot_id,)).fetchall():
@@ -185,7 +185,8 @@ def _trees(witnesses: Witnesses, store: Store, options: Options) -> Iterator[Sou
         except Damage as found:
             yield found.problem
             continue
-        # With --walk the bytes are counted anew: what is not to be written any more can still have got links.
+        # With --walk the bytes are counted anew: files of a directory that is no longer written can still get hard
+        # links.
         if options.walk or not _known(connection, snapshot_id, source):
             some = True
             yield source
@@ -201,7 +202,7 @@ def _trees(witnesses: Witnesses, store: Store, options: Options) -> Iterator[Sou
 
 
 def _dismissed(witnesses: Witnesses, store: Store, options: Options, walked: dict[str, Listing]) -> Iterator[Problem]:
-    """Walk the directories of layers whose blob is not the layer, for all their rows: they are the only witness."""
+    """Walk the directories of layers whose blob turned out false, with all rows: they are the only witness."""
     for listing in _again(witnesses.unlisted, store, options, witnesses, kept=True):
         if isinstance(listing, Problem):
             yield listing
@@ -211,7 +212,7 @@ def _dismissed(witnesses: Witnesses, store: Store, options: Options, walked: dic
 
 
 def _differing(witnesses: Witnesses, store: Store, options: Options) -> Iterator[Problem]:
-    """Walk directories whose plain files are not what their tar-split says once more, for all their rows."""
+    """Walk again, with all rows, the directories whose plain files differ from their tar-split."""
     witnesses.forget()
     for listing in _again(witnesses.differing, store, options, witnesses, kept=False):
         if isinstance(listing, Problem):
@@ -226,7 +227,7 @@ def _differing(witnesses: Witnesses, store: Store, options: Options) -> Iterator
 def _again(
     names: list[str], store: Store, options: Options, witnesses: Witnesses, *, kept: bool
 ) -> Iterator[Listing | Problem]:
-    """Walk directories whose first walk, if any, did not do, all their files included."""
+    """Walk directories, again or for the first time, with rows for all files."""
     sources = []
     for cache_id in names:
         try:
@@ -241,7 +242,7 @@ def _tree(  # noqa: PLR0913
 ) -> Source:
     """Return a directory to walk as a source; it is opened again by the process that walks it.
 
-    Of what is only to be compared, plain files are summed up, unless it is said otherwise.
+    For directories that are only compared, plain files are summed up unless `summed` says otherwise.
     """
     with reading(store.folder, cache_id):
         handle = store.open_tree(cache_id)
@@ -272,7 +273,7 @@ def _tree(  # noqa: PLR0913
 
 
 def _known(connection: sqlite3.Connection, snapshot_id: int, source: Source) -> bool:
-    """Use the listing of a directory that is what it was: the same inode with the same times."""
+    """Reuse the listing of an unchanged directory: the same inode with the same times."""
     if source.witness is None or not source.kept:
         return False
     sql = """SELECT max(listing_id) AS listing, entry_count AS entries, apparent_bytes AS apparent, disk_bytes AS disk
@@ -290,7 +291,7 @@ def _refused(found: Damage) -> Batch:
 
 
 def layer_source(diff_id: str, found: Listed) -> Source:
-    """Return what lists a layer as a source; it is opened again by the process that reads it."""
+    """Return the source that reads a layer's tar-split or blob; the reading process opens it again."""
     if found.kind == "tar-split":
         return tar_split_source(diff_id, found.size, found.open, found.unpacking)
 
@@ -308,13 +309,13 @@ def layer_source(diff_id: str, found: Listed) -> Source:
 
 
 def _is_false(listing: Listing) -> bool:
-    """Say whether what was listed may not be the layer: only at its end a blob shows that it is."""
+    """Say whether a listing may be false: only at the end of a blob its digests are known."""
     codes = {problem.code for problem in listing.problems}
     return bool(codes & FALSE) or (listing.source.source == "blob" and FAILED in codes)
 
 
 def forget(connection: sqlite3.Connection, listing: Listing) -> None:
-    """Take out a listing whose source turned out not to be the layer."""
+    """Delete a listing whose source turned out not to be the layer."""
     for table in ("entries", "listings"):
         connection.execute(f"DELETE FROM {table} WHERE listing_id = ?", (listing.listing_id,))  # noqa: S608 - our names
 

@@ -1,4 +1,4 @@
-"""Files with holes in a tar: their content as a reader gets it, with zeros for the holes, summed up on the way.
+"""Sparse files in a tar: computes the CRC of their content with zeros for the holes.
 
 Formats: GNU's old one, and PAX 0.1 and 1.0 (Go's ``archive/tar`` ``reader.go``; tar-split sums what that reads).
 """
@@ -16,10 +16,10 @@ MAP_BYTES = 1 << 20
 
 
 class Holes:
-    """Where the parts of one file belong; the CRC is None when that cannot be told, or costs too much."""
+    """The parts of one sparse file; the CRC is None when it cannot be computed, or would cost too much."""
 
     BUDGET = 4 << 30
-    """Most bytes of holes that are summed up in one layer: each costs no more than a header."""
+    """Most bytes of holes that are summed up in one layer; a hole costs no more than a header."""
 
     def __init__(self, size: int, parts: list[tuple[int, int]] | None, *, extended: bool = False) -> None:
         self.size, self.extended = size, extended
@@ -27,14 +27,14 @@ class Holes:
         """Offset and length of each part; None until the map has been read from the content."""
         self.map = bytearray()
         self.lines = self.due = 0
-        """Lines of the map that have come, and how many there must be after the first, once that has been read."""
+        """Lines of the map that have arrived, and how many must follow the first one, once that is known."""
         self.at = self.part = self.done = 0
         self.known = True
         self.budget = self.BUDGET
 
     @classmethod
     def of_gnu(cls, block: bytes) -> Holes:
-        """Return what a header of type S says; the map may go on in more blocks."""
+        """Return the map of a header of type S; it may continue in more blocks."""
         return cls(
             tarheader.number(block[483:495]),
             _pairs(block[386:482]),
@@ -42,7 +42,7 @@ class Holes:
         )
 
     def more(self, block: bytes) -> bool:
-        """Take another block of the map; whether yet another follows."""
+        """Add another block of the map; return whether one more follows."""
         assert self.parts is not None  # noqa: S101 - of_gnu
         self.parts += _pairs(block[:504])
         self.extended = block[504:505] != b"\0"
@@ -50,7 +50,7 @@ class Holes:
 
     @classmethod
     def of_pax(cls, pax: dict[bytes, bytes], size: int) -> Holes | None:
-        """Return what PAX records say; None when the file is not sparse."""
+        """Return the map of PAX records; None when the file is not sparse."""
         if not any(key.startswith(b"GNU.sparse.") for key in pax):
             return None
         stated = pax.get(b"GNU.sparse.realsize") or pax.get(b"GNU.sparse.size")
@@ -91,7 +91,7 @@ class Holes:
             return None
         for offset, length in self.parts[self.part :]:
             if length:
-                return None  # its content is not all there
+                return None  # its content is incomplete
             crc = self._hole(crc, offset)
         return self._hole(crc, self.size)
 
@@ -109,13 +109,13 @@ class Holes:
         return crc
 
     def _read_map(self, data: memoryview) -> memoryview:
-        """Take the map at the beginning of the content: lines of numbers, filled up to a whole block."""
+        """Read the map at the beginning of the content: lines of numbers, padded to a whole block."""
         if not self.known:
             return data[len(data) :]
         taken = len(self.map)
         self.map += data[: max(0, MAP_BYTES + BLOCK - taken)]
         self.lines += self.map.count(b"\n", taken)
-        if self.lines <= self.due:  # blocks may be of few bytes: no line is looked at in vain
+        if self.lines <= self.due:  # blocks may be small: only complete lines are parsed
             self.known = len(self.map) <= MAP_BYTES
             return data[len(data) :]
         if not self.due:

@@ -1,4 +1,4 @@
-"""Tar headers and their extensions, read plainly and with care.
+"""Reads tar headers and their extensions with full checks.
 
 As Go's ``archive/tar`` reads them (``reader.go``, ``strconv.go``), which is what moby and tar-split accept.
 """
@@ -50,7 +50,7 @@ def number(field: bytes) -> int:
 
 
 def check(block: bytes) -> None:
-    """Raise where the checksum, of unsigned or of signed bytes, is not the block's."""
+    """Raise where the checksum fits neither the sum of unsigned nor of signed bytes."""
     stored = number(block[148:156])
     total = sum(block) - sum(block[148:156]) + 8 * 0x20
     if stored != total and stored != total - 256 * sum(1 for byte in block[:148] + block[156:] if byte > 127):

@@ -1,11 +1,11 @@
-"""Layer listings out of ``tar-split.json.gz``.
+"""Lists a layer from its ``tar-split.json.gz``.
 
 Each member of a layer's tar is a Segment line (the raw bytes before its content: padding, extension headers, header)
 and a FileType line (name, size, CRC-64 of the content). Format and order: tar-split ``tar/storage/entry.go``,
 ``tar/asm/disassemble.go``.
 
-``Reader`` reads line by line, with care: it is the reference, and takes whatever is unusual. ``blocks`` does the usual
-for whole blocks of lines at once; both give the same entries.
+``Reader`` reads line by line with all checks: it is the reference, and handles everything unusual. ``blocks`` reads
+usual lines in whole blocks; both give the same entries.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TYPES = {
 WHITEOUT = b".wh."
 OPAQUE = b".wh..wh..opq"
 AUFS = b".wh..wh."
-# Beyond these, damage is no accident: a listing that costs more than it can say is given up.
+# Beyond these, damage is no accident, and the listing is given up.
 BAD_LINES = 10_000
 PENDING_BYTES = 8 << 20
 LAST_NANOSECOND = (1 << 63) - 1
@@ -50,7 +50,7 @@ class TooManyBadLines(Exception):  # noqa: N818 - it is a finding about the stor
 
 
 class State(NamedTuple):
-    """Where a reader is."""
+    """The state of a reader."""
 
     position: int
     pending: list[str]
@@ -72,19 +72,19 @@ class Reader:
         self.bad_lines = 0
 
     def report(self, code: str, detail: str) -> None:
-        """Count a problem after which the listing is not whole."""
+        """Count a problem that makes the listing incomplete."""
         self.builder.complete = False
         self.builder.problem(code, None, detail)
 
     def check_room(self) -> None:
-        """Raise TooMuch where what was listed takes more room than there is."""
+        """Raise TooMuch where the listing exceeds its room."""
         if self.builder.overfull:
             raise TooMuch
 
     def line(self, line: bytes) -> None:
-        """Take one line; one that is not what it must be has its place in the order all the same.
+        """Read one line; a bad line still counts in the order of positions.
 
-        Where a line is lost, the header before it belongs to no file that is known.
+        After a bad line, the header before it belongs to no known file.
         """
         due = self.position
         self.position = due + 1
@@ -114,12 +114,12 @@ class Reader:
         self.pending, self.pending_bytes = [], 0
 
     def state(self) -> State:
-        """Return what can be come back to, within a batch of the builder."""
+        """Return the state, to restore it within the same batch of the builder."""
         counts = (self.builder.problem_count, self.builder.complete)
         return State(self.position, [*self.pending], self.pending_bytes, self.bad_lines, *counts)
 
     def restore(self, state: State) -> None:
-        """Come back to the beginning of a batch."""
+        """Restore the state at the beginning of a batch."""
         self.position, self.pending, self.pending_bytes, self.bad_lines = state[:4]
         self.builder.restart(state.problem_count, complete=state.complete)
 
@@ -131,7 +131,7 @@ class Reader:
         self.pending_bytes += len(payload)
         if self.pending_bytes <= PENDING_BYTES:
             self.pending.append(payload)
-        else:  # no header is that large: padding at the end of the archive, which nobody needs
+        else:  # no header is that large: it is the padding at the end of the archive
             self.pending.clear()
 
     def _file(self, record: dict[str, Any]) -> None:
@@ -164,7 +164,7 @@ class Reader:
         self.builder.problem(code, path, detail)
 
     def member(self, name: bytes, path: str, size: int | None, crc: int | None, header: Header) -> None:
-        """Take one member: its name, size and CRC-64 are found already."""
+        """Handle one member, given its name, size and CRC-64."""
         parts = clean(name)
         if parts is None or b"\0" in name:
             self._lost("tar-name", path, "climbs out of the layer" if parts is None else "holds a NUL")
@@ -186,7 +186,7 @@ class Reader:
         self._entry(parts, path, kind, size, crc, header)
 
     def _whiteout(self, parts: list[bytes], path: str) -> tuple[str, list[bytes]] | None:
-        """Return what a name with the AUFS prefix stands for. moby ``go-archive/archive_linux.go`` ConvertRead."""
+        """Return the meaning of a name with the AUFS prefix. moby ``go-archive/archive_linux.go`` ConvertRead."""
         *parents, base = parts
         if base == OPAQUE:
             return "opaque", parents
@@ -238,7 +238,7 @@ class Reader:
 
 
 class _Fields:
-    """The fields of one header, extension records first; what is absurd is a problem and None."""
+    """The fields of one header, preferring extension records; an absurd value is reported and None."""
 
     def __init__(self, builder: Builder, path: str, header: Header) -> None:
         self.builder, self.path, self.header = builder, path, header
@@ -257,7 +257,7 @@ class _Fields:
         return value
 
     def mtime(self, *, ancient: bool) -> tuple[int | None, int | None]:
-        """Seconds and nanoseconds as Docker sets them: outside of what 64 bits hold, 1970. ``go-archive/time.go``.
+        """Seconds and nanoseconds as Docker sets them: 1970 for times beyond 64 bits. ``go-archive/time.go``.
 
         ``ancient``: the engine leaves times before 1970 as they are.
         """
@@ -276,7 +276,7 @@ class _Fields:
         return seconds, nanoseconds
 
     def link(self, kind: str) -> tuple[str | None, bytes | None]:
-        """Return the target: of a symlink as it stands, of a hard link as a path from the layer's root."""
+        """Return the target: of a symlink unchanged, of a hard link as a path from the layer's root."""
         if kind not in ("symlink", "hardlink"):
             return None, None
         header = self.header
@@ -311,7 +311,7 @@ class _Fields:
         return None if major is None or minor is None else f"{major}:{minor}"
 
     def check_size(self, size: int) -> None:
-        """Report a header that contradicts the FileType line, which is believed."""
+        """Report a header whose size contradicts the FileType line; the line is used."""
         if self.sparse:
             return
         stated = self.number("size", slice(124, 136), 1 << 63)
@@ -320,7 +320,7 @@ class _Fields:
 
 
 def _decoded(pending: list[str]) -> bytes:
-    """Return the bytes of the Segments; of a single one, the rule, less the padding at its start, which is not read."""
+    """Return the bytes of the Segments; from a single one, the usual case, without most of the padding at its start."""
     if len(pending) != 1:
         return b"".join(pybase64.b64decode(text, validate=True) for text in pending)
     text = pending[0]

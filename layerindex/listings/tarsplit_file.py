@@ -1,4 +1,4 @@
-"""The listing in a `tar-split.json.gz`, read by the fast reader of blocks or by the careful one of lines."""
+"""Reads a `tar-split.json.gz` with the fast reader of blocks or with the careful reader of lines."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def tar_split_batches(fd: int, fast: bool = True, ancient: frozenset[str] = froz
 
 
 def _read_block(reader: Reader, block: bytes, *, fast: bool) -> Iterator[int]:
-    """Read a block of whole lines; yields how many bytes were read whenever the builder's batch is due."""
+    """Read a block of whole lines; yields the number of bytes read whenever a batch is due."""
     if fast:
-        # numpy: not worth its import for a small store
+        # needs numpy, whose import is not worth it for a small store
         from layerindex.listings.blocks import read_block  # noqa: PLC0415
 
         read_block(reader, block)

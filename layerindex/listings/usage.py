@@ -1,8 +1,8 @@
-"""Where every byte below a data root is: one row for each holder.
+"""Attributes every byte below a data root: one row for each holder.
 
-After scan --walk the rows of all stores of a root add up to what `du -s -x` prints, each byte told by one of them: the
-layers' own folders were counted as they were walked, everything else is counted here. Without --walk the driver's
-folder is not entered, and its rows say what is known.
+After scan --walk the rows of all stores of a root add up to what `du -s -x` prints, and each byte is in one of them:
+the folders of layers were counted while they were walked, everything else is counted here. Without --walk the driver's
+folder is not entered, and its rows come from metadata.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ ROLES = {
     "init": "container init",
     "build-cache": CACHE,
 }
-"""What a directory's bytes are called by its role; of other roles the role itself."""
+"""The category of a directory's bytes by its role; for other roles the role itself."""
 DATA_ROOT = Attribution(("data root", ""), apart=True)
 
 MEASURED = "measured"
@@ -62,9 +62,9 @@ SELECT cache_id, max(size), max(EXISTS (
   max(EXISTS (SELECT 1 FROM recorded_uses AS u WHERE u.snapshot_id = y.snapshot_id
     AND u.used_kind = 'directory' AND u.used = y.cache_id AND u.user_kind = 'build-cache'))
 FROM layers AS y WHERE snapshot_id = ? AND cache_id IS NOT NULL GROUP BY cache_id"""
-"""Layers by directory: whether an image has them, and whether a record of the build cache holds them."""
+"""Layers by directory: whether an image has them, and whether a build-cache record holds them."""
 VOLUMES = "SELECT name FROM volumes WHERE snapshot_id = ? AND driver = 'local' AND options IS NULL"
-"""Volumes as docker system df lists them: those with options are mounts of something else."""
+"""Volumes that docker system df counts: those with options are mounts of something else."""
 LOGS = """
 SELECT container_id, apparent_bytes, disk_bytes FROM container_logs WHERE snapshot_id = ? AND path NOT GLOB '/*'"""
 """Logs in the root; those of pods lie elsewhere."""
@@ -74,7 +74,7 @@ UPDATE volumes SET apparent_bytes = ?, disk_bytes = ?, entry_count = ? WHERE sna
 
 
 class Directory(NamedTuple):
-    """What the database says of a directory of the driver."""
+    """What the database knows of a directory of the driver."""
 
     key: Key
     items: int | None
@@ -84,13 +84,13 @@ class Directory(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What the database says before anything is counted."""
+    """What the database knows before anything is counted."""
 
     directories: dict[str, Directory]
     layers: dict[str, tuple[Key, int | None]]
-    """Of each layer's directory who holds it, and the layer's size."""
+    """For the directory of each layer, its holder and the layer's size."""
     counted: set[Key]
-    """What docker system df counts."""
+    """The holders that docker system df counts."""
     disk_sizes: bool
     """Whether the layers' sizes are bytes on disk."""
 
@@ -102,7 +102,7 @@ def disk_usage(
     options: Options,
     walked: Mapping[str, Listing],
 ) -> Iterator[Record]:
-    """Yield who holds how many bytes, and what could not be counted; write the sizes of volumes.
+    """Yield the bytes of each holder, and problems of counting; write the sizes of volumes.
 
     `walked` are the directories whose files were walked just now.
     """
@@ -138,7 +138,7 @@ def disk_usage(
 
 
 def _rows(count: Count, elsewhere: list[Apart], facts: Facts, store: Store, *, whole: bool) -> Iterator[DiskUsage]:
-    """Yield what the root has on its own filesystem, then what lies elsewhere."""
+    """Yield rows for the filesystem of the root, then for parts that lie elsewhere."""
     apart = [row for each in elsewhere for row in _apart(each, facts)]
     keys = {row[:2] for row in apart}
     rows = [
@@ -157,7 +157,7 @@ def _rows(count: Count, elsewhere: list[Apart], facts: Facts, store: Store, *, w
 
 
 def _apart(found: Apart, facts: Facts) -> Iterator[DiskUsage]:
-    """Yield what lies elsewhere in the place of a folder of the root."""
+    """Yield rows for folders of the root that are mounts or symlinks."""
     if found.counted is None:
         note = UNMEASURED if found.target is None else LINKED
         yield DiskUsage(*found.holder.key, None, None, None, 0, note, found.where)
@@ -176,7 +176,7 @@ def _facts(connection: sqlite3.Connection, snapshot_id: int, *, directories: boo
     counted = {("volumes", name) for (name,) in connection.execute(VOLUMES, (snapshot_id,))}
     counted |= {each.key for each in found.values() if each.key[0] in ("container writable", CACHE)}
     for cache_id, size, in_image, in_cache in connection.execute(LAYERS, (snapshot_id,)):
-        # What no image has is build cache where a record holds it, as docker system df says.
+        # A layer of no image is build cache where a record holds it, as in docker system df.
         key = (CACHE if in_cache and not in_image else LAYER, cache_id)
         layers[cache_id] = (key, size)
         if in_image or in_cache:
@@ -190,7 +190,7 @@ def _facts(connection: sqlite3.Connection, snapshot_id: int, *, directories: boo
 
 
 def _declared(connection: sqlite3.Connection, snapshot_id: int, facts: Facts) -> Iterator[DiskUsage]:
-    """Yield what metadata says."""
+    """Yield rows from metadata."""
     logs: dict[str, Account] = {}
     for container_id, apparent, disk in connection.execute(LOGS, (snapshot_id,)):
         logs.setdefault(container_id, Account()).add(1, apparent, disk)
@@ -207,7 +207,7 @@ def _layer(key: Key, size: int | None, facts: Facts) -> DiskUsage:
 
 
 def _known_directories(facts: Facts) -> Iterator[DiskUsage]:
-    """Yield what the layers and the listings say of the driver's directories."""
+    """Yield rows of the driver's directories from layers and listings."""
     merged: dict[Key, list[Directory]] = {}
     for cache_id, found in facts.directories.items():
         if cache_id in facts.layers and found.key == facts.layers[cache_id][0]:
@@ -234,11 +234,11 @@ def _sum(figures: Iterable[int | None]) -> int | None:
 
 
 VOLUMES_FOLDER = "volumes"
-"""Where all engines keep volumes: a local one may be a mount of what lies elsewhere."""
+"""The folder where all engines keep volumes; a local volume may be a mount of something that lies elsewhere."""
 
 
 class _Attributions:
-    """Who holds what is at a path."""
+    """Gives the attribution of a path."""
 
     def __init__(self, store: Store, facts: Facts, walked: Mapping[str, Listing], *, whole: bool) -> None:
         self.store, self.facts, self.walked, self.whole = store, facts, walked, whole
@@ -246,7 +246,7 @@ class _Attributions:
         self.above = {path[:length] for path in self.mounted for length in range(2, len(path))}
 
     def of(self, path: tuple[str, ...], is_folder: bool) -> Attribution:
-        """Return the owner of what is at a path; called only for what lies in folders that several owners share."""
+        """Return the attribution of a path; called only for entries of folders that several holders share."""
         held = self.store.holder(path, is_folder)
         apart = held.apart or path in self.above
         if held.directory is None:
@@ -259,11 +259,11 @@ class _Attributions:
 
     @staticmethod
     def is_ours(holder: Attribution) -> bool:
-        """Say whether a folder of the root is the engine's, by who holds it."""
+        """Say whether a folder of the root belongs to the engine, by its attribution."""
         return holder.apart or holder.key[0] != "other"
 
     def _tree(self, cache_id: str) -> Tree | None:
-        """Return what the walk of a directory's files counted; None where it could not begin, or stopped at a depth."""
+        """Return what the walk of a directory counted; None where it could not begin, or met its limit of depth."""
         listing = self.walked.get(cache_id)
         if listing is None or listing.disk_bytes is None or any(code == "too-deep" for code, *_ in listing.problems):
             return None
@@ -273,7 +273,7 @@ class _Attributions:
 def _measured(key: Key, account: Account, facts: Facts) -> DiskUsage:
     if account.skipped:
         return DiskUsage(*key, None, None, None, int(key in facts.counted), UNMEASURED)
-    # A running container's merged and shm are always mounted: only elsewhere is that news.
+    # The merged and shm of a running container are always mounted: a note is useful only elsewhere.
     mounted = account.foreign and not key[0].startswith("container ")
     return _row(key, account, facts, WITH_MOUNT if mounted else MEASURED)
 
@@ -287,7 +287,7 @@ def _row(key: Key, account: Account, facts: Facts, note: str) -> DiskUsage:
 
 
 def _write_volumes(connection: sqlite3.Connection, snapshot_id: int, accounts: Mapping[Key, Account]) -> None:
-    """Say what each volume is, with its inodes that were counted elsewhere; nothing where not all was read."""
+    """Write the size of each volume, with inodes that were counted elsewhere; nothing where not all was read."""
     connection.executemany(
         MEASURED_VOLUME,
         [
@@ -305,7 +305,7 @@ def _write_volumes(connection: sqlite3.Connection, snapshot_id: int, accounts: M
 
 
 def _problems(count: Count, told: set[tuple[str, str]]) -> Iterator[Problem]:
-    """Yield what could not be counted, unless it was said before."""
+    """Yield what could not be counted, unless it is reported already."""
     for found in count.problems:
         if (found.problem.code, found.problem.path) not in told:
             yield found.problem

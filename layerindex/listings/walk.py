@@ -1,8 +1,8 @@
-"""The files of a directory as the disk has them: the second witness of a layer, and the only one of a container.
+"""Walks a directory on disk: the second witness of a layer, and the only one of a container.
 
 Nothing is opened but directories, each by one name relative to its parent's handle and never through a symlink, so that
-neither a path beyond PATH_MAX nor a directory that is swapped for a symlink under us leads elsewhere. Memory does not
-grow with the number of files: a directory's files leave as they are read, only the names of its subdirectories wait.
+neither a path beyond PATH_MAX nor a directory that is replaced by a symlink during the walk leads elsewhere. Memory
+does not grow with the number of files: files are yielded as they are read, only the names of subdirectories are kept.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     _Known = tuple[int | None, str | None, bytes | None]
 
 HANDLES = 256
-"""Most directories of the path to the current one that are held open; 1024 files is the usual limit of a process."""
+"""Most directories of the current path that are held open; a process can usually open 1024 files."""
 PATH_LENGTH = 4096
-"""Longest path that is entered: each level's whole path is a row, so that unbounded depth costs its square. Engines
-extract to PATH_MAX, as long; beyond it come only containers that descend with chdir."""
+"""Longest path that is entered: the whole path of each level is a row, so that unbounded depth would cost its square.
+Engines extract up to PATH_MAX, which is the same; only containers that descend with chdir get deeper."""
 CHUNK = 1024
 
 _CAPABILITY = "security.capability"
@@ -45,7 +45,7 @@ _OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
 class Totals:
-    """Sums over a walk, each inode once; what is mounted in the tree belongs to another filesystem and is left out."""
+    """Sums over a walk, each inode once; filesystems mounted in the tree are left out."""
 
     def __init__(self) -> None:
         self.entry_count = 0
@@ -64,7 +64,7 @@ class Totals:
 
 
 def _home() -> int | None:
-    """Hold the working directory, so that it can be left for a while; None where that must not be."""
+    """Open the working directory, to leave it for a while; None where it must not be left."""
     if threading.active_count() > 1:
         return None
     try:
@@ -86,17 +86,17 @@ class _Frame:
 
     def __init__(self, name: str, handle: int, inode: int, path: int) -> None:
         self.name, self.handle, self.inode = name, handle, inode
-        self.path = path  # how much of the walk's path leads here
+        self.path = path  # the length of the walk's path up to here
         self.below: list[str] = []
 
 
 class Walk:
-    """One walk over the directory behind a handle, which stays the caller's.
+    """One walk over the directory of an open handle, which the caller closes.
 
-    Attributes are read by bare names from the directory as working directory, twice as fast as through /proc/self/fd;
-    the old one is back at every yield. With other threads about, whom that would surprise, it is /proc/self/fd.
+    Attributes are read with the directory as working directory, twice as fast as through /proc/self/fd; the old working
+    directory is restored at every yield. Where other threads run, /proc/self/fd is used.
 
-    `summed`: of plain files only their fingerprint leaves.
+    `summed`: plain files are only summed into a fingerprint.
     """
 
     def __init__(self, handle: int, rules: Rules, *, trusted: bool | None = None, summed: bool = False) -> None:
@@ -108,14 +108,14 @@ class Walk:
         self._frames = [_Frame("", handle, self._start.st_ino, 0)]
         self._held: deque[_Frame] = deque()
         self._path = ""
-        self._links: dict[int, tuple[int, str, int, int]] = {}  # inode -> names to come, first name, blocks, size
+        self._links: dict[int, tuple[int, str, int, int]] = {}  # inode -> names still to come, first name, blocks, size
         self._xattrs_missing = False
         self._overridden = False
         self._home = _home()
         self._clear()
 
     def batches(self) -> Iterator[Batch]:
-        """Yield all entries, each directory's after its own row, else in the disk's order."""
+        """Yield all entries, those of a directory after its own row, else in the order of the disk."""
         try:
             self._root(self._frames[0].handle)
             yield from self._scan(self._frames[0])
@@ -125,13 +125,13 @@ class Walk:
                     self._ascend()
                 elif (frame := self._enter(top, top.below.pop())) is not None:
                     yield from self._scan(frame)
-            # The last batch says what all of them come to.
+            # The last batch has the totals.
             yield self._flush()._replace(totals=(self.totals.apparent_bytes, self.totals.disk_bytes, self._left()))
         finally:
             self.close()
 
     def close(self) -> None:
-        """Close what is held open, also of a walk that is given up."""
+        """Close all open handles, also of an abandoned walk."""
         while self._held:
             self._release(self._held[-1])
         if self._home is not None:
@@ -141,7 +141,7 @@ class Walk:
     # Directories ---------------------------------------------------------------------------------------------------
 
     def _enter(self, top: _Frame, name: str) -> _Frame | None:
-        """Open a directory below the last one; None, with a problem, where that is not to be."""
+        """Open a directory below the last one; None, with a problem, where it must not be entered."""
         if len(self._path) + len(name) >= PATH_LENGTH:
             self._problem("too-deep", name, f"its path is longer than {PATH_LENGTH} characters; not entered")
             return None
@@ -158,7 +158,7 @@ class Walk:
             self._problem("other-filesystem", name, "another filesystem is mounted here; not entered")
             return None
         if not top.below:
-            self._release(top)  # this was the last it was open for
+            self._release(top)  # it is not needed open any more
         self._path += f"/{name}"
         frame = _Frame(name, handle, status.st_ino, len(self._path))
         self._frames.append(frame)
@@ -176,7 +176,7 @@ class Walk:
             self._release(self._held[0])
 
     def _release(self, frame: _Frame) -> None:
-        if frame.handle < 0 or not frame.name:  # the first one is the caller's
+        if frame.handle < 0 or not frame.name:  # the caller closes the first one
             return
         if self._held[-1] is frame:
             self._held.pop()
@@ -186,9 +186,10 @@ class Walk:
         frame.handle = -1
 
     def _reopen(self) -> bool:
-        """Open the last directory on the way again, and some before it, from the deepest that is still open.
+        """Open the last directory of the path again, and some above it, from the deepest one that is still open.
 
-        ".." would be one step, but leads elsewhere once a directory is moved; this finds the same directories or none.
+        ".." would be one step, but leads elsewhere when a directory was moved; this finds the same directories or
+        fails.
         """
         index = max(place for place, frame in enumerate(self._frames) if frame.handle >= 0)
         handle = os.dup(self._frames[index].handle)
@@ -208,7 +209,7 @@ class Walk:
             for frame in self._frames[index:]:
                 frame.below.clear()
             self._failed(None, error)
-            self.totals.complete = False  # what was listed below it, still there or not, was not read
+            self.totals.complete = False  # what was listed below it was not read, whether or not it still exists
             return False
         finally:
             os.close(handle)
@@ -217,7 +218,7 @@ class Walk:
     # Entries -------------------------------------------------------------------------------------------------------
 
     def _scan(self, frame: _Frame) -> Iterator[Batch]:
-        """Read a directory; yields in the midst of one that is large."""
+        """Read a directory; yields also in the middle of a large one."""
         chunk: list[os.DirEntry[str]] = []
         try:
             with os.scandir(frame.handle) as listing:
@@ -235,7 +236,7 @@ class Walk:
             self._failed(None, error)
 
     def _read(self, chunk: list[os.DirEntry[str]], frame: _Frame) -> None:
-        """Take a directory's entries: the loop in which the walk spends its time."""
+        """Read the entries of a directory; the walk spends most of its time in this loop."""
         prefix = self._stand_in(frame.handle)
         device, listxattr = self._start.st_dev, os.listxattr
         number = hash(from_os_path(self._path or "/")[0]) if self._summed else self._place(self._path)
@@ -276,18 +277,18 @@ class Walk:
                 os.fchdir(self._home)
 
     def _stand_in(self, handle: int) -> str:
-        """Make the directory the working directory; return what to put before its names."""
+        """Make the directory the working directory; return the prefix for its names."""
         if self._home is not None:
             try:
                 os.fchdir(handle)
-            except PermissionError:  # we may list it, but not search it
+            except PermissionError:  # it may be listed but not searched
                 pass
             else:
                 return ""
         return f"/proc/self/fd/{handle}/"
 
     def _take(self, name: str, status: os.stat_result, xattrs: list[str] | None, prefix: str, frame: _Frame) -> None:
-        """Take an entry that is not a plain file."""
+        """Handle an entry that is not a plain file."""
         is_dir, first = stat.S_ISDIR(status.st_mode), None
         if status.st_dev != self._start.st_dev:
             self._problem("other-filesystem", name, "another filesystem is mounted here; not entered")
@@ -301,7 +302,7 @@ class Walk:
             frame.below.append(name)
         status = self._owned(prefix + name, status, xattrs)
         known = self._attributes(prefix + name, xattrs, is_dir=is_dir)
-        # The kernel makes all whiteouts of a mount one inode: Linux:fs/overlayfs/dir.c ovl_whiteout.
+        # The kernel uses one inode for all whiteouts of a mount: Linux:fs/overlayfs/dir.c ovl_whiteout.
         if first is not None and type_of(status) != "whiteout":
             self._row(name, status, known, "hardlink", first)
         elif stat.S_ISLNK(status.st_mode):
@@ -318,7 +319,7 @@ class Walk:
             totals.file_bytes += status.st_size
 
     def _first(self, name: str, status: os.stat_result) -> str | None:
-        """Return the name an inode was met by before; forget it with its last."""
+        """Return the first name of an inode; forget it after its last name."""
         path = f"{self._path}/{name}"
         new = (status.st_nlink, path, status.st_blocks, status.st_size)
         rest, first, blocks, size = self._links.pop(status.st_ino, new)
@@ -327,7 +328,7 @@ class Walk:
         return None if first == path else first
 
     def _left(self) -> list[tuple[int, int, int]]:
-        """Return the inodes that have names outside the tree, with their blocks and bytes, if any."""
+        """Return the inodes with names outside the tree, with their blocks and bytes."""
         links = self._links.items()
         return [(inode, blocks, size) for inode, (_, _, blocks, size) in links if blocks or size]
 
@@ -339,7 +340,7 @@ class Walk:
             return None
 
     def _marker(self, name: str, status: os.stat_result) -> bool:
-        """Take a name as AUFS marks deletions; go-archive/archive_linux.go and whiteouts.go."""
+        """Handle a name that marks a deletion as in AUFS; go-archive/archive_linux.go and whiteouts.go."""
         if name == _OPAQUE:
             directory, _, base = self._path.rpartition("/")
             news = Entry(directory, None, base, None, "opaque", opaque=1)
@@ -353,7 +354,7 @@ class Walk:
         return True
 
     def _attributes(self, path: str, listed: list[str] | None, *, is_dir: bool) -> _Known:
-        """Return whether a directory is opaque, the names of the attributes that are content, and the capability."""
+        """Return whether a directory is opaque, the names of attributes that count as content, and the capability."""
         opaque = (0 if self._opaque_known and listed is not None else None) if is_dir else None
         if not listed:
             return opaque, None, None
@@ -379,7 +380,7 @@ class Walk:
         return value if id_map is None or value is None else id_map.capability(value)
 
     def _owned(self, path: str, status: os.stat_result, xattrs: list[str] | None) -> os.stat_result:
-        """Return the status of a file as it is inside: as its attribute says, else with the owner mapped."""
+        """Return the status of a file inside the user namespace: from its attribute, else with mapped owners."""
         if self._overridden and xattrs and OVERRIDE in xattrs:
             return stated(self._value(path, OVERRIDE), status)
         id_map = self._rules.id_map
@@ -396,7 +397,7 @@ class Walk:
             return None
 
     def _unlisted(self, name: str, error: OSError) -> list[str] | None:
-        """Say, once where it is the filesystem's nature, that attributes could not be listed; they are unknown."""
+        """Report that attributes could not be listed and are unknown; once where the filesystem has none."""
         if error.errno not in (errno.ENOTSUP, errno.ENOSYS):
             self._failed(name, error)
         elif not self._xattrs_missing:
@@ -405,7 +406,7 @@ class Walk:
         return None
 
     def _root(self, handle: int) -> None:
-        """Give the directory itself, whose name is empty."""
+        """Add the root of the walk, whose name is empty."""
         try:
             listed: list[str] | None = os.listxattr(handle)
         except OSError as error:
@@ -443,7 +444,7 @@ class Walk:
         return number
 
     def _failed(self, name: str | None, error: OSError) -> None:
-        """Take what the system answered as a finding, unless the trouble is our own."""
+        """Record an error of the system as a finding, unless we caused it ourselves."""
         if error.errno in _OURS:
             raise error
         if error.errno in (errno.ENOENT, errno.ESTALE):
@@ -457,7 +458,7 @@ class Walk:
             self._problem("unreadable", name, os.strerror(error.errno or 0))
 
     def _problem(self, code: str, name: str | None, detail: str, *, whole: bool = False) -> None:
-        """Count a problem, and keep it while there are not too many; `whole`: it leaves the listing complete."""
+        """Count a problem, and keep it while there are few; `whole`: the listing is complete all the same."""
         self.totals.complete &= whole
         self.totals.problem_count += 1
         if self.totals.problem_count <= PROBLEMS_KEPT:

@@ -1,4 +1,4 @@
-"""The two witnesses of a layer, its tar-split or blob and its directory, compared as soon as both are read."""
+"""Compares the two witnesses of a layer, its tar-split or blob and its directory, when both are read."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ ORDER BY l.complete, l.source, l.listing_id"""
 LAYERS = """
 SELECT cache_id, diff_id FROM layers WHERE snapshot_id = ? AND cache_id IS NOT NULL AND verified IS NOT 0
 ORDER BY chain_id DESC"""
-"""Which layer a directory holds; of several the last counts, as in LISTED_DIRECTORIES."""
+"""The layer of each directory; of several the last counts, as in LISTED_DIRECTORIES."""
 
 
 class Witnesses:
-    """Takes listings as they are done; of plain files only the fingerprints are compared.
+    """Receives finished listings; of plain files only the fingerprints are compared.
 
-    Where these differ, the directory is named in `differing`, and shall be walked again for all its rows.
+    Where these differ, the directory is added to `differing`, and must be walked again for all its rows.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Witnesses:
         """`mounted`: layers are unpacked through a mount."""
         self.connection, self.snapshot_id, self.mounted = connection, snapshot_id, mounted
         self.weights: dict[str, int] = {}
-        """What the layers that are listed, or will be, count as sources."""
+        """The weights, as sources, of the layers that are or will be listed."""
         self.listings: dict[str, int] = {}
         for diff_id, listing_id, entries in connection.execute(KNOWN_LAYERS, (snapshot_id,)):
             self.listings[diff_id], self.weights[diff_id] = listing_id, entries * BYTES_PER_ENTRY
@@ -49,15 +49,15 @@ class Witnesses:
             self.weights[source.diff_id or ""] = source.weight
         layers = connection.execute(LAYERS, (snapshot_id,))
         self.layers = {cache_id: diff_id for cache_id, diff_id in layers if diff_id in self.weights}
-        """The layer of each directory that has one which is listed, or will be."""
+        """The layer of each directory whose layer is or will be listed."""
         self.fingerprints: dict[int, Fingerprint] = {}
         self.waiting: dict[str, list[Listing]] = {}
         self.differing: list[str] = []
         self.unlisted: list[str] = []
-        """Directories of layers that a blob was to list, and did not."""
+        """Directories of layers whose blob did not list them."""
 
     def take(self, listing: Listing) -> None:
-        """Take what was read, and compare what both are read of."""
+        """Receive a listing, and compare directories of which both witnesses are read."""
         diff_id = listing.source.diff_id
         if diff_id is not None:
             self.listings[diff_id] = listing.listing_id
@@ -75,7 +75,7 @@ class Witnesses:
                 self.waiting.setdefault(diff_id, []).append(listing)
 
     def dismiss(self, listing: Listing) -> None:
-        """Take the news that what was read is not the layer: its directories, then, are all that tells of it."""
+        """Note that a listing is not that of its layer: only its directories can list it then."""
         self.listings.pop(listing.source.diff_id or "", None)
         names = [name for name, diff_id in self.layers.items() if diff_id == listing.source.diff_id]
         self.unlisted += names

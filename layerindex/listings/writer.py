@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 TOGETHER = 32
-"""Rows in one statement: two thirds of the time that one by one takes."""
-# Where a walk goes that is only to be compared.
+"""Rows in one statement, which takes two thirds of the time of single rows."""
+# The table for walks that are only compared.
 WALKED = "temp.walked"
 
 COLUMNS = Entry._fields[2:]
 FOLDER_ROOM, FOLDER_TEXT = 16 << 20, 200
-"""Most characters of the paths of folders that a tar only implies, and how many more for each entry."""
+"""Most characters of the paths of implied folders, and how many more for each entry."""
 
 
 class Listing(NamedTuple):
-    """What became of one source of a listing."""
+    """The result of one source of a listing."""
 
     source: Source
     listing_id: int
@@ -41,17 +41,17 @@ class Listing(NamedTuple):
     problems: list[Finding]
     problem_count: int
     links: Sequence[tuple[int, int, int]] = ()  # of a walk: inodes with names elsewhere, their blocks and bytes
-    plain: Fingerprint = Fingerprint()  # of its plain files, where that is wanted, or of those not handed over
+    plain: Fingerprint = Fingerprint()  # of its plain files, where that is needed, or of those not sent as rows
 
 
 def fit(total: int) -> int | None:
-    """Return a sum of sizes; None for what SQLite cannot hold: a few sparse files can claim more bytes than that."""
+    """Return a sum of sizes; None where SQLite cannot hold it, as a few sparse files can claim more bytes."""
     return total if total <= LARGEST else None
 
 
 @cache
 def _shape_sql(kind: str, table: str, rows: int = 1) -> str:
-    """Return a statement with constants for what all rows share: each value bound costs, each None much more."""
+    """Return a statement with constants for values that all rows share: each bound value costs time, None most."""
     bound = dict.fromkeys(SHAPES[kind], "?") | {"mtime_ns": "nullif(?, 0)"}
     fixed = {"size": "0", "opaque": "0"} if kind == "dir" else {}
     columns = ["listing_id", "directory_id", "name", "type", *SHAPES[kind], *fixed]
@@ -65,7 +65,7 @@ def _row_sql(table: str) -> str:
     VALUES (?, ?{", ?" * len(COLUMNS)}) ON CONFLICT DO NOTHING"""
 
 
-# For a directory whose own entry comes later, or never: then this is all that is known of it.
+# For a directory whose own entry comes later, or never; then nothing else is known of it.
 def _opaque_sql(table: str) -> str:
     return f"""INSERT INTO {table} (listing_id, directory_id, name, name_raw, type, opaque)
     VALUES (?, ?, ?, ?, 'dir', 1)
@@ -80,7 +80,7 @@ DELETE_SQL = "DELETE FROM {table} WHERE listing_id = ? AND directory_id = ? AND 
 
 
 class Writer:
-    """Takes the batches of many listings, in any interleaving, within the caller's transaction."""
+    """Writes the batches of many listings, in any order, within the caller's transaction."""
 
     def __init__(self, database: sqlite3.Connection, expected_rows: int) -> None:
         self.database = database
@@ -94,7 +94,7 @@ class Writer:
         """Open a listing."""
         if not source.kept:
             if not self.checks:
-                # With the types of entries: joined to a column without one, SQLite would use no key.
+                # With the column types of entries: in joins with untyped columns SQLite would not use the key.
                 types = self.database.execute("SELECT name || ' ' || type FROM pragma_table_info('entries')")
                 columns = ", ".join(column for (column,) in types)
                 primary = "PRIMARY KEY (listing_id, directory_id, name)"
@@ -110,7 +110,7 @@ class Writer:
         self.open[key] = _Open(self.database, cursor.lastrowid or 0, source)
 
     def add(self, key: int, batch: Batch) -> int:
-        """Write a batch of a listing; how many entries it held."""
+        """Write a batch of a listing; return its number of entries."""
         return self.open[key].add(batch, self.directories.numbers(batch.directories))
 
     def finish(self, key: int) -> Listing:
@@ -118,11 +118,11 @@ class Writer:
         return self.open.pop(key).finish(self.directories)
 
     def again(self, key: int) -> None:
-        """Forget what was written of a listing that is read once more from its beginning."""
+        """Delete what was written of a listing that is read again from its beginning."""
         self.open[key] = self.open[key].emptied()
 
     def close(self) -> None:
-        """Build what was put off."""
+        """Build the postponed index."""
         self.names.close()
 
 
@@ -140,7 +140,7 @@ class _Open:
         self.entry_count = self.total_size = self.link_size = 0
         self.totals: Totals | None = None
         self.plain = Fingerprint()
-        self.exact = True  # until rows met others of the same name
+        self.exact = True  # until two rows of one name met
         self.named = folders.Named()
         self.linked = self.marked = False  # whether there is a hard link, and an opaque marker
 
@@ -207,7 +207,7 @@ class _Open:
         return count
 
     def _inserted(self, inserted: int, count: int, full: Callable[[], Iterable[tuple[Any, ...]]]) -> None:
-        """Note how many rows of a batch are new, and settle which stands where some are not."""
+        """Count the new rows of a batch, and decide between rows with the same name."""
         self.entry_count += count
         if inserted != count:
             self.exact = False
@@ -217,8 +217,8 @@ class _Open:
     def _settle(self, row: tuple[Any, ...]) -> None:
         """Decide between a row and the one that already has its name.
 
-        Of a whiteout and a file the file shows, as when Docker unpacks them (``go-archive/archive.go`` Unpack). Of two
-        files moby would refuse the layer (tar-split ``ErrDuplicatePath``): the first stays.
+        Of a whiteout and a file the file is kept, as when Docker unpacks them (``go-archive/archive.go`` Unpack). A
+        layer with two files of one path moby would refuse (tar-split ``ErrDuplicatePath``): the first is kept.
         """
         kept = self.database.execute(FIND_SQL.format(table=self.table), row[:3]).fetchone()
         if kept == row[2:]:
@@ -241,7 +241,7 @@ class _Open:
         merge_problems(self.problems, [Finding("tar-duplicate", f"{path.rstrip('/')}/{row[2]}", "the first is kept")])
 
     def finish(self, directories: Directories) -> Listing:
-        """Say in the listing's row what there is."""
+        """Write the totals into the row of the listing."""
         if self.source.source != "walk":
             self._complete(directories)
         count, size, apparent = self.entry_count, self.total_size, self.total_size + self.link_size
@@ -255,7 +255,7 @@ class _Open:
                 self.plain = self.plain.less(of_firsts(self.database, side))
             else:
                 self.plain = of_listing(self.database, side)
-        else:  # plain files of which only the fingerprint came
+        else:  # plain files of which only the fingerprint was sent
             count += self.plain.number
         apparent, disk, links = self.totals or (apparent, None, ())
         if self.source.kept:
@@ -269,7 +269,7 @@ class _Open:
         return Listing(self.source, self.listing_id, *figures, self.problems, found, links, self.plain)
 
     def _complete(self, directories: Directories) -> None:
-        """Add what a tar leaves unsaid."""
+        """Add what a tar only implies."""
         place = (self.table, self.listing_id)
         if unlisted := self.named.unlisted(self.database, *place):
             self._add_implied(directories, unlisted)
@@ -297,7 +297,7 @@ def _sum_columns(batch: Batch, columns: Columns) -> Fingerprint:
 
 
 def _sum_rows(batch: Batch) -> Fingerprint:
-    """Sum up the files among the full rows that have no attributes."""
+    """Sum up the files without attributes among the full rows."""
     where = [Entry("", None, *row[1:]) for row in batch.rows]
     plain = [
         (hash(batch.directories[row[0]][0]), *row[1:2], *row[4:8], *_clamped(*row[8:10]))
@@ -311,12 +311,12 @@ def _sum_rows(batch: Batch) -> Fingerprint:
 
 
 def _clamped(mtime: int | None, mtime_ns: int | None) -> tuple[int | None, int]:
-    """Return a time as fingerprints have it."""
+    """Return a time in the form of fingerprints."""
     return (0, 0) if mtime is not None and mtime < 0 else (mtime, mtime_ns or 0)
 
 
 def _widen(kind: str) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
-    """Return what turns a row of a shape to a row with all columns."""
+    """Return a function that turns a row of a shape into a row with all columns."""
     source = {name: place for place, name in enumerate(SHAPES[kind], 3)}
     fixed = {"type": TYPES.get(kind, kind)} | ({"size": 0, "opaque": 0} if kind == "dir" else {})
 

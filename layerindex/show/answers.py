@@ -1,4 +1,4 @@
-"""The answers: each thing looked up, and each section of it asked of one `.sql` file in `queries/show/`."""
+"""Looks up things; each section of an answer comes from one `.sql` file in `queries/show/`."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ SECTIONS = {
     "volume": ("volume", "volume-containers"),
     "folder": ("folder",),
 }
-"""What is said of each kind, in order: names of files in `queries/show/`; `problems` ends each."""
+"""The sections of each kind of thing, in order: files in `queries/show/`; the last is always `problems`."""
 
 SINGLE = {"container", "image", "record", "directory", "volume", "folder"}
-"""Sections of one row, which are an object and not a list of them."""
+"""Sections of a single row, which JSON has as an object and not as a list."""
 
 FILES = ("file", "shows")
 KINDS = (
@@ -37,14 +37,14 @@ KINDS = (
     "of the data root"
 )
 TOLD_BY = ("names", "images", "containers", "layers", "mounts", "directories", "links", "build cache", "volumes")
-"""The kinds of sources that tell of one of these."""
+"""The kinds of sources that can mention one of these things."""
 SNAPSHOTTER = re.compile(r"io\.containerd\.snapshotter\.v1\.([a-z0-9-]+)/snapshots/")
 SHOWN = 10
 """Most candidates that an error lists."""
 
 
 class NotFoundError(LayerindexError):
-    """Nothing in the database is what the user named."""
+    """The database has nothing with the name that the user gave."""
 
     def __init__(self, text: str, snapshots: int, unread: str) -> None:
         shown = printable(text if len(text) <= 200 else f"{text[:200]}…")
@@ -66,7 +66,7 @@ class Answer(NamedTuple):
 
 
 def answers(connection: sqlite3.Connection, thing: Thing) -> list[Answer]:
-    """Return what a thing is in each selected snapshot; raises NotFoundError, and UsageError for a short id of many."""
+    """Return what a thing is in each selected snapshot; raises NotFoundError, and UsageError for an ambiguous id."""
     for reading in thing.readings:
         found = ask(connection, "find", **reading._asdict(), shortest=reading.shortest)
         if found and not found[0]["exact"]:
@@ -83,13 +83,13 @@ def roots(connection: sqlite3.Connection) -> list[str]:
 
 
 def ask(connection: sqlite3.Connection, name: str, **params: str | int | None) -> list[Row]:
-    """Return the rows of one file of `queries/show/`."""
+    """Return the rows that one file of `queries/show/` selects."""
     columns, rows = query.run(connection, shipped.query("show", name), params)
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 def _check_single(reading: Reading, found: list[Row]) -> None:
-    """Raise when a shortened id may be several things."""
+    """Raise when several things match a shortened id."""
     candidates = list(dict.fromkeys(f"{row['matched']} {row['found']}" for row in found))
     if len({row["found"] for row in found}) > 1:
         more = f" and {len(candidates) - SHOWN} more" if len(candidates) > SHOWN else ""
@@ -120,7 +120,7 @@ def _answer(connection: sqlite3.Connection, thing: Thing, reading: Reading, row:
 
 
 def _elsewhere(text: str) -> str:
-    """Return what else to try, for a path that lies in no store."""
+    """Return a hint what else to try, for a path outside of all stores."""
     if (found := SNAPSHOTTER.search(text)) is not None:
         return f"; of snapshotter {found[1]} no directories are in this database"
     if text.startswith("/"):
@@ -129,7 +129,7 @@ def _elsewhere(text: str) -> str:
 
 
 def as_json(answer: Answer) -> Row:
-    """Return an answer for machines: whole ids, integers, the same keys for each thing of a kind."""
+    """Return an answer for machines: whole ids, integers, the same keys for all things of one kind."""
     return {
         "thing": answer.thing.text,
         "part": answer.thing.part,

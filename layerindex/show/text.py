@@ -28,17 +28,17 @@ FLAGS = {
 }
 TITLES = {"shows": "still shown by", "record": "build-cache record"}
 CARDS = {*SINGLE, "layers"}
-"""Sections whose rows are read one by one, each a card."""
+"""Sections whose rows are shown one by one, each as a card of `label: value` lines."""
 
 STACK = ("part", "directory", "role", "size", "owner")
 """What is needed of each directory of a stack."""
 
 ALWAYS = {"image-containers", "volume-containers"}
-"""Sections that say so when they are empty."""
+"""Sections that are shown even when they are empty."""
 
 
 def lines(answers: Sequence[Answer], look: Look) -> Iterator[str]:
-    """Yield the answers as text; of a stack of directories a table of all, then the details of the first."""
+    """Yield the answers as text; for a stack of directories a table of all, then the details of the first."""
     look = look._replace(indent="  ")
     if any(answer.thing.part for answer in answers) and len({answer.thing for answer in answers}) > 1:
         yield "STACK"
@@ -89,7 +89,7 @@ def _title(name: str) -> str:
 
 
 def _says_so(answer: Answer, name: str) -> bool:
-    """Say whether a section is to be shown although it is empty."""
+    """Say whether an empty section is shown."""
     if name in ("images", "containers"):
         return bool(answer.sections["layers"])
     if name == "owners":

@@ -1,6 +1,6 @@
-"""What a THING may be: text becomes the ids, names and paths that are looked up. Nothing here asks the database.
+"""Parses a THING into the ids, names and paths to look up, without the database.
 
-A path is read from the outside in: the outermost folder that the database knows decides, so that a file inside a layer
+A path is read from left to right: the outermost folder that belongs to a store decides, so that a file inside a layer
 cannot pass for another directory by its name.
 """
 
@@ -28,10 +28,11 @@ THINGS = 1100
 """Most directories in one THING: twice what containers-storage can stack."""
 
 READINGS = 8
-"""Most ways to read one path."""
+"""Most readings of one path."""
 
 IN_PATH = 12
-"""Fewest characters of an id in a path, as Docker shortens them; fewer may be a folder of the user's own."""
+"""Fewest characters of an id in a path, the length of Docker's short ids; a shorter name may be a folder of the
+user."""
 
 DRIVERS = ("overlay2", "fuse-overlayfs", "overlay")
 TAR_SPLIT = ".tar-split.gz"
@@ -46,7 +47,7 @@ BY_ID = {
     "diffid-by-digest": ((("diffid-by-digest", "sha256"), "layer"),),
     "v2metadata-by-diffid": ((("v2metadata-by-diffid", "sha256"), "layer"),),
 }
-"""Folders whose entries are named by an id, by their first component, and the kind of thing that is."""
+"""Folders whose entries are named by an id, by their first component, and the kind of thing that an entry is."""
 
 FOLDERS = frozenset(
     {
@@ -54,7 +55,7 @@ FOLDERS = frozenset(
         *("aufs", "btrfs", "devicemapper", "overlay", "vfs", "windowsfilter", "zfs"),
     }
 )
-"""Folders of a Docker data root that are told as a whole: see `queries/show/folder.sql`."""
+"""Folders of a Docker data root that are explained as a whole: see `queries/show/folder.sql`."""
 
 _STRICT = re.compile(f"{shapes.MOUNT_ID.pattern}|{shapes.BUILDKIT_ID.pattern}")
 _SNAPSHOTTERS = "io.containerd.snapshotter.v1."
@@ -74,7 +75,7 @@ _REGISTRY = re.compile(r"(?:docker\.io|index\.docker\.io)/(?:library/)?")
 
 
 class Reading(NamedTuple):
-    """One way to read a word: what to look up, and the path behind it."""
+    """One interpretation of a word: what to look up, and the path that follows it."""
 
     word: str
     kind: str | None = None
@@ -82,18 +83,18 @@ class Reading(NamedTuple):
     merged: bool = False
     root: str | None = None
     driver: str | None = None
-    """The snapshotter that numbers it: the same number of another is another directory."""
+    """The snapshotter whose number it is: the same number of another snapshotter is another directory."""
     folder: str | None = None
-    """The folder that it lies in, where that alone says which snapshotter numbers it."""
+    """The folder that it lies in, where only that says which snapshotter it is."""
 
     @property
     def shortest(self) -> int:
-        """Fewest characters that are taken for the beginning of an id."""
+        """The fewest characters that count as the beginning of an id."""
         return 2 if self.kind is None else IN_PATH
 
 
 class Thing(NamedTuple):
-    """One thing to show: its text, and the ways to read it, the best first; `part` is upper or lower in a stack."""
+    """One thing to show: its text, and its readings, the best first; `part` is upper or lower in a stack."""
 
     text: str
     readings: tuple[Reading, ...]
@@ -125,8 +126,8 @@ def things(text: str, roots: Sequence[str] = ()) -> list[Thing]:
 
 
 def _stacked(text: str, roots: Sequence[str]) -> Iterator[Thing]:
-    """Yield the directories of mount options, of `docker inspect`'s GraphDriver.Data, or of a list of lowers."""
-    # A path is one path, whatever its file is called: a name like x,upperdir=/y must not lead elsewhere.
+    """Yield the directories named by mount options, by GraphDriver.Data of `docker inspect`, or by a list of lowers."""
+    # A path is taken whole, whatever its file is called: a name like x,upperdir=/y must not lead elsewhere.
     named = () if _A_PATH.match(text) else _named(text)
     for group in _groups(named):
         for part, keys in (("upper", ("upper", "merged", "work")), ("lower", ("lower",))):
@@ -139,9 +140,9 @@ def _stacked(text: str, roots: Sequence[str]) -> Iterator[Thing]:
 
 
 def _named(text: str) -> Iterator[tuple[str, list[str]]]:
-    """Yield what each named list of directories says: upper, lower, work or merged, and its paths."""
+    """Yield each named list of directories: upper, lower, work or merged, and its paths."""
     for match in _OPTION.finditer(text):
-        # A tab or a backslash is in octal there, and the backslash then protects a colon or a comma.
+        # There a tab or a backslash is written in octal, and a backslash escapes a colon or a comma.
         paths = re.findall(r"(?:\\.|[^\\:])+", _octal(match[2]), re.DOTALL)
         yield match[1].removesuffix("dir"), [re.sub(r"\\(.)", r"\1", path, flags=re.DOTALL) for path in paths]
     for match in _INSPECT.finditer(text):
@@ -151,7 +152,7 @@ def _named(text: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def _groups(named: Iterable[tuple[str, list[str]]]) -> Iterator[dict[str, list[str]]]:
-    """Yield what belongs to one mount: until a name comes again, but for lowerdir+=, which adds."""
+    """Yield the lists of each mount: a repeated name begins a new mount, except lowerdir+=, which appends."""
     group: dict[str, list[str]] = {}
     last = ""
     for key, paths in named:
@@ -176,7 +177,7 @@ def _decoded(quoted: str) -> str:
 
 
 def _octal(text: str) -> str:
-    """Return what /proc/mounts writes as octal as the characters they are."""
+    """Return text of /proc/mounts with its octal escapes decoded."""
     return _OCTAL.sub(lambda match: chr(int(match[1], 8) & 0x7F), text)
 
 
@@ -193,7 +194,7 @@ def _single(text: str, roots: Sequence[str]) -> Thing:
 
 
 def _readings(text: str, roots: Sequence[str]) -> tuple[Reading, ...]:
-    """Return the ways to read a word or path, the best first."""
+    """Return the readings of a word or path, the best first."""
     readings: list[Reading] = []
     folder = None if text.startswith("/") else Reading(text.partition("/")[0], "folder")
     if "/" in text:
@@ -218,7 +219,7 @@ def _readings(text: str, roots: Sequence[str]) -> tuple[Reading, ...]:
 
 
 def _clean(path: str) -> list[str]:
-    """Return the components of a path as the database has them; lexically, as no link can be looked at."""
+    """Return the components of a path as in the database; purely lexical, as no link can be read."""
     kept: list[str] = []
     for part in path.split("/"):
         if part == "..":
@@ -241,7 +242,7 @@ def _path(parts: Sequence[str]) -> list[Reading]:
 
 
 def _at(head: Sequence[str], parts: Sequence[str], place: int) -> Reading | None:  # noqa: PLR0911 - one for each kind of folder
-    """Return what begins at one component of a path, if it is a folder of a store's."""
+    """Return the reading that begins at one component of a path, if that is a folder of a store."""
     match head:
         case ["l", link, *_] if shapes.LINK.fullmatch(link):
             return _inside(link, ["diff", *parts[place + 2 :]])
@@ -251,7 +252,7 @@ def _at(head: Sequence[str], parts: Sequence[str], place: int) -> Reading | None
             rest = parts[place + 3 :]
             inside = _inside(number, ["diff", *rest[1:]] if rest[:1] == ["fs"] else [])
             return inside._replace(driver=snapshotter.removeprefix(_SNAPSHOTTERS))
-        case ["snapshots", number, "fs", *_] if number.isdecimal():  # of a snapshotter that settings moved
+        case ["snapshots", number, "fs", *_] if number.isdecimal():  # of a snapshotter that was moved by settings
             inside = _inside(number, ["diff", *parts[place + 3 :]])
             return inside._replace(folder="/" + "/".join(parts[: place + 1]))
         case ["vfs", "dir", cache_id, *_]:
@@ -259,13 +260,13 @@ def _at(head: Sequence[str], parts: Sequence[str], place: int) -> Reading | None
         case [cache_id, part, *_] if part in PARTS and _STRICT.fullmatch(cache_id):
             return _inside(cache_id, parts[place + 1 :])
         case ["layerdb", "mounts", _, *_]:
-            # A name may hold slashes; the files of the entry do not belong to it.
+            # A name may contain slashes; files inside the entry are not part of it.
             return Reading(re.sub(r"/(mount-id|init-id|parent)$", "", "/".join(parts[place + 2 :])), "directory")
     return _beside(head) or _named_by_id(head)
 
 
 def _beside(head: Sequence[str]) -> Reading | None:
-    """Return what a file beside an engine's directories is of: Podman's image or layer, Docker's plugin."""
+    """Return the image or layer of Podman, or plugin of Docker, that a file beside an engine's directories is of."""
     match head:
         case ["plugins", plugin, *_] if shapes.HEX.fullmatch(plugin):
             return Reading(plugin, "folder")
@@ -277,7 +278,7 @@ def _beside(head: Sequence[str]) -> Reading | None:
 
 
 def _big_data(rest: Sequence[str]) -> str | None:
-    """Return the digest that the name of a file beside a Podman image holds in base64, alone or after a word."""
+    """Return the digest in the base64 name of a file beside a Podman image, alone or after a word."""
     try:
         key = base64.b64decode(rest[0].removeprefix("="), validate=True) if rest and rest[0].startswith("=") else b""
     except ValueError:
@@ -287,7 +288,7 @@ def _big_data(rest: Sequence[str]) -> str | None:
 
 
 def _named_by_id(head: Sequence[str]) -> Reading | None:
-    """Return what begins at one component of a path, if it is a folder whose entries are named by an id."""
+    """Return the reading that begins at one component of a path, if that is a folder whose entries are named by ids."""
     for folder, kind in BY_ID.get(head[0], ()):
         if len(head) > len(folder) and tuple(head[: len(folder)]) == folder:
             name = head[len(folder)]
@@ -296,7 +297,7 @@ def _named_by_id(head: Sequence[str]) -> Reading | None:
 
 
 def _inside(cache_id: str, rest: Sequence[str]) -> Reading:
-    """Return the reading of a directory of the driver's folder and what is asked of it."""
+    """Return the reading of a directory in the driver's folder, with the path inside it."""
     if rest and rest[0] in ("diff", "merged") and len(rest) > 1:
         path = "/" + "/".join(rest[1:])
         if len(path) > PATH:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["OfHost", "Store", "default_root", "host_stores", "open_stores"]
 
 NEAR = ("docker", "var/lib/docker", "containerd", "var/lib/containerd", "daemon", "containerd/daemon")
-"""Where below a folder that is no store one may be that was meant."""
+"""Places below a folder where the store may be that the user meant."""
 
 
 def find(root: str) -> list[Store]:
@@ -49,17 +49,17 @@ def open_stores(root: str) -> list[Store]:
 
 
 class OfHost(NamedTuple):
-    """A store of this host, and what is wrong with the settings that name it."""
+    """A store of this host, and the problems of the settings that name it."""
 
     store: Store
     said: list[Problem]
 
 
 def host_stores(environment: Mapping[str, str], *, root: bool) -> Iterator[OfHost | NotAStoreError]:
-    """Yield every store of this host at the places where engines keep them, and what stands in the way of others.
+    """Yield every store of this host at the places where engines keep them, and errors for those that cannot be read.
 
-    What is not there is passed over: few hosts have every engine. What a user's settings or home lead to counts where
-    it is the user's: it may not give a store of the system, or another's, a second name.
+    A place without a store is skipped: few hosts have every engine. A place that a user's settings or home name must be
+    the user's own: it may not give a store of the system, or of another user, a second name.
     """
     settings = Settings()
     places = list(usual_roots(environment, root=root, settings=settings))
@@ -92,7 +92,7 @@ def host_stores(environment: Mapping[str, str], *, root: bool) -> Iterator[OfHos
 
 
 def _hint(root: str) -> str:
-    """Say why a folder is no store, and which one near it is."""
+    """Say why a folder is no store, and name a store near it."""
     for near in (os.path.dirname(root), *(f"{root}/{below}" for below in NEAR)):
         try:
             with reading(near):

@@ -1,9 +1,9 @@
-"""Reader of bolt databases, which an engine may hold open and write meanwhile (FORMATS section 7).
+"""Reads bolt databases, also while an engine writes them (FORMATS section 7).
 
 Format: bbolt `internal/common/{meta,page,bucket}.go` and `db.go`. A file is pages; the first two each hold a header
-(bolt's `meta`), written in turns, of which the newer valid one names the root bucket's page. Nothing is written over
-that a reader may still need, until two transactions later. Every offset is checked before it is followed, and every
-page has one place in the tree: whatever a file holds, reading it takes no longer than its size allows.
+(bolt's `meta`), written in turns; the newer valid one names the root bucket's page. A page that a reader may still need
+is not overwritten until two transactions later. Every offset is checked before it is followed, and every page may be in
+the tree only once, so that the time to read a file is bounded by its size.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from layerindex.stores.files import Folder
 
 LIMIT = 1024 * 1024 * 1024
-"""Most bytes of a database: BuildKit's and containerd's are some MB, on large hosts some hundred."""
+"""Most bytes of a database: those of BuildKit and containerd have some MB, on large hosts some hundred MB."""
 
 ATTEMPTS = 8
-"""How often a file is read anew that was written meanwhile."""
+"""How often a file is read again that was written while it was read."""
 
 PAUSE = 0.02
-"""Seconds to wait before that; a transaction takes an engine some milliseconds."""
+"""Seconds to wait before reading again; a transaction of an engine takes some milliseconds."""
 
 DEPTH = 32
 """Deepest nesting of buckets, and of branches within one; containerd nests seven buckets."""
@@ -47,18 +47,18 @@ BUCKET = 1
 """Flag of a leaf's element that holds a bucket."""
 
 PageReference = tuple[int, int]
-"""Where a page is named: the page and the number of the element there; the root's is (0, 0)."""
+"""Where a page is referred to: the page, and the number of the element in it; (0, 0) for the root."""
 
 
 class Meta(NamedTuple):
-    """What one of the two headers says."""
+    """One of the two headers."""
 
     order: str
     page_size: int
     root: int
     transaction: int
     summed: bool
-    """Whether it has a checksum; early versions of boltdb wrote none."""
+    """Whether the header has a checksum; early versions of boltdb wrote none."""
 
 
 class Page(NamedTuple):
@@ -74,7 +74,7 @@ class Page(NamedTuple):
 class Bucket:
     """A bucket: keys in order, each with bytes or another bucket.
 
-    What cannot be read is left out and noted in the database's `damages`.
+    What cannot be read is left out and added to the database's `damages`.
     """
 
     def __init__(self, bolt: Bolt, root: int, place: PageReference, inline: Page | None = None, depth: int = 0) -> None:
@@ -94,7 +94,7 @@ class Bucket:
                 self._bolt.note(found)
 
     def get(self, key: bytes) -> bytes | Bucket | None:
-        """Return the value of one key, found by looking at all; who needs many keeps `items`."""
+        """Return the value of one key by a search through all keys; to look up many keys, keep `items`."""
         return next((value for name, value in self.items() if name == key), None)
 
     def bucket(self, key: bytes) -> Bucket | None:
@@ -137,7 +137,7 @@ class Bucket:
 
 
 class Bolt:
-    """A database in memory; `damages` collects what was wrong with its pages while they were read."""
+    """A database in memory; `damages` collects problems of its pages while they are read."""
 
     def __init__(self, content: bytes, where: str) -> None:
         """Raises Damage when it is no bolt database, or has no valid header."""
@@ -162,7 +162,7 @@ class Bolt:
         return Bucket(self, self.meta.root, (0, 0))
 
     def note(self, found: Damage) -> None:
-        """Keep a finding once, however often its page is read."""
+        """Add a finding, but only once, however often its page is read."""
         if found.problem.detail not in self._noted:
             self._noted.add(found.problem.detail)
             self.damages.append(found)
@@ -172,7 +172,7 @@ class Bolt:
         return Damage("bolt-page", self.where, f"page {number}: {detail}")
 
     def page(self, number: int, place: PageReference) -> Page:
-        """Return the page that is named at a place; raises Damage."""
+        """Return the page with a number that is referred to at a place; raises Damage."""
         start = number * self.meta.page_size
         if number < 2 or start + HEADER_SIZE > len(self.content):
             raise self.torn(number, "it lies outside the file")
@@ -211,14 +211,14 @@ class Bolt:
             flags, offset, key_size, value_size = self._leaf.unpack_from(self.content, element)
             start = element + offset
             middle, end = start + key_size, start + key_size + value_size
-            # Keys and values lie side by side: hostile ones that share bytes would make much of little.
+            # Keys and values must not overlap: hostile ones that share bytes would expand a small file.
             room -= key_size + value_size
             if start < first or end > page.end or room < 0 or key_size > MAX_KEY:
                 raise self.torn(page.number, f"element {position} lies outside it")
             yield flags, self.content[start:middle], middle, end
 
     def bucket(self, page: Page, start: int, end: int) -> tuple[int, Page | None]:
-        """Return the root page of a bucket that is a value, or the bucket itself where it is small; raises Damage."""
+        """Return the root page of a bucket in a value, or the inline bucket itself where it is small; raises Damage."""
         inline = start + self._bucket.size
         if inline > end:
             raise self.torn(page.number, "a bucket of too few bytes")
@@ -235,10 +235,10 @@ class Bolt:
 
 @reader
 def read_bolt(folder: Folder, name: str) -> Bolt:
-    """Read a database, also one that an engine writes meanwhile; raises Damage when nothing of it can be read.
+    """Read a database, also while an engine writes it; raises Damage when nothing of it can be read.
 
-    It is accepted when the newest header is the same before and after. A file that changes each time is read as it is,
-    with that noted.
+    The content is accepted when the newest header is the same before and after reading. A file that changes at every
+    attempt is read as it is, with a finding.
     """
     where = folder.where(name)
     for attempt in range(ATTEMPTS):
@@ -259,7 +259,7 @@ def newest_meta(content: bytes) -> Meta | None:
         metas = [first, _meta(content, first.page_size)]
     else:
         metas = [meta for size in PAGE_SIZES if (meta := _meta(content, size)) and meta.page_size == size]
-    # One that has no checksum is of early boltdb, and then older than any that has one.
+    # A header without a checksum is of early boltdb, and older than any header with one.
     valid = (meta for meta in metas if meta is not None)
     return max(valid, key=lambda meta: (meta.summed, meta.transaction), default=None)
 

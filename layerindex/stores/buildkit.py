@@ -1,8 +1,8 @@
-"""Reader of `buildkit/`: the records of the build cache, and the directories they hold (FORMATS section 6).
+"""Reads `buildkit/`: the records of the build cache, and the directories that they hold (FORMATS section 6).
 
 Formats: moby `daemon/internal/builder-next/adapters/snapshot/{snapshot,leasemanager}.go` (snapshots.db) and BuildKit
 `cache/{metadata,manager,refs}.go` (metadata_v2.db). A record leads to a key of snapshots.db, and that to a directory or
-to a layer of layerdb; both stay for as long as the key is there, whatever becomes of the record or of images.
+to a layer of layerdb; both are kept as long as the key exists, even if the record or images are removed.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ SOURCE = f"{FOLDER}/{SNAPSHOTS}"
 """The file that says which directories BuildKit holds."""
 METADATA = "metadata_v2.db"
 OLD_METADATA = "metadata.db"
-"""Where records were before Docker 20.10; where it stays beside the new file, it is stale."""
+"""The file of records before Docker 20.10; beside the new file it is stale."""
 
 STARTED = (METADATA, OLD_METADATA, "containerdmeta.db", "history.db")
-"""Databases that are beside snapshots.db; with none of them, and without it, BuildKit was never started here."""
+"""Databases beside snapshots.db; where all of them and snapshots.db are absent, BuildKit was never started here."""
 
 DIRECTORY = re.compile(rf"{shapes.BUILDKIT_ID.pattern}|{shapes.HEX.pattern}")
 NAME = re.compile(rf"{DIRECTORY.pattern}|{shapes.DIGEST.pattern}")
@@ -60,7 +60,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Snapshot(NamedTuple):
-    """What a key of snapshots.db leads to."""
+    """What a key of snapshots.db refers to."""
 
     directory: str | None
     """The key itself, where a directory was made for it."""
@@ -72,7 +72,7 @@ class Snapshot(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A record as metadata_v2.db says it, its names checked."""
+    """A record of metadata_v2.db, with checked names."""
 
     field: Fields
     snapshot: str
@@ -97,7 +97,7 @@ def read_buildkit(root: Folder, layers: Mapping[str, str | None], claims: Claims
 
 
 class Cache:
-    """The two databases side by side."""
+    """The contents of the two databases."""
 
     def __init__(self, root: Folder, folder: Folder, layers: Mapping[str, str | None], claims: Claims) -> None:
         self.root, self.folder, self.layers, self.claims = root, folder, layers, claims
@@ -105,17 +105,17 @@ class Cache:
         self.entries: dict[str, Entry] = {}
         self.snapshots: dict[str, Snapshot] = {}
         self.records_known = False
-        """Whether all records are known, so that a key which none of them leads to has none."""
+        """Whether all records are known, so that a key to which none leads certainly has no record."""
         self.whole = True
-        """Whether all keys of snapshots.db are known, so that what is not among them is not there."""
+        """Whether all keys of snapshots.db are known, so that a key not among them certainly does not exist."""
         self.twins: dict[str, Entry] = {}
-        """The records whose data is still a mutable one's, by that one's id."""
+        """Records whose data is still that of a mutable record, by the id of the latter."""
         self.used: set[str] = set()
         """Keys of snapshots.db that records lead to."""
 
     def read(self) -> Iterator[Record | Damage]:
         """Yield all rows and findings."""
-        # A snapshot is made before its record: in this order, a record that is seen has been given its snapshot.
+        # A snapshot is made before its record: records are read first, so that the snapshot of each is found.
         self.entries, damages = self._read_entries()
         self.records_known = not damages
         yield from damages
@@ -186,7 +186,7 @@ class Cache:
         return [name for name in dict.fromkeys(names) if name is not None]
 
     def _claim_unnamed(self) -> None:
-        """Note the directories of keys that no record leads to, as a crash or a prune leaves them: BuildKit keeps them.
+        """Note the directories of keys without a record, as a crash or a prune leaves them: BuildKit keeps them.
 
         Such a key does not keep a layer in layerdb; where records may be lost, it may be one of a record, which does.
         """
@@ -208,7 +208,7 @@ class Cache:
         return entry.snapshot if entry.snapshot in self.snapshots else mutable
 
     def _record(self, record_id: str, entry: Entry, lost: dict[str, str]) -> Iterator[Record]:
-        """Yield the rows of one record; where its snapshot or layer is not there, note that key in `lost`."""
+        """Yield the rows of one record; where its snapshot or layer does not exist, add it to `lost`."""
         key, field = self._key(entry), entry.field
         held = self._held(key)
         for cache_id in dict.fromkeys([*held, *self._held(entry.snapshot), *self._held(record_id)]):
@@ -247,7 +247,7 @@ class Cache:
             yield BuildCacheParent(record_id, position, parent)
 
     def _lose(self, record_id: str, key: str, *, deleting: bool) -> None:
-        """Note what a record without a snapshot may hold.
+        """Note that a record without a snapshot may hold a directory.
 
         BuildKit forgets a snapshot, then removes its directory, then forgets the record: it may be in the midst of it.
         Which directory it is, only the snapshot said, unless it was never committed: that has the record's name.
@@ -265,7 +265,7 @@ class Cache:
         return [made_of.parent] if made_of.parent else []
 
     def _size(self, record_id: str, field: Fields) -> int | None:
-        """Return the size; BuildKit measures only one of two records that share their data, and prints the other."""
+        """Return the size; of two records that share their data BuildKit measures only one and prints the other."""
         size = field.get("snapshot.size", ids.size)
         twin = self.twins.get(record_id)
         if size is None and twin is not None and twin.field is not field:
@@ -288,7 +288,7 @@ class Cache:
             yield Damage("parent-circle", self._where(), " -> ".join(circle[:5]), circle[0])
 
     def _check(self, lost: dict[str, str]) -> Iterator[Use]:
-        """Yield the records that have lost their data, but not those that an engine is writing or about to remove."""
+        """Yield findings about records that lost their data, except those that an engine is writing or removing."""
         still = self._read_entries()[0] if lost else {}
         stopped = bool(lost) and running_since(self.root) == NEVER
         for record_id, key in lost.items():
@@ -301,7 +301,7 @@ class Cache:
         return self.folder.where(OLD_METADATA if self.old else METADATA)
 
     def _in_layerdb(self, key: str) -> bool:
-        """Say whether a layer is there now: it may have come after layerdb was read."""
+        """Say whether a layer exists now: it may have been added after layerdb was read."""
         if key in self.layers:
             return True
         if not shapes.DIGEST.fullmatch(key):
@@ -315,7 +315,7 @@ class Cache:
 
 
 def _is_kept(entry: Entry | None) -> bool:
-    """Say whether BuildKit keeps a record that has no snapshot: if it never writes to it, and is not removing it."""
+    """Say whether BuildKit keeps a record without a snapshot: an immutable one that is not being removed."""
     values = {} if entry is None else entry.field.values
     return values.get("snapshot.committed") is True and values.get("cache.deleted") is not True
 

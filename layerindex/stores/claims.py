@@ -1,4 +1,4 @@
-"""Who needs a directory, as the metadata says, and which places that could say so are in doubt."""
+"""Collects who needs a directory according to metadata, and which places that could say so are in doubt."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ ROLES = {
     "snapshot": "snapshot",
     "writing": "in-flight",
 }
-"""The role that each kind of owner gives a directory, strongest first."""
+"""The role that each kind of owner gives to a directory, the strongest first."""
 
 NEED_DIRECTORY = [kind for kind in ROLES if kind not in ("removing", "writing")]
-"""Kinds of owners whose directory must be there."""
+"""Kinds of owners whose directory must exist."""
 
 FACT_OF = {
     **dict.fromkeys(("layer", "storage-layer", "snapshot", "removing", "writing"), "layers"),
@@ -44,7 +44,7 @@ FACT_OF = {
 """The kind of fact that says of each kind of owner that a directory is its."""
 
 MOST = 1000
-"""Most sources in doubt that are kept of one kind of fact; more say no more."""
+"""Most sources in doubt that are kept for one kind of fact; more add no information."""
 
 DOUBTS = {
     "permission-denied": standing.DENIED,
@@ -55,11 +55,11 @@ DOUBTS = {
     "not-mounted": standing.ELSEWHERE,
     "other-filesystem": standing.ELSEWHERE,
 }
-"""The state of a source that could not be read for a reason; for any other it is damaged."""
+"""The state of a source by the code of the finding about it; for other codes it is damaged."""
 
 
 class Sources:
-    """The places that could name a user of something, each with what it tells and its state."""
+    """The places that could name a user of something, each with its kind of facts and its state."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], Source] = {}
@@ -67,7 +67,7 @@ class Sources:
         """How many sources of each kind of fact are in doubt."""
 
     def note(self, kind: str, path: str, state: str, detail: str | None = None) -> None:
-        """Note the state of a source; one that is in doubt stays so, whatever a later look finds."""
+        """Record the state of a source; a source in doubt stays in doubt, whatever a second look finds."""
         known = self._found.get((kind, path))
         if known is not None and (known.state not in standing.CLEAR or state in standing.CLEAR):
             return
@@ -78,17 +78,17 @@ class Sources:
         self._found[kind, path] = Source(kind, path, state, detail)
 
     def damaged(self, kind: str, found: Damage) -> None:
-        """Note that what a finding is about may name more than could be read."""
+        """Record that the source of a finding may name more than could be read."""
         problem = found.problem
         self.note(kind, problem.path, DOUBTS.get(problem.code, standing.DAMAGED), problem.detail)
 
     def failed(self, found: Damage) -> None:
-        """Note that a reader of ours failed: whatever it would have told is in doubt."""
+        """Record that a reader of ours failed, so that its source is in doubt."""
         for kind in standing.FACTS:
             self.damaged(kind, found)
 
     def known(self, kind: str, path: str) -> bool:
-        """Say whether a source is there, in whatever state."""
+        """Say whether a source is recorded, in whatever state."""
         return self._found.get((kind, path), Source(kind, path, standing.ABSENT)).state != standing.ABSENT
 
     def unseen(self, kind: str) -> bool:
@@ -96,7 +96,7 @@ class Sources:
         return any(each.kind == kind and each.state == standing.UNSEEN for each in self)
 
     def merge(self, later: Sources) -> None:
-        """Add what a later look at the same places found."""
+        """Add what a second look at the same places found."""
         for source in later:
             self.note(*source)
 
@@ -110,12 +110,12 @@ class Sources:
 
 
 class Need(NamedTuple):
-    """A use that leads nowhere: something needs a directory, and what named that is lost."""
+    """A use that leads nowhere: something needs a directory, and the record of which one is lost."""
 
     who: str
-    """What needs it, for a sentence: the writable layer of container shop."""
+    """What needs it, as part of a sentence: the writable layer of container shop."""
     below: str | None
-    """The directory that must be its nearest lower; None where it stands on none."""
+    """The directory that must be its nearest lower; None where it has none."""
 
 
 def directory_use(cache_id: str, kind: str, owner: str) -> Use:
@@ -124,7 +124,7 @@ def directory_use(cache_id: str, kind: str, owner: str) -> Use:
 
 
 class Claims:
-    """Why directories exist, as the metadata says; `sources` tell what may name more and does not."""
+    """Why directories exist according to metadata; `sources` says which places could not be read completely."""
 
     def __init__(self) -> None:
         self.owners: dict[str, list[tuple[str, str]]] = defaultdict(list)
@@ -135,21 +135,21 @@ class Claims:
 
     @property
     def doubts(self) -> bool:
-        """Whether a source is in doubt that may name the owner of a directory."""
+        """Whether a source that may name the owner of a directory is in doubt."""
         return self.sources.doubts("directory")
 
     def lost(self, kind: str, path: str, who: str) -> None:
-        """Note that something needs what is not there, so that some directory is its."""
+        """Record that something needs a record that is lost, so that some directory belongs to it."""
         self.sources.note(kind, path, standing.LOST, f"{who} needs it")
 
     def lose_directory(self, kind: str, path: str, need: Need) -> None:
-        """Note the same where it is known on what that directory stands."""
+        """Record a lost directory of which the nearest lower is known."""
         self.lost(kind, path, need.who)
         if len(self.needs) < MOST:
             self.needs.append(need)
 
     def add(self, cache_id: str | None, kind: str, owner: str) -> None:
-        """Note one reason for a directory."""
+        """Record one reason for a directory."""
         if cache_id is not None:
             self.owners[cache_id].append((kind, owner))
 
@@ -160,15 +160,15 @@ class Claims:
         self.sources.merge(later.sources)
 
     def expect(self, cache_id: str | None, parent: str | None) -> None:
-        """Note which directory the nearest lower of a directory must be."""
+        """Record which directory must be the nearest lower of a directory."""
         if cache_id is not None and parent is not None:
             self.parents[cache_id] = parent
 
     def role(self, name: str, *, was_there: bool, own: Callable[[str], object], named: bool = False) -> str:
-        """Return the role of a directory: its strongest owner's, else what one without an owner is.
+        """Return the role of a directory: that of its strongest owner, else the role of one without owner.
 
-        `own` says whether the driver makes directories of that name; `named`: a directory with an owner has it in its
-        lower.
+        `own` says whether the driver makes directories with such names; `named` that the lower of an owned directory
+        names it.
         """
         kinds = {kind for kind, _ in self.owners.get(name, ())}
         for kind, role in ROLES.items():

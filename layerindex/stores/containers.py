@@ -1,4 +1,4 @@
-"""Readers of `containers/<id>/`: the container, what is mounted into it, and its log files.
+"""Reads `containers/<id>/`: the container, its mounts, and its log files.
 
 Format: moby `daemon/container/{container,state}.go`, `daemon/logger/{jsonfilelog,local,loggerutils}`.
 """
@@ -30,7 +30,7 @@ CONFIG = "config.v2.json"
 HOST_CONFIG = "hostconfig.json"
 
 LOCAL_LOGS = "local-logs"
-"""The local driver's folder in a container's."""
+"""The folder of the local log driver in that of a container."""
 
 CACHED = "container-cached.log"
 """What the engine keeps of a log that goes to a remote one, in the local driver's form (moby `loggerutils/cache`)."""
@@ -42,13 +42,13 @@ LOG_FILES = {"json-file": "{}-json.log", "local": f"{LOCAL_LOGS}/container.log"}
 """The current log file of each driver that keeps one in the container's folder."""
 
 ROTATION = re.compile(r"(?:\.([0-9]{1,9}))?(?:\.gz)?")
-"""How the names of log files end: the current one has nothing, older ones a number, packed ones .gz too."""
+"""Suffixes of log files: none for the current one, a number for older ones, and .gz for compressed ones."""
 
 
 def read_container(containers: Folder, name: str) -> Iterator[Container | ContainerVolume | ContainerLog | Damage]:
     """Yield the container of one folder, what is mounted into it, its log files, and what is wrong with it.
 
-    A config that cannot be read leaves a row in state unknown: the folder proves that the container is there.
+    A container whose config cannot be read gets a row in state unknown: its folder proves that it exists.
     """
     with containers.folder(name) as folder:
         host, host_damages = _host_config(folder, name)
@@ -118,7 +118,7 @@ def _container(name: str, field: Fields, log_driver: str | None, log_bytes: int 
 
 
 def _lost_log(folder: Folder, container: Container, logs: Logs) -> Damage | None:
-    """Say that the log file of a running container is gone: the engine still writes it, and holds its bytes."""
+    """Return the finding that the log of a running container was removed: its bytes stay in use."""
     base = LOG_FILES.get(container.log_driver or "")
     if base is None or container.log_path is None or container.state not in ("running", "paused") or not logs.whole:
         return None
@@ -161,7 +161,7 @@ def _volumes(name: str, field: Fields) -> Iterator[ContainerVolume]:
 
 
 def _host_config(folder: Folder, name: str) -> tuple[Fields, list[Damage]]:
-    """Return what hostconfig.json says, nothing where it is not there, and why it could not be read."""
+    """Return the content of hostconfig.json, empty where it does not exist, and why it could not be read."""
     where = folder.where(HOST_CONFIG)
     if HOST_CONFIG not in folder:
         return Fields({}, where, name), []
@@ -173,7 +173,7 @@ def _host_config(folder: Folder, name: str) -> tuple[Fields, list[Damage]]:
 
 
 def _asked_for(name: str, host: Fields) -> Iterator[ContainerVolume]:
-    """Yield the mounts that the user asked for, all that is known of a container whose config cannot be read.
+    """Yield the mounts that the user asked for: nothing else is known of a container whose config cannot be read.
 
     `Binds` are of `-v source:destination[:mode]`, `Mounts` of `--mount`; a source that is no path is a volume's name.
     """
@@ -198,7 +198,7 @@ def _mount(name: str, destination: str, source: str, *, read_only: bool) -> Cont
 
 
 class Logs(NamedTuple):
-    """The log files of a container; `whole` is False when some may be there that could not be seen."""
+    """The log files of a container; `whole` is False when there may be some that could not be seen."""
 
     files: list[ContainerLog]
     damages: list[Damage]
@@ -206,14 +206,14 @@ class Logs(NamedTuple):
 
     @property
     def size(self) -> int | None:
-        """The bytes of all; None when they are not known, or, as sparse files can claim, more than SQLite holds."""
+        """The bytes of all; None when they are unknown or more than SQLite can hold, as sparse files can claim."""
         total = sum(file.apparent_bytes for file in self.files)
         whole = self.whole and all(found.problem.code != "missing-log" for found in self.damages)
         return total if whole and total < 2**63 else None
 
 
 class LogKind(NamedTuple):
-    """What the name of a log file says: the driver that writes it, and how often it was rotated; None if it is odd."""
+    """What the name of a log file says: its driver, and how often it was rotated; None for other names."""
 
     driver: str
     rotation: int | None
@@ -227,7 +227,7 @@ def log_driver_of(name: str, container_id: str) -> str | None:
 
 
 def container_holder(path: tuple[str, ...], *, is_folder: bool) -> Holder:
-    """Return who holds what lies in containers/."""
+    """Return the holder of a path in containers/."""
     if len(path) == 2:
         return Holder("container files", from_os(path[1]), apart=True) if is_folder else Holder("container files")
     container_id, inside = path[1], "/".join(path[2:])
@@ -271,7 +271,7 @@ def take_logs(logs: Logs, folder: Folder, container_id: str, kind_of: Callable[[
         except OSError as error:
             found = damage(error, folder.where(name))
             if found.problem.code == "missing":
-                # A full log gets another name while we look.
+                # A log may be rotated, and so renamed, while we look.
                 found = vanished(folder.where(name))
             logs.damages.append(found)
             continue
@@ -281,14 +281,14 @@ def take_logs(logs: Logs, folder: Folder, container_id: str, kind_of: Callable[[
         if not stat.S_ISREG(status.st_mode):
             logs.damages.append(Damage("not-regular", folder.where(name), "no log file", container_id))
             continue
-        # The path is a key, so that it is the name itself: what is made fit to print may be two names' text.
+        # The path is a key, so it is the exact name: two names may have the same printable text.
         path = f"{folder.path}/{from_os(name)}"
         sizes = (status.st_size, min(512 * status.st_blocks, 2**63 - 1))
         logs.files.append(ContainerLog(container_id, path, *kind, *sizes, _modified(status)))
 
 
 def _linked_log(folder: Folder, name: str, container_id: str) -> Damage:
-    """Return the finding that a log was moved elsewhere: what the engine holds open is freed by a restart."""
+    """Return the finding that a log was moved elsewhere: a restart frees the file that the engine holds open."""
     try:
         target = printable(from_os(folder.target(name)))
     except Damage as found:

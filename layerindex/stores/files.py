@@ -1,4 +1,4 @@
-"""Reading a store's files without trusting one of them.
+"""Reads the files of a store without trusting any of them.
 
 Everything is reached relative to an open folder, one name at a time: no symlink is followed, nothing but a regular file
 is opened, and no file is read beyond its bound.
@@ -31,9 +31,9 @@ JSON = 16 * 1024 * 1024
 REPOSITORIES = 64 * 1024 * 1024
 """Most bytes of repositories.json: some 300,000 references."""
 VALUES = 1_000_000
-"""Most values of a JSON file without VALUE_BYTES for each: `[[],[],…` takes forty times its bytes of memory."""
+"""Most values of a JSON file with fewer than VALUE_BYTES for each: `[[],[],…` takes forty times its bytes of memory."""
 VALUE_BYTES = 8
-"""Fewest bytes of a value in a large file: what engines write has 15 and more."""
+"""Fewest bytes of a value in a large file: values that engines write have 15 and more."""
 ENTRIES = 2_000_000
 """Most names in one folder of metadata."""
 
@@ -42,7 +42,7 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 def _open(name: str, flags: int, folder: int | None) -> int:
-    """Open without touching the access time, which is evidence; only the owner and root may ask for that."""
+    """Open without changing the access time, which is evidence; only the owner and root may ask for that."""
     try:
         return os.open(name, flags | os.O_NOATIME, dir_fd=folder)
     except PermissionError:
@@ -92,7 +92,7 @@ def _open_regular(name: str, folder: int) -> int | None:
 
 
 def damage(error: OSError, path: str) -> Damage:
-    """Say what the system answered about `path` as a finding."""
+    """Return the error of the system about `path` as a finding."""
     if error.errno in (errno.EACCES, errno.EPERM):
         return Damage("permission-denied", path, "permission denied")
     if error.errno == errno.ENOENT:
@@ -111,7 +111,7 @@ def _is_utf8(content: bytes) -> bool:
 
 
 def _elsewhere(name: str, parent: Folder | None, path: str) -> Damage | None:
-    """Return the finding that a symlink stands in the place of a folder of the root, as a move of it leaves."""
+    """Return the finding that a symlink is in the place of a folder of the root, as after moving the folder."""
     if parent is None or parent.path:
         return None
     try:
@@ -171,7 +171,7 @@ class Folder:
             return folder.folder(*names[1:])
 
     def optional(self, *names: str) -> Folder | None:
-        """Open a folder below this one that need not be there: None when all above it is and it is not."""
+        """Open a folder below this one that need not exist: None when only the last folder of the path is absent."""
         if len(names) > 1:
             with self.folder(*names[:-1]) as above:
                 return above.optional(names[-1])
@@ -183,7 +183,7 @@ class Folder:
         return f"{self.path}/{shown}" if self.path and not os.path.isabs(name) else shown
 
     def keep(self, names: Iterable[str]) -> None:
-        """Forget all entries but these."""
+        """Keep only these entries."""
         wanted = set(names)
         self.entries = {name: entry for name, entry in self.entries.items() if name in wanted}
 
@@ -201,14 +201,14 @@ class Folder:
         return entry is not None and entry.is_symlink()
 
     def exists(self, *names: str) -> bool:
-        """Look again whether something is there now, following no symlink on the way.
+        """Check whether something exists now, following no symlink on the way.
 
-        What we may not look at counts as there: trying to read it will tell, and its absence proves nothing.
+        What we may not look at counts as existing: reading it will report that, and its absence would prove nothing.
         """
         return self._there(names, denied=True)
 
     def shows(self, *names: str) -> bool:
-        """The same, but what we may not look at does not count as there."""
+        """Check the same, but what we may not look at counts as absent."""
         return self._there(names, denied=False)
 
     def _there(self, names: tuple[str, ...], *, denied: bool) -> bool:
@@ -221,14 +221,14 @@ class Folder:
         return True
 
     def changed(self, *names: str) -> float | None:
-        """Return when this folder or what is below last changed, following no symlink; None if that cannot be told."""
+        """Return when this folder or a path below it last changed, following no symlink; None if unknown."""
         try:
             return (self._status(names) if names else os.fstat(self.handle)).st_mtime
         except OSError:
             return None
 
     def _status(self, names: tuple[str, ...]) -> os.stat_result:
-        """Return the status of what is below, one step of the way at a time; raises OSError."""
+        """Return the status of a path below, one component at a time; raises OSError."""
         opened: list[int] = []
         try:
             for name in names[:-1]:
@@ -245,7 +245,7 @@ class Folder:
 
     @contextmanager
     def opened(self, name: str) -> Iterator[int]:
-        """Hold a regular file open; raises Damage, also for what the system answers while it is held."""
+        """Hold a regular file open; raises Damage, also for errors of the system while it is held."""
         entry = self.entries.get(name)
         if entry is None:
             raise Damage("missing", self.where(name), "it is not there")
@@ -316,7 +316,7 @@ class Folder:
             raise Damage(code, self.where(name), f"not JSON: {error}") from error
 
     def target(self, name: str) -> str:
-        """Return what a symlink here says, unfollowed; raises Damage."""
+        """Return the target of a symlink here without following it; raises Damage."""
         try:
             return os.readlink(name, dir_fd=self.handle)
         except FileNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Readers of the driver's own folder, `overlay2/`: directories and short names.
+"""Reads the driver's own folder, `overlay2/`: directories and short names.
 
 Format: moby `daemon/graphdriver/overlay2/overlay.go`; fuse-overlayfs keeps the same files, and so does
 containers-storage (`drivers/overlay/overlay.go`), with some of its own.
@@ -32,7 +32,7 @@ NOT_LAYERS = re.compile(
 """Names in the driver's folder that are no layer directories (FORMATS 3.1, 10)."""
 
 ROTATED = re.compile(r"diff[1-9][0-9]*")
-"""Older folders of a layer that was made anew in place; they lie below its `diff` in every mount."""
+"""Older folders of a layer that was made anew in place; in a mount they are lower directories of its `diff`."""
 
 
 ADDITIONAL = "additionallayer"
@@ -58,9 +58,9 @@ class Directory(NamedTuple):
     committed: int
     damages: list[Damage]
     lower_ids: list[str] | None = None
-    """What lies below by directory, where that is said; it then counts more than the short names."""
+    """The lower directories by name, where a file lists them; they take precedence over short names."""
     identity: tuple[int, int] = (0, 0)
-    """Its inode and when that last changed: another of that name may take its place."""
+    """Its inode and when that last changed, to notice that another directory of that name has replaced it."""
 
 
 @reader
@@ -95,7 +95,7 @@ def read_directory(driver: Folder, name: str) -> Directory:
 
 
 def identity(status: os.stat_result) -> tuple[int, int]:
-    """Return what tells a directory from what it was before."""
+    """Return what identifies a directory and its last change."""
     return status.st_ino, status.st_ctime_ns
 
 
@@ -115,7 +115,7 @@ def _lower_ids(folder: Folder, damages: list[Damage]) -> list[str] | None:
 
 
 def _rotated(folder: Folder) -> list[Damage]:
-    """Say that a layer has files which its diff does not hold."""
+    """Return the finding that a layer has files outside of its diff."""
     rotated = sorted(name for name in folder.entries if ROTATED.fullmatch(name))
     if not rotated:
         return []
@@ -140,7 +140,7 @@ def _lowers(folder: Folder, damages: list[Damage]) -> list[str] | None:
 
 @reader
 def read_link(links: Folder, name: str) -> tuple[Link, list[Damage]]:
-    """Read one short name of `l/`; the target is taken as text and never followed."""
+    """Read one short name of `l/`; the target is read as text and never followed."""
     if not shapes.LINK.fullmatch(name):
         raise Damage("unexpected-entry", links.where(name), "not a short name")
     try:

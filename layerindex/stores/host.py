@@ -1,7 +1,7 @@
-"""What files of this host say of its accounts and engines; a user may have put anything in the place of one.
+"""Reads accounts and engine settings of this host; a user may have put anything in place of a file.
 
-Homes are hostile to root: what a user's settings file leads to outside of the home is not read, nothing of a file's
-content is ever shown, and what one file may cost is bounded.
+Homes are hostile to root: a user's settings file that leads out of the home is not read, the content of a file is never
+shown, and the cost of a file is bounded.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LIMIT = 1024 * 1024
-"""Most bytes of a settings file of the system, and of /etc/passwd's like."""
+"""Most bytes of a settings file of the system, and of files such as /etc/passwd."""
 OWN_LIMIT = 64 * 1024
 """Most bytes of a user's settings file; real ones have some hundred."""
 OWN_LINE = 1024
-"""Longest line of that: Python's parser takes minutes for a key of ten thousand parts."""
+"""Longest line of a user's settings file: Python's parser takes minutes for a key of ten thousand parts."""
 PATH = 4096
 """Longest path that the system takes."""
 
@@ -39,14 +39,14 @@ class Account(NamedTuple):
 
 
 class Said(NamedTuple):
-    """What is wrong with settings, and whose they are: None for the system's."""
+    """A problem of settings, and whose they are: None for those of the system."""
 
     user: str | None
     damage: Damage
 
 
 class Settings:
-    """Reads settings files, and remembers in `said` what was wrong with them."""
+    """Reads settings files, and collects their problems in `said`."""
 
     def __init__(self) -> None:
         self.said: list[Said] = []
@@ -59,11 +59,11 @@ class Settings:
         return self._values(path, user, home, "TOML", lambda content: tomllib.loads(content.decode()))
 
     def json(self, path: str, user: Account | None = None, home: str | None = None) -> dict[str, Any]:
-        """Return the same of a file that holds JSON."""
+        """Return the settings in a JSON file; none when it does not exist, or cannot be read."""
         return self._values(path, user, home, "JSON", orjson.loads)
 
     def path(self, values: dict[str, Any], key: str, where: str, user: Account | None = None) -> str | None:
-        """Return the path that a setting of the file `where` names; None for none, and for what can be no path."""
+        """Return the path in a setting of the file `where`; None for no path, and for values that cannot be paths."""
         value = values.get(key)
         if value is None or value == "":
             return None
@@ -73,7 +73,7 @@ class Settings:
         return None
 
     def note(self, where: str, detail: str, user: Account | None = None) -> None:
-        """Remember what is wrong with a file, once: two users may have one home."""
+        """Record a problem of a file once: two users may have one home."""
         found = Damage("bad-settings", printable(from_os(where)), detail)
         if all(each.damage.problem != found.problem for each in self.said):
             self.said.append(Said(user.name if user else None, found))
@@ -91,7 +91,7 @@ class Settings:
         except Damage as found:
             if found.problem.code == "bad-settings":
                 detail = found.problem.detail or ""
-            else:  # the exception's kind alone: its words may be the file's
+            else:  # only the kind of the exception, as its message may quote the file
                 detail = f"it is no {kind}: {(found.problem.detail or '').partition(':')[0]}"
             self.note(path, detail, user)
             return {}
@@ -104,7 +104,7 @@ class Settings:
 def _content(path: str, home: str | None) -> bytes | None:
     """Return what a file has; None when it is not there. Raises Damage."""
     try:
-        place = os.open(path, os.O_PATH | os.O_CLOEXEC)  # touches nothing, whatever it is
+        place = os.open(path, os.O_PATH | os.O_CLOEXEC)  # has no effects, whatever the file is
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -142,7 +142,7 @@ def is_below(path: str, folder: str) -> bool:
 
 
 def read(path: str) -> bytes:
-    """Return the beginning of a file of the system; nothing for what cannot be read or is no regular file."""
+    """Return the beginning of a file of the system; empty if it cannot be read or is not a regular file."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             return b""

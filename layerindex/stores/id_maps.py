@@ -1,6 +1,6 @@
-"""Whose files are in a user's store: on disk they belong to the user, and to the ids that are set apart for the user.
+"""Maps owners in a rootless store: on disk, files belong to the user and to the user's subordinate ids.
 
-Inside, the user is root and these are the others, from 1 on, in the order of the files. Format: subuid(5).
+Inside, the user is root, and the subordinate ids are 1 and following, in the order of the files. Format: subuid(5).
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 
 def rules_of(driver: str, root: os.stat_result) -> Rules:
-    """Return a driver's rules in the store whose root has this status: of root's engine, or of a user's own."""
+    """Return the rules of a driver in a store whose root folder has this status: of root or of a user."""
     id_map = id_map_of(root.st_uid, root.st_gid)
     return Rules.of(driver, rootless=id_map is not None)._replace(id_map=id_map)
 
 
 @cache
 def id_map_of(uid: int, gid: int, etc: str = "/etc") -> IdMap | None:
-    """Return the map for the store of a user; None for root's, whose files are their own."""
+    """Return the map for the store of a user; None for root, whose files need none."""
     if uid == 0:
         return None
     names = {f"{uid}"}
-    with suppress(KeyError):  # a store of another host's user
+    with suppress(KeyError):  # a store of a user of another host
         names.add(pwd.getpwuid(uid).pw_name)
     return IdMap(_ranges(uid, f"{etc}/subuid", names), _ranges(gid, f"{etc}/subgid", names))
 

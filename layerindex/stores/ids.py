@@ -1,4 +1,4 @@
-"""Ids, and the values of JSON files, checked before anything relies on them (FORMATS section 15)."""
+"""Checks ids and values of JSON files before anything relies on them (FORMATS section 15)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def shaped(shape: re.Pattern[str], text: str) -> str:
 
 
 def shorten(text: str) -> str:
-    """Return hostile text fit for a sentence."""
+    """Return hostile text shortened and printable, for use in a sentence."""
     return ascii(text if len(text) <= 100 else f"{text[:100]}…")
 
 
@@ -56,7 +56,7 @@ def _said(value: Any) -> str:  # noqa: ANN401 - whatever JSON held
 def timestamp(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON held
     """Return an RFC 3339 time in UTC with its fraction as written; None for absent and for Go's zero time.
 
-    Raises ValueError for what is no time.
+    Raises ValueError for invalid times.
     """
     if value is None or value == "":
         return None
@@ -75,7 +75,7 @@ def timestamp(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON held
 
 
 def moment(start: datetime, seconds: int, nanoseconds: int) -> str:
-    """Return the time so long after a start that is in UTC, without zeros at its end; raises ValueError."""
+    """Return the time so many seconds after a start in UTC, without trailing zeros; raises ValueError."""
     try:
         whole = (start + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()
     except OverflowError as error:
@@ -102,7 +102,7 @@ def number(value: Any) -> int | None:  # noqa: ANN401 - whatever JSON held
 
 
 def size(value: Any) -> int | None:  # noqa: ANN401 - whatever JSON held
-    """Return bytes, None for absent and for a negative number, which stands for unknown; raises ValueError."""
+    """Return a size in bytes, None for absent and for a negative number, which means unknown; raises ValueError."""
     found = number(value)
     return None if found is None or found < 0 else found
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 LAYERS = 1000
 """Most layers of an image that is read: moby stops at 127, the kernel mounts at most 500."""
 HISTORY = 1000
-"""Most build steps of an image that are told; the longest of real images have some hundreds."""
+"""Most build steps of an image that are recorded; the longest real histories have some hundreds."""
 
 
 REFERENCE = 1024
@@ -88,14 +88,14 @@ def _reference(reference: str, repository: str, image_id: Any) -> ImageRef:  # n
 def read_image(content: Folder, metadata: Folder | None, name: str) -> Iterator[Config | Damage]:
     """Yield the config `imagedb/content/sha256/<name>` (its size still unknown) and what is wrong with it.
 
-    moby checks the SHA-256 of the bytes at every read; so do we, and keep the image either way.
+    moby checks the SHA-256 of the bytes at every read; so do we, but we keep the image in any case.
     """
     return read_config(content, name, f"sha256:{name}", metadata)
 
 
 @reader
 def read_config(folder: Folder, file: str, image_id: str, metadata: Folder | None = None) -> Iterator[Config | Damage]:
-    """Yield the same for a config that lies in any file."""
+    """Yield the config in any file and what is wrong with it."""
     raw = folder.read(file, JSON)
     where, name = folder.where(file), image_id.removeprefix("sha256:")
     config = folder.parsed(file, raw)
@@ -143,11 +143,11 @@ def _layers(image_id: str, config: dict[str, Any], where: str) -> list[ImageLaye
 
 
 def _history(image_id: str, config: Fields, layer_count: int) -> list[ImageHistory]:
-    """Return the build steps; the i-th step that is not empty made the i-th layer, as far as both go."""
+    """Return the build steps; the i-th step that is not empty made the i-th layer, while there are both."""
     history, made = [], 0
     steps = config.get("history", ids.sequence) or []
     if len(steps) > HISTORY:
-        detail = f"history: {len(steps)} steps, at most {HISTORY} are told"
+        detail = f"history: {len(steps)} steps, at most {HISTORY} are recorded"
         config.damages.append(Damage("bad-value", config.where, detail, image_id))
     for position, value in enumerate(steps[:HISTORY]):
         try:

@@ -24,14 +24,14 @@ DEPTH = 32
 """Deepest nesting of names in layerdb/mounts: Docker 28 nests an image mount one folder for each slash of its name."""
 
 MOUNT_FILES = ("mount-id", "init-id", "parent")
-"""What a writable layer's folder holds."""
+"""The files in the folder of a writable layer."""
 
 
 def read_layer(layers: Folder, name: str) -> Iterator[Layer | Damage]:
     """Yield the layer `layerdb/sha256/<name>` and what is wrong with it.
 
-    No file names the chain: the folder does, and must be the digest of parent and diff. A lost parent file makes a
-    child look like a base, which is how that shows.
+    Only the folder names the chain, and its name must be the digest of parent and diff. A lost parent file makes a
+    child look like a base layer; the check of the digest detects it.
     """
     damages: list[Damage] = []
     with layers.folder(name) as folder:

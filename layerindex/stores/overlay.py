@@ -1,4 +1,4 @@
-"""The driver's folder as a whole: every directory, its short name, its lowers, and why it exists."""
+"""Reads the whole folder of a driver: every directory, its short name, its lowers, and why it exists."""
 
 from __future__ import annotations
 
@@ -25,20 +25,21 @@ if TYPE_CHECKING:
     from layerindex.stores.files import Folder
 
 PAUSE = 0.1
-"""Seconds to wait for an engine that has made a folder and not yet the files in it; it needs a few milliseconds."""
+"""Seconds to wait for an engine that has made a folder but not yet the files in it, which takes some milliseconds."""
 
 SETTLED = 2.0
-"""Seconds after which a directory that an engine made has its metadata, or never gets it."""
+"""Seconds after which a directory that an engine made has its metadata or will never get it."""
 
 LATE, MOTION = 1.0, 10.0
-"""Seconds until a third look where directories came or went within so many seconds: under load a commit takes long."""
+"""Seconds until a third look, where directories appeared or disappeared within so many seconds: commits are slow under
+load."""
 
 MADE = re.compile(rf"{shapes.MOUNT_ID.pattern}|{shapes.BUILDKIT_ID.pattern}")
-"""Names of the directories that the engines make: others are foreign, unless something names them."""
+"""Names of the directories that engines make: others are foreign, unless something names them."""
 
 
 def directory_names(root: Folder, driver: str) -> set[str]:
-    """Return the names of the directories that are in the driver's folder now."""
+    """Return the names of the directories in the driver's folder at this moment."""
     try:
         with root.folder(driver) as folder:
             return {name for name in folder.entries if not NOT_LAYERS.fullmatch(name) and folder.has_folder(name)}
@@ -56,9 +57,10 @@ def read_overlay(  # noqa: PLR0913, PLR0917
 ) -> Iterator[Record | Damage]:
     """Yield the directories, lowers, links and owners of a driver's folder.
 
-    `before` are the directories that were there before the metadata was read: one that came later may only be waiting
-    for its metadata, so nothing is said against it. `again` reads the metadata once more, that many seconds later: what
-    had no owner may have got one. `elsewhere` are the short names of other stores, whose directories stand below ours.
+    `before` are the directories from before the metadata was read: a newer directory may only be waiting for its
+    metadata, so nothing is reported about it. `again` reads the metadata once more, so many seconds later: a directory
+    without owner may have got one. `elsewhere` are the short names of other stores, whose directories are lowers of
+    ours.
     """
     with _opened(root, driver, claims) as folder:
         directories = yield from _all_directories(folder, claims)
@@ -73,7 +75,7 @@ def read_overlay(  # noqa: PLR0913, PLR0917
 
 
 def _all_directories(folder: Folder, claims: Claims) -> Generator[Damage, None, dict[str, Directory]]:
-    """Read the directories; an engine makes one, then the files in it: what misses one is read once more."""
+    """Read the directories; an engine makes a directory before its files, so one without them is read once more."""
     directories: dict[str, Directory] = {}
     listed_now = sorted(name for name in folder.entries if not NOT_LAYERS.fullmatch(name))
     yield from _noted(_read_directories(folder, listed_now, directories, claims), claims)
@@ -108,7 +110,7 @@ def _all_links(
 
 
 def _noted(items: Iterable[Damage], claims: Claims) -> Iterator[Damage]:
-    """Yield findings; where a reader failed, it is in doubt which directory stands on which."""
+    """Yield findings; where a reader failed, it is in doubt which directory is below which."""
     for found in items:
         if found.problem.code == FAILED:
             claims.sources.damaged("links", found)
@@ -116,7 +118,7 @@ def _noted(items: Iterable[Damage], claims: Claims) -> Iterator[Damage]:
 
 
 def _opened(root: Folder, driver: str, claims: Claims) -> Folder:
-    """Open a driver's folder; raises Damage, after noting that what is missing in it may be there."""
+    """Open a driver's folder; raises Damage, after recording that directories in it may exist."""
     try:
         return root.folder(driver)
     except Damage as found:
@@ -127,21 +129,21 @@ def _opened(root: Folder, driver: str, claims: Claims) -> Folder:
 def look_again(
     folder: Folder, here: Iterable[str], before: set[str], claims: Claims, again: Callable[[float], Claims]
 ) -> set[str]:
-    """Add what the metadata says now where directories `here` have no owner; return those of `before` to be judged."""
+    """Read the metadata again where directories `here` have no owner; return those of `before` to report on."""
     strays = [name for name in here if name in before and name not in claims.owners]
     first = PAUSE if claims.doubts else max([PAUSE, *(_unsettled(folder, name) for name in strays)])
     for wait in (first, LATE):
         if not strays:
             break
         claims.merge(again(wait))
-        # What went away meanwhile was being removed, or only passed through.
+        # A directory that disappeared meanwhile was being removed, or was temporary.
         before = {name for name in before if name in claims.owners or folder.exists(name)}
         strays = [name for name in strays if name in before and name not in claims.owners] if in_motion(folder) else []
     return before
 
 
 def in_motion(folder: Folder, *names: str) -> bool:
-    """Say whether something came or went there so lately that an engine under load may not have committed that yet."""
+    """Say whether something changed there so recently that an engine under load may not have committed it yet."""
     changed = folder.changed(*names)
     return changed is not None and 0 <= time.time() - changed < MOTION
 
@@ -149,7 +151,7 @@ def in_motion(folder: Folder, *names: str) -> bool:
 def _lasting(
     problems: Iterator[tuple[str, Damage]], folder: Folder, directories: dict[str, Directory]
 ) -> Iterator[Damage]:
-    """Yield findings about directories that are as they were read: while an engine runs, they go away under us."""
+    """Yield findings about directories that have not changed since: a running engine removes directories."""
     for number, (name, found) in enumerate(problems):
         if not number:
             time.sleep(PAUSE)
@@ -176,12 +178,12 @@ def _unsettled(folder: Folder, name: str) -> float:
 def _read_directories(
     folder: Folder, names: list[str], directories: dict[str, Directory], claims: Claims
 ) -> Iterator[Damage]:
-    """Read directories; one of the driver's that cannot be read is in doubt, and not missing."""
+    """Read directories; a directory of the driver that cannot be read is in doubt, not missing."""
     for name in names:
         try:
             directories[name] = read_directory(folder, name)
         except Damage as damage:
-            # A file that lies here, or a directory gone since it was listed.
+            # A file, or a directory that was removed since the folder was listed.
             for found in _unless_gone(damage, folder, name):
                 if MADE.fullmatch(name):
                     claims.sources.damaged("directories", found)
@@ -198,7 +200,7 @@ def _unless_gone(found: Damage, folder: Folder, name: str) -> Iterator[Damage]:
 def _read_links(
     names: Folder, driver: Folder, links: dict[str, Link], own: Mapping[str, str | None]
 ) -> Iterator[Damage]:
-    """Read the short names; `own` is what each directory says is its own, so that another one of it is too many."""
+    """Read the short names; `own` is the one in each directory's link file, so that a second one is too many."""
     seen: dict[str, list[str]] = defaultdict(list)
     for name in sorted(names.entries):
         try:
@@ -210,7 +212,7 @@ def _read_links(
             continue
         yield from damages
         if link.cache_id is not None:
-            seen[link.cache_id] = [*seen[link.cache_id], name][:2]  # more say no more
+            seen[link.cache_id] = [*seen[link.cache_id], name][:2]  # more add no information
             if not _leads_somewhere(link.cache_id, driver):
                 if names.exists(name):
                     detail = f"{link.cache_id} is not there"
@@ -224,12 +226,12 @@ def _read_links(
 
 
 def _leads_somewhere(cache_id: str, driver: Folder) -> bool:
-    """Say whether a directory is there: listed, or made since then."""
+    """Say whether a directory exists: listed, or made since then."""
     return driver.has_folder(cache_id) == 1 or (cache_id not in driver and driver.exists(cache_id))
 
 
 class _View:
-    """Directories, links and claims side by side."""
+    """The directories, links and claims of a driver's folder."""
 
     def __init__(
         self,
@@ -239,12 +241,12 @@ class _View:
         claims: Claims,
         elsewhere: Mapping[str, str],
     ) -> None:
-        """`links` is None when l/ could not be read: then nothing is said against a short name."""
+        """`links` is None when l/ could not be read: then nothing is reported about short names."""
         self.directories, self.before, self.claims, self.elsewhere = directories, before, claims, elsewhere
         self._others = frozenset(elsewhere.values())
         self.links, self.links_known = links or {}, links is not None
         self._unseen = claims.sources.unseen("layers")
-        """Whether another store, which was not looked at, may have what a lower names."""
+        """Whether another store that was not read may have the directory that a lower names."""
         self._own_links = self._told_by_themselves()
         self._stacks = {each.cache_id: self._stack(each) for each in directories.values()}
         self._note_lost_lowers()
@@ -256,7 +258,7 @@ class _View:
         self._strays = Counter(map(self._below, strays)) if self._needs else Counter()
 
     def _told_by_themselves(self) -> dict[str, str]:
-        """Return the directory of each short name as its own link file says, where one alone says so."""
+        """Return the directory of each short name according to link files, where only one directory has it."""
         counts = Counter(directory.link for directory in self.directories.values() if directory.link is not None)
         return {
             directory.link: name
@@ -265,7 +267,7 @@ class _View:
         }
 
     def _note_lost_lowers(self) -> None:
-        """Note what lists of lowers do not say: a name that leads nowhere means a directory that something needs."""
+        """Record lowers that lead nowhere: each stands for an unknown directory that something needs."""
         for name, directory in self.directories.items():
             if name not in self.claims.owners:
                 continue
@@ -276,17 +278,17 @@ class _View:
                 self.claims.lost("links", where, f"directory {from_os(name)} stands on what it names, which")
 
     def _named_by_live_directories(self) -> dict[str, list[str]]:
-        """Return for each directory that nothing owns the owned directories whose lower names it."""
+        """Return for each directory without owner the owned directories whose lower names it."""
         named: dict[str, list[str]] = defaultdict(list)
         for name, directory in self.directories.items():
             if name in self.claims.owners:
-                for lower in dict.fromkeys(self._lower_ids(directory)):  # hostile lists name one twice
+                for lower in dict.fromkeys(self._lower_ids(directory)):  # a hostile list may name one twice
                     if lower is not None and lower not in self.claims.owners:
                         named[lower].append(name)
         return named
 
     def _lower_ids(self, directory: Directory) -> list[str | None]:
-        """Return what a directory stands on, the nearest first, with None for what leads nowhere."""
+        """Return the directories below a directory, the nearest first, with None for names that lead nowhere."""
         return self._stacks[directory.cache_id]
 
     def _stack(self, directory: Directory) -> list[str | None]:
@@ -298,12 +300,12 @@ class _View:
         found = self.links.get(link)
         if found is not None and (found.cache_id or found.target):
             return found.cache_id
-        # Where l/ lost it, or has a copy of the files in its place, the directory itself still tells its short name.
+        # Where l/ lost a short name, or a copy replaced it, the link file of the directory still has it.
         return self.elsewhere.get(link) or self._own_links.get(link)
 
     @staticmethod
     def _lowers(directory: Directory) -> list[str | None]:
-        """Return the short names of the lowers, in as far as the lower file has one for each."""
+        """Return the short names of the lowers, where the lower file has one for each."""
         if directory.lower_ids is None:
             return list(directory.lowers or [])
         known = directory.lowers or []
@@ -339,7 +341,7 @@ class _View:
         return None if lowers is None else len(lowers)
 
     def _guess(self, name: str) -> str | None:
-        """Say which of the uses that lead nowhere fit to a directory, by what it stands on."""
+        """Say which of the uses that lead nowhere fit a directory, by its lowers."""
         below = self._below(name)
         fit = self._needs.get(below, [])
         if not fit:
@@ -350,13 +352,13 @@ class _View:
         return f"{sure} {' or '.join(need.who for need in fit[: standing.TOLD])}"
 
     def _below(self, name: str) -> str | None:
-        """Return what a directory stands on, a container's writable layer on what is below its init layer."""
+        """Return the nearest lower of a directory; for the writable layer of a container that below its init layer."""
         lowers = self._lower_ids(self.directories[name])
         above = lowers[1:] if lowers[:1] == [f"{name}-init"] else lowers
         return above[0] if above else None
 
     def problems(self) -> Iterator[tuple[str, Damage]]:
-        """Yield what is odd about the directories that were there all the time, each with the directory's name."""
+        """Yield findings about the directories that existed all the time, each with the directory's name."""
         for name, directory in self.directories.items():
             if not MADE.fullmatch(name) and name not in self.claims.owners:
                 yield name, Damage("unexpected-entry", directory.path, "the driver makes no directory of that name")

@@ -1,4 +1,4 @@
-"""What every pass over a store does: go on after what cannot be read, and tell of what a broken-off write left."""
+"""What every pass over a store does: it goes on after unreadable parts, and reports left temporary files."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from layerindex.records import Record
 
 TEMPORARY = ".tmp-"
-"""How the names of atomic writes begin (moby and containers/storage `pkg/ioutils/fswriters.go`)."""
+"""Prefix of temporary files of atomic writes (moby and containers/storage `pkg/ioutils/fswriters.go`)."""
 
 
 def part(
     read: Callable[[], Iterable[Record | Damage]], where: str, doubt: Callable[[Damage], object]
 ) -> Iterator[Record | Damage]:
-    """Yield the items of one part of a pass; what ends it, whatever that is, is the last of them.
+    """Yield the items of one part of a pass; whatever ends it early is yielded as the last item.
 
-    `where` is what the part reads. Where a reader failed, `doubt` is told: what may be named there is not known.
+    `where` is what the part reads. Where a reader failed, `doubt` is called, as it is unknown what is named there.
     """
     try:
         yield from each(read, where)
@@ -35,9 +35,9 @@ def part(
 
 
 def told(root: str, items: Callable[[Folder], Iterable[Record | Damage]]) -> Iterator[Record]:
-    """Open a root and yield what a pass over it finds, with a Problem in place of each Damage.
+    """Open a root and yield what a pass over it yields, with a Problem in place of each Damage.
 
-    Of more about one file than is told, one Problem says how many there are.
+    Where a file has too many findings, one Problem says how many more there are.
     """
     problems = Told()
 
@@ -57,9 +57,9 @@ def told(root: str, items: Callable[[Folder], Iterable[Record | Damage]]) -> Ite
 
 
 def settled(found: Damage, folder: Folder, *names: str, wait: bool = True) -> Damage:
-    """Return the finding that a folder below lacks something, or that it is gone itself: engines remove it under us.
+    """Return the finding that a folder below lacks something, or that it was removed meanwhile by an engine.
 
-    What is in it goes first: `wait` for the rest where something went a moment ago.
+    Engines remove its content first: `wait` for the rest where something was removed a moment ago.
     """
     if found.problem.code != "missing":
         return found
@@ -69,5 +69,5 @@ def settled(found: Damage, folder: Folder, *names: str, wait: bool = True) -> Da
 
 
 def leftover(folder: Folder, name: str) -> Damage:
-    """Return the finding that a file of an atomic write is still here."""
+    """Return the finding that a temporary file of an atomic write was left."""
     return Damage("leftover", folder.where(name), "left by a write that did not finish")

@@ -1,4 +1,4 @@
-"""Where engines keep their stores on a host: what their settings say, else their defaults, for root and for users."""
+"""Finds where engines keep their stores on a host, from settings or defaults, for root and for users."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ DISTRIBUTIONS = (
     "/var/lib/k0s/containerd",
     "/var/snap/microk8s/common/var/lib/containerd",
 )
-"""Where distributions of Docker and Kubernetes have their engine keep its store: Ubuntu's snaps, k3s, RKE2, k0s."""
+"""Stores of engines in distributions of Docker and Kubernetes: Ubuntu's snaps, k3s, RKE2, k0s."""
 
 
 class Place(NamedTuple):
-    """Where a store may be, and the user whose settings or home say so: None for the system's."""
+    """Where a store may be, and the user whose settings or home name it: None for the system."""
 
     path: str
     user: Account | None = None
@@ -46,9 +46,9 @@ def default_root(environment: Mapping[str, str], *, root: bool, settings: Settin
 
 
 def usual_roots(environment: Mapping[str, str], *, root: bool, settings: Settings) -> Iterator[Place]:
-    """Yield the places where the stores of this host may be; most are not there.
+    """Yield the places where the stores of this host may be; most do not exist.
 
-    Of the system, then of the user who asks, or for root of all users: those of rootless engines.
+    First those of the system, then the rootless ones of this user, or for root those of all users.
     """
     yield Place(default_root(environment, root=True, settings=settings))
     yield Place(containerd_root(settings=settings))
@@ -71,7 +71,7 @@ def containerd_root(config: str = CONFIG, settings: Settings | None = None) -> s
 
 
 def snapshotter_roots(config: str = CONFIG) -> dict[str, str]:
-    """Return where containerd's settings say that snapshotters are, by name; not those that are in its root.
+    """Return the folders of snapshotters that containerd's settings name; not those in its root.
 
     containerd `plugins/snapshots/overlay/plugin`: `root_path`; in version 1 of the settings a plugin has a short name.
     """

@@ -1,4 +1,4 @@
-"""What is being pulled or built: its layers come first, each on its own, and the image that needs them last."""
+"""Doubt about pulls and builds in progress: layers are written first, and the image that needs them last."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from layerindex.stores.files import Folder
 
 NEW = 600.0
-"""Seconds in which a layer may wait for its image, while larger layers of that are still on their way."""
+"""Seconds that a layer may wait for its image, while larger layers of the image are still being pulled."""
 
 FACT = "pulls"
-"""The kind of fact that is in motion then."""
+"""The kind of fact that is then in motion."""
 
 
 def doubt_records(sources: Sources, folder: Folder, names: Iterable[str]) -> None:
-    """Note of records in a folder, each of a layer that no image needs, that they are new or are going."""
+    """Record that layers without an image, each with a record in a folder, are new or being removed."""
     for name in names:
         try:
             made: float | None = os.stat(name, dir_fd=folder.handle, follow_symlinks=False).st_mtime
@@ -33,7 +33,7 @@ def doubt_records(sources: Sources, folder: Folder, names: Iterable[str]) -> Non
 
 
 def moment(text: str | None) -> float:
-    """Return a time as the database holds it in seconds since 1970; 0 for none."""
+    """Return a time of the database in seconds since 1970; 0 for none."""
     try:
         return 0.0 if text is None else datetime.fromisoformat(text).timestamp()
     except ValueError:
@@ -41,7 +41,7 @@ def moment(text: str | None) -> float:
 
 
 def doubt_new(sources: Sources, where: str, made: float | None) -> None:
-    """Note that an image may come that needs a layer, where that is new; where it is gone (None), that it goes."""
+    """Record that an image for a new layer may still come, or, without a time, that the layer was being removed."""
     if made is None:
         sources.note(FACT, where, standing.MOTION, "the layer went while it was read")
     elif 0 <= time.time() - made < NEW:

@@ -1,4 +1,4 @@
-"""Names of images: split as they stand, and in the full form that is equal in every store.
+"""Names of images: splits them, and makes the full form that is the same in every store.
 
 https://github.com/distribution/reference/blob/main/normalize.go
 """

@@ -1,4 +1,4 @@
-"""The kinds of stores: one line for each, and how it finds its own under a folder."""
+"""The kinds of stores, one line for each, and how each finds its stores under a folder."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 def of_containerd(root: str) -> Sequence[Store]:
     """Return the stores of a containerd, with the Docker engine that keeps its images there, if any.
 
-    Its data root lies beside, as on every host and in a copy of one; on this host its settings may say where, and
-    containerd's may say where snapshotters are.
+    Docker's data root lies beside it by default, also in a copy of a host; on this host Docker's settings may name
+    another place, and those of containerd may name places of snapshotters.
     """
     of_host = root == os.path.realpath(containerd_root())
     stores = containerd.find_stores(root, snapshotter_roots() if of_host else {})
@@ -39,7 +39,7 @@ def of_containerd(root: str) -> Sequence[Store]:
 
 
 def of_storage(root: str) -> Sequence[Store]:
-    """Return the stores of Podman, Buildah or CRI-O, each with those of this host that lend it images, or borrow."""
+    """Return the stores of Podman, Buildah or CRI-O, each with the stores of this host that share images with it."""
     stores = containers_storage.find_stores(root)
     if not stores:
         return stores

@@ -1,4 +1,4 @@
-"""Whether an engine is at work on a store: what tells a write in progress from one that a crash left.
+"""Says whether an engine runs on a store, to distinguish a write in progress from one that a crash left.
 
 An engine holds a lock on its databases for as long as it runs (bbolt's flock, of `volumes/metadata.db` and BuildKit's).
 The kernel lists locks in `/proc/locks`, so nothing is touched or locked to find out.
@@ -35,7 +35,7 @@ def running_since(root: Folder, databases: Iterable[tuple[str, str]] = LOCKED) -
     """Return when the engine that has this root open was started, in seconds since 1970.
 
     `databases` are those that it holds locked.
-    NEVER: none has it open, so nothing in the root is in motion. None: that cannot be told.
+    NEVER: no engine has it open, so nothing in the root is in motion. None: unknown.
     """
     try:
         with reading("/proc/locks"):
@@ -80,7 +80,7 @@ def _locked(lock: list[str]) -> int:
 def _started(pid: int) -> float:
     """Return when a process was started, in seconds since 1970; proc_pid_stat(5), field 22.
 
-    By its age: the time of boot that /proc/stat gives is in whole seconds, and wrong once the clock was set.
+    Computed from its age: the boot time in /proc/stat has whole seconds, and is wrong once the clock was set.
     """
     with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
         ticks = int(file.read().rpartition(")")[2].split()[19])

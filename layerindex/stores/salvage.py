@@ -1,4 +1,4 @@
-"""Reading a folder that has an entry for each thing: each is read on its own, and costs itself alone."""
+"""Reads a folder with an entry for each thing: a damaged entry does not affect the others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 def salvage(read: Callable[[Folder, str], Iterable[T]], folder: Folder, shape: re.Pattern[str]) -> Iterator[T | Damage]:
-    """Yield what `read` yields for each name of that shape in a folder, and in place of what it cannot read the damage.
+    """Yield what `read` yields for each name of a shape in a folder, and the damage of entries that it cannot read.
 
     An entry that misses a file is read once more at the end: an engine may have been about to write it.
     """

@@ -1,9 +1,9 @@
-"""Reading another program's SQLite database, which may be written meanwhile, without touching it.
+"""Reads another program's SQLite database, also while it is written, without changing it.
 
 The file and its write-ahead log are read into memory, the log's committed pages are put in place, and SQLite gets the
-result: no lock is taken and nothing is written, as opening a file with a log would do. A database is hostile until it
-is known otherwise: one with anything but tables and indexes is refused, and a table that computes columns; nothing that
-its schema could call is run; steps, rows and bytes are bounded.
+result: no lock is taken and nothing is written, as opening a file with a log would do. A database counts as hostile: it
+is refused if it has anything but tables and indexes, or a table with computed columns; nothing that its schema could
+call is run; steps, rows and bytes are bounded.
 
 Format: https://www.sqlite.org/fileformat2.html
 """
@@ -39,7 +39,7 @@ SCHEMA_STEPS = 100_000
 STEPS = 20_000_000
 """Most steps to read the rows; a usual row needs some 10."""
 STRIDE = 1000
-"""Steps between two looks at how many were taken."""
+"""Steps between two checks of their number."""
 BOUNDS = {
     sqlite3.SQLITE_LIMIT_LENGTH: 16 * 1024 * 1024,
     sqlite3.SQLITE_LIMIT_SQL_LENGTH: 100_000,
@@ -52,7 +52,7 @@ BOUNDS = {
     sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 1,
     sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
 }
-"""What SQLite may use: the longest row, and little for each statement, its own or one in the schema."""
+"""Limits of SQLite: for the longest row, and small ones for each statement, also those in the schema."""
 PLAIN = re.compile(r"CREATE (?:TABLE|(?:UNIQUE )?INDEX) ", re.IGNORECASE)
 """How the schema of a database begins its statements in which nothing is computed and nothing runs by itself."""
 ATTEMPTS = 5
@@ -73,8 +73,8 @@ _WAL_MAGIC = (0x377F0682, 0x377F0683)
 def read_rows(folder: Folder, name: str, tables: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, tuple[Any, ...]]]:
     """Yield each row of some tables with the table's name: the columns that are wanted; raises Damage.
 
-    A table that is not there has no rows. All rows together have at most as many bytes as the database: pages that
-    several rows share, as no engine writes them, would make much of little.
+    An absent table has no rows. All rows together may have at most as many bytes as the database: rows that share
+    pages, as no engine writes them, would expand a small file.
     """
     where = folder.where(name)
     content = _content(folder, name)
@@ -133,7 +133,7 @@ def _bound(connection: sqlite3.Connection, steps: int) -> None:
 
 
 def _content(folder: Folder, name: str) -> bytes:
-    """Return the database with its log, read until no one wrote meanwhile."""
+    """Return the database and its log, read again until nobody wrote them during the reading."""
     for attempt in range(ATTEMPTS):
         if attempt:
             time.sleep(PAUSE)
@@ -155,7 +155,7 @@ def _content(folder: Folder, name: str) -> bytes:
 
 
 def _beginnings(folder: Folder, name: str) -> list[bytes]:
-    """Return what changes with each transaction: the header of the database, and of its log with that one's size."""
+    """Return what every transaction changes: the header of the database, and the header and size of its log."""
     found = []
     for file in (name, f"{name}-wal"):
         try:
@@ -169,7 +169,7 @@ def _beginnings(folder: Folder, name: str) -> list[bytes]:
 
 
 def _apply(database: bytearray, log: bytes) -> None:
-    """Put the pages of committed transactions in place; a frame with a wrong checksum ends the log."""
+    """Apply the pages of committed transactions; a frame with a wrong checksum ends the log."""
     if len(log) < _WAL_HEADER.size:
         return
     magic, _, size, _, salt_one, salt_two, one, two = _WAL_HEADER.unpack_from(log)

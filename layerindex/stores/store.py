@@ -1,4 +1,4 @@
-"""What every store is to the rest of the program: its names, its records, and the way to the files of its layers.
+"""The contract of a store: its names, its records, and access to the files of its layers.
 
 Nothing outside `stores/` asks which engine a store is of.
 """
@@ -20,19 +20,19 @@ EVERY_TYPE = frozenset({"file", "dir", "symlink", "hardlink", "char", "block", "
 
 
 class Unpacking(NamedTuple):
-    """What an engine makes of a layer's tar where the tar alone does not tell."""
+    """How an engine unpacks a layer where the tar alone does not say."""
 
     implied: int | None = None
-    """Mode of folders of which the tar has only the contents, made as root's; None where mode and owner are those that
-    the layer below has, as the engine unpacks onto it, or copies them from there."""
+    """Mode of folders of which the tar has only the contents, owned by root; None where they get mode and owner from
+    the layer below, as the engine unpacks onto it or copies them from there."""
     ancient: frozenset[str] = frozenset()
     """Types of entries that keep a time before 1970; other times of that kind become 1970."""
 
     @classmethod
     def of(cls, driver: str, cache_id: str | None) -> Unpacking:
-        """Return what moby and containers-storage do: `pkg/archive/archive.go` Unpack, `diff.go` UnpackLayer for vfs.
+        """Return how moby and containers-storage unpack (`pkg/archive` Unpack; UnpackLayer for vfs).
 
-        A directory of BuildKit's own was there before its tar was, and has all that the tar has.
+        A directory that BuildKit made existed before its tar, and has everything that the tar has.
         """
         if cache_id is not None and shapes.BUILDKIT_ID.fullmatch(cache_id):
             return cls(ancient=EVERY_TYPE)
@@ -43,7 +43,7 @@ class Listed(NamedTuple):
     """A file that lists a layer's files without a walk of its directory."""
 
     kind: str
-    """tar-split, or blob: the layer's tar itself, packed or not; as `listings.source` says it."""
+    """tar-split, or blob (the layer's tar itself, compressed or not), as in `listings.source`."""
     path: str
     """Where it is, relative to the root."""
     size: int
@@ -65,32 +65,32 @@ class Listed(NamedTuple):
 
 
 class Holder(NamedTuple):
-    """Who holds what is at a path of a root, as `disk_usage` names holders."""
+    """The holder of a path below a root, as in `disk_usage`."""
 
     category: str = "other"
     owner: str = ""
     apart: bool = False
-    """What is in it may belong to others: each entry is asked for."""
+    """Its entries may have other holders: each is asked for."""
     large: bool = False
-    """It may hold as much as the layers do: entered with --walk only."""
+    """It may be as large as the layers: entered with --walk only."""
     directory: str | None = None
-    """The directory it is, or lies in, by its `overlay_dirs.cache_id`: the role of that says the category."""
+    """The `overlay_dirs.cache_id` of the directory that it is or lies in; the role of that gives the category."""
     tree: bool = False
-    """It is the folder with that directory's own files."""
+    """Whether it is the folder with that directory's own files."""
     left: bool = False
-    """Another store of the root tells it; where it is `apart`, what is in it may be this one's."""
+    """Another store of the root counts it; where it is `apart`, entries may belong to this store."""
 
 
 class Store(Protocol):
-    """One store of one engine on disk, or what one storage driver of it keeps."""
+    """One store on disk: what one storage driver of one engine keeps under a root."""
 
     @property
     def root(self) -> str:
-        """The folder that it was found in, symlinks resolved."""
+        """The folder, with symlinks resolved, in which it was found."""
 
     @property
     def driver(self) -> str:
-        """What keeps its directories: a storage driver, or a snapshotter."""
+        """The storage driver or snapshotter that keeps its directories."""
 
     @property
     def folder(self) -> str:
@@ -102,7 +102,7 @@ class Store(Protocol):
 
     @property
     def limits(self) -> str | None:
-        """What of this store is not read, in one line; None when all is."""
+        """What is not read of this store, in one line; None when everything is."""
 
     @property
     def walkable(self) -> bool:
@@ -110,7 +110,7 @@ class Store(Protocol):
 
     @property
     def features(self) -> Features:
-        """What is so in it."""
+        """Its abilities, for queries."""
 
     @property
     def rules(self) -> Rules:
@@ -118,17 +118,17 @@ class Store(Protocol):
 
     @property
     def first(self) -> bool:
-        """Whether what all stores of the root share, such as volumes, is told with this one."""
+        """Whether the things that all stores of the root share, such as volumes, are recorded with this one."""
 
     @property
     def disk_sizes(self) -> bool:
-        """Whether the sizes of its layers are bytes on disk, and not of their files."""
+        """Whether the sizes of its layers are bytes on disk, not bytes of files."""
 
     def engine_id(self) -> str | None:
-        """Return the engine's own id, where its root has one."""
+        """Return the engine's own id, if its root has one."""
 
     def recorded(self, kind: str, name: str) -> str:
-        """Return the file or folder that tells of a thing, relative to the root, printable.
+        """Return the file or folder in which a thing is recorded, relative to the root, printable.
 
         `kind` is layer, snapshot, mount, image, tag, container, build cache or volume, as the view `missing` has it.
         """
@@ -149,4 +149,4 @@ class Store(Protocol):
         """Open that folder; raises Damage."""
 
     def holder(self, path: tuple[str, ...], is_folder: bool) -> Holder:
-        """Return who holds what is at a path below the root, which is asked of folders that several hold."""
+        """Return the holder of a path below the root; called only for entries of folders that several holders share."""

@@ -1,4 +1,4 @@
-"""Values of small files and JSON objects, each checked on its own: a bad one is None and leaves its damage."""
+"""Reads values of small files and JSON objects, checking each one: a bad value is None and adds a finding."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def word(folder: Folder, name: str, shape: re.Pattern[str], damages: list[Damage]) -> str | None:
-    """Return the one id a small file holds, or None with the damage noted."""
+    """Return the id in a small file, or None after adding the finding."""
     try:
         return ids.shaped(shape, folder.text(name))
     except Damage as found:

@@ -1,4 +1,4 @@
-"""Readers of `volumes/`: the folder of each local volume, and the engine's own database of volumes, metadata.db.
+"""Reads `volumes/`: the folder of each local volume, and the engine's own database of volumes, metadata.db.
 
 Format: moby `daemon/volume/local/local.go` and `daemon/volume/service/{db,store}.go`: a bolt file whose bucket
 `volumes` holds, for each name, JSON with Name, Driver, Labels and Options. Older engines wrote none.
@@ -36,7 +36,7 @@ LOCAL = "local"
 
 
 NOT_VOLUMES = (METADATA, "backingFsBlockDev")
-"""What lies in volumes/ and is no volume: the engine's own database, and its quota device."""
+"""Entries of volumes/ that are not volumes: the engine's own database, and its quota device."""
 LOST_AND_FOUND = "lost+found"
 """What ext4 makes in volumes/ when that is a filesystem of its own; the engine lists it as a volume."""
 ANY = re.compile(r"(?s).*")
@@ -58,14 +58,14 @@ HOLDS = {
     "a root of containerd": (("io.containerd.metadata.v1.bolt",),),
     "a store of Podman": (("overlay-images",), ("vfs-images",)),
 }
-"""What a volume may hold of a builder or engine that ran in a container, by paths that only these make."""
+"""State of a builder or engine in a container that a volume may hold, recognised by paths that only these make."""
 
 VOLUME_PATH = re.compile(r"/.*/volumes/([^/]+)(?:/.*)?", re.DOTALL)
 """The path of a volume, or of what is in it, wherever the data root was when the container was made."""
 
 
 class EngineVolume(NamedTuple):
-    """What metadata.db says of a volume."""
+    """A volume in metadata.db."""
 
     driver: str
     labels: str | None
@@ -73,7 +73,7 @@ class EngineVolume(NamedTuple):
 
 
 def read_volumes(volumes: Folder) -> Iterator[Volume | Damage]:
-    """Yield the volumes that are here, and those that metadata.db remembers."""
+    """Yield the volumes that exist, and those that only metadata.db has."""
     known: dict[str, EngineVolume] = {}
     try:
         known, damages = read_known(volumes)
@@ -90,7 +90,7 @@ def read_volumes(volumes: Folder) -> Iterator[Volume | Damage]:
 
 
 def is_local(mount: ContainerVolume) -> bool:
-    """Say whether what is mounted into a container is a volume that volumes/ must have."""
+    """Say whether a mount of a container is a volume that volumes/ must have."""
     return mount.type == "volume" and mount.driver in (None, "", LOCAL)
 
 
@@ -105,9 +105,9 @@ def reached_by_path(item: object, root: Folder) -> Use | None:
 
 
 def going_volumes(root: Folder, named: set[tuple[str, str]], here: set[str], wait: float) -> Iterator[Use]:
-    """Yield the volumes that are not here of containers that are gone so many seconds later: these go first.
+    """Yield the absent volumes of containers that are gone so many seconds later: an engine removes volumes first.
 
-    `named` are those that are to be here, each with a container that has it.
+    `named` are the volumes that must exist, each with a container that has it.
     """
     absent = sorted(use for use in named if use[0] not in here)
     if absent:
@@ -147,7 +147,7 @@ def _read_known(volumes: Folder, known: dict[str, EngineVolume]) -> list[Damage]
             field.get("Driver", ids.text) or LOCAL, _texts(field, "Labels"), _texts(field, "Options")
         )
         damages += field.damages
-    # In this order: what is wrong with its pages shows while they are read.
+    # In this order: problems of its pages are found while they are read.
     return [*database.damages, *damages]
 
 
@@ -170,7 +170,7 @@ def _mapping_of_texts(value: Any) -> dict[str, str]:  # noqa: ANN401 - whatever 
 
 
 def read_volume(volumes: Folder, name: str, known: dict[str, EngineVolume]) -> Iterator[Volume | Damage]:
-    """Yield the volume of one folder, what it was seen to hold, and what is wrong with its opts.json."""
+    """Yield the volume of one folder, what it was found to hold, and what is wrong with its opts.json."""
     options = holds = None
     found = known.get(name)
     try:
@@ -192,13 +192,13 @@ def read_volume(volumes: Folder, name: str, known: dict[str, EngineVolume]) -> I
 def read_absent(volumes: Folder, known: dict[str, EngineVolume]) -> Iterator[Volume | Damage]:
     """Yield the volumes without a folder: of other drivers, and local ones that were removed by hand.
 
-    Where there is no opts.json, the options are what the user said.
+    Where there is no opts.json, the options are those in metadata.db.
     """
     absent = sorted(name for name in known if not volumes.has_folder(name))
     if not absent:
         return
     if any(known[name].driver == LOCAL for name in absent):
-        # An engine removes the folder, then the name.
+        # An engine removes the folder before the name.
         time.sleep(PAUSE)
     try:
         now, _ = read_known(volumes)
