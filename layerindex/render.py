@@ -16,7 +16,7 @@ from layerindex.names import printable
 from layerindex.query import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 _ID = re.compile(r"(?:sha256:)?([0-9a-f]{12})[0-9a-f]{52}(-init)?")
 _BYTES = re.compile(r"(?:.*_)?(?:size|bytes)|reclaimable")
@@ -55,29 +55,44 @@ def for_people(column: str, value: Any, *, trunc: bool) -> str:  # noqa: ANN401 
 
 def _cells(result: Result, *, trunc: bool) -> list[list[str]]:
     return [
-        [for_people(column, value, trunc=trunc) for column, value in zip(result.columns, row, strict=True)]
+        [for_people(column, value, trunc=trunc).strip() for column, value in zip(result.columns, row, strict=True)]
         for row in result.rows
     ]
 
 
-def as_table(result: Result, *, trunc: bool = True) -> Iterator[str]:
-    """Yield aligned columns under upper-case heads."""
-    from tabulate import tabulate  # noqa: PLC0415 - machine formats start without it
-
+def as_table(result: Result, *, trunc: bool = True, paint: Callable[[str, str], str] | None = None) -> Iterator[str]:
+    """Yield aligned columns under upper-case heads; `paint` colours a cell that it gets with its column's name."""
     heads = [printable(column).upper().replace("_", " ") for column in result.columns]
     rows = _cells(result, trunc=trunc)
-    numeric = [_BYTES.fullmatch(column) is not None for column in result.columns]
-    aligned = ["right" if number else "left" for number in numeric]
-    yield tabulate(rows, heads, tablefmt="plain", disable_numparse=True, colalign=aligned if rows else None)
+    places = range(len(heads))
+    widths = _widths(heads, rows)
+    aligned = [str.rjust if rows and _BYTES.fullmatch(column) else str.ljust for column in result.columns]
+    yield "  ".join(aligned[place](heads[place], widths[place]) for place in places).rstrip()
+    for row in rows:
+        cells = [aligned[place](row[place], widths[place]) for place in places]
+        if paint is not None:
+            cells = list(map(paint, result.columns, cells))
+        yield "  ".join(cells).rstrip()
+
+
+def _widths(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    """Return how wide each column is: two more than its head at least, as tables of this program always were."""
+    return [max(len(head) + 2, max((len(row[place]) for row in rows), default=0)) for place, head in enumerate(heads)]
 
 
 def as_markdown(result: Result, *, trunc: bool = True) -> Iterator[str]:
     """Yield a Markdown table."""
-    from tabulate import tabulate  # noqa: PLC0415 - machine formats start without it
-
     heads = [printable(column) for column in result.columns]
     heads, *rows = ([_inert(cell) for cell in row] for row in (heads, *_cells(result, trunc=trunc)))
-    yield tabulate(rows, heads, tablefmt="github", disable_numparse=True)
+    widths = _widths(heads, rows)
+    yield _framed(map(str.ljust, heads, widths))
+    yield f"|{'|'.join('-' * (width + 2) for width in widths)}|"
+    for row in rows:
+        yield _framed(map(str.ljust, row, widths))
+
+
+def _framed(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _inert(text: str) -> str:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 import subprocess
 import sys
 import unicodedata
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from tabulate import tabulate
 
 from layerindex import render
 from layerindex.names import printable
@@ -104,6 +108,33 @@ def test_a_reader_who_had_enough(db: Path) -> None:
         )
         os.close(writer)
         assert (1, "") == (done.returncode, done.stderr)
+
+
+# Tables --------------------------------------------------------------------------------------------------------------
+
+CELLS = st.none() | st.integers() | st.floats() | st.binary(max_size=3) | st.text(max_size=6) | st.just("a" * 64)
+NAMES = st.sampled_from(["size", "name", "disk_bytes", "reclaimable", "a_b", "字", " ", "1"])
+
+
+@given(st.lists(NAMES, min_size=1, max_size=5), st.data(), st.booleans())
+def test_tables_in_pipes(columns: list[str], data: st.DataObject, trunc: bool) -> None:
+    """They are to the byte what the library made that wrote them first, which takes too long to import."""
+    rows = data.draw(st.lists(st.tuples(*[CELLS] * len(columns)), max_size=4))
+    cells = [
+        [render.for_people(name, value, trunc=trunc) for name, value in zip(columns, row, strict=True)] for row in rows
+    ]
+    aligned = ["right" if name in {"size", "disk_bytes", "reclaimable"} else "left" for name in columns]
+    heads = [name.upper().replace("_", " ") for name in columns]
+    plain = tabulate(cells, heads, tablefmt="plain", disable_numparse=True, colalign=aligned if rows else None)
+    assert plain == "\n".join(render.as_table(Result(columns, iter(rows)), trunc=trunc))
+
+    marked = [[_inert(cell) for cell in row] for row in (columns, *cells)]
+    framed = tabulate(marked[1:], marked[0], tablefmt="github", disable_numparse=True)
+    assert framed == "\n".join(render.as_markdown(Result(columns, iter(rows)), trunc=trunc))
+
+
+def _inert(cell: str) -> str:
+    return re.sub(r"(?i)www(?=\.)|:(?=//)", r"\g<0>\\", re.sub(r"[\\`*_~|<>\[\]&$]", r"\\\g<0>", cell))
 
 
 # Names ---------------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from layerindex import catalog, render, screen
 from layerindex.cli import group
 from layerindex.query import Result
-from layerindex.screen import cells, pager, table, text
+from layerindex.screen import cells, pager, rows, table, text
 from tests import exhibits, terminal
 
 if TYPE_CHECKING:
@@ -259,10 +259,10 @@ def test_vertical_without_a_terminal(db: str) -> None:
 
 def test_many_rows_are_several_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first of a long answer is seen before the last is read; what is constant is so in each."""
-    monkeypatch.setattr(table, "BATCH", 2)
-    rows = [("a", "x", 1), ("a", "y", 2), ("b", "x", 3), ("c", "y", 4), ("d", "z", 5)]
+    monkeypatch.setattr(rows, "BATCH", 2)
+    many = [("a", "x", 1), ("a", "y", 2), ("b", "x", 3), ("c", "y", 4), ("d", "z", 5)]
     expected = "A a||B  C|x  1|y  2||A  B  C|b  x  3|c  y  4||A  d|B  z|C  5"
-    assert expected == "|".join(fitted(["a", "b", "c"], rows))
+    assert expected == "|".join(fitted(["a", "b", "c"], many))
 
 
 VALUES = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -14,12 +14,12 @@ from layerindex import query, render, screen
 from layerindex.catalog import near
 from layerindex.errors import QueryError, UsageError
 from layerindex.names import typed
-from layerindex.screen.pager import paging
-from layerindex.screen.text import hanging, spelt
+from layerindex.screen import table as tables
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
 Command = Callable[..., Any]
 
@@ -90,9 +90,12 @@ class Output(NamedTuple):
 
     def say(self, label: str, text: str) -> None:
         """Write a text behind its label, which goes on below itself where the terminal is narrower."""
-        seen = screen.current()
-        for line in [label + text] if seen is None else hanging(label, spelt(text, seen.encoding), seen.width):
-            sys.stdout.write(f"{line}\n")
+        lines = [label + text]
+        if (seen := screen.current()) is not None:
+            from layerindex.screen.text import hanging, spelt  # noqa: PLC0415 - what is piped starts without it
+
+            lines = hanging(label, spelt(text, seen.encoding), seen.width)
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
 
     def look(self) -> screen.Look:
         """Return how tables are to look on the terminal that there is, if there is one."""
@@ -101,9 +104,7 @@ class Output(NamedTuple):
     def _lines(self, result: query.Result, look: screen.Look) -> Iterable[str]:
         if self.format != "table":
             return render.FORMATS[self.format](result, trunc=self.trunc)
-        from layerindex.screen import table  # noqa: PLC0415 - machine formats start without it
-
-        return table.lines(result, look)
+        return tables.lines(result, look)
 
 
 def only(result: query.Result, columns: Sequence[str]) -> query.Result:
@@ -185,10 +186,18 @@ def table(command: Command) -> Command:
     @click.option("--no-pager", is_flag=True, help="Do not page what is longer than the screen.")
     @functools.wraps(command)
     def wrapped(*args: Any, no_trunc: bool, wide: bool, vertical: bool, no_pager: bool, **options: Any) -> Any:  # noqa: ANN401
-        with paging(wanted=not no_pager):
+        with _paging(wanted=not no_pager):
             return command(*args, output=Output("table", not no_trunc, wide, vertical), **options)
 
     return wrapped
+
+
+def _paging(*, wanted: bool) -> AbstractContextManager[None]:
+    if not wanted or not sys.stdout.isatty():
+        return nullcontext()
+    from layerindex.screen.pager import paging  # noqa: PLC0415 - what is piped starts without it
+
+    return paging()
 
 
 def _columns(_: click.Context, __: click.Parameter, words: str | None) -> tuple[str, ...]:

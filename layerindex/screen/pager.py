@@ -30,9 +30,9 @@ class _EnoughError(Exception):
 
 
 @contextmanager
-def paging(*, wanted: bool) -> Iterator[None]:
+def paging() -> Iterator[None]:
     """Hold back what is written to standard output, on a terminal, until it is known whether it needs a pager."""
-    seen = screen.current() if wanted else None
+    seen = screen.current()
     command = None if seen is None else pager(os.environ)
     if seen is None or command is None:
         yield

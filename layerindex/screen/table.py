@@ -2,205 +2,28 @@
 
 from __future__ import annotations
 
-import time
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+import os
+from typing import TYPE_CHECKING
 
 from layerindex import render
-from layerindex.names import printable
-from layerindex.screen import cells, fit, text
+from layerindex.screen import coloured
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from layerindex.query import Result
-    from layerindex.screen import Look, Screen
-
-    Row = tuple[Any, ...]
-
-BATCH = 2000
-"""Rows that are fitted together: a longer answer is several tables, so that its first page comes soon."""
-CONTEXT = ("host", "store", "root", "snapshot_id")
-"""What stands first in the line above a table, where it is the same in all rows."""
-WHOLE_LINE = 10**6
-"""Room of a line where nobody sees it."""
+    from layerindex.screen import Look
 
 
 def lines(result: Result, look: Look) -> Iterator[str]:
     """Yield a table."""
     if look.vertical or (look.screen is not None and not look.wide):
-        yield from _fitted(result, look)
+        from layerindex.screen import rows  # noqa: PLC0415 - what is piped starts without it
+
+        yield from rows.lines(result, look)
+    elif coloured(os.environ, terminal=look.screen is not None):
+        from layerindex.screen import cells  # noqa: PLC0415 - what is piped starts without it
+
+        yield from render.as_table(result, trunc=look.trunc, paint=cells.painted)
     else:
         yield from render.as_table(result, trunc=look.trunc)
-
-
-def _fitted(result: Result, look: Look) -> Iterator[str]:
-    names = _distinct(result.columns)
-    rows = iter(result.rows)
-    left, empty = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
-    batches = 0
-    while batch := list(islice(rows, BATCH)):
-        if batches:
-            yield ""
-        batches += 1
-        made = _Batch(names, batch, look)
-        yield from made.lines()
-        for counts, those in ((left, made.left), (empty, made.empty)):
-            for name in those:
-                counts[name] += 1
-    if not batches:
-        yield f"{look.indent}no rows"
-    if batches and look.screen is not None:
-        blank = [name for name in names if empty[name] == batches]
-        needed = [name for name in blank if name in look.first or not look.first]
-        unseen = [name for name in names if left[name] or (name in blank and name not in needed)]
-        if footer := _footer(unseen, needed, look, look.screen):
-            yield ""
-            yield footer
-
-
-def _distinct(columns: Sequence[str]) -> list[str]:
-    """Return names that are all different; a statement of the user's own may call two columns alike."""
-    names: list[str] = []
-    for column in columns:
-        names.append(column if column not in names else f"{column}:{len(names) + 1}")
-    return names
-
-
-class _Batch:
-    """Some rows, as lines; `left` are the columns for which there was no room, `empty` those that say nothing."""
-
-    def __init__(self, names: Sequence[str], rows: Sequence[Row], look: Look) -> None:
-        self.look, self.rows = look, rows
-        self.values: dict[str, list[Any]] = {name: [row[number] for row in rows] for number, name in enumerate(names)}
-        self.room = WHOLE_LINE if look.screen is None else look.screen.width - len(look.indent)
-        self.encoding = "utf-8" if look.screen is None else look.screen.encoding
-        self.empty = [] if look.fixed else [name for name in names if all(v is None for v in self.values[name])]
-        if len(self.empty) == len(names):
-            self.empty = []
-        told = [name for name in names if name not in self.empty]
-        self.same = [] if look.fixed or len(rows) < 2 else [name for name in told if _is_same(name, self.values[name])]
-        self.told = [name for name in told if name not in self.same]
-        self.left: list[str] = []
-
-    def lines(self) -> Iterator[str]:
-        """Yield the line of what all rows have in common, then the rows."""
-        if not self.told:  # rows that are alike in all
-            self.same, self.told = self.same[:-1], self.same[-1:]
-        yield from self._above()
-        fitted = None if self.look.vertical or len(self.rows) == 1 else self._columns()
-        if fitted is None:
-            yield from self._vertical()
-            return
-        columns, widths = fitted
-        self.left = [each.name for each in columns if each.name not in widths]
-        for heads, line in fit.lines(columns, widths, text.ellipsis(self.encoding)):
-            made = (" " * fit.GAP).join(cell if heads else self._painted(name, cell) for name, cell in line)
-            yield f"{self.look.indent}{made}".rstrip()
-
-    def _columns(self) -> tuple[list[cells.Column], dict[str, int]] | None:
-        """Return the columns and how wide those are that are shown: with times to the minute, or as ages."""
-        needed = [name for name in self.told if name in self.look.first or name == "host" or not self._chooses()]
-        fitted = None
-        for now in (None, time.time()):
-            style = cells.Style(self.look.trunc, now, self.encoding)
-            columns = [
-                cells.column(name, self.values[name], style, whole=name in self.look.whole) for name in self.told
-            ]
-            widths = fit.chosen(columns, needed, self.room)
-            fitted = fitted if widths is None else (columns, widths)
-            if widths is not None and len(widths) == len(columns):
-                break
-        return fitted
-
-    def _chooses(self) -> bool:
-        """Say whether columns may be left out: not where the user named them, or wants all of every text."""
-        return bool(self.look.first) and self.look.trunc and not self.look.fixed
-
-    def _above(self) -> Iterator[str]:
-        order = sorted(self.same, key=lambda name: CONTEXT.index(name) if name in CONTEXT else len(CONTEXT))
-        style = cells.Style(self.look.trunc, None, self.encoding)
-        said = [
-            f"{cells.head(name, self.encoding)} " + self._painted(name, cells.shown(name, self.values[name][0], style))
-            for name in order
-        ]
-        for line in _packed(said, self.room, text.dot(self.encoding)):
-            yield f"{self.look.indent}{line}"
-        if said:
-            yield ""
-
-    def _vertical(self) -> Iterator[str]:
-        """Yield each row as one field a line; what has no value has no line."""
-        style = cells.Style(self.look.trunc, None, self.encoding)
-        heads = {name: cells.head(name, self.encoding) for name in self.told}
-        wide = max((text.width(head) for head in heads.values()), default=0)
-        for number in range(len(self.rows)):
-            if number:
-                yield ""
-            for name, head in heads.items():
-                if self.values[name][number] is not None:
-                    said = self._dated(cells.shown(name, self.values[name][number], style), self.values[name][number])
-                    before = f"{self.look.indent}{text.padded(head, wide)}  "
-                    for line in text.hanging(before, said, self.room + len(self.look.indent)):
-                        yield self._painted(name, line, before).rstrip()
-
-    def _dated(self, said: str, value: object) -> str:
-        """Add how long ago a time is."""
-        if self.look.screen is None or not (self.look.trunc and isinstance(value, str) and cells.TIME.fullmatch(value)):
-            return said
-        return f"{said}, {cells.age(value, time.time())}"
-
-    def _painted(self, name: str, cell: str, before: str = "") -> str:
-        return cells.painted(name, cell, before) if self.look.screen is not None and self.look.screen.colour else cell
-
-
-def _is_same(name: str, values: Sequence[Any]) -> bool:
-    """Say whether a column says the same of all rows; of figures only a snapshot's number is worth a line above."""
-    return values[0] is not None and (isinstance(values[0], str) or name == "snapshot_id") and len(set(values)) == 1
-
-
-def _packed(said: Sequence[str], room: int, dot: str) -> Iterator[str]:
-    """Yield texts side by side as far as they fit in a line; one that is longer than a line goes on in the next."""
-    line = ""
-    for each in said:
-        if line and text.width(_bare(line)) + text.width(dot) + text.width(_bare(each)) > room:
-            yield line
-            line = ""
-        line = f"{line}{dot}{each}" if line else each
-        if text.width(_bare(line)) > room:
-            *pieces, line = text.wrapped(_bare(line), room)
-            yield from (piece.rstrip() for piece in pieces)
-    if line:
-        yield line
-
-
-def _bare(said: str) -> str:
-    """Return a text without our own colours; there are no other escapes in it."""
-    if "\x1b" not in said:
-        return said
-    import re  # noqa: PLC0415 - of a coloured line only
-
-    return re.sub("\x1b\\[[0-9;]*m", "", said)
-
-
-def _footer(left: Sequence[str], empty: Sequence[str], look: Look, seen: Screen) -> str:
-    """Return the line that says what was left out and how to see it, and what is needed and has no value at all."""
-    room = seen.width - len(look.indent)
-    left, empty = ([text.spelt(printable(name), seen.encoding) for name in names] for names in (left, empty))
-    if not left:
-        return look.indent + _listed("empty: ", empty, room) if empty else ""
-    how = " (--wide, --columns a,b, --format json)"
-    if room < 2 * len(how):
-        how = " (--wide)"
-    before = _listed("empty: ", empty, room // 3) + "; " if empty else ""
-    return look.indent + _listed(f"{before}left out: ", left, room - len(how)) + how
-
-
-def _listed(before: str, names: Sequence[str], room: int) -> str:
-    """Return as many names as there is room for, and how many more there are."""
-    for shown in range(len(names), 0, -1):
-        more = f" +{len(names) - shown}" if shown < len(names) else ""
-        said = f"{before}{', '.join(names[:shown])}{more}"
-        if len(said) <= room:
-            return said
-    return f"{before}{len(names)}"
