@@ -1,4 +1,4 @@
-"""The rows of the content store: what namespaces know of blobs, and what is on disk."""
+"""Yields the rows of the content store: what namespaces know of blobs, and what is on disk."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOBODY = [("", meta.BlobRow(None, None, None, {}))]
 
 
 class Lying(NamedTuple):
-    """What of a blob is on disk: bytes of its file, and of its blocks."""
+    """A blob on disk: the bytes of its file and of its blocks."""
 
     size: int
     disk_bytes: int

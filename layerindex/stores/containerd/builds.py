@@ -1,4 +1,4 @@
-"""BuildKit's records where it keeps their data in containerd: buildkit/containerd-<snapshotter>/metadata_v2.db."""
+"""Reads BuildKit's records whose data is in containerd: buildkit/containerd-<snapshotter>/metadata_v2.db."""
 
 from __future__ import annotations
 
@@ -54,4 +54,4 @@ class _Builds(Cache):
         yield from ()
 
     def _claim_unnamed(self) -> None:
-        """Leave other snapshots alone: the databases of containerd say what they are."""
+        """Do nothing: the databases of containerd say what other snapshots are."""

@@ -1,4 +1,4 @@
-"""The containers of containerd's clients - Kubernetes, nerdctl, ctr - and of a Docker engine that stands on it."""
+"""Reads the containers of containerd's clients (Kubernetes, nerdctl, ctr) and of a Docker engine that uses it."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ NAMES = ("nerdctl/name", "io.kubernetes.container.name")
 """Labels with the name that a client gave a container."""
 
 DEPTH = 1000
-"""Most snapshots that are followed from a container's down to an image's; Docker has one between."""
+"""Most snapshots that are followed from that of a container to that of an image; Docker has one between."""
 
 
 class Stand(NamedTuple):
-    """Where a container's own files are, and what lies below."""
+    """The directory of a container's own files, and what lies below it."""
 
     number: str | None
     init: str | None
@@ -41,17 +41,17 @@ class Stand(NamedTuple):
 
 
 class Docker(NamedTuple):
-    """What a Docker engine that stands on this containerd knows."""
+    """What a Docker engine that uses this containerd knows."""
 
     containers: Mapping[str, Container]
     builds: Callable[[Mapping[str, ViewedSnapshot], Claims], Iterator[Record | Damage]]
     """Reads the build cache, and claims its directories."""
     sources: Sources
-    """What of its containers and volumes was read."""
+    """The sources of its containers and volumes that were read."""
     folder: str
     """Where it keeps its containers."""
     elsewhere: bool = False
-    """Its data root is a store of its own, which tells the containers that have nothing here."""
+    """Its data root is a store of its own, which has the containers without a snapshot here."""
 
 
 def is_docker(namespace: str) -> bool:
@@ -60,13 +60,13 @@ def is_docker(namespace: str) -> bool:
 
 
 def holders_of(view: View, docker: Docker | None) -> dict[tuple[str, str], str]:
-    """Return the container of each snapshot that is a container's own, by namespace and key."""
+    """Return the container of each snapshot that is its writable layer, by namespace and key."""
     found = {}
     for namespace, rows in view.metadata.namespaces.items():
         for container_id, container in rows.containers.items():
             if container.snapshotter == view.driver and container.snapshot_key:
                 found[namespace, container.snapshot_key] = container_id
-        # Docker's containers are known to containerd while they run; their leases are there as long as they are.
+        # containerd knows Docker's containers only while they run; their leases exist as long as the containers.
         for lease_id, lease in rows.leases.items():
             holds = (f"snapshots/{view.driver}", lease_id) in lease.resources and not expired(lease.labels)
             if holds and shapes.HEX.fullmatch(lease_id):
@@ -78,7 +78,7 @@ def holders_of(view: View, docker: Docker | None) -> dict[tuple[str, str], str]:
 
 
 class Clients:
-    """The containers of one snapshotter, and what they stand on."""
+    """The containers of one snapshotter, and their images."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class Clients:
         docker: Docker | None,
         sources: Sources,
     ) -> None:
-        """`targets` and `configs` are the images here; what a container needs beside them goes to `sources`."""
+        """`targets` and `configs` are the images in the store; uses of other images go to `sources`."""
         self.view, self.metadata, self.docker = view, view.metadata, docker
         self.targets, self.sources = targets, sources
         self.snapshots = {(snapshot.namespace, snapshot.key): snapshot for snapshot in view.snapshots}
@@ -101,8 +101,8 @@ class Clients:
     def read(self, root: Folder, *, first: bool, of_host: bool) -> Iterator[Record | Damage]:
         """Yield the containers with their writable layers; each name is yielded once.
 
-        No file tells how a sandbox fares: it runs while one of its containers does. `of_host`: logs outside of the
-        store are those of its containers.
+        No file has the state of a sandbox: it runs while one of its containers runs. `of_host`: log files outside of
+        the store belong to its containers.
         """
         items = list(self._read(root, first=first, of_host=of_host))
         running = {each.sandbox_id for each in items if isinstance(each, Container) and each.state == "running"}
@@ -146,13 +146,13 @@ class Clients:
                 yield Mount(container_id, stand.number, stand.init, stand.chain_id, container_id)
 
     def _is_here(self, row: ContainerRow, *, first: bool) -> bool:
-        """Say whether a container is told with this snapshotter; `first` has those without any, too."""
+        """Say whether a container is recorded with this snapshotter; the `first` one also has those without any."""
         return row.snapshotter == self.view.driver or (first and not row.snapshotter)
 
     def images(self, *, first: bool) -> Iterator[Use]:
-        """Yield the images that containers stand on, whatever these say themselves: a name may lead elsewhere by now.
+        """Yield the images under the snapshots of containers: the name in a container may lead elsewhere by now.
 
-        What a container names that is nowhere, and that no snapshot of its own shows, may be any image.
+        Where neither the name nor the snapshot of a container leads to an image, it may be any image.
         """
         holders = sorted(holders_of(self.view, self.docker).items())
         stands = {(container_id, self.stand(*place).chain_id or "") for place, container_id in holders}
@@ -171,7 +171,7 @@ class Clients:
                     self.sources.note("manifests", f"{METADATA}: {container_id}", standing.LOST, detail)
 
     def stand(self, namespace: str, key: str | None) -> Stand:
-        """Return what a container's snapshot stands on."""
+        """Return the directory of a container's snapshot, and what lies below it."""
         snapshot = self.snapshots.get((namespace, key or ""))
         if snapshot is None:
             return Stand(None, None, None)
@@ -189,7 +189,7 @@ class Clients:
         return Stand(number, init, parent if parent and shapes.DIGEST.fullmatch(parent) else None)
 
     def container(self, namespace: str, container_id: str, row: ContainerRow, stand: Stand) -> Container:
-        """Return the row of a container that meta.db knows; whether it runs is in /run, or its client knows it."""
+        """Return the row of a container in meta.db; whether it runs is not there, but in /run or with its client."""
         target = self.metadata.namespaces[namespace].images.get(row.image or "")
         noted = {key: value for key, value in row.cri.items() if isinstance(value, str)}
         name = next((row.labels[label] for label in NAMES if label in row.labels), None)
@@ -224,13 +224,13 @@ class Clients:
         )
 
     def _image(self, digest: str | None) -> str | None:
-        """Return the image behind a digest: of several platforms the first that is here."""
+        """Return the image behind a digest: of several platforms the first in the store."""
         found = self.targets.get(digest or "", ())
         return found[0].image_id if found else None
 
 
 def _volumes(container_id: str, row: ContainerRow) -> Iterator[ContainerVolume]:
-    """Yield what of the host is mounted into a container."""
+    """Yield the paths of the host that are mounted into a container."""
     seen = set()
     for mount in row.mounts:
         destination, source, options = mount.get("destination"), mount.get("source"), mount.get("options")

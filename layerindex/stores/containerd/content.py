@@ -1,7 +1,7 @@
-"""Reader of the content store: blobs by their digests, and what indexes and manifests say.
+"""Reads the content store: blobs by their digests, indexes and manifests.
 
 Formats: OCI image-spec `image-index.md` and `manifest.md`, Docker's manifest list and schema 2, which are alike. A blob
-is believed when its bytes have its digest.
+is used only if its bytes have its digest.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LISTED = 1000
 """Most manifests or layers that one index or manifest may list."""
 
 KEPT = 500
-"""How many manifests are kept in memory, to be read once."""
+"""How many manifests are kept in memory, so that they are read once."""
 
 INDEXES = {
     "application/vnd.oci.image.index.v1+json",
@@ -45,11 +45,11 @@ CONFIGS = {
 }
 REFERENCE_TYPE = "vnd.docker.reference.type"
 REFERENCE = "vnd.docker.reference.digest"
-"""Annotations by which an index says that a manifest is about another one: BuildKit's attestations."""
+"""Annotations with which an index marks attestations of BuildKit: manifests about another manifest."""
 
 
 class Descriptor(NamedTuple):
-    """How one blob names another."""
+    """A reference from one blob to another."""
 
     digest: str
     media_type: str | None
@@ -58,11 +58,11 @@ class Descriptor(NamedTuple):
     architecture: str | None = None
     variant: str | None = None
     about: str | None = None
-    """The manifest that this one is an attestation of; empty when it does not say which."""
+    """The manifest that this attestation is about; empty when it does not say which."""
 
 
 class Manifest(NamedTuple):
-    """What an index or a manifest says; an index lists `manifests`, a manifest has a config and layers."""
+    """An index or a manifest; an index lists `manifests`, a manifest has a config and layers."""
 
     media_type: str | None
     size: int
@@ -72,28 +72,28 @@ class Manifest(NamedTuple):
 
     @property
     def is_image(self) -> bool:
-        """Whether its config is an image's; of early OCI images the type was left out."""
+        """Whether its config is that of an image; early OCI images have no type."""
         return self.config is not None and self.config.media_type in CONFIGS | {None}
 
 
 class Content:
-    """The blobs, of which indexes and manifests are read once."""
+    """The blobs; each index and manifest is read once."""
 
     def __init__(self, folder: Folder) -> None:
         """`folder` is blobs/sha256, which the caller holds open."""
         self.folder = folder
         self.manifests: dict[str, Manifest | None] = {}
         self.damages: list[Damage] = Damages()
-        """What was wrong with those that were read."""
+        """Findings about the blobs that were read."""
         self._said: set[str] = set()
 
     def has(self, digest: str) -> bool:
-        """Say whether a blob is there now: it may have come since the folder was listed, or gone."""
+        """Say whether a blob exists now: it may have been added or removed since the folder was listed."""
         name = digest.removeprefix("sha256:")
         return self.folder.exists(name)
 
     def manifest(self, digest: str) -> Manifest | None:
-        """Return an index or manifest; None when it is not here or cannot be read."""
+        """Return an index or manifest; None when it is absent or cannot be read."""
         if digest not in self.manifests:
             if len(self.manifests) == KEPT:
                 self.manifests.clear()
@@ -105,7 +105,7 @@ class Content:
             except Damage as damage:
                 if damage.problem.code != "vanished" and self.has(digest):
                     found.append(damage)
-            if digest not in self._said:  # else it was read before, and all of this said
+            if digest not in self._said:  # else it was read before, and its problems are recorded
                 self.damages.extend(found)
             self._said.add(digest)
         return self.manifests[digest]

@@ -1,6 +1,6 @@
-"""How the containers of containerd's Kubernetes plugin fare: it keeps that in files beside containerd's databases.
+"""Reads the states of the containers of containerd's Kubernetes plugin, from files beside containerd's databases.
 
-Format: containerd `pkg/cri/store/container/status.go`. Of sandboxes it keeps nothing of the kind.
+Format: containerd `pkg/cri/store/container/status.go`. It keeps no states of sandboxes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def with_status(root: Folder, container: Container) -> Iterator[Container | Damage]:
-    """Yield a container with the state that its status tells, or as it is; and what is wrong with that."""
+    """Yield a container with the state in its status file, or unchanged without one; and findings about that file."""
     try:
         with reading(f"{'/'.join(FOLDER)}/{container.container_id}/{NAME}", container.container_id):
             found, damages = _with_status(root, container)
@@ -75,12 +75,12 @@ def read_logs(container: Container) -> Logs:
         ):
             take_logs(logs, folder, container.container_id, lambda name: _log_kind(name, current))
     except Damage:
-        return Logs([], [], whole=False)  # it is kept elsewhere, or went with its pod
+        return Logs([], [], whole=False)  # it is kept elsewhere, or was removed with its pod
     return Logs([file._replace(path=f"/{file.path}") for file in logs.files], [], whole=not logs.damages)
 
 
 def _log_kind(name: str, current: str) -> LogKind | None:
-    """Say what a file beside a container's log is; those of the pod's other containers are theirs."""
+    """Say what a file beside a container's log is; None for those of the pod's other containers."""
     if name == current:
         return LogKind(LOG_DRIVER, 0)
     return LogKind(LOG_DRIVER, None) if name.startswith(f"{current}.") else None

@@ -1,7 +1,7 @@
-"""The directories of a snapshotter, `snapshots/<n>`: what is in them, whose they are, and those that are nobody's.
+"""Reads the directories of a snapshotter, `snapshots/<n>`: their content, their owners, and those without owner.
 
-The number is given by the snapshotter's database; nothing in the directory says what it is or stands on. A snapshot's
-directory is made before its row and goes after it (containerd `plugins/snapshots/overlay/overlay.go`).
+The number is given by the snapshotter's database; nothing in the directory says what it is or what lies below it. A
+snapshot's directory is made before its row and removed after it (containerd `plugins/snapshots/overlay/overlay.go`).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ LOWERS = 512
 
 
 def names(root: Folder, snapshotter: str) -> set[str]:
-    """Return the names of the directories that are there now."""
+    """Return the names of the directories that exist now."""
     try:
         with root.folder(snapshotter, FOLDER) as folder:
             return {name for name in folder.entries if folder.has_folder(name)}
@@ -58,7 +58,7 @@ def read_directories(  # noqa: PLR0913, PLR0917 - called in one place
 ) -> Iterator[Record | Damage]:
     """Yield the directories, what lies below them, and their owners.
 
-    `before` are those that were there before the databases were read; `again` reads these once more.
+    `before` are the directories from before the databases were read; `again` reads the databases once more.
     """
     with root.folder(snapshotter) as above:
         if FOLDER not in above:
@@ -86,7 +86,7 @@ class _Lowers:
         self.names = {row.number: name for name, row in stored.items() if row.number is not None}
 
     def of(self, number: str) -> list[str] | None:
-        """Return them; None when the database does not know the directory, or goes in a circle."""
+        """Return them; None when the database does not know the directory, or has a cycle."""
         name = self.names.get(number)
         if name is None:
             return None
@@ -102,13 +102,13 @@ class _Lowers:
 
 
 class _Directories:
-    """Directories and claims side by side."""
+    """The directories and claims of a snapshotter."""
 
     def __init__(self, folder: Folder, before: set[str], claims: Claims, *, native: bool) -> None:
         self.folder, self.before, self.claims, self.native = folder, before, claims, native
 
     def records(self, name: str, lowers: list[str] | None) -> Iterator[Record | Damage]:
-        """Yield the rows of one directory, and what is odd about it."""
+        """Yield the rows of one directory, and findings about it."""
         owners = list(dict.fromkeys(self.claims.owners.get(name, ())))
         role = self.claims.role(name, was_there=name in self.before, own=MADE.fullmatch)
         text = from_os(name)
@@ -138,7 +138,7 @@ class _Directories:
             yield OverlayLower(text, position, None, lower)
 
     def going(self, again: Callable[[float], Claims]) -> Iterator[Use]:
-        """Yield the directories that are not there and that the databases name no more at a second look."""
+        """Yield the absent directories that the databases no longer name at a second look."""
         lost = [number for number in self.claims.owners if NUMBER.fullmatch(number) and not self.folder.exists(number)]
         if not lost:
             return

@@ -1,4 +1,4 @@
-"""A Docker engine on containerd: on the one that it runs itself, in `containerd/daemon`, or on the host's."""
+"""A Docker engine that keeps images in containerd: in its own, in `containerd/daemon`, or in the host's."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ BELOW = (CONTAINERD, DAEMON)
 
 
 class DockerContainerdStore(NamedTuple):
-    """Docker's containers and volumes, and what containerd keeps for it: one store for each snapshotter."""
+    """Docker's containers and volumes together with what containerd keeps for it: one store for each snapshotter."""
 
     docker: DockerStore
     containerd: ContainerdStore
@@ -73,7 +73,7 @@ class DockerContainerdStore(NamedTuple):
 
     @property
     def features(self) -> Features:
-        """What is so in it: that of containerd, but that Docker guards its images."""
+        """Its abilities: those of containerd, except that Docker protects images in use."""
         return self.containerd.features._replace(guards_images=1)
 
     @property
@@ -83,7 +83,7 @@ class DockerContainerdStore(NamedTuple):
 
     @property
     def first(self) -> bool:
-        """Whether containers without a snapshotter, volumes and blobs are told with this one."""
+        """Whether containers without a snapshotter, volumes and blobs are recorded with this one."""
         return self.docker.first and self.containerd.first
 
     @property
@@ -102,7 +102,7 @@ class DockerContainerdStore(NamedTuple):
     def _items(self, root: Folder) -> Iterator[Record | Damage]:
         containers: dict[str, Container] = {}
         sources = Sources()
-        # Containers of another snapshotter are told with that one's store.
+        # Containers of another snapshotter are recorded with the store of that one.
         for item in read_clients(self.docker, root, sources):
             if isinstance(item, Container):
                 if item.driver == self.driver or (self.containerd.first and not self._is_sibling(item.driver)):
@@ -148,9 +148,9 @@ class DockerContainerdStore(NamedTuple):
 
 
 def beside(docker: DockerStore, driver: str) -> Docker:
-    """Return what an engine knows that keeps its images in a containerd with another root.
+    """Return the knowledge of a Docker engine that keeps its images in a containerd with another root.
 
-    What is wrong with its containers is told with its own data root, which is a store too.
+    Findings about its containers are reported with its own data root, which is a store too.
     """
     containers: dict[str, Container] = {}
     sources, read = Sources(), Sources()
@@ -170,7 +170,7 @@ def beside(docker: DockerStore, driver: str) -> Docker:
 def _builds_beside(
     data_root: str, driver: str, snapshots: Mapping[str, ViewedSnapshot], claims: Claims
 ) -> Iterator[Record | Damage]:
-    """Yield the build cache of an engine with another root; paths of what is wrong there are whole."""
+    """Yield the build cache of an engine with another root; findings there have absolute paths."""
     try:
         with Folder(data_root) as root:
             for item in each(lambda: read_builds(root, driver, snapshots, claims), "buildkit"):

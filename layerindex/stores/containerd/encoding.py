@@ -1,4 +1,4 @@
-"""Values as containerd's databases hold them (containerd `core/metadata/boltutil/helpers.go`, Go's encoding/binary)."""
+"""Decodes values of containerd's databases (containerd `core/metadata/boltutil/helpers.go`, Go's encoding/binary)."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ LABEL = 4096
 """Most bytes of a label's name and value together that containerd takes (`core/metadata/labels/validate.go`)."""
 
 LONGEST = 1024
-"""Most bytes of the name of a namespace, image, snapshot or lease, which stands in many rows; containerd's own are
-shorter (`pkg/identifiers/validate.go`: 76)."""
+"""Most bytes of the name of a namespace, image, snapshot or lease, which is in many rows; those that containerd makes
+are shorter (`pkg/identifiers/validate.go`: 76)."""
 
 
 def unsigned(value: bytes) -> int:
@@ -71,7 +71,7 @@ def digest(value: bytes) -> str:
 
 
 class Row:
-    """The values of one bucket; what is wrong with them goes to `damages`, and the value is None."""
+    """The values of one bucket; a bad value is None and adds to `damages`."""
 
     def __init__(self, bucket: Bucket, where: str, subject: str, damages: list[Damage]) -> None:
         self.values = dict(bucket.items())

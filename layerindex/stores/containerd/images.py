@@ -1,4 +1,4 @@
-"""The images that names of containerd lead to: through indexes and manifests to configs, as far as they are here."""
+"""Follows names of containerd through indexes and manifests to configs, as far as the store has them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DEPTH = 8
 """Deepest nesting of indexes that is followed; real ones are flat, or two deep."""
 
 DANGLING = "moby-dangling@"
-"""How the names begin under which Docker keeps images that have none."""
+"""Prefix of the names that Docker gives to untagged images."""
 
 PARENT = "org.mobyproject.image.parent"
 PINNED = "io.cri-containerd.pinned"
@@ -33,34 +33,34 @@ UNCOMPRESSED = "containerd.io/uncompressed"
 
 
 class Platform(NamedTuple):
-    """An image that is here, and the manifest through which it was found."""
+    """An image in the store, and the manifest through which it was found."""
 
     image_id: str
     manifest: str
 
 
 class Images:
-    """Follows names; what several lead to is read and yielded once."""
+    """Follows names; what several names lead to is read and yielded once."""
 
     def __init__(self, metadata: Metadata, content: Content, blobs: Folder) -> None:
         self.metadata, self.content, self.blobs = metadata, content, blobs
         self.configs: dict[str, Config] = {}
         self.targets: dict[str, list[Platform]] = {}
-        """The images behind each digest: a name's, an index's or a manifest's."""
+        """The images behind each digest that a name, an index or a manifest refers to."""
         self.first: dict[str, str] = {}
         """The target of the first name that leads to an image."""
         self.parents: dict[str, str] = {}
         self.updated: dict[str, str] = {}
         self.media_types: dict[str, str] = {}
-        """What blobs are, as others say that name them."""
+        """The kinds of blobs, according to the blobs that refer to them."""
         self.diff_ids: dict[str, str] = {}
-        """What layers' blobs unpack to, as configs say."""
+        """The diff_ids of layers' blobs, according to configs."""
         self._told: set[tuple[str, str, str]] = set()
         self._tried: set[str] = set()
         self._too_deep = False
 
     def read(self) -> Iterator[Record | Damage]:
-        """Yield names, manifests and blobs of layers, and what is wrong; `configs` are the images then."""
+        """Yield names, manifests, blobs of layers and findings; fills `configs` with the images."""
         for namespace, found in sorted(self.metadata.namespaces.items()):
             for name, target in sorted(found.images.items()):
                 yield from self._follow(target)
@@ -163,7 +163,7 @@ class Images:
                 if isinstance(item, Damage):
                     yield item
                 elif item.image.verified:
-                    # Its text is read anew when it is needed: a hostile store may hold thousands of huge ones.
+                    # Its text is read again when needed: a hostile store may hold thousands of huge configs.
                     self.configs[image_id] = item._replace(image=item.image._replace(config=""))
         except Damage as found:
             if self.content.has(image_id):
@@ -195,14 +195,14 @@ class Images:
         if name.startswith(DANGLING):
             return
         repository, tag, digest = split(name)
-        if shapes.DIGEST.fullmatch(name):  # CRI names each image by its id too
+        if shapes.DIGEST.fullmatch(name):  # CRI also names each image by its id
             repository, tag, digest = "", None, None
         for image_id in dict.fromkeys(platform.image_id for platform in platforms) or [target.digest]:
             yield ImageRef(name, repository, tag, digest, image_id, namespace, normalized(name), target.digest)
 
     @staticmethod
     def _pinned(namespace: str, name: str, target: Target, platforms: list[Platform]) -> Iterator[Use]:
-        """Yield the images that Kubernetes never removes by itself, such as that of sandboxes."""
+        """Yield uses for images that Kubernetes never removes by itself, such as that of sandboxes."""
         if target.labels.get(PINNED) == "pinned":
             for image_id in dict.fromkeys(platform.image_id for platform in platforms):
                 yield Use("image", image_id, "pinned", f"{namespace} {name}", "names")
@@ -210,15 +210,15 @@ class Images:
     def _nothing_behind(self, namespace: str, name: str, target: Target) -> Iterator[Damage]:
         manifest = self.content.manifest(target.digest)
         if manifest is not None and manifest.config is not None and not manifest.is_image:
-            return  # something else than an image has been put there
+            return  # it leads to something other than an image
         if self.content.has(target.digest if manifest is None or manifest.config is None else manifest.config.digest):
-            return  # it is here, and what is wrong with it is said
+            return  # it exists, and its problems are reported
         what = "its manifest" if manifest is None else "the config of each of its platforms"
         where = f"{namespace}: {ids.shorten(name)}"
         yield Damage("missing-image", self.blobs.path, f"{where} leads to {target.digest}; {what} is not here", name)
 
     def images(self, sizes: Mapping[str, int | None]) -> Iterator[Record]:
-        """Yield the images that are here with their layers and build steps; `sizes` are those of layers by chain."""
+        """Yield the images in the store with their layers and build steps; `sizes` are those of layers by chain."""
         for image_id, config in sorted(self.configs.items()):
             if image_id not in self.first:
                 continue
@@ -244,11 +244,11 @@ class Images:
             return "{}"  # gone since it was read
 
     def keep(self, wanted: Callable[[Config], bool]) -> None:
-        """Forget the images that are told elsewhere."""
+        """Remove the images that another store records."""
         self.configs = {image_id: config for image_id, config in self.configs.items() if wanted(config)}
 
     def kept(self, items: list[Record | Damage], here: Container[tuple[str, str]]) -> list[Record | Damage]:
-        """Return of what was read the rows of the images that are kept; of names those where the layers are `here`.
+        """Return the rows that belong to kept images, and of names those whose layers are `here`.
 
         These are the namespaces and chains of what is unpacked.
         """

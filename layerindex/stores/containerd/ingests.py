@@ -1,4 +1,4 @@
-"""Downloads and writes into the content store that have not ended: `ingest/<SHA-256 of the reference>/`.
+"""Reads unfinished downloads and writes into the content store: `ingest/<SHA-256 of the reference>/`.
 
 Format: containerd `plugins/content/local/store.go`.
 """
@@ -29,7 +29,7 @@ INGEST = "ingest"
 
 
 def read_ingests(root: Folder, metadata: Metadata) -> Iterator[Ingest | Damage]:
-    """Yield them; those that meta.db alone knows have no bytes yet, or no more."""
+    """Yield them; those that only meta.db knows have no bytes yet, or no longer."""
     expected = {
         row.folder: (namespace, ref, row.expected)
         for namespace, found in sorted(metadata.namespaces.items())
@@ -46,7 +46,7 @@ def read_ingests(root: Folder, metadata: Metadata) -> Iterator[Ingest | Damage]:
                     try:
                         yield from each(partial(_ingest, folder, name, expected), folder.where(name))
                     except Damage as found:
-                        if folder.exists(name):  # what has ended meanwhile is no finding
+                        if folder.exists(name):  # one that has ended meanwhile is no finding
                             yield found
     for whole, (namespace, ref, digest) in expected.items():
         yield Ingest(whole, namespace, ref, digest, None, None, None, None)
@@ -73,7 +73,7 @@ def _ingest(ingests: Folder, name: str, expected: dict[str, tuple[str, str, str 
 
 def _text(folder: Folder, name: str, damages: list[Damage]) -> str | None:
     if name not in folder:
-        return None  # it is about to be written, or the version of containerd does not write it
+        return None  # it is not written yet, or this version of containerd does not write it
     try:
         return printable(folder.text(name))
     except Damage as found:

@@ -1,4 +1,4 @@
-"""Reader of `meta.db`, containerd's own database: what each namespace has (containerd `core/metadata/buckets.go`)."""
+"""Reads `meta.db`, containerd's own database: what each namespace has (containerd `core/metadata/buckets.go`)."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ FOLDER = "io.containerd.metadata.v1.bolt"
 NAME = "meta.db"
 
 SPEC = 4 * 1024 * 1024
-"""Most bytes of a container's runtime spec; Docker's and CRI's have some 10 KB."""
+"""Most bytes of a container's runtime spec; those of Docker and CRI have some 10 KB."""
 
 CRI = (b"io.cri-containerd.container.metadata", b"io.cri-containerd.sandbox.metadata")
 """Extensions in which the Kubernetes plugin of containerd 1.x and 2.x keeps what it knows."""
 
 
 class Target(NamedTuple):
-    """What an image's name leads to."""
+    """The target of an image's name."""
 
     digest: str
     media_type: str | None
@@ -49,14 +49,14 @@ class BlobRow(NamedTuple):
 
 
 class IngestRow(NamedTuple):
-    """What a namespace knows of a write that has not ended."""
+    """What a namespace knows of an unfinished write."""
 
     folder: str | None
     expected: str | None
 
 
 class SnapshotRow(NamedTuple):
-    """What a namespace knows of a snapshot: `name` is what its snapshotter calls it."""
+    """What a namespace knows of a snapshot; `name` is the name that the snapshotter uses."""
 
     name: str
     parent: str | None
@@ -66,7 +66,7 @@ class SnapshotRow(NamedTuple):
 
 
 class ContainerRow(NamedTuple):
-    """A container that some client of containerd made."""
+    """A container of any client of containerd."""
 
     image: str | None
     snapshotter: str | None
@@ -76,9 +76,9 @@ class ContainerRow(NamedTuple):
     sandbox_id: str | None
     labels: dict[str, str]
     cri: dict[str, Any]
-    """What the Kubernetes plugin notes of its containers and sandboxes."""
+    """What the Kubernetes plugin stores about a container or sandbox."""
     mounts: list[dict[str, Any]]
-    """What its runtime spec mounts into it."""
+    """The mounts of its runtime spec."""
 
 
 class LeaseRow(NamedTuple):
@@ -90,7 +90,7 @@ class LeaseRow(NamedTuple):
 
 
 class Namespace(NamedTuple):
-    """All that one namespace has; snapshots by snapshotter and key."""
+    """The content of one namespace; snapshots by snapshotter and key."""
 
     images: dict[str, Target]
     blobs: dict[str, BlobRow]

@@ -1,4 +1,4 @@
-"""What containerd's garbage collection keeps (containerd `core/metadata/gc.go`): the rest goes at its next run."""
+"""Computes what containerd's garbage collection keeps (`core/metadata/gc.go`); its next run removes the rest."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ CONTENT, SNAPSHOT, ROOT, EXPIRE, FLAT = "ref.content", "ref.snapshot.", "root", 
 
 
 def reachable(namespace: Namespace) -> set[Node]:
-    """Return what the roots of a namespace hold: its images, containers, leases and what is labelled as root."""
+    """Return what the roots of a namespace reach: its images, containers, leases and resources labelled as root."""
     found: dict[Node, str] = {}
     _follow(namespace, _roots(namespace), "", found)
     return found.keys() | leased(namespace).keys()
 
 
 def leased(namespace: Namespace) -> dict[Node, str]:
-    """Return what leases that have not ended hold, and labels, each with the first of these."""
+    """Return what unexpired leases and labels hold, each with the first of its holders."""
     found: dict[Node, str] = {}
     live = sorted((name, row) for name, row in namespace.leases.items() if not expired(row.labels))
-    # What is held flat is kept with what it stands on alone: other leases go first, which keep all that it leads to.
+    # A flat lease keeps a resource and its parents only, so other leases, which keep everything reachable, go first.
     for flat in (False, True):
         for name, row in live:
             if (f"{GC}{FLAT}" in row.labels) == flat:
@@ -44,7 +44,7 @@ def leased(namespace: Namespace) -> dict[Node, str]:
 def _follow(
     namespace: Namespace, nodes: Iterable[Node], who: str, found: dict[Node, str], *, flat: bool = False
 ) -> None:
-    """Note who holds some resources and all that these lead to, and that was not found before."""
+    """Record the holder of some resources and of everything they lead to that has no holder yet."""
     waiting = list(nodes)
     while waiting:
         node = waiting.pop()
@@ -54,12 +54,12 @@ def _follow(
 
 
 def expired(labels: Mapping[str, str]) -> bool:
-    """Say whether a lease, or what is labelled as a root, has ended."""
+    """Say whether a lease, or a resource labelled as root, has expired."""
     return (end := expires_at(labels)) is not None and end < datetime.now(UTC).isoformat()
 
 
 def expires_at(labels: Mapping[str, str]) -> str | None:
-    """Return when a lease ends; None for never, and for what is no time, which containerd takes so too."""
+    """Return when a lease expires; None for never, and, as in containerd, for invalid times."""
     try:
         return ids.timestamp(labels.get(f"{GC}{EXPIRE}"))
     except ValueError:
@@ -82,7 +82,7 @@ def _labelled_roots(namespace: Namespace) -> Iterator[Node]:
 
 
 def _held(namespace: Namespace, node: Node, *, flat: bool) -> Iterator[Node]:
-    """Yield what a resource leads to; `flat`: without what its labels name."""
+    """Yield the resources that a resource leads to; `flat`: without those that its labels name."""
     kind, key = node
     labels: Mapping[str, str] = {}
     if kind == "images" and key in namespace.images:
@@ -108,5 +108,5 @@ def _labelled(labels: Mapping[str, str]) -> Iterator[Node]:
         if name == CONTENT or name.startswith((f"{CONTENT}.", f"{CONTENT}/")):
             yield "content", value
         elif name.startswith(SNAPSHOT):
-            # A suffix behind a slash tells several labels of one snapshotter apart.
+            # A suffix behind a slash distinguishes several labels of one snapshotter.
             yield f"snapshots/{name.removeprefix(SNAPSHOT).partition('/')[0]}", value

@@ -1,4 +1,4 @@
-"""The rows of snapshots and leases, of which containerd's garbage collection keeps what is held."""
+"""Yields the rows of snapshots and leases; garbage collection keeps what leases hold."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from layerindex.stores.containerd.view import View
 
 EXTRACT = "extract-"
-"""How the keys begin of what is being unpacked; the chain id comes last."""
+"""Prefix of the keys of snapshots that are being unpacked; the chain id comes last."""
 
 
 def read_snapshots(view: View, wanted: Callable[[str], bool]) -> Iterator[ContainerdSnapshot]:
-    """Yield what both databases know of snapshots, and of other snapshotters that are `wanted` what meta.db knows."""
+    """Yield what both databases know of snapshots, and what meta.db knows of those of other `wanted` snapshotters."""
     known: set[tuple[str, str]] = set()
     for namespace, found in sorted(view.metadata.namespaces.items()):
         held = reachable(found)

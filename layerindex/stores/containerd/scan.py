@@ -46,15 +46,15 @@ LOCKED = ((meta.FOLDER, meta.NAME),)
 """The database that containerd holds open for as long as it runs."""
 
 UNREAD = {code for code, kind in KINDS.items() if kind.severity == "error"} - {"missing-image", "missing-blob"}
-"""Findings about the content store after which an image, or what an index lists, may not be known."""
+"""Findings about the content store after which an image, or an entry of an index, may be unknown."""
 GONE = ("missing-blob", "missing-image")
-"""Findings that something is named that is not there: so is what may have been removed since it was named."""
+"""Findings that something named is absent, which is also the case if it was removed after the name was read."""
 
 
 class Scan:
-    """One pass over the root, for one snapshotter, whose folder may lie elsewhere.
+    """One pass over the root for one snapshotter, whose folder may lie elsewhere.
 
-    `first` tells what belongs to all snapshotters too.
+    The `first` one also yields what belongs to all snapshotters.
     """
 
     def __init__(  # noqa: PLR0913 - what a store says, called in one place
@@ -72,18 +72,18 @@ class Scan:
         self.since = running_since(root, LOCKED)
         self.configs: Mapping[str, Config] = {}
         self.targets: Mapping[str, Sequence[Platform]] = {}
-        """The images that are here, and those behind each digest."""
+        """The images in the store, and those behind each digest."""
         self.diff_ids: Mapping[str, str] = {}
-        """What layers' blobs unpack to."""
+        """The diff_ids of layers' blobs."""
         self.view = View(root, driver, folder)
         self.snapshots: list[ViewedSnapshot] = []
         self.odd: set[str] = set()
-        """Snapshots that only one of the databases knew, at two looks."""
+        """Snapshots that only one of the databases knew at both looks."""
         self.sources = Sources()
-        """What is in doubt beside the databases: content, and whatever a reader failed at."""
+        """Sources in doubt besides the databases: content, and everything where a reader failed."""
 
     def items(self) -> Iterator[Record | Damage]:
-        """Yield everything; what cannot be opened ends only its own part."""
+        """Yield everything; a folder that cannot be opened ends only its own part."""
         before = names(self.root, self.folder)
         yield from self._part(self._read_databases, METADATA)
         yield from self._part(self._read_content, CONTENT)
@@ -117,9 +117,9 @@ class Scan:
         yield from self._going(bare)
 
     def _going(self, bare: list[Container]) -> Iterator[Record]:
-        """Yield the containers without a snapshot that are gone, or have one, a moment later: the snapshot goes first.
+        """Yield `going` for containers without a snapshot that are gone, or have one, a moment later.
 
-        Of Docker's, which are not looked at again, it is not known while snapshots come and go.
+        Docker's containers are not read again, so for them it is unknown while snapshots change.
         """
         if bare and self.since != NEVER:
             time.sleep(PAUSE)
@@ -138,7 +138,7 @@ class Scan:
         return View(self.root, self.driver, self.folder).read()
 
     def _read_databases(self) -> Iterator[Damage]:
-        """Read both; where they differ once more, as an engine may have been at it, and say what differs still."""
+        """Read both databases, again where they differ, as an engine may be writing; yield what still differs."""
         self.view = self._look()
         odd = self.view.odd
         if odd and self.since != NEVER:
@@ -155,7 +155,7 @@ class Scan:
                 )
 
     def _again(self, wait: float) -> Claims:
-        """Read the databases once more, after so many seconds; where no engine runs there is nothing to wait for."""
+        """Read the databases once more, after so many seconds; where no engine runs, nothing can change."""
         if self.since != NEVER:
             time.sleep(wait)
         return self._claims(self._look())[0]
@@ -182,18 +182,18 @@ class Scan:
             raise
 
     def _is_new(self) -> bool:
-        """Say whether nothing was ever written to the content store: its folder is there, and no blob is known."""
+        """Say whether nothing was ever written to the content store: its folder exists, and no blob is known."""
         namespaces = self.view.metadata.namespaces.values()
         named = any(found.blobs or found.images for found in namespaces)
         return not named and not self.view.in_doubt(METADATA) and bool(self.root.has_folder(CONTENT))
 
     def _doubt(self, path: str, state: str, detail: str | None = None) -> None:
-        """Note the state of a place that says which images there are, and what an index lists."""
+        """Record the state of a source of images and of lists of manifests."""
         for fact in ("images", "manifests"):
             self.sources.note(fact, path, state, detail)
 
     def _note(self, item: Record | Damage) -> None:
-        """Note the doubt that an item of the content store raises."""
+        """Record the doubt that an item of the content store raises."""
         if isinstance(item, Damage):
             code, path, subject = item.problem.code, item.problem.path, item.problem.subject
             if code in UNREAD:
@@ -202,7 +202,7 @@ class Scan:
                 self._doubt(path, standing.LOST, item.problem.detail)
 
     def _settled(self, items: Iterable[Record | Damage], folder: Folder) -> Iterator[Record | Damage]:
-        """Yield what was read, and of what was missing what is so still: an engine may have removed what named it."""
+        """Yield the items, but findings about absent things only if they still hold: the name may be gone too."""
         missing = []
         for item in items:
             if isinstance(item, Damage) and item.problem.code in GONE:
@@ -234,7 +234,7 @@ class Scan:
         here = {(each.namespace, each.key) for each in self.snapshots if shapes.DIGEST.fullmatch(each.key)}
         chains = {chain_id for _, chain_id in here}
         if not self.first:
-            # What is unpacked by another snapshotter, or by none, is told with the first.
+            # Images unpacked by another snapshotter, or by none, are recorded with the first.
             images.keep(lambda config: bool(config.layers) and config.layers[-1].chain_id in chains)
             found = images.kept(found, here)
         yield from found
@@ -245,7 +245,7 @@ class Scan:
             yield from read_blobs(folder, self.view.metadata, images)
 
     def _layers(self) -> Iterator[Record]:
-        """Yield the layers of images that are here, and those that are unpacked for none, with what holds these."""
+        """Yield the layers of images in the store, and layers unpacked for no image, with their holders."""
         by_chain: dict[str, ViewedSnapshot] = {}
         for snapshot in self.snapshots:
             if shapes.DIGEST.fullmatch(snapshot.key) and (snapshot.number or snapshot.key not in by_chain):
@@ -275,7 +275,7 @@ class Scan:
         yield from self._leased(by_chain.keys() - told)
 
     def _leased(self, chains: AbstractSet[str]) -> Iterator[Use]:
-        """Yield those of some layers that a lease or label holds: garbage collection keeps them."""
+        """Yield uses of layers that a lease or label holds: garbage collection keeps them."""
         for namespace, rows in sorted(self.view.metadata.namespaces.items()):
             for (kind, key), who in sorted(leased(rows).items()) if chains else ():
                 if key in chains and kind == f"snapshots/{self.driver}":
@@ -284,7 +284,7 @@ class Scan:
     # Snapshots -------------------------------------------------------------------------------------------------------
 
     def _claims(self, view: View) -> tuple[Claims, list[Record | Damage]]:
-        """Return why directories exist, as the databases say, and what was wrong with finding that out."""
+        """Return why directories exist according to the databases, and findings on the way."""
         claims = Claims()
         claims.sources.merge(view.sources)
         claims.sources.merge(self.sources)
@@ -302,7 +302,8 @@ class Scan:
                 claims.add(snapshot.number, kind, owner)
         for name, row in view.stored.items():
             if name not in known:
-                # What was so at the first look too waits for the end of its removal; else it is just being made.
+                # A difference that already existed at the first look is an unfinished removal; else the snapshot is
+                # just being made.
                 claims.add(row.number, "removing" if name in self.odd else "writing", name)
         if self.docker is not None:
             for (namespace, _), container_id in sorted(holders.items()):
@@ -328,11 +329,11 @@ class Scan:
             yield ("snapshot" if snapshot.kind == "committed" else "mount"), key
 
     def _tells(self, snapshotter: str) -> bool:
-        """Say whether snapshots of a snapshotter that is not read are told with this one."""
+        """Say whether snapshots of a snapshotter that is not read are recorded with this one."""
         return self.first and snapshotter not in READABLE
 
     def _others(self) -> Iterator[Damage]:
-        """Name and count what other snapshotters have."""
+        """Report the other snapshotters and their numbers of snapshots."""
         counts: dict[str, int] = {}
         for _, snapshotter, _, _ in self.view.metadata.snapshots():
             if snapshotter not in (self.driver, *READABLE):
@@ -343,7 +344,7 @@ class Scan:
 
 
 def _names_nothing(item: Record | Damage) -> bool:
-    """Say whether an item is the finding that a name leads to nothing: that is told by the view `missing`."""
+    """Say whether an item is the finding that a name leads to nothing, which the view `missing` reports."""
     return isinstance(item, Damage) and item.problem.code == "missing-image"
 
 
@@ -352,7 +353,7 @@ def _targets(namespaces: Iterable[Namespace]) -> dict[str, str]:
 
 
 def _is_bare(container: Container, now: View, keys: set[tuple[str, str]]) -> bool:
-    """Say whether a container is there now, and has no snapshot: `keys` are all, with their namespaces."""
+    """Say whether a container exists now without a snapshot; `keys` are those of all snapshots, with namespaces."""
     found = now.metadata.namespaces.get(container.namespace)
     row = found.containers.get(container.container_id) if found else None
     key = row.snapshot_key if row else container.container_id

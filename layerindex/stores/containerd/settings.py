@@ -18,9 +18,9 @@ FILES = 100
 
 
 def read_settings(settings: Settings, config: str = CONFIG) -> dict[str, Any]:
-    """Return what the files say together: of a setting, and of each plugin, the last that says anything counts.
+    """Return the merged settings of all files: the last file that has a setting, or a plugin, counts.
 
-    A file is read before those that it imports, and each once.
+    A file is read before those that it imports; each file is read once.
     """
     found: dict[str, Any] = {}
     plugins: dict[str, Any] = {}

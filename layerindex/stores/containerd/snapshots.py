@@ -1,4 +1,4 @@
-"""Reader of a snapshotter's own database, `metadata.db` (containerd `core/snapshots/storage/bolt.go`)."""
+"""Reads a snapshotter's own database, `metadata.db` (containerd `core/snapshots/storage/bolt.go`)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Stored(NamedTuple):
 
 
 def read_snapshots(folder: Folder) -> tuple[dict[str, Stored], list[Damage]]:
-    """Return all snapshots by the names the snapshotter gives them; raises Damage when nothing can be read."""
+    """Return all snapshots by the snapshotter's names; raises Damage when nothing can be read."""
     bolt = read_bolt(folder, NAME)
     damages: list[Damage] = Damages()
     version = bolt.root.bucket(b"v1")

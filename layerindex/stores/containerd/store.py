@@ -1,4 +1,4 @@
-"""A root of containerd as a store, or as many as its snapshotters have directories."""
+"""A root of containerd as one store for each snapshotter with directories."""
 
 from __future__ import annotations
 
@@ -30,27 +30,28 @@ if TYPE_CHECKING:
     from layerindex.stores.containerd.clients import Docker
 
 OWN = (metadata.FOLDER, CONTENT, *(f"{SNAPSHOTTER}{driver}" for driver in READABLE))
-"""Folders by any of which a root is containerd's, whatever is lost of it."""
+"""Folders of which any one identifies a root of containerd, even if others are lost."""
 
 OWN_TREES = ("overlayfs",)
-"""Snapshotters whose directories hold a snapshot's own files, in `fs`; those of native hold what is below too."""
+"""Snapshotters whose directories hold only a snapshot's own files, in `fs`; those of native hold whole trees."""
 
 
 class ContainerdStore(NamedTuple):
-    """What one snapshotter keeps; `siblings` are all that are read, and `below` leads from `root` to containerd's."""
+    """What one snapshotter keeps; `siblings` are all that are read, `below` the way from `root` to containerd's."""
 
     root: str
     driver: str
     siblings: tuple[str, ...]
     below: tuple[str, ...] = ()
     docker: Callable[[str], Docker] | None = None
-    """Reads, for a snapshotter, what an engine knows that keeps its images here and has a data root of its own."""
+    """Reads, for a snapshotter, the knowledge of a Docker engine that keeps its images here and has a data root of its
+    own."""
     moved: str | None = None
-    """Where the snapshotter keeps its database and directories, when its settings say that (`root_path`)."""
+    """The folder of the snapshotter's database and directories, where settings name it (`root_path`)."""
     elsewhere: tuple[str, ...] = ()
-    """All snapshotters of which they say that."""
+    """All snapshotters with such a setting."""
     of_host: bool = False
-    """Whether it is what the containerd of this host uses, so that paths outside of it mean what they say."""
+    """Whether the containerd of this host uses it, so that paths outside of it are valid here."""
 
     @property
     def name(self) -> str:
@@ -68,7 +69,7 @@ class ContainerdStore(NamedTuple):
 
     @property
     def limits(self) -> str | None:
-        """What of this store is not read."""
+        """What is not read of this store."""
         if self.driver in OWN_TREES:
             return f"its layers are in {self.moved}, which disk-usage leaves out" if self.moved else None
         return f"snapshotter {self.driver}: its directories hold whole trees; files are listed from layers' blobs alone"
@@ -80,7 +81,7 @@ class ContainerdStore(NamedTuple):
 
     @property
     def features(self) -> Features:
-        """What is so in it."""
+        """Its abilities."""
         read = int(self.driver in READABLE)
         return Features(reads_directories=read, keeps_links=0, mounts_inside=0, guards_images=0, collects_garbage=1)
 
@@ -92,7 +93,7 @@ class ContainerdStore(NamedTuple):
 
     @property
     def first(self) -> bool:
-        """Whether blobs, leases and what is not unpacked are told with this one."""
+        """Whether blobs, leases and images that are not unpacked are recorded with this one."""
         return self.driver == self.siblings[0]
 
     @property
@@ -101,11 +102,11 @@ class ContainerdStore(NamedTuple):
         return True
 
     def engine_id(self) -> str | None:
-        """Return nothing: containerd has an id, but not in its root."""
+        """Return None: containerd has an id, but not in its root."""
         return None
 
     def recorded(self, kind: str, name: str) -> str:
-        """Return the database that tells of a thing; of an image, its config."""
+        """Return the database in which a thing is recorded; for an image, its config."""
         below = (CONTENT, "blobs", "sha256", name.removeprefix("sha256:")) if kind == "image" else (METADATA,)
         return printable("/".join((*self.below, *below)))
 
@@ -114,7 +115,7 @@ class ContainerdStore(NamedTuple):
         return told(self.root, lambda root: self._items(root, self.docker(self.driver) if self.docker else None))
 
     def read(self, docker: Docker | None) -> Iterator[Record]:
-        """Return the same, with what a Docker engine knows that stands on it."""
+        """Return the same, with the knowledge of a Docker engine that uses it."""
         return told(self.root, lambda root: self._items(root, docker))
 
     def _items(self, root: Folder, docker: Docker | None) -> Iterator[Record | Damage]:
@@ -130,7 +131,7 @@ class ContainerdStore(NamedTuple):
         cache_id: str | None,  # noqa: ARG002
         digests: Sequence[str],
     ) -> Listed | None:
-        """Return the first of a layer's blobs that is here; None when none is. Raises Damage."""
+        """Return the first of a layer's blobs that exists; None when none does. Raises Damage."""
         for digest in sorted(digests):
             if not shapes.DIGEST.fullmatch(digest):
                 continue
@@ -163,14 +164,14 @@ class ContainerdStore(NamedTuple):
         return (*self.below, self._snapshotter, SNAPSHOTS, cache_id)
 
     def holder(self, path: tuple[str, ...], is_folder: bool) -> Holder:
-        """Return who holds what is at a path below the root; what is of no snapshotter the first store tells."""
+        """Return the holder of a path below the root; things of no snapshotter are counted with the first store."""
         name, snapshotter = path[0], path[0].removeprefix(SNAPSHOTTER)
         if name == self._snapshotter and (is_folder or len(path) > 1):
             return self._held(path, is_folder=is_folder)
         return self._shared(path, name, snapshotter, is_folder)._replace(left=not self.first or self._is_told(name))
 
     def _is_told(self, name: str) -> bool:
-        """Say whether a folder of the root is that of a snapshotter whose store tells it."""
+        """Say whether a folder of the root belongs to a snapshotter whose store counts it."""
         return name in {f"{SNAPSHOTTER}{each}" for each in self.siblings if each not in self.elsewhere}
 
     @staticmethod
@@ -199,7 +200,7 @@ class ContainerdStore(NamedTuple):
 
 
 def snapshotters(root: Folder, moved: Mapping[str, str]) -> tuple[str, ...]:
-    """Return those of a containerd root that are read and have directories, wherever these are; else the default."""
+    """Return the snapshotters of a root that are read and have directories, wherever; else the default one."""
     found = []
     for driver in READABLE:
         try:
@@ -213,9 +214,9 @@ def snapshotters(root: Folder, moved: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def find_stores(root: str, moved: Mapping[str, str]) -> list[ContainerdStore]:
-    """Return the stores in a containerd root, none when it is not one; raises Damage when it cannot be opened.
+    """Return the stores in a root of containerd, none when it is none; raises Damage when it cannot be opened.
 
-    `moved` says of snapshotters where else they are.
+    `moved` has the folders of snapshotters that are elsewhere.
     """
     with Folder(root) as opened:
         if not any(map(opened.has_folder, OWN)):

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 METADATA = f"{meta.FOLDER}/{meta.NAME}"
 TELLS = (("layers",), ("layers", "mounts", "containers", "images", "names"))
-"""What a snapshotter's database tells, and what containerd's own does."""
+"""The facts in a snapshotter's database, and those in containerd's own."""
 
 
 class ViewedSnapshot(NamedTuple):
-    """A snapshot of the snapshotter that is read, and where it is."""
+    """A snapshot of the snapshotter that is read, with its directory."""
 
     namespace: str
     key: str
@@ -36,10 +36,10 @@ class ViewedSnapshot(NamedTuple):
 
 
 class View:
-    """The two databases as they were at one time."""
+    """The contents of the two databases at one time."""
 
     def __init__(self, root: Folder, driver: str, folder: str) -> None:
-        """Nothing is known before it is read."""
+        """Start empty; `read` fills it."""
         self.root, self.driver, self.folder = root, driver, folder
         self.damages: list[Damage] = []
         self.sources = Sources()
@@ -47,9 +47,9 @@ class View:
         self.metadata: Metadata = meta.Metadata({}, [])
 
     def read(self) -> View:
-        """Read both; what cannot be read is empty, with its damage in `damages`."""
-        # A snapshot is made before its namespace knows it, and goes after that: in this order, what is in meta.db and
-        # was there all the time is in the snapshotter's database too.
+        """Read both; a database that cannot be read stays empty, with a finding in `damages`."""
+        # A snapshot is made before its namespace knows it, and removed after the namespace forgets it: in this order, a
+        # snapshot that is in meta.db and existed all the time is in the snapshotter's database too.
         self._read_stored()
         self._read_metadata()
         return self
@@ -76,7 +76,7 @@ class View:
             self._note(self.metadata.damages, METADATA)
 
     def _note(self, damages: Sequence[Damage], source: str) -> None:
-        """Note what is wrong with a database: what it would name is then in doubt."""
+        """Record a finding about a database: what it would name is then in doubt."""
         self.damages += damages
         errors = [found for found in damages if found.problem.severity == "error"]
         for kind in TELLS[source == METADATA]:
@@ -90,7 +90,7 @@ class View:
 
     @property
     def whole(self) -> bool:
-        """Whether both databases could be read whole."""
+        """Whether both databases could be read completely."""
         return all(source.state in standing.CLEAR for source in self.sources)
 
     def in_doubt(self, source: str) -> bool:
@@ -107,7 +107,8 @@ class View:
     def snapshots(self) -> list[ViewedSnapshot]:
         """The snapshots of the snapshotter that meta.db knows, in the order of their names.
 
-        Where it could not be read whole, also those that only the snapshotter knows, whose names have the same keys.
+        Where meta.db could not be read completely, also those that only the snapshotter knows, whose names contain the
+        keys.
         """
         found = []
         for namespace, snapshotter, key, row in self.metadata.snapshots():

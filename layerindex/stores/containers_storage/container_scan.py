@@ -1,4 +1,4 @@
-"""The containers of a store, those that only Podman's state knows too, and what is wrong with them."""
+"""Yields the containers of a store, also those that only Podman's state knows, and findings about them."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 
 class Containers:
-    """The containers of a store, told after its images."""
+    """The containers of a store, read after its images."""
 
     def __init__(self, found: Found, images: Images) -> None:
         self.found, self.images = found, images
         self._apart = found.apart
 
     def records(self, state: PodmanState | None) -> Iterator[Record | Damage]:
-        """Yield the containers; `state` is what Podman's own state says."""
+        """Yield the containers; `state` is Podman's own state."""
         engine = state or PodmanState({}, {}, {}, {}, [], found=False)
         lists = self.found.lists
         if self.found.root.exists(f"{self.found.driver}-containers"):
@@ -44,7 +44,7 @@ class Containers:
             yield from self._unlisted(unlisted, engine)
 
     def _salvaged(self, container: StoredContainer, folder: Folder, engine: PodmanState) -> Iterator[Record | Damage]:
-        """Yield a container; where reading what is known of it failed, that it is there."""
+        """Yield a container; where a reader failed, a bare row that says that it exists."""
         name = container.container_id
         try:
             yield from list(each(lambda: self._container(container, folder, engine), folder.path, name))
@@ -79,9 +79,9 @@ class Containers:
         return self.images.ids.get(container.image) or (own if shapes.DIGEST.fullmatch(own) else None)
 
     def _unlisted(self, names: list[str], engine: PodmanState) -> Iterator[Record | Damage]:
-        """Yield containers that only Podman's state knows: half removed, or of a root filesystem elsewhere.
+        """Yield containers that only Podman's state knows: partly removed, or with a root filesystem elsewhere.
 
-        The latter have no driver here.
+        The latter have no driver.
         """
         now = read_again(self.found.root, self.found.run).containers
         for name in names:
@@ -97,6 +97,6 @@ class Containers:
 
 
 def _said(engine: PodmanState, container_id: str) -> list[Damage]:
-    """Return what was wrong with the values that Podman's state has of a container."""
+    """Return the findings about a container's values in Podman's state."""
     fields: list[Fields | None] = [engine.containers.get(container_id), engine.states.get(container_id)]
     return [damage for field in fields if field is not None for damage in field.damages]

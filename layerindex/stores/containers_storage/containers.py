@@ -1,6 +1,6 @@
 """Containers of containers-storage: Podman's, Buildah's working containers, CRI-O's containers and sandboxes.
 
-The storage knows names, images and layers; what ran and how it ended only Podman's own state tells.
+The storage knows names, images and layers; only Podman's own state has what ran and how it ended.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ USERDATA = "userdata"
 
 
 class StoredContainer(NamedTuple):
-    """What the list says of a container."""
+    """A container in the list."""
 
     container_id: str
     names: list[str]
@@ -61,7 +61,7 @@ def _container(item: Item) -> StoredContainer:
 
 
 def _metadata(value: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever JSON held
-    """Return what the engine keeps with its containers: JSON in a text; other users keep what they like."""
+    """Return the engine's metadata of a container: JSON in a text; other clients may store anything."""
     text = ids.text(value)
     if text is None:
         return {}
@@ -73,7 +73,7 @@ def _metadata(value: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever JSON hel
 
 
 def of_podman(container: StoredContainer) -> bool:
-    """Say whether Podman made a container: it alone keeps a name with it."""
+    """Say whether Podman made a container: only Podman stores a name in the metadata."""
     return isinstance(container.metadata.get("name"), str)
 
 
@@ -100,7 +100,7 @@ def _log_kind(name: str) -> LogKind | None:
 def container_record(
     container: StoredContainer, known: PodmanState, image_id: str | None, logs: Logs, driver: str | None
 ) -> Container:
-    """Return the row of a container: what Podman says, else what the storage does."""
+    """Return the row of a container, from Podman's state, else from the storage."""
     container_id, metadata = container.container_id, container.metadata
     config = known.containers.get(container_id) or Fields({}, "", container_id)
     run = known.states.get(container_id) or Fields({}, "", container_id)
@@ -135,7 +135,7 @@ def _text(values: dict[str, Any], key: str) -> str | None:
 
 
 def container_volumes(container_id: str, known: PodmanState) -> Iterator[ContainerVolume]:
-    """Yield what is mounted into a container, each destination once."""
+    """Yield the mounts of a container, each destination once."""
     config = known.containers.get(container_id)
     seen: set[str] = set()
     for each in mounted(config) if config is not None else ():

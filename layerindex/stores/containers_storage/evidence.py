@@ -1,4 +1,4 @@
-"""What proves that there were containers which no list names: their folders, layers and Podman's own state."""
+"""Finds proof of containers that no list names: their folders, layers and Podman's own state."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from layerindex.stores.files import Folder
 
 MOST = 20
-"""Most containers that are told of as proof; one is enough for doubt."""
+"""Most containers that are named as proof; one is enough for doubt."""
 
 
 def hides(found: Damage) -> bool:
-    """Say whether a finding means that something is not known that should have been read."""
+    """Say whether a finding means that something may be unknown that should have been read."""
     return KINDS[found.problem.code].severity == "error" or found.problem.code == "vanished"
 
 
 def writable(layers: Mapping[str, StoredLayer], used: Iterable[str]) -> Iterator[str]:
-    """Yield the layers that only a container can have: nobody computed their digest, nothing stands on them.
+    """Yield the layers that only a container can have: without a digest, and with no layer above.
 
     `used` are the layers of the images and containers that are known.
     """
@@ -45,11 +45,11 @@ def folders(root: Folder, kind: str) -> Iterator[str]:
             with root.folder(kind) as folder:
                 yield from (name for name in sorted(folder.entries) if shapes.HEX.fullmatch(name))
     except Damage:
-        return  # said when the list was to be read
+        return  # reported when the list was read
 
 
 def doubt_lists(sources: Sources, where: str, proofs: Iterable[str]) -> None:
-    """Note that a list of containers is lost, as each of some proofs says."""
+    """Record that a list of containers is lost, once for each proof."""
     for _, proof in zip(range(MOST), proofs, strict=False):
         for fact in ("containers", "mounts"):
             sources.note(fact, where, standing.LOST, proof)
@@ -58,7 +58,7 @@ def doubt_lists(sources: Sources, where: str, proofs: Iterable[str]) -> None:
 def doubt_state(
     sources: Sources, root: Folder, known: PodmanState, found: Mapping[str, StoredContainer], where: str
 ) -> None:
-    """Note where Podman's state, which alone knows what is mounted into containers, was not read or is lost."""
+    """Record where Podman's state, the only source of containers' mounts, was not read or is lost."""
     for damage in known.damages:
         if hides(damage):
             sources.damaged("containers", damage)
@@ -80,4 +80,4 @@ def _has_volumes(root: Folder) -> bool:
         with root.folder("volumes") as folder:
             return any(folder.has_folder(name) for name in folder.entries)
     except Damage:
-        return False  # said when the volumes are read
+        return False  # reported when the volumes are read

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Lent(NamedTuple):
-    """What other graph roots lend: their layers, the ids of their images, their short names; and what is wrong."""
+    """What other graph roots share: layers, ids of images, short names; and findings about these roots."""
 
     layers: dict[str, StoredLayer]
     images: set[str]
@@ -27,16 +27,16 @@ class Lent(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The lists of a driver, what follows from them, and who needs its directories."""
+    """The lists of a driver, what is computed from them, and who needs its directories."""
 
     root: Folder
     run: Folder | None
-    """The runroot, where it is known and there."""
+    """The runroot, where it is known and exists."""
     driver: str
     lists: Lists
     lent: Lent
     known: Mapping[str, StoredLayer]
-    """The layers of this store and of those that lend it some."""
+    """The layers of this store and of its additional image stores."""
     chains: layers.Chains
     claims: Claims
 
@@ -57,11 +57,11 @@ class Found(NamedTuple):
 
     @property
     def apart(self) -> set[str]:
-        """Layers whose users do not show by their chain: they have none, or another layer stands for it."""
+        """Layers whose users cannot be found by chain: they have none, or another layer represents it."""
         return self.lists.layers.keys() - layers.standing(self.lists.layers, self.chains).values()
 
     def claim(self, top: str, kind: str, owner: str, among: set[str] | None = None) -> None:
-        """Note who needs a layer and all below it, of those among some only."""
+        """Record who needs a layer and the layers below it, if these are among `some`."""
         for layer in layers.way(top, self.known):
             if among is None or layer.layer_id in among:
                 self.claims.add(layer.layer_id, kind, owner)

@@ -1,4 +1,4 @@
-"""Who holds what is at a path of a graph root, as `disk_usage` tells it."""
+"""The holder of each path below a graph root, for `disk_usage`."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 METADATA = {"images": "image metadata", "layers": "layer metadata", "containers": "container files"}
-"""What each of a driver's folders of metadata holds, by the end of its name."""
+"""The category of each of a driver's metadata folders, by the end of its name."""
 
 PASSING = ("staging", "tempdirs")
-"""Folders in the driver's folder: of what is being pulled, and of what is being removed."""
+"""Folders in the driver's folder for layers that are being pulled or removed."""
 
 LIBPOD = ("libpod", "db.sql", "db.sql-wal", "db.sql-shm", "db.sql-journal")
 """Where Podman keeps its own state."""
 
 AREAS = ("cache", "mounts", "networks", "secrets", "tmp")
-"""Folders of the root that are one holder each."""
+"""Folders of the root that have one holder each."""
 
 
 class Holders:
-    """Who holds what in the root of one driver; `drivers` are all that left something there."""
+    """The holders in the root of one driver; `drivers` are all drivers that left something there."""
 
     def __init__(self, driver: str, drivers: Sequence[str], *, walkable: bool, first: bool) -> None:
         self.driver, self.drivers, self.walkable, self.first = driver, drivers, walkable, first
 
     def of(self, path: tuple[str, ...], *, is_folder: bool) -> Holder:
-        """Return the owner of what is at a path; called only for what lies in folders that several owners share."""
+        """Return the holder of a path; called only for entries of folders that several holders share."""
         top = path[0]
         if len(path) == 1:
             return self._top(top, is_folder=is_folder)
@@ -45,7 +45,7 @@ class Holders:
         return Holder("other", from_os(top), large=True)
 
     def _top(self, name: str, *, is_folder: bool) -> Holder:
-        """Return who holds an entry of the root; what is not the first store's is told with that."""
+        """Return the holder of an entry of the root; shared entries are counted with the first store."""
         if name in LIBPOD:
             return Holder("engine state", large=not self.first)
         if not is_folder:
@@ -59,7 +59,7 @@ class Holders:
         return self._of_driver(name)
 
     def _of_driver(self, name: str) -> Holder:
-        """Return who holds what is named after a driver."""
+        """Return the holder of an entry that is named after a driver."""
         driver, _, kind = name.rpartition("-")
         if driver == self.driver and kind in METADATA:
             return Holder(METADATA[kind], apart=kind == "containers")

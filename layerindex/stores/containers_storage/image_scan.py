@@ -1,4 +1,4 @@
-"""The images of a store: each with its names, layers and history, and what is wrong with it."""
+"""Yields the images of a store, each with its names, layers and history, and findings about it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Images:
     def __init__(self, found: Found) -> None:
         self.found = found
         self.ids: dict[str, str] = {}
-        """Of each image in the list the id that is the same in every store."""
+        """For each image in the list, its id that is the same in every store."""
         self._manifest_lists = ManifestLists()
         self._apart = found.apart
         self._kept: set[Use] = set()
@@ -40,7 +40,7 @@ class Images:
         return {chain: self.found.known[each].size for each, chain in chains if chain}
 
     def records(self) -> Iterator[Record | Damage]:
-        """Yield the images: who is whose parent shows when all are known, so that configs are read twice."""
+        """Yield the images; parents can be found only when all images are known, so configs are read twice."""
         family = images.Family()
         young = False
         with self.found.folder("images") as folder:
@@ -68,7 +68,7 @@ class Images:
         yield from self._unless_removed(damages)
 
     def _unless_removed(self, damages: list[Damage]) -> Iterator[Damage]:
-        """Yield findings about images, or that the image was removed meanwhile: its files go before its name."""
+        """Yield findings, or only that the image was removed meanwhile: its files are removed before its name."""
         absent = {found.problem.subject for found in damages if found.problem.code in ("missing", "vanished")}
         gone: set[str | None] = set()
         for _ in range(ATTEMPTS):
@@ -76,7 +76,7 @@ class Images:
                 break
             time.sleep(PAUSE)
             now = self.found.now()
-            # One that was away for a moment may have come again.
+            # An image that was absent for a moment may be back.
             gone |= absent - {item.id for item in now.images} if now.complete else set()
         kind = f"{self.found.driver}-images"
         for found in damages:
@@ -113,7 +113,7 @@ class Images:
                 manifests.add(key)
                 yield manifest
         if stored.config is None:
-            for top in stored.layers:  # its config would name them
+            for top in stored.layers:  # the lost config would name them
                 self.found.claim(top, "image", image_id)
         if stored.config is None or image_id in seen:
             return
@@ -149,7 +149,7 @@ class Images:
         return image._replace(size=total if len(whole) == len(found) and total < 2**63 else None)
 
     def _without_name(self, config: Config, way: list[StoredLayer], sizes: dict[str, int | None]) -> Iterator[Use]:
-        """Yield the layers of an image of which the list says no diff_id: they are here, as their number tells."""
+        """Yield uses of layers without a diff_id in the list: their number shows that they are the image's."""
         if len(way) != len(config.layers) or all(layer.diff_id is not None for layer in way):
             return
         for layer, stored in zip(config.layers, reversed(way), strict=True):

@@ -1,6 +1,6 @@
 """Images of containers-storage: their names, configs and manifests.
 
-The image's own record says little; the config and the manifests are files beside the list, its big data. An image
+The image's own record has little; the config and the manifests are files beside the list, its big data. An image
 without a config is a manifest list that `podman manifest create` made, or an artifact.
 """
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 LIST = "images.json"
 MANIFEST = "manifest"
-"""Key of an image's manifest; another copy, and those of other instances, have `manifest-<digest>`."""
+"""Key of an image's manifest; a second copy, and manifests of other instances, have `manifest-<digest>`."""
 
 
 class StoredImage(NamedTuple):
-    """What the list says of an image, with its config where it has one."""
+    """An image in the list, with its config if it has one."""
 
     storage_id: str
     names: list[str]
@@ -42,13 +42,13 @@ class StoredImage(NamedTuple):
     config: Config | None
     manifests: list[ImageManifest]
     instances: list[ImageManifest]
-    """What it names where it is a manifest list."""
+    """The instances that it names if it is a manifest list."""
 
 
 def read_items(folder: Folder, items: list[Item]) -> Iterator[StoredImage | Damage]:
-    """Yield the images that the list in `<driver>-images/` names, with what lies beside it."""
+    """Yield the images in the list of `<driver>-images/`, with the files beside it."""
     for item in items:
-        # Anew, so that what is wrong with a value is told each time.
+        # Parsed again, so that problems of values are reported each time.
         for found in _salvaged(folder, item._replace(field=Fields(item.field.values, item.field.where, item.id))):
             if isinstance(found, Damage) and found.problem.subject is None:
                 problem = found.problem
@@ -91,7 +91,7 @@ def _image(folder: Folder, item: Item) -> Iterator[StoredImage | Damage]:
                         yield found
             elif not manifests or any(each.kind == "image" for each in manifests):
                 yield Damage("missing", data.where(f"sha256:{item.id}"), "the image has no config", item.id)
-            else:  # with a config, the list is only the one that the image was pulled by
+            else:  # with a config, the list is only that through which the image was pulled
                 instances = big.instances
             yield from big.damages
     except Damage as found:
@@ -126,7 +126,7 @@ class _BigData:
                 self.damages.append(Damage("bad-id", folder.path, f"{error}"))
 
     def manifests(self) -> Iterator[ImageManifest]:
-        """Yield the image's manifests, each once; two copies of one lie side by side."""
+        """Yield the image's manifests, each once although there are two copies of one."""
         seen: set[str] = set()
         for key, file in sorted(self.files.items()):
             if key != MANIFEST and not key.startswith(f"{MANIFEST}-"):
@@ -170,7 +170,7 @@ class _BigData:
         return ImageManifest(digest, config_id, "", "image", media_type, size)
 
     def config_id(self, storage_id: str) -> str | None:
-        """Return the digest of the config: what the manifest names, else what the image's id says."""
+        """Return the digest of the config: that in the manifest, else the image's id."""
         own = f"sha256:{storage_id}"
         if self._config is None and own in self.files and shapes.DIGEST.fullmatch(own):
             return own
@@ -194,7 +194,7 @@ def references(image: StoredImage, image_id: str) -> Iterator[ImageRef]:
 
 
 class Family:
-    """Which image is which one's parent as Podman tells it: nothing on disk says that.
+    """Finds the parents of images as Podman does: nothing on disk names them.
 
     The parent has the same layers, or all but the last, and the same history but for the last step
     (containers/common `libimage/{layer_tree,oci}.go`).
@@ -204,7 +204,7 @@ class Family:
         self._known: dict[bytes, str] = {}
 
     def add(self, config: Config) -> None:
-        """Note an image, by a digest: thousands may have long histories."""
+        """Add an image, stored as a digest: thousands may have long histories."""
         key = _fingerprint(_steps(config), _layers(config))
         image_id = config.image.image_id
         self._known[key] = min(image_id, self._known.get(key, image_id))

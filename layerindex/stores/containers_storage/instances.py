@@ -1,6 +1,6 @@
 """Manifest lists that `podman manifest create` made: names of images, with an instance for each platform.
 
-Format: the OCI image index, or Docker's manifest list; an instance may be an image of this store, or lie elsewhere.
+Format: the OCI image index, or Docker's manifest list; an instance may be an image of this store, or not be here.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 INSTANCES = 10_000
-"""Most instances of a list that are told of."""
+"""Most instances of a list that are recorded."""
 
 
 def read_instances(index_digest: str, entries: list[Any]) -> Iterator[ImageManifest]:
-    """Yield the instances that a manifest list names; what is no instance is passed over."""
+    """Yield the instances that a manifest list names; invalid entries are skipped."""
     for entry in entries[:INSTANCES]:
         digest = entry.get("digest") if isinstance(entry, dict) else None
         if not isinstance(digest, str) or not shapes.DIGEST.fullmatch(digest):
@@ -47,25 +47,25 @@ def _text(values: dict[str, Any], key: str) -> str | None:
 
 
 class ManifestLists:
-    """The manifest lists of a store, until all images are known that they may name."""
+    """Collects the manifest lists of a store until all images that they may name are known."""
 
     def __init__(self) -> None:
         self._found: list[tuple[str, ImageManifest]] = []
         self._images: dict[str, str] = {}
-        """The image of each manifest that is here."""
+        """The image of each manifest in the store."""
 
     def add(self, names: Sequence[str], instances: Sequence[ImageManifest]) -> None:
-        """Note the instances of a list."""
+        """Add the instances of a list."""
         name = next(iter(names), None)
         self._found += [(said(name) or each.index_digest, each) for each in instances]
 
     def add_image(self, manifest: ImageManifest) -> None:
-        """Note a manifest that is here."""
+        """Add a manifest in the store."""
         if manifest.image_id:
             self._images[manifest.digest] = manifest.image_id
 
     def records(self) -> Iterator[Record]:
-        """Yield each instance once, and that a list needs the image which it is."""
+        """Yield each instance once, and the use of its image by the list."""
         told: set[ImageManifest | Use] = set()
         for name, instance in self._found:
             image_id = self._images.get(instance.digest)

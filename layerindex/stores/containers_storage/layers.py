@@ -1,7 +1,7 @@
 """Layers of containers-storage, and the OCI chain that each of them is.
 
-A layer's id says nothing that can be relied on: it is a digest of its parent's id and its own diff_id, or random, or of
-another recipe for what was pulled by its table of contents. The chain id is computed from diff_ids and parents.
+A layer's id has no reliable meaning: it is a digest of its parent's id and its own diff_id, or random, or computed in
+another way for a layer that was pulled by its table of contents. So chain ids are computed from diff_ids and parents.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LIST = "layers.json"
 
 
 class StoredLayer(NamedTuple):
-    """What the list says of a layer."""
+    """A layer in the list."""
 
     layer_id: str
     parent: str | None
@@ -39,7 +39,7 @@ class StoredLayer(NamedTuple):
     toc_digest: str | None
     incomplete: bool
     mapped: bool
-    """Whether its files have the owners of another user namespace, as copies of an image's layer."""
+    """Whether it is a copy of an image's layer with the owners of another user namespace."""
     volatile: int
     where: str
 
@@ -75,7 +75,7 @@ class Chains:
     def __init__(self, layers: Mapping[str, StoredLayer]) -> None:
         self.of: dict[str, str | None] = {}
         self.circles: list[str] = []
-        """Layers that stand on themselves."""
+        """Layers that are their own ancestors."""
         for layer_id in layers:
             self._find(layer_id, layers)
 
@@ -100,7 +100,7 @@ class Chains:
 
 
 def reached(tops: Iterable[str], layers: Mapping[str, StoredLayer]) -> set[str]:
-    """Return the layers that stand below some, with those themselves."""
+    """Return some layers and all layers below them."""
     found: set[str] = set()
     for top in tops:
         at: str | None = top
@@ -111,7 +111,7 @@ def reached(tops: Iterable[str], layers: Mapping[str, StoredLayer]) -> set[str]:
 
 
 def way(top: str, known: Mapping[str, StoredLayer]) -> list[StoredLayer]:
-    """Return a layer with all below it, as far as an image can go."""
+    """Return a layer and those below it, at most as many as an image can have."""
     found: list[StoredLayer] = []
     seen: set[str] = set()
     at: str | None = top
@@ -123,7 +123,7 @@ def way(top: str, known: Mapping[str, StoredLayer]) -> list[StoredLayer]:
 
 
 def standing(layers: Mapping[str, StoredLayer], chains: Chains) -> dict[str, str]:
-    """Return for each chain the layer that stands for it: the first by name that is whole, a copy for others last."""
+    """Return for each chain the layer that represents it: the first complete one by name, copies last."""
     found: dict[str, str] = {}
     for layer_id in sorted(layers, key=lambda each: (layers[each].mapped, each), reverse=True):
         chain = chains.of[layer_id]
@@ -135,9 +135,10 @@ def standing(layers: Mapping[str, StoredLayer], chains: Chains) -> dict[str, str
 def layer_records(
     layers: Mapping[str, StoredLayer], chains: Chains, live: set[str] | None
 ) -> Iterator[Layer | LayerBlob | StorageLayer | UnfinishedLayer]:
-    """Yield the rows of layers; `live` are those that something needs, None when that is not known.
+    """Yield the rows of layers; `live` are those that something needs, None when that is unknown.
 
-    Layers of one chain, as of images mapped for other user namespaces, have one row in `layers`, of what stands for it.
+    Several layers of one chain, as for images mapped for user namespaces, have one row in `layers`, that of the
+    representing one.
     """
     ones = standing(layers, chains)
     blobs: set[tuple[str, str]] = set()

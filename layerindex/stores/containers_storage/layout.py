@@ -1,4 +1,4 @@
-"""Where a store of containers-storage lies and what lies beside it: what its readers know of it."""
+"""Where a store of containers-storage and its related folders are; shared by its readers."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ class StorageLayout(NamedTuple):
     driver: str
     drivers: tuple[str, ...]
     additional: tuple[str, ...] = ()
-    """Graph roots that lend this one images: additional image stores, or where images are kept apart."""
+    """Graph roots whose images this one uses: additional image stores, or a separate imagestore."""
     borrowers: tuple[GraphRoot, ...] = ()
-    """Graph roots of this host that borrow images from this one."""
+    """Graph roots of this host that use images of this one."""
     run_root: str | None = None
-    """Where this host has what need not outlive it, a transient store its containers too; None where not known."""
+    """The runroot, for state that a reboot may remove; a transient store has its containers there. None where
+    unknown."""
 
     @property
     def walkable(self) -> bool:
@@ -30,5 +31,5 @@ class StorageLayout(NamedTuple):
 
     @property
     def first(self) -> bool:
-        """Whether what all drivers share, such as volumes, is told with this one."""
+        """Whether the things that all drivers share, such as volumes, are recorded with this one."""
         return self.driver == self.drivers[0]

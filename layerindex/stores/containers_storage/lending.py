@@ -1,4 +1,4 @@
-"""Stores of one host that lend each other images: what one lends is used there, and is not missing here."""
+"""Stores of one host that share images: a shared image is in use in its own store, and not missing in the other."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def read_lent(driver: str, lenders: Sequence[str]) -> Lent:
-    """Return what the graph roots lend that are named; of two with one layer or image the first counts."""
+    """Return what the named graph roots share; if two have the same layer or image, the first counts."""
     lent = Lent({}, set(), {}, [])
     for path in lenders:
         try:
@@ -47,11 +47,11 @@ def _short_names(root: Folder, driver: str) -> Iterator[tuple[str, str]]:
                 if match is not None:
                     yield name, match[1]
     except Damage:
-        return  # then its lowers are said to lead nowhere
+        return  # then its lowers are reported to lead nowhere
 
 
 def used_elsewhere(found: Found) -> Iterator[Use]:
-    """Yield what a store needs and others lend it, so that it is not taken for missing."""
+    """Yield uses for what a store needs and others share, so that it is not taken for missing."""
     own = found.root.path or "."
     here, lent = found.lists.layers, found.lent
     needed = {layer.parent for layer in here.values() if layer.parent is not None}
@@ -64,7 +64,7 @@ def used_elsewhere(found: Found) -> Iterator[Use]:
 
 
 def used_by_others(found: Found, ids: Mapping[str, str], borrowers: Sequence[GraphRoot]) -> Iterator[Use]:
-    """Yield what stores of this host that borrow images need of this one, whose image ids are given by storage id."""
+    """Yield what other stores of this host need of this one, whose image ids are given by storage id."""
     sources = found.claims.sources
     if not borrowers and not found.root.exists(f"{found.driver}-containers"):
         sources.note("borrowers", found.root.path or ".", standing.UNSEEN, "others may run what is kept here")
@@ -87,7 +87,7 @@ def used_by_others(found: Found, ids: Mapping[str, str], borrowers: Sequence[Gra
 def _borrowed(
     path: str, other: Lists, stored: Mapping[str, StoredLayer], tops: Mapping[str, list[str]]
 ) -> Iterator[Use]:
-    """Yield who in the store at a path needs images that `tops` has by their top layers; `stored` are all layers."""
+    """Yield the users, in the store at a path, of the images of `tops`, by top layer; `stored` are all layers."""
     users = [
         (f"container {next(iter(each.names), None) or each.container_id}", [each.layer] if each.layer else [])
         for each in other.containers.values()

@@ -1,8 +1,8 @@
-"""Podman's own state beside its storage: containers, their states, and volumes.
+"""Reads Podman's own state beside its storage: containers, their states, and volumes.
 
 Format: podman `libpod/boltdb_state_internal.go` (libpod/bolt_state.db, until 5) and `libpod/sqlite_state_internal.go`
 (db.sql, since 4.8): JSON of `libpod/container_config.go`, `libpod/container.go` and `libpod/volume.go` in both. CRI-O
-and Buildah have neither; without it, no container's state is known.
+and Buildah have neither; without a database, states of containers are unknown.
 """
 
 from __future__ import annotations
@@ -40,26 +40,26 @@ TABLES = {
 
 
 SETTINGS = {"graph-root": "GraphRoot"}
-"""What is read of its settings: names in the older database, and in the newer one."""
+"""The settings that are read: their names in the older database, and in the newer one."""
 
 
 class PodmanState(NamedTuple):
-    """What Podman's state says: of each container its config and state, of each volume its config."""
+    """Podman's state: the config and state of each container, and the config of each volume."""
 
     containers: dict[str, Fields]
     states: dict[str, Fields]
     volumes: dict[str, Fields]
     settings: dict[str, str]
-    """Where it has its folders, by the names of `SETTINGS`."""
+    """Its folders, by the names of `SETTINGS`."""
     damages: list[Damage]
     found: bool
-    """Whether there is one that could be read."""
+    """Whether a database exists and could be read."""
 
 
 def read_libpod(root: Folder, run: Folder | None = None) -> PodmanState:
-    """Return what all databases say that are there; where both are, the newer kind counts.
+    """Return the content of all databases; where both kinds exist, the newer one counts.
 
-    `run` is the runroot, where a transient store has its own.
+    `run` is the runroot, where a transient store has its database.
     """
     known = PodmanState({}, {}, {}, {}, [], found=False)
     for base, path in product((root, run), (BOLT, *SQLITE)):
@@ -79,13 +79,13 @@ def read_libpod(root: Folder, run: Folder | None = None) -> PodmanState:
 
 
 def read_again(root: Folder, run: Folder | None = None) -> PodmanState:
-    """Return the same a moment later."""
+    """Read the state again, a moment later."""
     time.sleep(PAUSE)
     return read_libpod(root, run)
 
 
 class _Database:
-    """One database, and what is said in it."""
+    """Reads one database."""
 
     def __init__(self, folder: Folder, name: str, known: PodmanState) -> None:
         self.folder, self.name, self.known = folder, name, known
@@ -153,7 +153,7 @@ def _bytes(value: Any) -> bytes:  # noqa: ANN401 - whatever the database held
 
 
 def is_name(name: str) -> bool:
-    """Say whether a folder can have that name."""
+    """Say whether a name is valid for a folder."""
     return 0 < len(os.fsencode(name)) < 256 and "/" not in name and "\0" not in name and name not in (".", "..")
 
 
@@ -165,7 +165,7 @@ def state(known: PodmanState, container_id: str) -> str:
 
 
 def mounted(field: Fields) -> list[dict[str, Any]]:
-    """Return what the user had mounted into a container: each with destination, type, name, source and options."""
+    """Return the mounts that the user asked for, each with destination, type, name, source and options."""
     found = [
         {
             "destination": each.get("dest"),
@@ -188,7 +188,7 @@ def mounted(field: Fields) -> list[dict[str, Any]]:
         }
         for each in _objects(field, "imageVolumes")
     ]
-    # The container's own list has those that every container gets too.
+    # The container's own list also has the mounts that every container gets.
     wanted = set(field.get("userVolumes", _texts) or [])
     wanted -= {each["destination"] for each in found if isinstance(each["destination"], str)}
     return found + [

@@ -1,7 +1,7 @@
 """The lists that containers-storage keeps as JSON: layers.json, images.json, containers.json and their volatile twins.
 
 Format: containers/storage `layers.go`, `images.go` and `containers.go`. A list is replaced as a whole by a rename, so
-that one reading sees the old or the new one, never half.
+that a reader sees either the old or the new list.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ LIST = 64 * 1024 * 1024
 OBJECTS = 500_000
 """Most objects of a list."""
 KEPT = 1000
-"""Most findings about a list, or about the values in a database, that are told each on its own."""
+"""Most findings about a list, or about the values in a database, that get a row each."""
 
 SHORT = 1024
-"""Most characters of a text that several rows may have, such as a volume's folder: the rest is cut off."""
+"""Most characters of a text that may be in several rows, such as a volume's folder: the rest is cut off."""
 
 KEY = re.compile(r"(?s)[0-9a-z.]*.?")
-"""Keys of big data that are file names as they are; the last character is not looked at (`makeBigDataBaseName`)."""
+"""Keys of big data that are used as file names unchanged; the last character is not checked (`makeBigDataBaseName`)."""
 
 VOLATILE = "volatile-"
-"""How the list of what need not outlive a crash begins."""
+"""Prefix of the list of objects that need not survive a crash."""
 
 
 class Item(NamedTuple):
-    """One object of a list: its id, its values, and whether it stands in the volatile list."""
+    """One object of a list: its id, its values, and whether it is in the volatile list."""
 
     id: str
     field: Fields
@@ -54,7 +54,7 @@ class Item(NamedTuple):
 def read_list(folder: Folder, name: str) -> Iterator[Item | Damage]:
     """Yield each object of a list and of its volatile twin, or the damage in its place.
 
-    The first that has an id counts, as the engine takes it. A list that is not there is empty, as in a new store.
+    Of objects with the same id the first counts, as in the engine. An absent list is empty, as in a new store.
     """
     seen: set[str] = set()
     for file in (name, f"{VOLATILE}{name}"):
@@ -75,7 +75,7 @@ def read_list(folder: Folder, name: str) -> Iterator[Item | Damage]:
 
 
 def read_objects(folder: Folder, name: str, make: Callable[[Item], T]) -> Iterator[T | Damage]:
-    """Yield what `make` makes of each object of a list, and what is wrong with its values."""
+    """Yield what `make` returns for each object of a list, and findings about its values."""
     for item in read_list(folder, name):
         if isinstance(item, Damage):
             yield item
@@ -96,7 +96,7 @@ def _values(folder: Folder, file: str) -> list[Any]:
     try:
         content = folder.read(file, LIST)
     except Damage as found:
-        if found.problem.code == "missing":  # made since the folder was listed; a second look comes to it
+        if found.problem.code == "missing":  # made since the folder was listed; a second look reads it
             return []
         raise
     if not content.strip():  # the engine takes an empty file for an empty list
@@ -127,7 +127,7 @@ def _id(value: Any) -> str:  # noqa: ANN401 - whatever JSON held
 
 
 def reference(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON held
-    """Return the id that another object is named by, None for absent and empty; raises ValueError."""
+    """Return the id of another object, None for absent and empty; raises ValueError."""
     return None if value is None or value == "" else _id(value)
 
 
@@ -150,5 +150,5 @@ def file_name(key: str) -> str:
 
 
 def said(text: str | None) -> str | None:
-    """Return hostile text fit for the database's short columns."""
+    """Return hostile text cut to the length of short columns of the database."""
     return None if text is None else printable(text[:SHORT].encode("utf-8", "replace").decode())

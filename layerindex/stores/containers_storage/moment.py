@@ -1,4 +1,4 @@
-"""The lists of a driver as they were at one moment, and in which state each was."""
+"""Reads the lists of a driver as they were at one moment, and the state of each."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ T = TypeVar("T")
 
 KIND_OF_LIST = {"layers": layers.LIST, "images": images.LIST, "containers": containers.LIST}
 TELLS = {"layers": ("layers",), "images": ("images", "manifests", "names"), "containers": ("containers", "mounts")}
-"""What each list tells."""
+"""The kinds of facts in each list."""
 ATTEMPTS = 5
-"""How often the lists are read anew that were replaced meanwhile: together they must tell of one moment."""
+"""How often lists that were replaced during the reading are read again: together they must show one moment."""
 
 
 def names_of(kind: str) -> tuple[str, str]:
@@ -40,7 +40,7 @@ def names_of(kind: str) -> tuple[str, str]:
 
 
 class Lists(NamedTuple):
-    """What the lists say at one moment, and what is wrong with them."""
+    """The content of the lists at one moment, and findings about them."""
 
     layers: dict[str, StoredLayer]
     images: list[Item]
@@ -49,7 +49,7 @@ class Lists(NamedTuple):
     sources: Sources
     """The lists and their states."""
     complete: bool
-    """Whether all that stands on layers could be read."""
+    """Whether everything that needs layers could be read."""
 
 
 @contextmanager
@@ -64,7 +64,7 @@ def opened_run(path: str | None) -> Iterator[Folder | None]:
 
 
 def read_lists(root: Folder, driver: str, run: Folder | None = None) -> Lists:
-    """Return the lists as they were at one moment, or as they are after that many attempts; `run` is the runroot."""
+    """Return the lists of one moment, or as they are after too many attempts; `run` is the runroot."""
     return Reader(root, driver, run).lists()
 
 
@@ -122,7 +122,7 @@ class Reader:
         return Lists(found, pictures, holders, damages + above + holding, sources, complete)
 
     def _judge(self, kind: str, damages: list[Damage], sources: Sources) -> None:
-        """Note the state of a list: what may be hidden in it is in doubt."""
+        """Record the state of a list: what it may hide is in doubt."""
         hidden = [each for each in damages if _hides(each)]
         for fact in TELLS[kind]:
             for found in hidden:
@@ -138,7 +138,7 @@ class Reader:
     def _read(self, kind: str, read: Callable[[Folder], Iterator[T | Damage]], damages: list[Damage]) -> Iterator[T]:
         if self._exists(self.run, kind):
             yield from self._read_in(self.run or self.root, kind, read, damages)
-        if kind != "containers" or self._exists(self.root, kind):  # else as in an image store that others use
+        if kind != "containers" or self._exists(self.root, kind):  # else it is normal, as in an image store for others
             yield from self._read_in(self.root, kind, read, damages)
 
     def _read_in(
@@ -161,6 +161,6 @@ class Reader:
 
 
 def _hides(found: Damage) -> bool:
-    """Say whether a finding about a list means that something in it is not known; those with a subject have its id."""
+    """Say whether a finding about a list means that it may hide something; one with a subject does not."""
     problem = found.problem
     return problem.subject is None and (KINDS[problem.code].severity == "error" or problem.code == "vanished")

@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from layerindex.stores.files import Folder
 
 Part = tuple[Callable[[], Iterable[Record | Damage]], str]
-"""A reader of a part of a store, and the folder that it is in."""
+"""A reader of a part of a store, and the folder that it reads."""
 
 STAGED = 10_000
-"""Most directories that are told of in a folder of what is being pulled or removed."""
+"""Most directories that are recorded from a folder of layers that are being pulled or removed."""
 
 
 def has_mount_program(folder: Folder) -> bool:
@@ -53,10 +53,10 @@ class Scan:
         self.root, self.store, self.driver = root, store, store.driver
 
     def items(self) -> Iterator[Record | Damage]:
-        """Yield everything; what cannot be opened ends only its own part."""
+        """Yield everything; a folder that cannot be opened ends only its own part."""
         with ExitStack() as stack:
             run = None
-            with suppress(Damage):  # what a transient store has there is then in doubt
+            with suppress(Damage):  # the containers of a transient store are then in doubt
                 run = stack.enter_context(opened_run(self.store.run_root))
             yield from self._items(run)
 
@@ -75,7 +75,7 @@ class Scan:
         yield from found.claims.sources
 
     def _parts(self, found: Found, before: set[str]) -> Iterator[Part]:
-        """Yield the parts of the store, each with the folder that it is in."""
+        """Yield the readers of the parts of the store, each with its folder."""
         kept = {kind: f"{self.driver}-{kind}" for kind in KIND_OF_LIST}
         live = _live(found.lists, found.known) if found.lists.complete else None
         pictures = Images(found)
@@ -107,7 +107,7 @@ class Scan:
         yield partial(used_elsewhere, found), kept["layers"]
 
     def _absent(self, lists: Lists, before: set[str]) -> Iterator[Damage]:
-        """Say that the list of layers is gone while what it must name is there."""
+        """Return the finding that the list of layers is lost although things that need it exist."""
         if lists.layers or not (before or lists.images or lists.containers):
             return
         if not any(self.root.exists(f"{self.driver}-layers", name) for name in names_of("layers")):
@@ -116,7 +116,7 @@ class Scan:
             yield Damage("missing", where, "there are directories, images or containers, and no list of layers")
 
     def _doubt_containers(self, found: Found) -> None:
-        """Say where a list of containers is not there and something proves that it was."""
+        """Record that a list of containers is absent where something proves that it existed."""
         kind, lists = f"{self.driver}-containers", found.lists
         absent = [name for name in names_of("containers") if not self.root.exists(kind, name)]
         if not absent:
@@ -133,7 +133,7 @@ class Scan:
         evidence.doubt_lists(found.claims.sources, f"{kind}/{absent[0]}", proofs)
 
     def _doubt_images(self, found: Found) -> None:
-        """Say that another store, which is not known, must keep the images of containers where none is listed here."""
+        """Record that an unknown store must have the images of containers, where no image is listed here."""
         kind, lists = f"{self.driver}-images", found.lists
         users = [each for each in lists.containers.values() if each.image and each.image not in found.lent.images]
         if not users or any(self.root.exists(kind, name) for name in names_of("images")):
@@ -144,7 +144,7 @@ class Scan:
             found.claims.sources.note(fact, f"{kind}/{images.LIST}", standing.UNSEEN, detail)
 
     def _may_be_transient(self, kind: str) -> bool:
-        """Say whether no list of containers was ever locked here: a transient store does that in its runroot."""
+        """Say whether no list of containers was ever locked here: a transient store locks the one in its runroot."""
         return self.root.exists(kind) and not self.root.exists(kind, "containers.lock")
 
     def _again(self, before: Found, wait: float) -> Claims:
@@ -164,7 +164,7 @@ class Scan:
             yield Damage("layer-circle", f"{self.driver}-layers/{layers.LIST}", "it stands on itself", layer_id)
 
     def _dangling(self, found: Found, live: set[str]) -> Iterator[Damage]:
-        """Yield layers that nothing needs, also not a moment later: a pull puts layers first, then the image."""
+        """Yield layers that nothing needs at two looks: a pull writes layers before the image."""
         lists = found.lists
         dangling = [each for each, layer in lists.layers.items() if each not in live and not layer.incomplete]
         if not dangling:
@@ -181,7 +181,7 @@ class Scan:
                 yield Damage("dangling-layer", lists.layers[layer_id].where, detail, layer_id)
 
     def _going(self, found: Found) -> Iterator[Use]:
-        """Yield the layers without a directory that are in no list a moment later: a directory goes before its name."""
+        """Yield `going` for layers without a directory that are in no list a moment later."""
         lists = found.lists
         missing = [each for each in sorted(lists.layers) if not self.root.exists(self.driver, each)]
         if not missing:
@@ -189,13 +189,13 @@ class Scan:
         time.sleep(PAUSE)
         now = found.now().layers
         for layer_id in missing:
-            # One of that name may have come again.
+            # A layer of that name may have been made again.
             if now.get(layer_id) != lists.layers[layer_id] or self.root.exists(self.driver, layer_id):
                 for owner in {owner: None for _, owner in found.claims.owners[layer_id]}:
                     yield going("directory", layer_id, owner)
 
     def _leftovers(self) -> Iterator[Damage]:
-        """Yield files of atomic writes that are there a moment later too."""
+        """Yield temporary files of atomic writes that still exist a moment later."""
         waited = False
         for kind in KIND_OF_LIST:
             try:
@@ -208,10 +208,10 @@ class Scan:
                         if folder.exists(name):
                             yield leftover(folder, name)
             except Damage:
-                continue  # said when its list was read
+                continue  # reported when its list was read
 
     def _passing(self) -> Iterator[Record | Damage]:
-        """Yield what lies in the folders of layers that are being pulled or removed."""
+        """Yield the entries of the folders for layers that are being pulled or removed."""
         for kind, state, code in (("staging", "writing", "write-set"), ("tempdirs", "removing", "removing-layer")):
             if not self.root.exists(self.driver, kind):
                 continue
@@ -226,7 +226,7 @@ class Scan:
                 yield found
 
     def _mount_program(self) -> Iterator[Damage]:
-        """Say when it cannot be read what decides how deletions are marked here."""
+        """Yield the finding that the file that decides how deletions are marked cannot be read."""
         if self.root.has_folder(self.driver):
             with self.root.folder(self.driver) as folder:
                 has_mount_program(folder)
@@ -234,7 +234,7 @@ class Scan:
 
 
 def _claim(found: Found) -> None:
-    """Note who needs which directory, as the lists say, and in which state these are."""
+    """Record who needs which directory according to the lists, and the states of these."""
     claims, lists = found.claims, found.lists
     claims.sources.merge(lists.sources)
     for layer in lists.layers.values():
@@ -249,14 +249,14 @@ def _claim(found: Found) -> None:
             claims.expect(layer.layer_id, layer.parent)
     for container in lists.containers.values():
         claims.add(container.layer, "container", container.container_id)
-    # What stands in no list of layers is lost to the engine, but not nobody's.
+    # A layer in no list is lost to the engine, but may still be needed.
     for top in (top for item in lists.images for top in images.top_layers(item)):
         if top not in lists.layers:
             claims.add(top, "storage-layer", top)
 
 
 def _live(lists: Lists, known: Mapping[str, StoredLayer]) -> set[str]:
-    """Return the layers that images and containers stand on."""
+    """Return the layers that images and containers need."""
     tops = [top for item in lists.images for top in images.top_layers(item)]
     tops += [container.layer for container in lists.containers.values() if container.layer is not None]
     return layers.reached(tops, known)

@@ -1,4 +1,4 @@
-"""Where graph roots may be: the defaults, and what storage.conf says; of root and of every user.
+"""Finds where graph roots may be, from defaults and storage.conf, for root and for every user.
 
 Format: containers/storage `types/options.go`, docs/containers-storage.conf.5.md.
 """
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from layerindex.stores.host import Account, Settings, accounts, is_below
 
 SYSTEM = ("usr/share/containers/storage.conf", "etc/containers/storage.conf")
-"""Settings of all users; the later counts."""
+"""Settings files for all users; the later one counts."""
 ROOTFUL = "var/lib/containers/storage"
 RUN_ROOTFUL = "run/containers/storage"
 RUN_ROOTLESS = "/run/user/{uid}/containers"
@@ -25,7 +25,7 @@ VARIABLE = re.compile(r"\$(?:\{(HOME|UID|USER)\}|(HOME|UID|USER)\b)")
 
 
 class GraphRoot(NamedTuple):
-    """A folder that may be a graph root, those that lend it images, the user who says so, its runroot.
+    """A folder that may be a graph root, its additional image stores, the user whose settings name it, its runroot.
 
     The user is None for the system.
     """
@@ -39,8 +39,9 @@ class GraphRoot(NamedTuple):
 def graph_roots(host: str = "/", settings: Settings | None = None) -> list[GraphRoot]:
     """Return where stores of containers-storage may be on the host whose files lie below `host`.
 
-    None of them need be there. A folder is named once, by the path that no symlink is on. What is not a user's own, a
-    user's settings name in vain: else one could give root's store, or another user's, a second name and other settings.
+    None of them need exist. Each folder is returned once, by its path without symlinks. Places that a user's settings
+    name are ignored unless they are the user's own: else a user could give the store of root, or of another user, a
+    second name and other settings.
     """
     reader = _Reader(host, settings or Settings())
     system: dict[str, Any] = {}
@@ -57,7 +58,7 @@ def graph_roots(host: str = "/", settings: Settings | None = None) -> list[Graph
 
 
 def is_own(path: str, user: Account, home: str) -> bool:
-    """Say whether a path without symlinks lies in a user's home, or belongs to the user; so does what is not there."""
+    """Say whether a path without symlinks is in a user's home, belongs to the user, or does not exist."""
     if is_below(path, os.path.realpath(home)):
         return True
     try:
@@ -69,14 +70,14 @@ def is_own(path: str, user: Account, home: str) -> bool:
 
 
 class _Reader:
-    """Reads the settings of a host, and gathers the places that they name."""
+    """Reads the settings of a host, and collects the places that they name."""
 
     def __init__(self, host: str, settings: Settings) -> None:
         self.host, self.settings = host, settings
         self.found: dict[str, GraphRoot] = {}
 
     def take(self, place: GraphRoot) -> None:
-        """Add a place and those that lend it images, as far as they are the user's to name."""
+        """Add a place and its additional image stores, if the user may name them."""
         user, others = place.user, []
         for other in place.additional:
             path = self._real(other)
@@ -91,7 +92,7 @@ class _Reader:
             self.found.setdefault(path, GraphRoot(path, (), user))
 
     def _run_root(self, place: GraphRoot) -> str | None:
-        """Return the runroot, as far as it is the user's to name."""
+        """Return the runroot, if the user may name it."""
         if place.run_root is None or not os.path.isabs(place.run_root):
             return None
         path, user = self._real(place.run_root), place.user
@@ -111,7 +112,7 @@ class _Reader:
         return False
 
     def _is_shared(self, path: str, user: Account) -> bool:
-        """Say whether a folder may lend a user images: it is root's, and no part of another root, or the user's own."""
+        """Say whether a folder may be an image store for a user: one of root outside of other roots, or an own one."""
         try:
             shared = os.stat(path).st_uid == 0 and not any(is_below(path, root) for root in self.found)
         except OSError:

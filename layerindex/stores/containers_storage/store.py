@@ -1,7 +1,7 @@
 """A graph root of containers-storage: one store for each driver that left something there.
 
-How the pieces hang together: containers/storage `store.go`. Nothing counts references: a layer is needed when an image
-or container stands on it, and a directory exists for each layer in the lists.
+How the pieces hang together: containers/storage `store.go`. There are no reference counts: a layer is needed when an
+image or container needs it or a layer above it, and each layer in the lists has a directory.
 """
 
 from __future__ import annotations
@@ -29,24 +29,25 @@ if TYPE_CHECKING:
     from layerindex.records import Record
 
 KNOWN = (OVERLAY, "vfs", "btrfs", "zfs", "aufs", "devicemapper", "overlay2")
-"""Every driver containers-storage has, or had."""
+"""Every driver that containers-storage has or had."""
 
 COMPOSEFS = ("composefs-data", "composefs.blob")
-"""Where composefs keeps the names of a layer's files; its diff holds contents under names of their own."""
+"""The composefs image with the names of a layer's files; its diff holds the contents under other names."""
 COMPOSED = "the names of its files are in a composefs image, which is not read; its diff is not listed"
 
 
 def find_stores(root: str, additional: Sequence[str] = ()) -> list[ContainersStore]:
     """Return the stores under a graph root, the likely one first.
 
-    `additional` are the graph roots that lend it images. Raises Damage when the root cannot be opened. An empty list:
+    `additional` are its additional image stores. Raises Damage when the root cannot be opened. An empty list:
     this is no graph root.
     """
     with Folder(root) as opened:
         found = tuple(
             driver
             for driver in KNOWN
-            if sum(map(opened.has_folder, (driver, f"{driver}-images", f"{driver}-layers"))) > 1  # one may be lost
+            if sum(map(opened.has_folder, (driver, f"{driver}-images", f"{driver}-layers")))
+            > 1  # some of them may be lost
         )
     return [ContainersStore(root, driver, found, tuple(additional)) for driver in found]
 
@@ -68,7 +69,7 @@ class ContainersStore(StorageLayout):
 
     @property
     def limits(self) -> str | None:
-        """What of this store is not read, in one line; None when all is."""
+        """What is not read of this store, in one line; None when everything is."""
         if not self.walkable:
             return f"driver {self.driver}: its image metadata is indexed, its directories are not read by this version"
         if self.additional:
@@ -78,7 +79,7 @@ class ContainersStore(StorageLayout):
 
     @property
     def features(self) -> Features:
-        """What is so in it: `merged` is there from the beginning."""
+        """Its abilities; `merged` exists in every directory."""
         read = int(self.walkable)
         return Features(reads_directories=read, keeps_links=read, mounts_inside=0, guards_images=1, collects_garbage=0)
 
@@ -98,11 +99,11 @@ class ContainersStore(StorageLayout):
                 if has_mount_program(folder):
                     rules = rules_of("fuse-overlayfs", status)
         except Damage:
-            pass  # said when it was to be read
+            pass  # reported when it was read
         return rules._replace(overridden=True)
 
     def engine_id(self) -> str | None:
-        """Return the engine's own id: none of them has one."""
+        """Return None: these engines have no id."""
         return None
 
     def listed(
@@ -125,7 +126,7 @@ class ContainersStore(StorageLayout):
         return listed_by._replace(unpacking=Unpacking.of(self.driver, None))
 
     def _open(self, path: str) -> int:
-        """Open a file, which may be gone though it was there a moment ago: engines remove layers under us."""
+        """Open a file that may have been removed a moment ago by an engine."""
         try:
             return open_below(self.root, *path.split("/"))
         except Damage as found:
@@ -149,13 +150,13 @@ class ContainersStore(StorageLayout):
                 raise settled(found, driver, name) from found
 
     def holder(self, path: tuple[str, ...], is_folder: bool) -> Holder:
-        """Return who holds what is at a path below the root."""
+        """Return the holder of a path below the root."""
         return Holders(self.driver, self.drivers, walkable=self.walkable, first=self.first).of(
             path, is_folder=is_folder
         )
 
     def recorded(self, kind: str, name: str) -> str:
-        """Return the list that tells of a thing, or the folder of a volume."""
+        """Return the list in which a thing is recorded, or the folder of a volume."""
         if kind == "volume":
             return printable(f"volumes/{name}")
         listing = {"layer": "layers", "image": "images", "tag": "images"}.get(kind, "containers")

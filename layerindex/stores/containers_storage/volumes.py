@@ -1,4 +1,4 @@
-"""Podman's volumes: a folder each in volumes/, with what Podman's own state says of it.
+"""Reads Podman's volumes: a folder each in volumes/, with its config in Podman's own state.
 
 Format: podman `libpod/volume.go`, `libpod/runtime_volume_common.go`.
 """
@@ -36,9 +36,9 @@ DATA = "_data"
 def read_volumes(
     root: Folder, path: str, known: PodmanState, again: Callable[[], PodmanState], sources: Sources
 ) -> Iterator[Volume | Damage]:
-    """Yield the volumes of volumes/, and those that only Podman's state knows, which may say another place for them.
+    """Yield the volumes in volumes/, and those that only Podman's state knows, which may be in another place.
 
-    `path` is that of the root; `again` reads that state anew: a folder is removed before the name.
+    `path` is that of the root; `again` reads the state once more: a folder is removed before the name.
     """
     folders: set[str] = set()
     if root.exists("volumes"):
@@ -63,7 +63,7 @@ def read_volumes(
 
 
 def going_volumes(root: Folder, known: PodmanState, again: Callable[[], PodmanState]) -> Iterator[Use]:
-    """Yield the volumes that are not there of containers that are gone a moment later: these go first."""
+    """Yield `going` for absent volumes of containers that are gone a moment later: volumes are removed first."""
     absent = [
         (name, container_id)
         for container_id, config in sorted(known.containers.items())
@@ -81,7 +81,7 @@ def _is_named(mount: dict[str, Any]) -> bool:
 
 
 def _absent(name: str, root: Folder, path: str, known: PodmanState, sources: Sources) -> Iterator[Volume | Damage]:
-    """Yield a volume that is not in volumes/: it may have come since, lie elsewhere, or be missing."""
+    """Yield a volume that is not in volumes/: it may be new, elsewhere, or missing."""
     field = known.volumes[name]
     elsewhere = _elsewhere(name, field, known)
     place = None if elsewhere is None else _on_this_host(elsewhere, path, known)
@@ -96,7 +96,7 @@ def _absent(name: str, root: Folder, path: str, known: PodmanState, sources: Sou
 
 
 def _elsewhere(name: str, field: Fields, known: PodmanState) -> str | None:
-    """Return the folder of a volume as its host has it; None where that is in the root, or not said."""
+    """Return the path of a volume on its host; None where that is in the root, or unknown."""
     point, graph = field.get("mountPoint", ids.text), known.settings.get("graph-root")
     if (field.get("volumeDriver", ids.text) or LOCAL) != LOCAL or not point or graph is None:
         return None
@@ -107,9 +107,9 @@ def _elsewhere(name: str, field: Fields, known: PodmanState) -> str | None:
 
 
 def _on_this_host(path: str, root: str, known: PodmanState) -> str | None:
-    """Return where a path of the store's host is on this one, which may have the other's files below a folder.
+    """Return where a path of the store's host is on this host, which may have the other's files below a folder.
 
-    None where that cannot be told: the root is not where Podman had it.
+    None where unknown, as the root is not where Podman had it.
     """
     graph = known.settings["graph-root"]
     if not root.endswith(graph):
@@ -120,7 +120,7 @@ def _on_this_host(path: str, root: str, known: PodmanState) -> str | None:
 
 
 def _is_ours(place: str, root: Folder) -> bool:
-    """Say whether a folder is there that the owner of the root may name: the owner's own, and for root's any."""
+    """Say whether a folder exists that the owner of the root may name: the owner's own, or any if that is root."""
     try:
         status, owner = os.stat(place, follow_symlinks=False), os.fstat(root.handle).st_uid
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What `distribution/` remembers of the blobs that layers were pulled from."""
+"""Reads in `distribution/` from which blobs layers were pulled."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class LayerBlobs:
         self._told: set[tuple[str, str]] = set()
 
     def of_repositories(self) -> Iterator[Record | Damage]:
-        """Yield blobs with the repositories that they were seen in."""
+        """Yield blobs with the repositories that they are known in."""
         if (opened := self._optional("distribution", "v2metadata-by-diffid")) is not None:
             with opened as above, above.folder("sha256") as folder:
                 for item in salvage(read_sources, folder, shapes.HEX):
@@ -34,7 +34,7 @@ class LayerBlobs:
                     yield item
 
     def others(self) -> Iterator[Record | Damage]:
-        """Yield blobs that no repository is remembered for."""
+        """Yield blobs without a known repository."""
         if (opened := self._optional("distribution", "diffid-by-digest")) is not None:
             with opened as above, above.folder("sha256") as folder:
                 for item in salvage(read_blob, folder, shapes.HEX):

@@ -1,4 +1,4 @@
-"""Which storage drivers left something under a data root."""
+"""Finds which storage drivers left something under a data root."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ KNOWN = (*READABLE, "btrfs", "zfs", "vfs", "aufs", "overlay", "devicemapper", "w
 CONTAINERD = "containerd"
 DAEMON = "daemon"
 """The root of the containerd that dockerd runs, below a folder of that name."""
-"""Stands in the driver's place for the image store that Docker 29 uses by default."""
+"""Used as driver name for the image store that Docker 29 uses by default."""
 
 MODERN = (("rootfs", "overlayfs"), ("buildkit", "containerd-overlayfs"))
-"""What an engine makes in its root that keeps images in containerd, wherever that is."""
+"""Files in the root of an engine that keeps images in a containerd, in any place."""
 
 REMAPPED = re.compile(r"\d+\.\d+")
-"""A root of userns-remap below the data root: the uid and gid that root in a container is outside."""
+"""The folder name of a userns-remap root: the uid and gid on the host of root in a container."""
 
 
 def drivers(root: Folder) -> list[str]:
     """Return the drivers that left something under a root, in the engine's order of preference.
 
-    A folder of a driver's name proves nothing alone: /etc/zfs is none, nor is image/overlay2.
+    A folder with the name of a driver alone proves nothing: neither /etc/zfs nor image/overlay2.
     """
     found = [
         name
@@ -51,7 +51,7 @@ def drivers(root: Folder) -> list[str]:
                 and (image.exists(name, "layerdb") or image.exists(name, "imagedb"))
             ]
     except Damage:
-        pass  # A root without image/ is told by its other folders.
+        pass  # A root without image/ is recognised by its other folders.
     if _has_snapshots(root) or any(root.exists(*names) for names in MODERN):
         found.append(CONTAINERD)
     return sorted(found, key=lambda name: (KNOWN.index(name) if name in KNOWN else len(KNOWN), name))
@@ -60,8 +60,8 @@ def drivers(root: Folder) -> list[str]:
 def _has_snapshots(root: Folder) -> bool:
     """Say whether the containerd that the engine runs itself keeps image layers.
 
-    Its snapshots/ are empty where another driver keeps them. Its content store proves nothing: every pull leaves a
-    manifest there.
+    Its snapshots/ folders are empty where another driver keeps the layers. Its content store proves nothing: every pull
+    leaves a manifest there.
     """
     try:
         with root.folder("containerd", "daemon") as daemon:
@@ -71,7 +71,7 @@ def _has_snapshots(root: Folder) -> bool:
                         if snapshots.entries:
                             return True
     except Damage:
-        pass  # It cannot be told; the other drivers are found all the same.
+        pass  # Unknown; the other drivers are found all the same.
     return False
 
 

@@ -1,6 +1,6 @@
-"""What metadata names and the data root does not have in its place: mounted, behind a symlink, not mounted, or missing.
+"""Folders of the data root that are mounts, symlinks, not mounted or missing, and what metadata names in them.
 
-An administrator who runs out of disk moves `overlay2/` or `volumes/`, and leaves a symlink or a mount in its place.
+An administrator who runs out of disk space may move `overlay2/` or `volumes/` and leave a symlink or a mount there.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
     from layerindex.stores.files import Folder
 
 SHARED = ("buildkit", "containers", "image", "volumes")
-"""Folders of the root beside the driver's that may be as large."""
+"""Folders of the root that may be as large as that of the driver."""
 
 
 def own_filesystems(root: Folder, names: tuple[str, ...]) -> Iterator[Damage]:
-    """Yield which folders of the root have filesystems of their own."""
+    """Yield the folders of the root that are mounted filesystems."""
     device = os.fstat(root.handle).st_dev
     for name in names:
         try:
             status = os.stat(name, dir_fd=root.handle, follow_symlinks=False)
         except OSError:
-            continue  # Who reads it says so.
+            continue  # Its reader reports it.
         if root.has_folder(name) and status.st_dev != device:
             yield Damage("own-filesystem", name, "another filesystem is mounted here; its bytes are counted apart")
 
@@ -53,7 +53,7 @@ def unopened_remaps(root: Folder) -> Iterator[Damage]:
 
 
 def unstartable(found: Damage) -> Damage:
-    """Return what is to be said of a driver's folder that cannot be opened."""
+    """Return the finding about a driver's folder that cannot be opened, with its consequence."""
     problem = found.problem
     if problem.code != "elsewhere":
         return found
@@ -62,7 +62,7 @@ def unstartable(found: Damage) -> Damage:
 
 
 def not_mounted(name: str, what: str) -> Damage:
-    """Return the finding that a folder is empty, though metadata says what is in it."""
+    """Return the finding that a folder is empty although metadata names things in it."""
     return Damage("not-mounted", name, f"it is empty, and {what}: is its filesystem not mounted?")
 
 
@@ -72,9 +72,9 @@ def of_containerd(container: Container) -> Container:
 
 
 def read_all_volumes(root: Folder, named: set[tuple[str, str]], wait: float) -> Iterator[Record | Damage]:
-    """Yield the volumes; `named` are those that are to be here, each with a container that has it.
+    """Yield the volumes; `named` are those that must exist, each with a container that has it.
 
-    What is not there is looked for once more after so many seconds: it may be going.
+    Absent ones are looked for again after so many seconds, as they may be being removed.
     """
     with root.folder("volumes") as folder:
         if not folder.entries and named:
@@ -88,7 +88,7 @@ def read_all_volumes(root: Folder, named: set[tuple[str, str]], wait: float) -> 
 
 
 def moved_mounts(items: Iterable[Record | Damage], root: str, folder: str, container_id: str) -> Iterator[Damage]:
-    """Yield that a container has mounts whose source is where the root was: moved, or only scanned, elsewhere.
+    """Yield containers with mounts whose source is under another path of the root: it was moved, or is a copy.
 
     The engine keeps these paths; where they lead nowhere it says "error evaluating symlinks from mount source".
     """
@@ -111,9 +111,9 @@ def moved_mounts(items: Iterable[Record | Damage], root: str, folder: str, conta
 def check_directories(
     root: Folder, driver: str, claims: Claims, again: Callable[[float], Claims]
 ) -> Iterator[Record | Damage]:
-    """Yield directories that two layers name, and of those that are not there what names them no more.
+    """Yield findings about directories that two layers name, and `going` for absent ones that are no longer named.
 
-    Nothing is missing where the driver's folder is behind a symlink, or may only be not mounted.
+    Nothing counts as missing where the driver's folder is a symlink, or may only be not mounted.
     """
     missing = []
     for cache_id, owners in sorted(claims.owners.items()):
@@ -129,7 +129,7 @@ def check_directories(
         claims.sources.damaged("directories", found)
         yield found
         return
-    # A directory is removed just before what names it.
+    # A directory is removed just before the record that names it.
     later = again(LATE if in_motion(root, driver) else PAUSE)
     now = {cache_id: set(owners) for cache_id, owners in later.owners.items()}
     gone = [(cache_id, owner) for cache_id, kind, owner in missing if (kind, owner) not in now.get(cache_id, ())]

@@ -1,4 +1,4 @@
-"""Who holds what is where in a data root, as `disk_usage` attributes it."""
+"""The holder of each path below a data root, for `disk_usage`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from layerindex.stores.docker.layout import DockerLayout
 
 AREAS = ("buildkit", "network", "swarm", "containerd", "tmp")
-"""Folders of the root that are one holder each."""
+"""Folders of the root that have one holder each."""
 
 APART = {
     "image": "image metadata",
@@ -22,21 +22,21 @@ APART = {
     "volumes": "volume metadata",
     "plugins": "plugins",
 }
-"""Folders of the root whose entries have holders of their own, and who holds the rest."""
+"""Folders of the root whose entries have their own holders, and the holder of the rest."""
 
 
 class Holders:
-    """Who holds what is at a path of a data root."""
+    """The holders in a data root."""
 
     def __init__(self, store: DockerLayout) -> None:
         self.store = store
 
     def of(self, path: tuple[str, ...], *, is_folder: bool) -> Holder:
-        """Return the owner of what is at a path; called only for what lies in folders that several owners share."""
+        """Return the holder of a path; called only for entries of folders that several holders share."""
         return self._held(path, is_folder=is_folder)._replace(left=self._is_left(path))
 
     def _is_left(self, path: tuple[str, ...]) -> bool:
-        """Say whether another store of the root tells what is there: each driver's tells its own folders."""
+        """Say whether another store of the root counts a path: the store of each driver counts its own folders."""
         store = self.store
         if (path[0] == store.driver and store.walkable) or path[:2] == ("image", store.driver):
             return False
@@ -61,7 +61,7 @@ class Holders:
         return Holder(top, from_os(path[1]))
 
     def _top(self, name: str) -> Holder:
-        """Return who holds a folder of the root."""
+        """Return the holder of a folder of the root."""
         if name == self.store.driver and self.store.walkable:
             return Holder("other", name, apart=True, large=True)
         if name in KNOWN or (name in self.store.siblings and name != CONTAINERD):

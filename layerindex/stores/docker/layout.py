@@ -1,4 +1,4 @@
-"""Where a store of Docker lies and what lies beside it: what its readers know of it."""
+"""Where a store of Docker and its related folders are; shared by its readers."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from layerindex.stores.docker.drivers import CONTAINERD, READABLE
 
 
 class DockerLayout(NamedTuple):
-    """What one storage driver keeps under a data root; `siblings` are all drivers there, the engine's choice first."""
+    """One storage driver under a data root; `siblings` are all drivers there, the one that the engine prefers first."""
 
     root: str
     driver: str
     siblings: tuple[str, ...]
     remapped: tuple[str, ...] = ()
-    """Folders of the root that are userns-remap roots with stores of their own."""
+    """Folders of the root that are userns-remap roots, which are stores of their own."""
 
     @property
     def limits(self) -> str | None:
-        """What of this store is not read, in one line; None when all is."""
+        """What is not read of this store, in one line; None when everything is."""
         if self.driver == CONTAINERD:
             return "its images and layers are in a containerd elsewhere, such as /var/lib/containerd; scan that too"
         if self.driver not in READABLE:
@@ -32,10 +32,10 @@ class DockerLayout(NamedTuple):
 
     @property
     def first(self) -> bool:
-        """Whether what all drivers share is told with this one: the engine's choice."""
+        """Whether the things that all drivers share are recorded with this one: the driver that the engine prefers."""
         return self.driver == self.siblings[0]
 
     def keeper(self, driver: str | None) -> str:
-        """Return which driver's store has a container that was made with a driver, or with none that is told."""
+        """Return the driver whose store has a container that was made with a given, or an unknown, driver."""
         owner = driver if driver in self.siblings else CONTAINERD
         return owner if owner in self.siblings else self.siblings[0]

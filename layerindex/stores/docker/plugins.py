@@ -1,4 +1,4 @@
-"""What managed plugins are called (moby `plugin/v2/plugin.go`): each has a folder by its id, with a config in it."""
+"""Reads the names of managed plugins (moby `plugin/v2/plugin.go`): each has a folder with a config."""
 
 from __future__ import annotations
 

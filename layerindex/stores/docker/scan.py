@@ -48,11 +48,11 @@ WRITE_SET = re.compile(r"write-set-\d+")
 ANY = re.compile(r"(?s).*")
 
 UNREAD = {code for code, kind in KINDS.items() if kind.severity == "error"} | {"vanished"}
-"""Findings after which not all is known that a source may tell."""
+"""Findings after which a source may have more than was read."""
 
 
 def read_clients(store: DockerLayout, root: Folder, sources: Sources) -> Iterator[Record | Damage]:
-    """Yield the containers and volumes of an engine that keeps images in containerd; note what of them was read."""
+    """Yield the containers and volumes of an engine that keeps images in containerd; record which sources were read."""
     scan = Scan(store, root)
     yield from scan.clients()
     sources.merge(scan.claims.sources)
@@ -66,10 +66,10 @@ class Scan:
         self.since = running_since(root)
         self.layers: dict[str, Layer] = {}
         self.tried: set[str] = set()
-        """Layers that were read or could not be."""
+        """Layers that were read, or that exist but could not be read."""
         self.images: set[str] = set()
         self.unread: set[str] = set()
-        """Where images are that something names, and that were not read: made since, or damaged."""
+        """Files of images that something names but that were not read: new or damaged ones."""
         self.needed: set[str] = set()
         """The layers of images."""
         self.image_tops: dict[str, str] = {}
@@ -78,15 +78,15 @@ class Scan:
         self.mounts: dict[str, Mount] = {}
         self.containers: dict[str, str | None] = {}
         self.told: set[Problem] = set()
-        """What was said about folders that several parts need."""
+        """Findings about folders that several parts need."""
         self.image_mounts: set[str] = set()
         """Directories that containers have mounted as images."""
         self.volumes: set[tuple[str, str]] = set()
-        """The volumes that are to be here, each with a container that has it."""
+        """The volumes that must exist, each with a container that has it."""
         self.claims = Claims()
 
     def items(self) -> Iterator[Record | Damage]:
-        """Yield everything; what cannot be opened ends only its own part."""
+        """Yield everything; a folder that cannot be opened ends only its own part."""
         before = directory_names(self.root, self.driver)
         if self.store.limits is not None:
             code = "other-store" if self.driver == CONTAINERD else "other-driver"
@@ -118,7 +118,7 @@ class Scan:
             raise elsewhere.unstartable(found) from found
 
     def _note_lost(self, names: set[str]) -> None:
-        """Note sources that are absent, though directories show by their names that the engine made them."""
+        """Record absent sources of directories whose names show that the engine made them."""
         builds = any(shapes.BUILDKIT_ID.fullmatch(name) for name in names)
         if builds and not self.claims.sources.known("build cache", buildkit.SOURCE):
             self.claims.sources.note("build cache", buildkit.SOURCE, standing.LOST, "directories of BuildKit are here")
@@ -142,9 +142,9 @@ class Scan:
                 yield from self._part(partial(read_plugins, self.root), None, PLUGINS)
 
     def _again(self, wait: float) -> Claims:
-        """Read what names directories once more, after so many seconds; what is wrong with it was said before.
+        """Read again, after so many seconds, what names directories; its findings are reported already.
 
-        Where no engine runs there is nothing to wait for.
+        Where no engine runs, nothing can change.
         """
         if self.since != NEVER:
             time.sleep(wait)
@@ -163,7 +163,7 @@ class Scan:
         )
 
     def _metadata(self) -> Iterator[Record | Damage]:
-        """Yield what `image/<driver>/` says."""
+        """Yield the content of `image/<driver>/`."""
         yield from self._directories()
         yield from self._part(self._read_references, "names", self._where("repositories.json"))
         yield from self._part(self._read_images, "images", self._where("imagedb"))
@@ -176,28 +176,28 @@ class Scan:
         yield from self._part(self._doubt_new, None, self._where("layerdb", "sha256"))
 
     def _doubt_new(self) -> Iterator[Damage]:
-        """Note the layers of no image that may have got one since, or are going: an engine is at them."""
+        """Record layers without image that may be getting one, or are being removed, by a running engine."""
         if self.since != NEVER and (lonely := sorted(self.layers.keys() - self.needed)):
             with self._folder("layerdb", "sha256") as folder:
                 doubt_records(self.claims.sources, folder, [chain.removeprefix("sha256:") for chain in lonely])
         yield from ()
 
     def _directories(self) -> Iterator[Record | Damage]:
-        """Yield layers, those being written first: so one that is registered meanwhile is seen at least once."""
+        """Yield layers, unfinished ones first, so that one that is registered meanwhile is seen at least once."""
         yield from self._part(self._read_write_sets, "layers", self._where("layerdb", "tmp"))
         yield from self._part(self._read_layers, "layers", self._where("layerdb", "sha256"))
 
     def _part(
         self, part: Callable[[], Iterator[Record | Damage]], tells: str | None, source: str
     ) -> Iterator[Record | Damage]:
-        """Yield one part of the pass; what of it could not be read leaves in doubt what it `tells`.
+        """Yield one part of the pass; where it could not be read, the kind of facts that it `tells` is in doubt.
 
-        `source` is where the part lies. Where a reader failed that tells nothing of its own, all is in doubt.
+        `source` is the path of the part. Where a reader without its own kind of facts failed, all kinds are in doubt.
         """
         whole = True
         try:
             for item in each(part, source):
-                # What went away unread may have named a user, as what is damaged.
+                # A file that was removed before it was read may have named a user, like a damaged one.
                 if tells and isinstance(item, Damage) and item.problem.code in UNREAD:
                     whole = False
                     self.claims.sources.damaged(tells, item)
@@ -225,7 +225,7 @@ class Scan:
         return self.root.optional("image", self.driver, *names)
 
     def _opened(self, tells: str, *names: str) -> Folder | None:
-        """Open the same, and note where it is not there as what it would tell."""
+        """Open the same, and record it as an absent source where it does not exist."""
         opened = self._optional(*names)
         if opened is None:
             self.claims.sources.note(tells, self._where(*names), standing.ABSENT)
@@ -272,7 +272,7 @@ class Scan:
     def _check_references(self) -> Iterator[Record | Damage]:
         missing = [ref for ref in self.refs if self._is_missing(ref.image_id)]
         if missing:
-            # A name may have been removed with its image since it was read.
+            # The name may have been removed with its image since it was read.
             with self._folder() as folder:
                 now = set(read_references(folder))
             for ref in missing:
@@ -300,7 +300,7 @@ class Scan:
                 yield from self._unread_children(content, metadata)
 
     def _unread_children(self, content: Folder, metadata: Folder) -> Iterator[Record | Damage]:
-        """Yield the use of each parent by a child whose config is lost or damaged: its record is a file of its own."""
+        """Yield the use of each parent by a child whose config is lost: a file of its own records the parent."""
         for name in sorted(metadata.entries):
             unread = shapes.HEX.fullmatch(name) and f"sha256:{name}" not in self.images
             if unread and metadata.exists(name, "parent"):
@@ -322,7 +322,7 @@ class Scan:
                     self.tried.update(chains)
                     yield from self._take_layers(salvage(read_layer, folder, shapes.HEX))
             except Damage:
-                pass  # Said when all layers were to be read.
+                pass  # Reported when all layers were read.
 
     def _image(self, config: Config, content: Folder) -> Iterator[Record | Damage]:
         image = config.image
@@ -343,7 +343,7 @@ class Scan:
         yield from self._check_layers(config, layers, content)
 
     def _check_layers(self, config: Config, layers: list[Layer | None], content: Folder) -> Iterator[Record]:
-        """Note each layer of an image of which layerdb does not say where it is."""
+        """Record each layer of an image that has no record in layerdb."""
         name = config.image.image_id.removeprefix("sha256:")
         below: Layer | None = None
         for layer, found in zip(config.layers, layers, strict=True):
@@ -361,7 +361,7 @@ class Scan:
                 self.claims.lost("layers", self._record(layer.chain_id), who)
 
     def _record(self, chain_id: str) -> str:
-        """Return where layerdb keeps a layer."""
+        """Return the path of a layer in layerdb."""
         return self._where("layerdb", "sha256", chain_id.removeprefix("sha256:"))
 
     def _check_parents(self) -> Iterator[Record]:
@@ -397,7 +397,7 @@ class Scan:
                     yield item
 
     def _read_container(self, folder: Folder, name: str) -> Iterator[Record | Damage]:
-        """Yield a container, unless it was made with another driver whose store it then belongs to."""
+        """Yield a container, unless it was made with another driver and so belongs to that driver's store."""
         items = list(read_container(folder, name))
         driver = next((item.driver for item in items if isinstance(item, Container)), None)
         if self.store.keeper(driver) == self.driver:
@@ -422,11 +422,11 @@ class Scan:
                         self.mounts[item.name] = item
                         return item
         except Damage:
-            pass  # It is going away again; the container is then said to have none.
+            pass  # It is being removed again; the container is then reported to have none.
         return None
 
     def _check_container(self, container: Container, mount: Mount | None, folder: Folder) -> Iterator[Record]:
-        """Note what a container needs and has not; one that is gone meanwhile needs nothing."""
+        """Record what a container needs and lacks; one that was removed meanwhile needs nothing."""
         name, image_id = container.container_id, container.image_id
         if self.driver == CONTAINERD:
             return
@@ -440,7 +440,7 @@ class Scan:
             yield going("image", image_id, name)
 
     def _lose_mount(self, container: Container) -> None:
-        """Note that layerdb lost the writable layer of a container, which stands on the top layer of its image."""
+        """Record that layerdb lost the writable layer of a container, which is above the top layer of its image."""
         tops = self.image_tops.get(container.image_id or "")
         top = self.layers.get(tops) if tops else None
         who = f"the writable layer of container {printable(container.name or container.container_id[:12])}"
@@ -451,7 +451,7 @@ class Scan:
             self.claims.lost("mounts", where, who)
 
     def _check_mounts(self) -> Iterator[Record | Damage]:
-        """Yield the writable layers, now that containers are known, and what is odd about them."""
+        """Yield the writable layers, as the containers are known now, and findings about them."""
         for name, mount in sorted(self.mounts.items()):
             container_id = name if name in self.containers else None
             self.claims.add(mount.mount_id, "container" if container_id else self._mount_kind(mount), name)
@@ -467,7 +467,7 @@ class Scan:
                     yield going("layer", mount.parent_chain_id, name)
                 continue
             where = f"image/{self.driver}/layerdb/mounts/{printable(name)}"
-            # One that is there may be a container that cannot be read.
+            # An existing folder may be a container that cannot be read.
             gone = container_id is None and not (shapes.HEX.fullmatch(name) and self.root.exists("containers", name))
             if gone and self._mount_kind(mount) == "mount":
                 self.claims.lost("containers", f"containers/{printable(name)}", "its writable layer in layerdb/mounts")
@@ -478,7 +478,7 @@ class Scan:
                 self.claims.lost("layers", self._record(mount.parent_chain_id), who)
 
     def _is_missing(self, image_id: str) -> bool:
-        """Say whether an image is not there, and not only unread."""
+        """Say whether an image does not exist, as opposed to being unread."""
         where = ("imagedb", "content", "sha256", image_id.removeprefix("sha256:"))
         there = image_id in self.images or self._exists(*where)
         if there and image_id not in self.images:
@@ -486,7 +486,7 @@ class Scan:
         return not there
 
     def _mount_kind(self, mount: Mount) -> str:
-        """Say what asked for a writable layer that is no container's.
+        """Say what asked for a writable layer without a container.
 
         Docker 28 makes one for each image mount, named by the container and the image, and mounts it there; builders
         make some without an init layer (moby `builder/dockerfile/imagecontext.go`, BuildKit's under its own ids).

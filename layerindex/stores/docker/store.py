@@ -67,7 +67,7 @@ class DockerStore(DockerLayout):
 
     @property
     def features(self) -> Features:
-        """What is so in it."""
+        """Its abilities."""
         read = int(self.walkable)
         return Features(
             reads_directories=read, keeps_links=read, mounts_inside=read, guards_images=1, collects_garbage=0
@@ -75,7 +75,7 @@ class DockerStore(DockerLayout):
 
     @property
     def rules(self) -> Rules:
-        """How the driver marks deletions, and whose files are inside: of userns-remap, or of a user's own engine."""
+        """How the driver marks deletions, and the map of owners for userns-remap or a rootless engine."""
         remapped = REMAPPED.fullmatch(os.path.basename(self.root))
         if remapped:
             uids, gids = (((int(first), 1 << 32, 0),) for first in os.path.basename(self.root).split("."))
@@ -84,7 +84,7 @@ class DockerStore(DockerLayout):
 
     @property
     def disk_sizes(self) -> bool:
-        """Layerdb has the sizes of files."""
+        """Whether sizes are bytes on disk: layerdb has the sizes of files."""
         return False
 
     def engine_id(self) -> str | None:
@@ -121,7 +121,7 @@ class DockerStore(DockerLayout):
         return f"{self.driver}/{printable(cache_id)}/diff"
 
     def open_tree(self, cache_id: str) -> int:
-        """Open the folder with a directory's own files, in the name the database gives it; raises Damage."""
+        """Open the folder with a directory's own files, named in the text form of the database; raises Damage."""
         name = on_disk(cache_id)
         try:
             return open_below(self.root, self.driver, name, "diff", folder=True)
@@ -130,11 +130,11 @@ class DockerStore(DockerLayout):
                 raise settled(found, root, self.driver, name) from found
 
     def holder(self, path: tuple[str, ...], is_folder: bool) -> Holder:
-        """Return who holds what is at a path below the root."""
+        """Return the holder of a path below the root."""
         return Holders(self).of(path, is_folder=is_folder)
 
     def recorded(self, kind: str, name: str) -> str:
-        """Return the file or folder that tells of a thing."""
+        """Return the file or folder in which a thing is recorded."""
         image, digest = f"image/{self.driver}", name.removeprefix("sha256:")
         places = {
             "layer": f"{image}/layerdb/sha256/{digest}",

@@ -1,4 +1,4 @@
-"""What moby left half done in layerdb: layers that are being written or removed, or were when the engine ended."""
+"""Reads unfinished work in layerdb: layers that are being written or removed, or were when the engine ended."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 def unfinished_layer(
     folder: Folder, name: str, state: str, claims: Claims, since: float | None
 ) -> Iterator[Record | Damage]:
-    """Yield a layer that is `writing` or `removing`, and note its directory.
+    """Yield a layer that is `writing` or `removing`, and claim its directory.
 
-    `since` is when the engine started that runs, as `running_since` says it.
+    `since` is when the running engine started, as `running_since` returns it.
     """
     unfinished, damages = read_unfinished(folder, name, state)
     yield from damages
     claims.add(unfinished.cache_id, state, name)
     if state == "writing" and not _left_over(folder, name, since):
-        # Until a pull ends, its directory is named nowhere: any directory without an owner may be this one's.
+        # Until a pull ends, no file names its directory: any directory without owner may belong to this layer.
         claims.sources.note("layers", folder.where(name), standing.MOTION, "a layer is being written")
     yield unfinished
     code = "removing-layer" if state == "removing" else "write-set"
@@ -38,7 +38,7 @@ def unfinished_layer(
 
 
 def _left_over(folder: Folder, name: str, since: float | None) -> bool:
-    """Say whether a write-set is older than the engine that runs, so that none will end it."""
+    """Say whether a write-set is older than the running engine, so that no engine will finish it."""
     if since is None or since == NEVER:
         return since is not None
     try:
