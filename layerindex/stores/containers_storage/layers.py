@@ -137,8 +137,7 @@ def layer_records(
 ) -> Iterator[Layer | LayerBlob | StorageLayer | UnfinishedLayer]:
     """Yield the rows of layers; `live` are those that something needs, None when that is unknown.
 
-    Several layers of one chain, as for images mapped for user namespaces, have one row in `layers`, that of the
-    representing one.
+    Several layers of one chain, such as mapped copies, have one row in `layers`, that of the representing one.
     """
     ones = standing(layers, chains)
     blobs: set[tuple[str, str]] = set()
