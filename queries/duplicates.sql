@@ -1,5 +1,5 @@
 -- title = "Equal content under any path, layer or image"
--- description = "Regular files of equal size and CRC-64, from the layers' tar-split: content that is stored more than once on a host. A hard link is not a copy. Containers' own files are not compared: a walk reads no content."
+-- description = "Regular files of equal size and CRC-64, from the layers' tar-split: content that is stored more than once on a host. A hard link is not a copy. Files in containers' own layers are not compared, as a walk does not read content."
 -- first = ["size", "copies", "reclaimable_bytes", "example"]
 -- [params]
 -- top = { type = "integer", default = 100, help = "how many sets to show; 0 for all" }

@@ -1,5 +1,5 @@
 -- title = "When each image was last used, longest ago first"
--- description = "Nobody writes down when an image is used: last_used is the latest trace of it. A container was created, started or ended; one that is running, as saved, counts as used when the scan was made. BuildKit used its top layer in a build; a tag was put on it, by a pull, build or tag. NULL when there is no such trace: it may have been used by containers that are gone. Traces go with the container or record that bears them."
+-- description = "No engine records when an image is used: last_used is the time of the latest trace. A container was created, started or ended; one that is running, as saved, counts as used when the scan was made. BuildKit used its top layer in a build; a tag was put on it, by a pull, build or tag. NULL when there is no such trace: it may have been used by containers that are gone. Traces go with the container or record that bears them."
 -- first = ["image", "last_used", "days", "containers"]
 -- [params]
 -- image = { type = "image", help = "only this image" }

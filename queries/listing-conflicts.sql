@@ -1,5 +1,5 @@
 -- title = "Layers of which two databases say different things"
--- description = "A diff_id is the digest of a layer's tar, so what is in it is one thing: where two complete listings of it differ, one of them is false, or of a version that read it in another way. Each snapshot answers by the listing that came with it. Listings that a damaged source left incomplete are not compared."
+-- description = "A diff_id is the digest of a layer's tar, so its content is unique: where two complete listings of it differ, one of them is false, or was made by a version that read layers in another way. Each snapshot answers by the listing that came with it. Listings that a damaged source left incomplete are not compared."
 -- first = ["diff_id", "listing_id", "digest", "files", "total_size", "host"]
 -- [columns]
 -- diff_id = "the layer"

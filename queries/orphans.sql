@@ -1,8 +1,8 @@
 -- title = "Directories that nothing needs, and how sure that is"
--- description = "certain: nothing names it - no layer, container, mount, build-cache record, unfinished layer or lower of a live directory - every source that could was read, and it was there before and after. likely: half written or half removed, so a leftover unless an engine is still at it. unknown: no owner was found, but a source that may name one was not read whole. Writable layers without a container are in stale-mounts. Nothing here deletes anything. Check first: scan again as root while no engine works, ask query owner and /proc/mounts for the directory, look at newest; then try docker system prune and docker builder prune, or restart the engine, which finishes removals."
+-- description = "certain: nothing names it - no layer, container, mount, build-cache record, unfinished layer or lower of a live directory - every source that could name it was read, and it existed before and after that. likely: half written or half removed, so a leftover unless an engine is still working on it. unknown: no owner was found, but a source that may name one was not read completely. Writable layers without a container are in stale-mounts. Nothing here deletes anything. Check first: scan again as root while no engine works, ask query owner and /proc/mounts for the directory, look at newest; then try docker system prune and docker builder prune, or restart the engine, which finishes removals."
 -- first = ["cache_id", "confidence", "reason", "disk_bytes", "newest"]
 -- [params]
--- confidence = { values = ["certain", "likely", "unknown"], help = "only what is so sure to be one" }
+-- confidence = { values = ["certain", "likely", "unknown"], help = "only directories with this confidence" }
 -- [columns]
 -- cache_id = "name of the directory"
 -- role = "orphan, removing, in-flight, foreign or unknown"

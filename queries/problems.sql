@@ -1,5 +1,5 @@
 -- title = "What was missing, torn, odd or hostile in the store"
--- description = "Everything the scan could not read or found odd, worst first. `layerindex schema codes` explains each code. What is named and not there has the codes that query missing-data has, where it may be in what was not read as info."
+-- description = "Everything the scan could not read or found odd, worst first. `layerindex schema codes` explains each code. Things that are named but absent have the codes of query missing-data, with severity info where they may be in something that was not read."
 -- first = ["severity", "code", "path", "subject", "detail"]
 -- [params]
 -- code = { help = "only this code" }

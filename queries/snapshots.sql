@@ -1,5 +1,5 @@
 -- title = "Every snapshot in the database"
--- description = "All of them, newest first, whatever --host and --snapshot say; selected is 1 for those the other queries see."
+-- description = "All snapshots, newest first, whatever --host and --snapshot say; selected is 1 for those the other queries see."
 -- first = ["snapshot_id", "host", "store", "root", "started_at"]
 -- [params]
 -- host = { help = "only this host" }

@@ -1,5 +1,5 @@
 -- title = "Layers that no image, container, record or lease needs"
--- description = "A removal or pull that was interrupted leaves them. The engine counts them as there: Docker's layerdb frees them only when an image that has them comes and goes again, containerd's garbage collection takes them, containers-storage keeps them. Not orphans, and not to be deleted by hand: while an image is pulled or loaded, its layers look like this until its config arrives. Scan again when nothing runs. Empty for stores whose directories are not read."
+-- description = "An interrupted removal or pull leaves them. The engine takes them for existing layers: Docker's layerdb frees them only when an image that has them is pulled and removed again, containerd's garbage collection takes them, containers-storage keeps them. Not orphans, and not to be deleted by hand: while an image is pulled or loaded, its layers look like this until its config arrives. Scan again when nothing runs. Empty for stores whose directories are not read."
 -- first = ["chain_id", "standing", "because", "cache_id", "size"]
 -- [columns]
 -- chain_id = "the layer"

@@ -1,5 +1,5 @@
 -- title = "Images without a container"
--- description = "Images that docker images lists and of which nothing was made: no container of this store, running or not, nor of another store of the host that was scanned with it, no manifest list names them, and Kubernetes does not keep them pinned. unknown: so it looks, but a source that may name a container was not read whole. unique_size is what no other image needs; the build cache may still hold it."
+-- description = "Images that docker images lists and of which nothing was made: no container of this store, running or not, nor of another store of the host that was scanned with it, no manifest list names them, and Kubernetes does not keep them pinned. unknown: no user was found, but a source that may name a container was not read whole. unique_size is what no other image needs; the build cache may still hold it."
 -- first = ["image", "standing", "because", "age_days", "unique_size"]
 -- [columns]
 -- image = "tags of the image, or its id"

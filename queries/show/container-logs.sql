@@ -1,5 +1,5 @@
 -- title = "The log files of a container"
--- description = "The current one and the rotated ones."
+-- description = "The current log file and the rotated ones."
 -- first = ["path", "apparent_bytes", "disk_bytes", "modified_at"]
 -- [params]
 -- snapshot = { type = "integer", help = "the snapshot" }

@@ -1,5 +1,5 @@
 -- title = "A file in a directory of the store"
--- description = "The entry of that path in the directory's listing; with merged also in the directories below it, the nearest first, each with what hides it."
+-- description = "The entry of that path in the directory's listing; for a path through merged also the entries in the directories below it, the nearest first, each with what hides it."
 -- first = ["path", "type", "size", "mode", "directory", "visible"]
 -- [params]
 -- snapshot = { type = "integer", help = "the snapshot" }

@@ -1,5 +1,5 @@
 -- title = "A folder of the data root"
--- description = "What lies in a folder that is no image's, container's or volume's, and who frees it; its bytes as disk_usage has them."
+-- description = "What a folder of the data root holds that is not of an image, container or volume, and what frees it; bytes as in disk_usage."
 -- [params]
 -- snapshot = { type = "integer", help = "the snapshot" }
 -- id = { help = "the folder, by its path in the root" }

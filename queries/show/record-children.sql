@@ -1,5 +1,5 @@
 -- title = "The records that build on a build-cache record"
--- description = "The nearest only."
+-- description = "Only records that build on it directly."
 -- first = ["record_id", "description", "size"]
 -- [params]
 -- snapshot = { type = "integer", help = "the snapshot" }

@@ -1,5 +1,5 @@
 -- title = "The records that a build-cache record builds on"
--- description = "All of them, the nearest first; each once, however often it is named."
+-- description = "All records that it builds on, the nearest first; each once, however often it is named."
 -- first = ["depth", "record_id", "description", "size"]
 -- [params]
 -- snapshot = { type = "integer", help = "the snapshot" }
