@@ -56,6 +56,8 @@ def opened(real: str, path: str, flags: int = os.O_RDONLY) -> Iterator[int]:
 
 
 def _refuse_special(status: os.stat_result, path: str) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise DatabaseError(path, "is a folder; name the database's file with --db, such as layerindex.db in it")
     if not stat.S_ISREG(status.st_mode):
         raise DatabaseError(path, "is no regular file, and was not opened; name another with --db")
 

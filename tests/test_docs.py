@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from layerindex import catalog
 from layerindex.cli import COMMANDS, group
 from tests import fleet
+from tools import manpage
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 README = CHECKOUT / "README.md"
@@ -83,6 +84,14 @@ def test_links_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8"))
 
     assert [] == [link for link in links if not (page.parent / link).exists()]
+
+
+def test_man_page() -> None:
+    """The man page is what the program says of itself."""
+    if os.environ.get("LAYERINDEX_REWRITE_GOLDEN"):
+        manpage.main()
+
+    assert manpage.page() == manpage.PAGE.read_text(encoding="utf-8")
 
 
 def test_questions_are_answered(demo: Path) -> None:

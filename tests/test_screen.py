@@ -320,6 +320,15 @@ def test_colours() -> None:
     assert "SEVERITY  \x1b[31merror\x1b[0m" == line
 
 
+def test_colour_in_a_pipe(db: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FORCE_COLOR colours what is piped too, which is as wide as without."""
+    plain = CliRunner().invoke(group, ["query", "problems", "--db", db], color=True).stdout
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    coloured = CliRunner().invoke(group, ["query", "problems", "--db", db], color=True).stdout
+    assert "\x1b[31merror\x1b[0m" in coloured
+    assert plain == re.sub(r"\x1b\[\d*m", "", coloured)
+
+
 # The program ---------------------------------------------------------------------------------------------------------
 
 COMMANDS = [
@@ -472,11 +481,20 @@ def test_screenshot_of_wide_characters(db: str, tmp_path: Path) -> None:
     assert ["A           B  C", "漢字漢字    1  x", "e\u0301é         22  y", "😀        333  z"] == shown
 
 
+ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x, x * 2 AS y FROM n"
+
+
 def test_screenshot_of_a_pager(db: str, tmp_path: Path) -> None:
     """A real less shows the first screen, and the shell comes back when it is left."""
     with terminal.tmux(str(tmp_path / "socket"), 80, 20, env={"PYTHONPATH": os.getcwd(), "PAGER": "less"}) as shell:
         shell.type(f"clear; python -m layerindex query layers --db {db}; echo status: $?")
         shown = shell.wait("CHAIN ID")
         assert "status:" not in "".join(shown)
+        shell.press("C-c")  # is for less, which goes on
         shell.press("q")
         shell.wait("status: 0")
+        shell.type(f"clear; python -m layerindex query --db {db} --sql '{ENDLESS}'; echo status: $?")
+        shell.wait("   1     2")
+        shell.press("C-c")  # ends the query, and not what is seen of it
+        shell.press("q")
+        shell.wait("status: 130")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from layerindex import catalog
+from layerindex import __version__, catalog
 from tests.dataroot import DataRoot
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Program = Callable[..., subprocess.CompletedProcess[str]]
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-PROJECT = ("layerindex", "migrations", "queries", "pyproject.toml", "README.md", "LICENSE")
+PROJECT = ("layerindex", "man", "migrations", "queries", "pyproject.toml", "README.md", "LICENSE")
 """What a wheel is made of."""
 
 
@@ -74,7 +74,7 @@ def installed(environment: Path) -> Program:
 
 
 def test_contents(wheel: Path) -> None:
-    """The wheel carries the package with its data, the migrations and the queries, and nothing else."""
+    """The wheel carries the package with its data, the migrations, the queries and the man page, and nothing else."""
     folders = {"layerindex": "layerindex", "layerindex/_migrations": "migrations", "layerindex/_queries": "queries"}
     expected = {
         f"{there}/{path.relative_to(CHECKOUT / here)}"
@@ -82,6 +82,7 @@ def test_contents(wheel: Path) -> None:
         for path in (CHECKOUT / here).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
+    expected.add(f"layerindex-{__version__}.data/data/share/man/man1/layerindex.1")
     with zipfile.ZipFile(wheel) as archive:
         found = {name for name in archive.namelist() if ".dist-info/" not in name}
 
@@ -94,6 +95,12 @@ def test_lists_the_queries(installed: Program, tmp_path: Path) -> None:
     listed = installed("query", "--format", "tsv", cwd=tmp_path).stdout
 
     assert catalog.names() == [line.split("\t")[0] for line in listed.splitlines()[1:]]
+
+
+def test_man_page(installed: Program, environment: Path) -> None:
+    """The man page lies where `man` looks for those of programs on the PATH."""
+    assert (environment / "share" / "man" / "man1" / "layerindex.1").read_text().startswith(".TH LAYERINDEX 1")
+    assert installed("--version", cwd=environment).stdout
 
 
 def test_scans_and_answers(installed: Program, tmp_path: Path) -> None:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from keyword import iskeyword
+from typing import TYPE_CHECKING
 
 import click
 
 from layerindex import __version__, interrupt
 from layerindex.cli import streams
-from layerindex.errors import LayerindexError
+from layerindex.errors import LayerindexError, UsageError
 from layerindex.names import printable
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS = {
     "scan": "Index a container host's layer store into a database.",
@@ -24,6 +28,7 @@ COMMANDS = {
     "compare": "Compare two hosts, two days or two databases.",
     "schema": "Explain the database's tables and columns, and the problem codes.",
     "db": "Upgrade or check a database.",
+    "completion": "Print what completes commands, queries, parameters and names in a shell.",
     "demo": "Unpack a small data root, scan it and query it.",
 }
 """The commands that `layerindex --help` lists, each a module of this package, and what they do."""
@@ -51,6 +56,27 @@ class Commands(click.Group):
         module = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
         command: click.Command = import_module(f"layerindex.cli.{module}").command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command; raises UsageError with the near ones, or for a query's name with how to ask it."""
+        word = args[0]
+        if word in COMMANDS or word.startswith("-") or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        from layerindex import catalog  # noqa: PLC0415 - who types well starts without it
+
+        if word in catalog.names():
+            raise UsageError(f"no command {word!r}: it is a query; ask it with `layerindex query {word}`")
+        near = catalog.near(word, list(COMMANDS))
+        raise UsageError(f"no command {word!r}{near}; `layerindex --help` lists them all")
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands that begin so, without importing them."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - of a completion only
+
+        begun = [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
+        return [*begun, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the commands without importing them."""

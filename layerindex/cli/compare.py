@@ -41,8 +41,8 @@ class Part(NamedTuple):
 
 
 @click.command(name="compare")
-@click.argument("a")
-@click.argument("b")
+@click.argument("a", shell_complete=options.complete("names", "snapshot"))
+@click.argument("b", shell_complete=options.complete("names", "snapshot"))
 @click.option(
     "--only",
     "sections",

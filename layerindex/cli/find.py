@@ -24,8 +24,18 @@ UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 
 @click.command(name="find")
 @click.argument("pattern")
-@click.option("--image", metavar="IMAGE", help="Only in this image: a reference, or an id.")
-@click.option("--container", metavar="NAME", help="Only in this container and the layers below it.")
+@click.option(
+    "--image",
+    metavar="IMAGE",
+    shell_complete=options.complete("names", "image"),
+    help="Only in this image: a reference, or an id.",
+)
+@click.option(
+    "--container",
+    metavar="NAME",
+    shell_complete=options.complete("names", "container"),
+    help="Only in this container and the layers below it.",
+)
 @click.option("--type", "type_", type=click.Choice(TYPES), help="Only entries of this type.")
 @click.option("--size", metavar="[+-]N[kMG]", help="Only of N bytes; +N: at least, -N: at most.")
 @options.database

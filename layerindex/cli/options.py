@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 Command = Callable[..., Any]
+Completion = Callable[[click.Context, click.Parameter, str], list[str]]
 
 STREAM = "-"
 """The file name that means standard input or output."""
@@ -34,6 +35,17 @@ def _file(_: click.Context, __: click.Parameter, path: str) -> str:
             "--db :memory: would be lost when the command ends; name a file, such as /dev/shm/layerindex.db"
         )
     return path
+
+
+def complete(what: str, *kind: str) -> Completion:
+    """Return what offers words for a parameter: a function of `cli.complete`, which nothing else imports."""
+
+    def words(ctx: click.Context, _: click.Parameter, begun: str) -> list[str]:
+        from layerindex.cli import complete as offers  # noqa: PLC0415 - of a completion only
+
+        return offers.OFFERS[what](ctx, *kind, begun)
+
+    return words
 
 
 database = click.option(
@@ -120,12 +132,20 @@ def only(result: query.Result, columns: Sequence[str]) -> query.Result:
 def snapshots(command: Command) -> Command:
     """Add --host and --snapshot, which arrive as one `Snapshots`."""
 
-    @click.option("--host", "hosts", multiple=True, metavar="HOST", help="Ask about this host only; may be repeated.")
+    @click.option(
+        "--host",
+        "hosts",
+        multiple=True,
+        metavar="HOST",
+        shell_complete=complete("names", "host"),
+        help="Ask about this host only; may be repeated.",
+    )
     @click.option(
         "--snapshot",
         "references",
         multiple=True,
         metavar="REF",
+        shell_complete=complete("names", "snapshot"),
         help="A snapshot's number, HOST, or HOST~1 for the one before.",
     )
     @functools.wraps(command)
@@ -166,7 +186,13 @@ def output(command: Command) -> Command:
         help="How the answer is written. csv is the unchanged data, in which a text may begin like a formula: csv-safe "
         "is for spreadsheets.",
     )
-    @click.option("--columns", metavar="A,B", callback=_columns, help="Only these columns, in this order.")
+    @click.option(
+        "--columns",
+        metavar="A,B",
+        callback=_columns,
+        shell_complete=complete("columns"),
+        help="Only these columns, in this order.",
+    )
     @table
     @functools.wraps(command)
     def wrapped(*args: Any, format_: str, columns: tuple[str, ...], output: Output, **options: Any) -> Any:  # noqa: ANN401

@@ -25,9 +25,17 @@ class Question(NamedTuple):
 
 
 @click.command(name="query", add_help_option=False)
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=options.complete("queries"))
 @click.option("--sql", metavar="SQL", help="Run this SELECT instead of a canned query; - reads it from standard input.")
-@click.option("-p", "--param", "words", multiple=True, metavar="KEY=VALUE", help="Set a parameter of the query.")
+@click.option(
+    "-p",
+    "--param",
+    "words",
+    multiple=True,
+    metavar="KEY=VALUE",
+    shell_complete=options.complete("parameters"),
+    help="Set a parameter of the query.",
+)
 @options.database
 @options.snapshots
 @options.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
@@ -27,7 +28,7 @@ QUERIES = "queries"
 
 
 @click.command(name="schema")
-@click.argument("table", required=False)
+@click.argument("table", required=False, shell_complete=options.complete("tables"))
 @options.output
 def command(table: str | None, output: options.Output) -> None:
     """List the tables and views, or explain one TABLE.
@@ -76,13 +77,33 @@ def _objects() -> list[tuple[str, str, str]]:
 
 
 def _columns(table: str) -> list[tuple[str, str, str]]:
-    found = {name: (kind, text) for kind, name, text in _described()}
+    """Return name, type and sentence of each column; without a sentence where a view works it out and says none."""
+    found = {name: text for _, name, text in _described()}
     if table not in found:
         raise UsageError(f"no table {table!r}{catalog.near(table, list(found))}; `layerindex schema` lists them all")
-    kind, text = found[table]
-    lines = [line.strip() for line in text.splitlines()[1:] if "/*" in line]
-    if not lines:
-        return [("", kind, _sentence(text)), ("", "", text.partition("*/")[2].strip())]
     with _empty() as connection:
-        types = connection.execute("SELECT name, type FROM pragma_table_info(?)", (table,)).fetchall()
-    return [(name, type_, _sentence(line)) for (name, type_), line in zip(types, lines, strict=True)]
+        sentences = _sentences(connection, table, found)
+        return [(name, type_, sentences.get(name, "")) for name, type_ in _types(connection, table)]
+
+
+def _types(connection: sqlite3.Connection, table: str) -> list[tuple[str, str]]:
+    return connection.execute("SELECT name, type FROM pragma_table_info(?)", (table,)).fetchall()
+
+
+def _sentences(connection: sqlite3.Connection, table: str, found: dict[str, str]) -> dict[str, str]:
+    """Return the sentence of each column that has one: its own, or in a view that of the column that it shows."""
+    text = found.get(table, "")
+    own = [_sentence(line) for line in text.splitlines()[1:] if "/*" in line]
+    if own:
+        return {name: said for (name, _), said in zip(_types(connection, table), own, strict=True)}
+    if "UNION" in text:  # what the first part shows may not be what the others do
+        return {}
+    tables = {alias: name for name, alias in re.findall(r"(?:FROM|JOIN) (\w+) AS (\w+)", text)}
+    known: dict[str, str] = {}
+    for item in text.partition("SELECT ")[2].partition("\nFROM ")[0].split(", "):
+        # What a view works out is more than a dot between two names.
+        plain = re.fullmatch(r"(\w+)\.(\w+)(?: AS (\w+))?", item.strip())
+        if plain is not None and plain[1] in tables:
+            said = _sentences(connection, tables[plain[1]], found).get(plain[2])
+            known |= {} if said is None else {plain[3] or plain[2]: said}
+    return known

@@ -13,7 +13,7 @@ from layerindex.show import answers, text, things
 
 
 @click.command(name="show")
-@click.argument("thing")
+@click.argument("thing", shell_complete=options.complete("names", "thing"))
 @options.database
 @options.snapshots
 @options.timeout

@@ -42,7 +42,9 @@ def command() -> None:
 
 @command.command(name="list")
 @options.database
-@click.option("--host", metavar="HOST", help="Only those of this host.")
+@click.option(
+    "--host", metavar="HOST", shell_complete=options.complete("names", "host"), help="Only those of this host."
+)
 @options.output
 @options.timeout
 def list_(path: str, host: str | None, output: options.Output) -> None:
@@ -54,7 +56,9 @@ def list_(path: str, host: str | None, output: options.Output) -> None:
 
 
 @command.command()
-@click.argument("references", nargs=-1, required=True, metavar="REF...")
+@click.argument(
+    "references", nargs=-1, required=True, metavar="REF...", shell_complete=options.complete("names", "snapshot")
+)
 @options.database
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 def rm(references: tuple[str, ...], path: str, dry_run: bool) -> None:

@@ -1,0 +1,53 @@
+"""`layerindex schema`: what it says of tables and views, and of the queries."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+from click.testing import CliRunner
+
+from layerindex import catalog, schema
+from layerindex.cli import group
+
+
+def explained(*words: str) -> list[list[str]]:
+    """Return the rows of an answer, without heads."""
+    result = CliRunner().invoke(group, ["schema", *words, "--format", "csv"])
+    assert 0 == result.exit_code, result.output
+    return list(csv.reader(io.StringIO(result.stdout)))[1:]
+
+
+@pytest.mark.parametrize(
+    "table", ["snapshots", "images", "disk_usage", "current_images", "current_layers", "image_files"]
+)
+def test_each_column_has_its_sentence(table: str) -> None:
+    """Of tables, of views that say their own, and of those that show columns of others."""
+    rows = explained(table)
+    assert len(rows) > 5
+    assert [] == [name for name, _, sentence in rows if not sentence]
+
+
+def test_views_are_explained_as_tables_are() -> None:
+    """A view that shows a column says of it what that column's own table or view says."""
+    images, shown = ({name: said for name, _, said in explained(table)} for table in ("images", "current_images"))
+    assert [] == [name for name in images if images[name] != shown[name] and name != "snapshot_id"]
+    assert ("host", "TEXT") == tuple(explained("current_images")[1][:2])
+
+
+def test_what_a_view_works_out_has_no_sentence_of_another() -> None:
+    """No sentence is better than a wrong one."""
+    assert [["snapshot_id", "INTEGER", ""], ["kind", "", ""], ["id", "TEXT", ""]] == explained("standings")[:3]
+
+
+@pytest.mark.parametrize("view", [view.name for view in schema.VIEWS])
+def test_each_view_is_explained(view: str) -> None:
+    """Each has its columns, and no SQL in their place."""
+    assert all(name.isidentifier() and " " not in type_ for name, type_, _ in explained(view))
+
+
+def test_queries() -> None:
+    """Which columns a narrow terminal shows, as the files say."""
+    expected = [[name, ", ".join(catalog.load(name).first)] for name in catalog.names()]
+    assert expected == explained("queries")
