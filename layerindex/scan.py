@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from layerindex import __version__, parts
+from layerindex import __version__, database, parts
 from layerindex.listings.snapshot import Options as Options  # noqa: PLC0414 - part of what a scan is called with
 from layerindex.listings.snapshot import index_files
 from layerindex.listings.usage import disk_usage
@@ -122,9 +122,7 @@ def scan(
             (summary.rows["entries"],) = connection.execute(sql, (snapshot_id,)).fetchone()
         _write(connection, disk_usage(connection, snapshot_id, store, options, walked), summary)
     _write(connection, missing_problems(connection, snapshot_id, store), summary)
-    # Without statistics SQLite takes snapshot_id alone for a good key, and joins of a large store take minutes.
-    connection.execute("PRAGMA analysis_limit = 1000")
-    connection.execute("ANALYZE")
+    database.analyze(connection)
     connection.execute("UPDATE snapshots SET finished_at = ? WHERE snapshot_id = ?", (now(), snapshot_id))
     return summary
 

@@ -21,8 +21,9 @@ from layerindex.guard import FAILED
 from layerindex.listings import directories, index, writer
 from layerindex.listings.batches import Batch, Builder, Entry, Finding, Source
 from layerindex.listings.index import ProducerError
-from layerindex.listings.snapshot import tar_split_source
+from layerindex.listings.snapshot import layer_source
 from layerindex.problems import Damage
+from layerindex.stores.store import Listed
 from tests.packing import batched, member, pack, tar_split
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ def layer(directory: Path, number: int, members: list[Any]) -> Source:
     """Return a layer of these members as a source."""
     path = directory / f"{number}.gz"
     path.write_bytes(gzip.compress(tar_split(pack(members, tarfile.PAX_FORMAT)).encode()))
-    return tar_split_source(f"sha256:{number}", path.stat().st_size, lambda: os.open(path, os.O_RDONLY))
+    found = Listed("tar-split", str(path), path.stat().st_size, lambda: os.open(path, os.O_RDONLY))
+    return layer_source(f"sha256:{number}", found)
 
 
 def rows(database: sqlite3.Connection) -> list[tuple[Any, ...]]:
@@ -238,7 +240,7 @@ def test_a_layer_that_does_not_open(database: sqlite3.Connection) -> None:
     def fail() -> int:
         raise Damage("missing", "tar-split.json.gz", "is not there")
 
-    (listing,) = index_listings(database, [tar_split_source("sha256:1", 5, fail)], 1)
+    (listing,) = index_listings(database, [layer_source("sha256:1", Listed("tar-split", "", 5, fail))], 1)
     assert (listing.complete, listing.entry_count, listing.problems[0].code) == (False, 0, "missing")
 
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
+import tarfile
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from layerindex import scan, stores
+from layerindex.errors import NotAStoreError
 from layerindex.listings.rules import Rules
 from layerindex.problems import Damage
 from layerindex.records import Features, Image, ImageLayer, ImageRef, Layer
-from layerindex.stores import registry
+from layerindex.stores import ids, registry
 from layerindex.stores.passes import told
-from layerindex.stores.store import Holder
+from layerindex.stores.store import Holder, Listed
 from tests.conftest import scanned, table
+from tests.packing import member, pack
 from tests.test_file_queries import ask
 
 if TYPE_CHECKING:
@@ -26,6 +31,20 @@ if TYPE_CHECKING:
     from layerindex.stores.files import Folder
 
 LAYER = "sha256:" + "b" * 64
+IMAGE = Image(
+    image_id="sha256:" + "c" * 64,
+    created_at=None,
+    architecture="amd64",
+    os="linux",
+    variant=None,
+    target_digest=None,
+    size=3,
+    layer_count=1,
+    parent_image_id=None,
+    last_updated_at=None,
+    verified=1,
+    config="{}",
+)
 
 
 class Shelf(NamedTuple):
@@ -57,20 +76,7 @@ class Shelf(NamedTuple):
     def _read(self, root: Folder) -> Iterator[Record | Damage]:
         for name in root.json("shelf.json"):
             image_id = f"sha256:{hashlib.sha256(name.encode()).hexdigest()}"
-            yield Image(
-                image_id=image_id,
-                created_at=None,
-                architecture="amd64",
-                os="linux",
-                variant=None,
-                target_digest=None,
-                size=3,
-                layer_count=1,
-                parent_image_id=None,
-                last_updated_at=None,
-                verified=1,
-                config="{}",
-            )
+            yield IMAGE._replace(image_id=image_id)
             yield ImageLayer(image_id, 0, LAYER, LAYER)
             yield ImageRef(f"{name}:1", name, "1", None, image_id, "", f"docker.io/library/{name}:1")
         yield Layer(LAYER, LAYER, None, None, 3, 1)
@@ -95,6 +101,79 @@ class Shelf(NamedTuple):
 def shelves(root: str) -> Sequence[Shelf]:
     """Return the store under a folder, if there is one."""
     return [Shelf(root)] if os.path.exists(f"{root}/shelf.json") else []
+
+
+class Crate(Shelf):
+    """A store in one file, like an archive: a line of JSON with the sizes of layers, then the layers."""
+
+    folder = ""
+    name = "crate-archive"
+
+    def records(self) -> Iterator[Record]:
+        """Yield an image of all layers."""
+        chains = ids.chain_ids([layer.diff_id for layer in self.layers()])
+        for position, (layer, chain_id) in enumerate(zip(self.layers(), chains, strict=True)):
+            yield ImageLayer(IMAGE.image_id, position, layer.diff_id, chain_id)
+            yield Layer(chain_id, layer.diff_id, chains[position - 1] if position else None, None, layer.size, 1)
+        yield IMAGE._replace(layer_count=len(chains))
+        yield ImageRef("crate:1", "crate", "1", None, IMAGE.image_id, "", "docker.io/library/crate:1")
+
+    def layers(self) -> list[Packed]:
+        """Return the layers in the file."""
+        with open(self.root, "rb") as file:
+            head = file.readline()
+            start, found = len(head), []
+            for diff_id, size in json.loads(head):
+                found.append(Packed(diff_id, size, start))
+                start += size
+        return found
+
+    def listed(self, chain_id: str, diff_id: str, *_: object) -> Listed:  # type: ignore[override]  # noqa: ARG002
+        """Return the layer in the file."""
+        layer = next(layer for layer in self.layers() if layer.diff_id == diff_id)
+        return Listed("blob", diff_id, layer.size, lambda: os.open(self.root, os.O_RDONLY), offset=layer.offset)
+
+
+class Packed(NamedTuple):
+    """A layer in a file."""
+
+    diff_id: str
+    size: int
+    offset: int
+
+
+def crates(path: str) -> Sequence[Crate]:
+    """Return the store that a file is."""
+    return [Crate(path)] if path.endswith(".crate") else []
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_store_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: bool) -> None:
+    """A root may be a file, and a layer a part of it that ends where the next one begins."""
+    monkeypatch.setattr("layerindex.stores.FINDERS", [*registry.FINDERS, crates])
+    contents: list[dict[str, bytes]] = [{"a": b"1", "b": b"22"}, {"c": b"333"}, {}]
+    members = [[member(name, content=content) for name, content in files.items()] for files in contents]
+    tars = [pack(each, tarfile.GNU_FORMAT) for each in members]
+    diff_ids = [f"sha256:{hashlib.sha256(tar).hexdigest()}" for tar in tars]
+    tars[1] = gzip.compress(tars[1])
+    head = json.dumps([[diff_id, len(tar)] for diff_id, tar in zip(diff_ids, tars, strict=True)]).encode() + b"\n"
+    path = tmp_path / "images.crate"
+    tars[0] = tars[0].replace(b"22\0", b"23\0") if changed else tars[0]
+    path.write_bytes(head + b"".join(tars) + b"what follows")
+    connection = scanned(path, scan.Options(files=True, walk=True))
+
+    assert [diff_ids[0]] * changed == [subject for (subject,) in table(connection, "subject", "problems")]
+    found = connection.execute("SELECT path, size, position FROM image_files WHERE image = 'crate:1'").fetchall()
+    assert found == [*([] if changed else [("/a", 1, 0), ("/b", 2, 0)]), ("/c", 3, 1)]
+    usage = table(connection, "category, apparent_bytes", "disk_usage")
+    assert usage == [("other", path.stat().st_size), ("unaccounted", 0)]
+
+
+def test_file_that_is_no_store(tmp_path: Path) -> None:
+    """A file that no kind of store takes is refused as before."""
+    (tmp_path / "a").write_text("")
+    with pytest.raises(NotAStoreError, match="not a folder"):
+        stores.open_stores(str(tmp_path / "a"))
 
 
 @pytest.mark.parametrize("damaged", [False, True])

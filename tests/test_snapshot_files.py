@@ -14,7 +14,8 @@ from layerindex import database, scan, stores
 from layerindex.listings import snapshot, walk
 from layerindex.listings.batches import SMALL_BYTES
 from layerindex.listings.index import index_listings
-from layerindex.listings.snapshot import tar_split_source
+from layerindex.listings.snapshot import layer_source
+from layerindex.stores.store import Listed
 from tests.conftest import HOST
 from tests.dataroot import DataRoot, regular, symlink, whiteout
 
@@ -186,7 +187,7 @@ def test_more_problems_than_are_kept(connection: sqlite3.Connection, root: DataR
 
 def test_tar_split_that_cannot_be_read(connection: sqlite3.Connection) -> None:
     """An error of the system while a tar-split is read is a problem of that layer."""
-    source = tar_split_source("sha256:1", 1, lambda: os.open("/", os.O_RDONLY))
+    source = layer_source("sha256:1", Listed("tar-split", "", 1, lambda: os.open("/", os.O_RDONLY)))
     connection.execute("BEGIN")
     [listing] = index_listings(connection, [source], 1)
 

@@ -56,14 +56,15 @@ HEADER_ONLY = b"123456"
 class _Source:
     """An open file that is hashed as it is read."""
 
-    def __init__(self, fd: int) -> None:
-        self.fd, self.hash, self.size = fd, hashlib.sha256(), 0
+    def __init__(self, fd: int, limit: int) -> None:
+        self.fd, self.hash, self.size, self.limit = fd, hashlib.sha256(), 0, limit
         self.packed = True
         """Whether the blob is compressed, so that its digest is not that of the tar."""
 
     def read(self, size: int = READ_BYTES) -> bytes:
         """Return some bytes; none at the end."""
-        data = os.read(self.fd, min(size, READ_BYTES) if size > 0 else READ_BYTES)
+        room = min(READ_BYTES, self.limit - self.size)
+        data = os.read(self.fd, min(size, room) if size > 0 else room)
         self.hash.update(data)
         self.size += len(data)
         return data
@@ -74,14 +75,15 @@ class _Source:
             pass
 
 
-def blob_batches(fd: int, digest: str | None, diff_id: str) -> Iterator[Batch]:
+def blob_batches(fd: int, digest: str | None, diff_id: str, size: int | None = None) -> Iterator[Batch]:
     """Yield the listing of the layer in an open blob, which is closed at the end.
 
+    The blob is the whole file, or `size` bytes from where the file stands.
     If the blob does not have this digest, or its tar not this diff_id, the last batch says so, and the listing is not
     that of the layer.
     """
-    size = os.fstat(fd).st_size
-    builder, source, tar_hash = Builder.of_packed(size), _Source(fd), hashlib.sha256()
+    size = os.fstat(fd).st_size if size is None else size
+    builder, source, tar_hash = Builder.of_packed(size), _Source(fd, size), hashlib.sha256()
     damaged = False
 
     def report(code: str, detail: str) -> None:

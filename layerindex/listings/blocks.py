@@ -17,7 +17,8 @@ import numpy as np
 import pybase64
 
 from layerindex.listings.batches import SHAPES, Builder, Columns
-from layerindex.listings.tarsplit import TooManyBadLines
+from layerindex.listings.tarsplit import NAME_MAX, TooManyBadLines
+from layerindex.listings.times import LAST_SECOND
 from layerindex.names import clean
 
 if TYPE_CHECKING:
@@ -36,8 +37,6 @@ SHORT = 64
 """Bytes of a block that cannot hold a member, and may be too few for a word."""
 FLAGS = {"file": 0x30, "dir": 0x35, "symlink": 0x32}
 PAX_RECORDS = 6
-NAME_MAX = 255
-LAST_SECOND = ((1 << 63) - 1) // 10**9
 
 
 def _word(text: bytes) -> np.uint64:

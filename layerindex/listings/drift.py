@@ -25,8 +25,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
-from layerindex.listings.fingerprint import LAST_SECOND
-from layerindex.listings.fingerprint import Side as Side  # noqa: PLC0414 - part of what this is called with
+from layerindex.listings.fingerprint import Side as Side  # noqa: PLC0414, TC001 - part of what this is called with
+from layerindex.listings.times import LAST_SECOND
 
 if TYPE_CHECKING:
     import sqlite3

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 PLAIN = "type = 'file' AND xattrs IS NULL AND capability IS NULL"
 """Files that may be plain by their own row; whether a file has further names, only other rows say."""
 
-LAST_SECOND = 9_223_372_036
-"""From this second on Docker sets a time to 1970: go-archive/time.go."""
-
 _MASK = (1 << 64) - 1
 _ROWS = 4096
 _COLUMNS = "directory_id, name, mode, uid, gid, size, max(mtime, 0), CASE WHEN mtime >= 0 THEN mtime_ns END"

@@ -42,13 +42,20 @@ def inflated(read: Callable[[], bytes], data: bytes) -> Iterator[bytes]:
     raise EOFError
 
 
-def unpacked(fd: int, report: Report) -> Iterator[bytes]:
-    """Yield the content in blocks; damage of the file is reported and ends it."""
-    size = os.fstat(fd).st_size
+def unpacked(fd: int, size: int, report: Report) -> Iterator[bytes]:
+    """Yield the content of `size` bytes of a file in blocks; damage is reported and ends it."""
+    left = size
+
+    def read() -> bytes:
+        nonlocal left
+        data = os.read(fd, min(READ_BYTES, left))
+        left -= len(data)
+        return data
+
     limit = min(CEILING_BYTES, max(FLOOR_BYTES, size * RATIO))
     total = 0
     try:
-        for block in inflated(lambda: os.read(fd, READ_BYTES), os.read(fd, READ_BYTES)):
+        for block in inflated(read, read()):
             total += len(block)
             if total > limit:
                 report("tar-split-bomb", f"{size} bytes unpack to more than {limit}")
@@ -60,12 +67,12 @@ def unpacked(fd: int, report: Report) -> Iterator[bytes]:
         report("tar-split-truncated", f"the gzip stream ends early, after {total} bytes of content")
 
 
-def line_blocks(fd: int, report: Report) -> Iterator[bytes]:
+def line_blocks(fd: int, size: int, report: Report) -> Iterator[bytes]:
     """Yield blocks of whole lines, each ending with a newline."""
     begun: list[bytes | memoryview] = []
     held = 0
     skipping = False
-    for block in unpacked(fd, report):
+    for block in unpacked(fd, size, report):
         start, end = 0, block.rfind(b"\n") + 1
         if skipping:
             if not end:

@@ -6,8 +6,9 @@ from array import array
 from typing import TYPE_CHECKING
 
 from layerindex.listings.batches import SHAPES, Columns
-from layerindex.listings.fingerprint import LAST_SECOND, of_files
+from layerindex.listings.fingerprint import of_files
 from layerindex.listings.rules import IdMap
+from layerindex.listings.times import LAST_SECOND, NANOSECONDS
 
 if TYPE_CHECKING:
     from layerindex.listings.fingerprint import Fingerprint
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     Row = tuple[int, str, int, int, int, int, int, int]
     """Number of its directory (or hash of that path, for a fingerprint), name, mode, uid, gid, size, time in ns,
     blocks."""
-
-NANOSECONDS = 1_000_000_000
 
 
 def columns(shape: str, rows: list[Row], id_map: IdMap | None) -> tuple[Columns, int, int]:

@@ -21,12 +21,12 @@ from layerindex.records import Problem
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from layerindex.listings.batches import Batch
     from layerindex.listings.index import Progress
     from layerindex.listings.writer import Listing
-    from layerindex.stores.store import Listed, Store, Unpacking
+    from layerindex.stores.store import Listed, Store
 
 TREE_WEIGHT = 50_000
 """The weight of a directory of unknown size, in compressed bytes of a tar-split: some 500 entries."""
@@ -292,20 +292,23 @@ def _refused(found: Damage) -> Batch:
 
 def layer_source(diff_id: str, found: Listed) -> Source:
     """Return the source that reads a layer's tar-split or blob; the reading process opens it again."""
-    if found.kind == "tar-split":
-        return tar_split_source(diff_id, found.size, found.open, found.unpacking)
 
-    def batches(_: bool) -> Iterator[Batch]:
-        from layerindex.listings.blob import blob_batches  # noqa: PLC0415 - not for a store without blobs
-
+    def batches(fast: bool) -> Iterator[Batch]:
         try:
-            opened = found.open()
+            opened = found.opened()
         except Damage as damage:
             yield _refused(damage)
-        else:
-            yield from blob_batches(opened, found.digest, diff_id)
+            return
+        if found.kind == "tar-split":
+            from layerindex.listings.tarsplit_file import tar_split_batches  # noqa: PLC0415 - not if all layers are known
 
-    return Source(diff_id, "blob", found.size, batches, implied=found.unpacking.implied)
+            yield from tar_split_batches(opened, fast, found.unpacking.ancient, found.size)
+        else:
+            from layerindex.listings.blob import blob_batches  # noqa: PLC0415 - not for a store without blobs
+
+            yield from blob_batches(opened, found.digest, diff_id, found.size)
+
+    return Source(diff_id, found.kind, found.size, batches, implied=found.unpacking.implied)
 
 
 def _is_false(listing: Listing) -> bool:
@@ -318,26 +321,6 @@ def forget(connection: sqlite3.Connection, listing: Listing) -> None:
     """Delete a listing whose source turned out not to be the layer."""
     for table in ("entries", "listings"):
         connection.execute(f"DELETE FROM {table} WHERE listing_id = ?", (listing.listing_id,))  # noqa: S608 - our names
-
-
-def tar_split_source(diff_id: str, size: int, open_: Callable[[], int], unpacking: Unpacking | None = None) -> Source:
-    """Return a source that reads the tar-split which `open_` opens, of `size` compressed bytes.
-
-    Without `unpacking` all times before 1970 are 1970, and folders that the tar implies are as in the layer below.
-    """
-    implied, ancient = unpacking or (None, frozenset())
-
-    def batches(fast: bool) -> Iterator[Batch]:
-        from layerindex.listings.tarsplit_file import tar_split_batches  # noqa: PLC0415 - not for a scan that knows all layers
-
-        try:
-            opened = open_()
-        except Damage as found:
-            yield _refused(found)
-        else:
-            yield from tar_split_batches(opened, fast, ancient)
-
-    return Source(diff_id, "tar-split", size, batches, implied=implied)
 
 
 def _problems(listing: Listing, where: str) -> Iterator[Problem]:

@@ -19,6 +19,7 @@ import pybase64
 from layerindex.listings import tarheader
 from layerindex.listings.batches import Builder, Entry
 from layerindex.listings.tarheader import Header, HeaderError
+from layerindex.listings.times import LAST_NANOSECOND, NANOSECONDS
 from layerindex.names import clean, escape, escape_path
 
 TYPES = {
@@ -31,7 +32,6 @@ AUFS = b".wh..wh."
 # Beyond these, damage is no accident, and the listing is given up.
 BAD_LINES = 10_000
 PENDING_BYTES = 8 << 20
-LAST_NANOSECOND = (1 << 63) - 1
 XATTR = b"SCHILY.xattr."
 IDS_END = 1 << 32
 NAME_MAX = 255
@@ -270,7 +270,7 @@ class _Fields:
         except HeaderError as error:
             self.builder.problem(error.code, self.path, f"mtime: {error}")
             return None, None
-        total = seconds * 10**9 + nanoseconds
+        total = seconds * NANOSECONDS + nanoseconds
         if total > LAST_NANOSECOND or total < (-LAST_NANOSECOND if ancient else 0):
             return 0, 0
         return seconds, nanoseconds

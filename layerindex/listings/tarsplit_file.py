@@ -15,15 +15,19 @@ if TYPE_CHECKING:
     from layerindex.listings.batches import Batch
 
 
-def tar_split_batches(fd: int, fast: bool = True, ancient: frozenset[str] = frozenset()) -> Iterator[Batch]:
+def tar_split_batches(
+    fd: int, fast: bool = True, ancient: frozenset[str] = frozenset(), size: int | None = None
+) -> Iterator[Batch]:
     """Yield the listing in an open ``tar-split.json.gz``, which is closed at the end.
 
-    Entries of the types in ``ancient`` keep a time before 1970.
+    It is the whole file, or `size` bytes from where the file stands. Entries of the types in ``ancient`` keep a time
+    before 1970.
     """
-    builder = Builder.of_packed(os.fstat(fd).st_size)
+    size = os.fstat(fd).st_size if size is None else size
+    builder = Builder.of_packed(size)
     reader = Reader(builder, ancient)
     try:
-        for block in line_blocks(fd, reader.report):
+        for block in line_blocks(fd, size, reader.report):
             for read in _read_block(reader, block, fast=fast):
                 yield builder.batch(read)
                 reader.check_room()

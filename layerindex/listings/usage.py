@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex.guard import reading
 from layerindex.listings.apart import Apart, counted_apart, counted_at, mount_points
-from layerindex.listings.measure import Account, Attribution, Count, Tree
+from layerindex.listings.measure import BLOCK, Account, Attribution, Count, Tree
 from layerindex.listings.writer import fit
 from layerindex.problems import Damage
 from layerindex.records import DiskUsage, Problem
@@ -114,9 +114,7 @@ def disk_usage(
     try:
         handle = open_folder(store.root)
     except OSError as error:
-        found = damage(error, "").problem
-        if (found.code, found.path) not in told:
-            yield found
+        yield from _unopened(store, facts, error, told, whole=options.walk)
         return
     attributions = _Attributions(store, facts, walked, whole=options.walk)
     moved = connection.execute(MOVED_VOLUMES, (snapshot_id,)).fetchall() if store.first else []
@@ -135,6 +133,23 @@ def disk_usage(
     yield from _rows(count, elsewhere, facts, store, whole=options.walk)
     for each in counts if store.first else ():
         _write_volumes(connection, snapshot_id, each.accounts)
+
+
+def _unopened(
+    store: Store, facts: Facts, error: OSError, told: set[tuple[str, str]], *, whole: bool
+) -> Iterator[DiskUsage | Problem]:
+    """Yield rows for a root that is a file, which has one holder, else why the root could not be opened."""
+    if not isinstance(error, NotADirectoryError) or store.folder:
+        found = damage(error, "").problem
+        if (found.code, found.path) not in told:
+            yield found
+        return
+    status = os.lstat(store.root)
+    holder = store.holder((), is_folder=False)
+    key = (holder.category, holder.owner)
+    yield DiskUsage(*key, 1, status.st_size, status.st_blocks * BLOCK, int(key in facts.counted), MEASURED)
+    if whole:
+        yield DiskUsage("unaccounted", "", 0, 0, 0, 0, DIFFERENCE)
 
 
 def _rows(count: Count, elsewhere: list[Apart], facts: Facts, store: Store, *, whole: bool) -> Iterator[DiskUsage]:

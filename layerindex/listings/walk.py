@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from layerindex.listings import plain
 from layerindex.listings.batches import BATCH_ROWS, PROBLEMS_KEPT, Batch, Entry, Finding
 from layerindex.listings.override import OVERRIDE, replaced, stated
-from layerindex.listings.plain import NANOSECONDS
 from layerindex.listings.rules import LABEL, Rules, trusted_readable, type_of
+from layerindex.listings.times import NANOSECONDS
 from layerindex.names import from_os_path
 from layerindex.stores.files import open_folder as open_folder  # noqa: PLC0414 - tests put another in its place
 

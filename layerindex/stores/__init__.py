@@ -27,12 +27,26 @@ NEAR = ("docker", "var/lib/docker", "containerd", "var/lib/containerd", "daemon"
 
 
 def find(root: str) -> list[Store]:
-    """Return every store under a folder, kind by kind; raises Damage when it cannot be opened."""
-    return [store for finder in FINDERS for store in finder(root)]
+    """Return every store at a path, kind by kind; raises Damage when it cannot be opened.
+
+    A file is refused by the kinds of stores in folders; that counts only where no other kind takes it.
+    """
+    found: list[Store] = []
+    refused = None
+    for finder in FINDERS:
+        try:
+            found += finder(root)
+        except Damage as damage:
+            if damage.problem.code != "not-a-folder":
+                raise
+            refused = damage
+    if refused is not None and not found:
+        raise refused
+    return found
 
 
 def open_stores(root: str) -> list[Store]:
-    """Return every store under a folder; raises NotAStoreError when there is none or it may not be read."""
+    """Return every store at a path; raises NotAStoreError when there is none or it may not be read."""
     try:
         with reading(root):
             stores = find(os.path.realpath(root))

@@ -8,7 +8,6 @@ to a layer of layerdb; both are kept as long as the key exists, even if the reco
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from functools import partial
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -55,8 +54,6 @@ CACHE_MOUNT = "cache-dir"
 
 KEYS = (b"cache.", b"snapshot.", CACHE_MOUNT.encode())
 """Beginnings of the keys that are read; frontends add others."""
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Snapshot(NamedTuple):
@@ -399,7 +396,7 @@ def _flag(value: Any) -> bool:  # noqa: ANN401 - whatever JSON held
 def _moment(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON held
     """Return nanoseconds since 1970 as text."""
     number = ids.number(value)
-    return None if number is None else ids.moment(EPOCH, *divmod(number, 1_000_000_000))
+    return None if number is None else ids.moment(ids.EPOCH, *divmod(number, 1_000_000_000))
 
 
 def _references(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON held

@@ -11,6 +11,7 @@ from layerindex import shapes
 
 _TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 _MAX = 2**63
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def chain_id(parent: str | None, diff_id: str) -> str:

@@ -58,4 +58,5 @@ def of_docker(root: str) -> Sequence[Store]:
 
 
 FINDERS: list[Callable[[str], Sequence[Store]]] = [of_containerd, of_storage, of_docker]
-"""Each returns the stores of its kind under a folder, or none; raises Damage where the folder cannot be read."""
+"""Each returns the stores of its kind at a path, or none; raises Damage where that cannot be read, or is a file and
+stores of this kind are folders."""

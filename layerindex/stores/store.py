@@ -1,6 +1,7 @@
 """The contract of a store: its names, its records, and access to the files of its layers.
 
-Nothing outside `stores/` asks which engine a store is of.
+A store lies in a folder, or in a file that holds all of it, such as an archive. Nothing outside `stores/` asks which
+engine a store is of.
 """
 
 from __future__ import annotations
@@ -40,28 +41,36 @@ class Unpacking(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """A file that lists a layer's files without a walk of its directory."""
+    """A file, or a part of one, that lists a layer's files without a walk of its directory."""
 
     kind: str
     """tar-split, or blob (the layer's tar itself, compressed or not), as in `listings.source`."""
     path: str
-    """Where it is, relative to the root."""
+    """Where it is, relative to the root, printable; inside an archive the name of the member."""
     size: int
-    """Its bytes as they lie there."""
+    """Its bytes as they are stored."""
     open: Callable[[], int]
-    """Opens it; raises Damage. It is called by the process that reads it."""
+    """Opens the file; raises Damage. It is called by the process that reads it."""
     digest: str | None = None
     """Of a blob: what the SHA-256 of its bytes must be."""
     unpacking: Unpacking = Unpacking()
+    offset: int = 0
+    """Where it begins in the opened file: 0 for a whole file, more for a layer inside an archive."""
 
     @classmethod
     def of(cls, kind: str, path: str, opening: Callable[[], int], digest: str | None = None) -> Listed:
-        """Return a file that is there: it is opened to see its size. Raises Damage."""
+        """Return an existing file as a whole: it is opened to get its size. Raises Damage."""
         handle = opening()
         try:
             return cls(kind, path, os.fstat(handle).st_size, opening, digest)
         finally:
             os.close(handle)
+
+    def opened(self) -> int:
+        """Open the file where the layer begins, of which `size` bytes belong to it; raises Damage."""
+        handle = self.open()
+        os.lseek(handle, self.offset, os.SEEK_SET)
+        return handle
 
 
 class Holder(NamedTuple):
@@ -86,7 +95,7 @@ class Store(Protocol):
 
     @property
     def root(self) -> str:
-        """The folder, with symlinks resolved, in which it was found."""
+        """The folder in which it was found, or the file that it is, with symlinks resolved."""
 
     @property
     def driver(self) -> str:
@@ -94,7 +103,7 @@ class Store(Protocol):
 
     @property
     def folder(self) -> str:
-        """Where its directories lie, relative to the root."""
+        """Where its directories lie, relative to the root; empty where it has none."""
 
     @property
     def name(self) -> str:
@@ -149,4 +158,7 @@ class Store(Protocol):
         """Open that folder; raises Damage."""
 
     def holder(self, path: tuple[str, ...], is_folder: bool) -> Holder:
-        """Return the holder of a path below the root; called only for entries of folders that several holders share."""
+        """Return the holder of a path below the root; called only for entries of folders that several holders share.
+
+        A root that is a file, of a store without a folder of directories, is asked for as the empty path.
+        """

@@ -5,7 +5,6 @@ Format: containerd `pkg/cri/store/container/status.go`. It keeps no states of sa
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from layerindex.guard import reading
@@ -28,8 +27,6 @@ STATUS = 1024 * 1024
 
 LOG_DRIVER = "k8s-file"
 """What Podman calls the format of these logs."""
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def with_status(root: Folder, container: Container) -> Iterator[Container | Damage]:
@@ -89,4 +86,4 @@ def _log_kind(name: str, current: str) -> LogKind | None:
 def _moment(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON held
     """Return a time in nanoseconds since 1970 as text; None for absent and 0; raises ValueError."""
     number = ids.number(value)
-    return ids.moment(EPOCH, *divmod(number, 10**9)) if number else None
+    return ids.moment(ids.EPOCH, *divmod(number, 10**9)) if number else None
