@@ -103,7 +103,12 @@ def select_snapshots(connection: sqlite3.Connection, hosts: Sequence[str], refer
         chosen |= _newest(connection, host, 0)
     for reference in references:
         chosen |= snapshots_of(connection, reference)
-    shadow(connection, chosen)
+    choose(connection, chosen)
+
+
+def choose(connection: sqlite3.Connection, numbers: Collection[int]) -> None:
+    """Let queries see these snapshots."""
+    shadow(connection, numbers)
     # A view in the file cannot see TEMP tables: views that use the selection are made again as TEMP views.
     for view in genuine.things(genuine.REVISION).values():
         if view.type == "view" and re.search(r"\bselected_snapshots\b", view.sql.partition("*/")[2]):

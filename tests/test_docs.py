@@ -96,12 +96,12 @@ def test_man_page() -> None:
 
 def test_questions_are_answered(demo: Path) -> None:
     """Each command of the table of questions runs."""
-    section = README.read_text(encoding="utf-8").partition("## Ten questions")[2].partition("## ")[0]
+    section = README.read_text(encoding="utf-8").partition("## Eleven questions")[2].partition("## ")[0]
     questions = [line for line in section.splitlines() if line.startswith("| ") and "`layerindex" in line]
-    assert 10 == len(questions)
+    assert 11 == len(questions)
     for line in questions:
         answer = line.rpartition("|")[0].rpartition("| ")[2]
-        for command in re.findall(r"`(layerindex (?:query|find|show) [^`]*)`", answer):
+        for command in re.findall(r"`(layerindex (?:query|find|show|plan)[^`]*)`", answer):
             _printed(command, demo)
 
 

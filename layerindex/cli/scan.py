@@ -13,7 +13,14 @@ import click
 
 from layerindex import database, progress, query, scan, stores
 from layerindex.cli import options
-from layerindex.errors import EmptyDatabaseError, NoDatabaseError, NotAStoreError, OlderDatabaseError, UsageError
+from layerindex.errors import (
+    EmptyDatabaseError,
+    LayerindexError,
+    NoDatabaseError,
+    NotAStoreError,
+    OlderDatabaseError,
+    UsageError,
+)
 from layerindex.interrupt import Interrupted
 from layerindex.names import from_os, printable
 
@@ -116,7 +123,7 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
                     summary = scan.scan(connection, store, filed._replace(said=said), read, report)
                 errors += summary.severities["error"]
                 if not quiet:
-                    note(describe(store, summary, "standard output" if sent else path))
+                    note(told(store, summary, path))
     except Interrupted:
         kept = f"{path} holds complete snapshots only, and nothing of the interrupted one"
         note(f"Interrupted; {kept if os.path.exists(path) else 'nothing was written'}.")
@@ -214,6 +221,27 @@ def describe(store: stores.Store, summary: scan.Summary, path: str) -> str:
         )
     lines.append(f"  written to {path} as snapshot {summary.snapshot_id}")
     return "\n".join(lines)
+
+
+def told(store: stores.Store, summary: scan.Summary, path: str) -> str:
+    """Return what is said of a snapshot that was written, with what of its store need not be there."""
+    if path == options.STREAM:
+        return describe(store, summary, "standard output")
+    return f"{describe(store, summary, path)}\n  {advice(path, summary.snapshot_id)}"
+
+
+def advice(path: str, snapshot_id: int) -> str:
+    """Say in one sentence what of a store need not be there."""
+    from layerindex.plan import steps, text  # noqa: PLC0415 - who is quiet scans without it
+
+    try:
+        with database.reading(path) as connection:
+            query.choose(connection, [snapshot_id])
+            (plan,) = steps.plans(connection)
+    except LayerindexError as error:  # all is written: a plan may wait
+        return f"what can be freed was not asked: {error}"
+    more = f"; `layerindex plan --snapshot {snapshot_id}` says what" if plan.steps or plan.unknown else ""
+    return f"{text.headline(plan)}{more}"
 
 
 def plural(count: int, noun: str) -> str:

@@ -1,0 +1,134 @@
+"""The command lines of each engine. A name reaches one only where it is one that the engine itself would give."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from layerindex.names import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from layerindex.plan.things import Store, Thing
+
+T = TypeVar("T")
+
+REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,511}")
+VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+HEX = re.compile(r"[0-9a-f]{64}")
+RECORD = re.compile(r"[0-9a-z]{1,64}")
+DIRECTORY = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,254}")
+MANY = 50
+"""Most images of one command."""
+MANY_RECORDS = 500
+"""Most records of one command: a word of one has at most 128 KiB."""
+QUARANTINE = "layerindex-quarantine"
+"""The folder, in the root, to which a script moves orphans."""
+
+DOCKER, PODMAN, CONTAINERD = "Docker", "Podman", "containerd"
+
+
+class Engine(NamedTuple):
+    """An engine, and what its root tells of the version."""
+
+    name: str
+    version: str | None
+    """None where the root does not tell."""
+    differs: str | None
+    """What the commands do otherwise in other versions; None for nothing."""
+
+
+def engine(store: Store) -> Engine:
+    """Return the engine of a store and what its root tells of the version."""
+    kind = store.store.partition("-")[0]
+    if kind == "containers":
+        return Engine(PODMAN, None, None)
+    if kind == "containerd":
+        return Engine(CONTAINERD, None, None)
+    if store.engine_id is None:
+        return Engine(DOCKER, "before 23", None)
+    return Engine(DOCKER, "23 or later", OTHER_BUILDER)
+
+
+OTHER_BUILDER = "where docker buildx use chose another builder, add --builder default: this cache is the engine's own"
+
+
+def is_safe(thing: Thing) -> bool:
+    """Say whether all that a command would say of a thing is as its engine makes it."""
+    if thing.kind == "image":
+        return bool(DIGEST.fullmatch(thing.id)) and all(map(REFERENCE.fullmatch, thing.names()))
+    if thing.kind == "log":
+        path = thing.refs or ""
+        return printable(path) == path and ".." not in path.split("/")
+    if thing.kind == "directory":
+        return bool(DIRECTORY.fullmatch(thing.id)) and (thing.refs is None or bool(DIRECTORY.fullmatch(thing.refs)))
+    shape = {"record": RECORD, "container": HEX, "volume": VOLUME}.get(thing.kind)
+    return shape is None or shape.fullmatch(thing.id) is not None
+
+
+def path_of(store: Store, thing: Thing) -> str:
+    """Return where a log or directory is on its host."""
+    below = thing.refs if thing.kind == "log" else f"{store.folder}/{thing.id}"
+    return f"{below}" if f"{below}".startswith("/") else f"{store.root.rstrip('/')}/{below}"
+
+
+def commands(store: Store, things: Sequence[Thing], *, short: bool = False) -> Iterator[list[str]]:
+    """Yield the words of each command that frees the things of a step; `short` ids are enough for people."""
+    program = {PODMAN: "podman", DOCKER: "docker", CONTAINERD: "ctr"}[engine(store).name]
+    images = [thing for thing in things if thing.kind == "image"]
+    yield from _images(program, images, short=short)
+    records = [thing.id for thing in things if thing.kind == "record"]
+    for some in chunks(records, MANY_RECORDS):
+        yield [program, "builder", "prune", "--all", "--force", "--filter", record_filter(some)]
+    for thing in things:
+        if thing.kind == "container":
+            yield [program, "container", "rm", thing.id[:12] if short else thing.id]
+        elif thing.kind == "volume":
+            yield [program, "volume", "rm", thing.id]
+        elif thing.kind == "log":
+            yield ["truncate", "--no-create", "--size", "0", path_of(store, thing)]
+        elif thing.kind == "directory":
+            yield from moved(store, thing)
+
+
+def record_filter(records: Sequence[str]) -> str:
+    """Return the filter that means these records: the engine takes one value, which may be an expression."""
+    return f"id={records[0]}" if len(records) == 1 else f"id=/^({'|'.join(records)})$/"
+
+
+def image_words(thing: Thing, *, short: bool = False) -> list[str]:
+    """Return what to remove so that an image goes: all its names, else its id."""
+    return thing.names() or [thing.id.removeprefix("sha256:")[:12] if short else thing.id]
+
+
+def _images(program: str, images: Sequence[Thing], *, short: bool) -> Iterator[list[str]]:
+    if program == "ctr":
+        for thing in images:
+            yield ["ctr", "--namespace", thing.namespace or "default", "images", "rm", "--sync", *image_words(thing)]
+        return
+    remove = [program, "image", "rm"] if program == "docker" else [program, "rmi"]
+    for some in chunks(images, MANY):
+        yield [*remove, *(word for thing in some for word in image_words(thing, short=short))]
+
+
+def moved(store: Store, thing: Thing) -> Iterator[list[str]]:
+    """Yield the commands that put an orphan aside, on the same filesystem: nothing is deleted."""
+    aside = f"{store.root.rstrip('/')}/{QUARANTINE}"
+    yield ["mkdir", "-p", aside]
+    yield ["mv", "-n", path_of(store, thing), f"{aside}/"]
+    if thing.refs:
+        yield ["mv", "-n", f"{store.root.rstrip('/')}/{store.folder}/l/{thing.refs}", f"{aside}/"]
+
+
+def chunks(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Yield a sequence in pieces."""
+    for start in range(0, len(things), size):
+        yield things[start : start + size]
+
+
+def said(words: Sequence[str]) -> str:
+    """Return a command as a shell takes it."""
+    return shlex.join(words)

@@ -1,0 +1,217 @@
+"""The plan as a shell script: it lists its steps, and does those it is given, with a look at the engine before each."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from layerindex.errors import UsageError
+from layerindex.names import printable
+from layerindex.plan import commands, steps
+from layerindex.plan.text import headline, remarks, what
+from layerindex.render import human_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from layerindex.plan.steps import Plan, Step
+    from layerindex.plan.things import Store, Thing
+
+COMMON = r"""
+left=0
+say() { printf '%s\n' "$*"; }
+leave() { left=$((left + 1)); say "  left: $*"; }
+run() { say "  $*"; "$@" || leave "that ended with $?"; }
+"""
+"""What every script has."""
+
+ASKS = r"""
+ENGINE=${ENGINE:-@program@}
+answers=
+# Whether the engine answers, and is the one whose root this is.
+asked() {
+  [ -z "$answers" ] || return "$answers"
+  answers=1
+  root=$($ENGINE info --format '@root@') || { leave "the engine does not answer"; return 1; }
+  [ "$(readlink -f -- "$root")" = "$(readlink -f -- "$ROOT")" ] || {
+    leave "this engine's root is $root, and the plan is for $ROOT"
+    return 1
+  }
+  answers=0
+}
+# image ID NAME...: the names must still lead to it, without names none may lead to it; no container may need it.
+image() {
+  asked || return
+  id=$1; shift
+  said=$($ENGINE image inspect --format '{{.Id}} {{len .RepoTags}}' "$id" 2>/dev/null) || { say "  gone: $id"; return; }
+  if [ $# -eq 0 ]; then
+    [ "${said##* }" = 0 ] || { leave "$id has a tag now"; return; }
+    set -- "$id"
+  fi
+  for name in "$@"; do
+    now=$($ENGINE image inspect --format '{{.Id}}' "$name" 2>/dev/null) || { leave "$name is gone"; return; }
+    [ "${now#sha256:}" = "${id#sha256:}" ] || { leave "$name names another image now"; return; }
+  done
+  users=$($ENGINE ps --all --quiet --no-trunc @external@--filter "ancestor=$id") || {
+    leave "$id: containers not known"
+    return
+  }
+  [ -z "$users" ] || { leave "$* is needed by" $users; return; }
+  run $ENGINE image rm "$@"
+}
+# records FILTER: the engine keeps those that a build uses.
+records() { asked && run $ENGINE builder prune --all --force --filter "$1"; }
+container() {
+  asked || return
+  state=$($ENGINE container inspect --format '{{.State.Status}}' "$1" 2>/dev/null) || { say "  gone: $1"; return; }
+  case $state in
+    exited | created | dead | configured | stopped) run $ENGINE container rm "$1" ;;
+    *) leave "container $1 is $state" ;;
+  esac
+}
+volume() {
+  asked || return
+  $ENGINE volume inspect "$1" >/dev/null 2>&1 || { say "  gone: $1"; return; }
+  users=$($ENGINE ps --all --quiet --filter "volume=$1") || { leave "$1: containers not known"; return; }
+  [ -z "$users" ] || { leave "volume $1 is needed by" $users; return; }
+  run $ENGINE volume rm "$1"
+}
+"""
+"""How Docker and Podman are asked."""
+
+LOGS = r"""
+log() {
+  [ -f "$1" ] && [ ! -L "$1" ] || { leave "$1 is no file"; return; }
+  run truncate --no-create --size 0 -- "$1"
+}
+"""
+
+ORPHANS = r"""
+LAYERINDEX=${LAYERINDEX:-layerindex}
+ASIDE=${ASIDE:-$ROOT/@quarantine@}
+fresh=
+orphan_still() {
+  [ -n "$fresh" ] || {
+    fresh=$(mktemp -d) || return 1
+    trap 'rm -rf -- "$fresh"' EXIT
+    $LAYERINDEX scan "$ROOT" --db "$fresh/db" --no-files --quiet || return 1
+  }
+  $LAYERINDEX query --db "$fresh/db" --format csv -p "id=$1" -p "store=$STORE" --sql "SELECT 'orphan' AS found
+    FROM overlay_dirs AS d JOIN snapshots AS s ON s.snapshot_id = d.snapshot_id
+    WHERE d.cache_id = :id || '' AND d.role = 'orphan' AND s.store = :store" | grep -q '^orphan'
+}
+# orphan ID DIRECTORY LINK: moved aside where a new scan still finds that nothing names it; never deleted.
+orphan() {
+  [ -d "$2" ] && [ ! -L "$2" ] || { say "  gone: $2"; return; }
+  orphan_still "$1" || { leave "$2: a new scan does not say that nothing names it"; return; }
+  for each in "$2" ${3:+"$3"}; do
+    if cat /proc/[0-9]*/mountinfo 2>/dev/null | grep -qF -e "/${each##*/}"; then
+      leave "$2 is mounted"
+      return
+    fi
+  done
+  mkdir -p -- "$ASIDE" || { leave "no folder $ASIDE"; return; }
+  chmod 700 -- "$ASIDE"
+  [ "$(stat -c %d -- "$2")" = "$(stat -c %d -- "$ASIDE")" ] || {
+    leave "$2 lies on another filesystem than $ASIDE: name a folder of its own filesystem in ASIDE"
+    return
+  }
+  for each in "$2" ${3:+"$3"}; do
+    [ ! -e "$ASIDE/${each##*/}" ] && [ ! -L "$ASIDE/${each##*/}" ] || { leave "$ASIDE/${each##*/} is there"; return; }
+    [ -e "$each" ] || [ -L "$each" ] || continue
+    mv -n -- "$each" "$ASIDE/" || { leave "$each could not be moved"; return; }
+    say "$(date -u +%Y-%m-%dT%H:%M:%SZ) moved $each; back: mv -n -- '$ASIDE/${each##*/}' '$each'" >>"$ASIDE/moved.log"
+    say "  moved to $ASIDE: $each"
+  done
+  say "  its bytes are free when you delete it there; $ASIDE/moved.log says how to move it back"
+}
+"""
+
+ROOTS = {
+    commands.DOCKER: ("docker", "{{.DockerRootDir}}", ""),
+    commands.PODMAN: ("podman", "{{.Store.GraphRoot}}", "--external "),
+}
+"""For each engine its program, how it says its root, and how it lists containers that others made."""
+
+
+def script(plans: Sequence[Plan]) -> str:
+    """Return a script for the one store that has steps; raises UsageError."""
+    found = [plan for plan in plans if plan.steps]
+    if len(found) > 1:
+        stores = ", ".join(f"{plan.store.snapshot_id} ({plan.store.host} {plan.store.root})" for plan in found)
+        raise UsageError(f"a script is for one store: name one with --snapshot: {stores}")
+    if not found:
+        return "#!/bin/sh\necho 'nothing was found that need not be there'\n"
+    root = found[0].store.root
+    if "'" in root or printable(root) != root:
+        raise UsageError(f"no script for a root with such a name: {root}")
+    return "".join(f"{line}\n" for line in _lines(found[0]))
+
+
+def _lines(plan: Plan) -> Iterator[str]:
+    store, engine = plan.store, commands.engine(plan.store)
+    doable = [step for step in plan.steps if _calls(store, step)]
+    numbers = [str(step.number) for step in doable]
+    yield "#!/bin/sh"
+    yield f"# Written by layerindex plan for {engine.name}: {printable(store.host)}, {printable(store.root)}, as of"
+    yield f"# {printable(store.scanned_at)}. Without arguments it lists its steps; give it their numbers, or all."
+    yield "set -u"
+    yield f"ROOT={shlex.quote(store.root)}"
+    yield f"STORE={shlex.quote(store.store)}"
+    yield "steps() {"
+    yield f"  printf '%s\\n' {shlex.quote(printable(headline(plan)))}"
+    for step in plan.steps:
+        said = f"{step.number:>3}  {human_bytes(step.frees):>9}  {step.class_}: {what(step.things)}"
+        said += "" if step in doable else " (by hand)"
+        yield f"  printf '%s\\n' {shlex.quote(printable(said))}"
+    yield "}"
+    yield '[ $# -gt 0 ] || { steps; echo "usage: sh $0 all | NUMBER..."; exit 0; }'
+    yield f'[ "$1" != all ] || set -- {" ".join(numbers)}'
+    choice = " | ".join(numbers) or "none"
+    yield f'for step; do case $step in {choice}) ;; *) echo "no step $step" >&2; exit 2 ;; esac; done'
+    yield from _helpers(plan)
+    for step in doable:
+        yield ""
+        yield f"step_{step.number}() {{"
+        for remark in remarks(store, step):
+            yield f"  # {printable(remark)}"
+        yield from (f"  {call}" for call in _calls(store, step))
+        yield "}"
+    yield ""
+    yield 'for step; do say "step $step"; "step_$step"; done'
+    yield '[ "$left" -eq 0 ] || { say "$left things were left as they are"; exit 1; }'
+
+
+def _helpers(plan: Plan) -> Iterator[str]:
+    kinds = {thing.kind for step in plan.steps for thing in step.things}
+    program, root, external = ROOTS.get(commands.engine(plan.store).name, ("", "", ""))
+    yield COMMON.strip()
+    if kinds & {"image", "record", "container", "volume"}:
+        yield ASKS.strip().replace("@program@", program).replace("@root@", root).replace("@external@", external)
+    if "log" in kinds:
+        yield LOGS.strip()
+    if "directory" in kinds:
+        yield ORPHANS.strip().replace("@quarantine@", commands.QUARANTINE)
+
+
+def _calls(store: Store, step: Step) -> list[str]:
+    """Return the calls of a step; none where it is for a person to do."""
+    if commands.engine(store).name not in ROOTS and step.class_ not in (steps.LOG, steps.LEFT):
+        return []
+    records = [thing.id for thing in step.things if thing.kind == "record"]
+    calls = [call for thing in step.things for call in _call(store, thing)]
+    calls += (["records", commands.record_filter(some)] for some in commands.chunks(records, commands.MANY_RECORDS))
+    return [commands.said(call) for call in calls]
+
+
+def _call(store: Store, thing: Thing) -> Iterator[list[str]]:
+    if thing.kind == "image":
+        yield ["image", thing.id, *thing.names()]
+    elif thing.kind in ("container", "volume"):
+        yield [thing.kind, thing.id]
+    elif thing.kind == "log":
+        yield ["log", commands.path_of(store, thing)]
+    elif thing.kind == "directory":
+        place = commands.path_of(store, thing)
+        link = f"{store.root.rstrip('/')}/{store.folder}/l/{thing.refs}" if thing.refs else ""
+        yield ["orphan", thing.id, place, link]

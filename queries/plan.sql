@@ -1,0 +1,286 @@
+-- title = "What can be freed, the safest first, and what it frees"
+-- description = "One row for each thing; things that hold each other's bytes are of one step, and bytes are what goes when its step, and those before it, are done. layerindex plan makes the commands of it. Unused is what the standings say: an image without a container, a volume that no container names, a directory that nothing names. The build cache can always be made again; whether a build uses a record just now is in the engine's memory only, and the engine keeps that then. A container that does not run, and a volume, hold data that nothing else has. Rows of class unknown are no advice: because says why not."
+-- first = ["step", "class", "kind", "name", "bytes", "because"]
+-- [columns]
+-- step = "number of the step in the snapshot, the safest first; NULL for unknown"
+-- class = "nothing is lost, can be rebuilt or pulled again, log lines are lost, data: look first, the engine does not know of it, or unknown"
+-- kind = "image, record, log, container, volume, directory, leftovers, layer or mount"
+-- id = "the thing: image id, record, container, name of the volume, directory, folder"
+-- name = "what it is called"
+-- refs = "of an image all that its names are, as a JSON list; of a log its path; of a directory its short name"
+-- namespace = "in containerd the namespace of the image; NULL in other stores"
+-- bytes = "bytes on disk that go; NULL when not known"
+-- measured = "1 when bytes are blocks on disk, 0 when one is the engine's own figure or a file's size"
+-- because = "why it is thought unused, or what is not known"
+-- at_most = "what was not read and may hold these bytes all the same; NULL for nothing"
+-- snapshot_id = "the snapshot"
+-- host = "the host"
+
+WITH RECURSIVE stores AS MATERIALIZED (
+  SELECT s.snapshot_id, s.driver, s.started_at, s.collects_garbage FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id)
+),
+listed AS MATERIALIZED (SELECT i.snapshot_id, i.image_id FROM stores JOIN listed_images AS i USING (snapshot_id)),
+-- What holds layers has a level: 0 stays, 1 build cache, 2 images without a tag, 3 images with one.
+judged AS MATERIALIZED (
+  SELECT i.snapshot_id, i.image_id, collects_garbage, i.standing, n.standing AS named, coalesce(i.because, n.because) AS because,
+    CASE WHEN i.standing <> 'unused' OR n.standing = 'unknown' THEN 0 WHEN n.standing = 'used' THEN 3 ELSE 2 END AS level
+  FROM stores CROSS JOIN image_standings AS i USING (snapshot_id)
+  JOIN name_standings AS n ON n.snapshot_id = i.snapshot_id AND n.image_id = i.image_id
+),
+image_holds AS MATERIALIZED (
+  SELECT j.snapshot_id, j.image_id, j.level, l.chain_id, l.position
+  FROM judged AS j CROSS JOIN image_layers AS l ON l.snapshot_id = j.snapshot_id AND l.image_id = j.image_id
+  WHERE NOT j.collects_garbage
+),
+records AS MATERIALIZED (
+  SELECT b.snapshot_id, b.record_id, b.description, b.record_type, b.last_used_at, b.cache_id, coalesce(
+    (SELECT y.chain_id FROM layers AS y WHERE y.snapshot_id = b.snapshot_id AND y.chain_id = b.chain_id),
+    (SELECT min(y.chain_id) FROM layers AS y WHERE y.snapshot_id = b.snapshot_id AND y.cache_id = b.cache_id)) AS chain_id
+  FROM stores CROSS JOIN build_cache AS b USING (snapshot_id)
+  WHERE NOT collects_garbage
+),
+own_layers AS MATERIALIZED (
+  SELECT snapshot_id, chain_id, min(record_id) AS record_id FROM records WHERE chain_id IS NOT NULL GROUP BY snapshot_id, chain_id
+),
+-- A record holds its layer and those below it, as far as another record's.
+record_holds (snapshot_id, record_id, chain_id) AS (
+  SELECT snapshot_id, record_id, chain_id FROM own_layers
+  UNION
+  SELECT r.snapshot_id, r.record_id, y.parent_chain_id
+  FROM record_holds AS r CROSS JOIN layers AS y ON y.snapshot_id = r.snapshot_id AND y.chain_id = r.chain_id
+  WHERE y.parent_chain_id IS NOT NULL
+    AND (y.snapshot_id, y.parent_chain_id) NOT IN (SELECT snapshot_id, chain_id FROM own_layers)
+),
+-- Containers and other mounts keep their layers, and so do layers that no image and no record has.
+stays (snapshot_id, chain_id) AS (
+  SELECT m.snapshot_id, m.parent_chain_id FROM stores CROSS JOIN mounts AS m USING (snapshot_id)
+  WHERE m.parent_chain_id IS NOT NULL AND NOT collects_garbage
+  UNION
+  SELECT y.snapshot_id, y.chain_id FROM stores CROSS JOIN layers AS y USING (snapshot_id)
+  WHERE NOT collects_garbage AND (y.snapshot_id, y.chain_id) NOT IN (SELECT snapshot_id, chain_id FROM image_holds)
+    AND (y.snapshot_id, y.chain_id) NOT IN (SELECT snapshot_id, chain_id FROM record_holds)
+  UNION
+  SELECT s.snapshot_id, y.parent_chain_id
+  FROM stays AS s CROSS JOIN layers AS y ON y.snapshot_id = s.snapshot_id AND y.chain_id = s.chain_id
+  WHERE y.parent_chain_id IS NOT NULL
+),
+holders AS (
+  SELECT snapshot_id, chain_id, 0 AS level FROM stays
+  UNION SELECT snapshot_id, chain_id, level FROM image_holds
+  UNION SELECT snapshot_id, chain_id, 1 FROM record_holds
+),
+going AS MATERIALIZED (
+  SELECT snapshot_id, chain_id, max(level) AS level, max(level = 1) AS cached FROM holders
+  GROUP BY snapshot_id, chain_id HAVING min(level) > 0
+),
+copies AS MATERIALIZED (
+  SELECT y.snapshot_id, y.chain_id, count(*) AS copies,
+    CASE WHEN count(y.disk_bytes) = count(*) THEN CAST(total(y.disk_bytes) AS INTEGER) END AS disk_bytes
+  FROM (SELECT l.*, (SELECT u.disk_bytes FROM disk_usage AS u WHERE u.snapshot_id = l.snapshot_id AND u.owner = l.cache_id
+      AND u.category IN ('image layer', 'build cache')) AS disk_bytes
+    FROM stores CROSS JOIN layer_directories AS l USING (snapshot_id)) AS y
+  WHERE (y.snapshot_id, y.chain_id) IN (SELECT snapshot_id, chain_id FROM going)
+  GROUP BY y.snapshot_id, y.chain_id
+),
+sized AS MATERIALIZED (
+  SELECT g.*, coalesce(c.disk_bytes, coalesce(c.copies, 1) * (
+      SELECT y.size FROM layers AS y WHERE y.snapshot_id = g.snapshot_id AND y.chain_id = g.chain_id)) AS bytes,
+    c.disk_bytes IS NOT NULL AS measured
+  FROM going AS g LEFT JOIN copies AS c ON c.snapshot_id = g.snapshot_id AND c.chain_id = g.chain_id
+),
+-- Images with a tag that share what goes stand on one lowest layer of that.
+image_roots AS MATERIALIZED (
+  SELECT snapshot_id, image_id, level, chain_id AS root FROM (
+    SELECT h.snapshot_id, h.image_id, h.level, h.chain_id,
+      row_number() OVER (PARTITION BY h.snapshot_id, h.image_id ORDER BY h.position) AS number
+    FROM image_holds AS h JOIN going AS g ON g.snapshot_id = h.snapshot_id AND g.chain_id = h.chain_id AND g.level = 3)
+  WHERE number = 1
+),
+layer_roots AS MATERIALIZED (
+  SELECT h.snapshot_id, h.chain_id, min(r.root) AS root
+  FROM image_roots AS r CROSS JOIN image_holds AS h ON h.snapshot_id = r.snapshot_id AND h.image_id = r.image_id
+  JOIN going AS g ON g.snapshot_id = h.snapshot_id AND g.chain_id = h.chain_id AND g.level = 3
+  GROUP BY h.snapshot_id, h.chain_id
+),
+-- Deeper images first: an engine keeps an image that another was built on.
+ranked AS MATERIALIZED (
+  SELECT h.snapshot_id, h.image_id, h.level,
+    row_number() OVER (PARTITION BY h.snapshot_id ORDER BY count(*) DESC, h.image_id) AS rank
+  FROM image_holds AS h WHERE h.level > 0 AND (h.snapshot_id, h.image_id) IN (SELECT snapshot_id, image_id FROM listed)
+  GROUP BY h.snapshot_id, h.image_id, h.level
+),
+last_images AS MATERIALIZED (
+  SELECT h.snapshot_id, h.chain_id, h.level, max(r.rank) AS rank
+  FROM ranked AS r CROSS JOIN image_holds AS h ON h.snapshot_id = r.snapshot_id AND h.image_id = r.image_id
+  GROUP BY h.snapshot_id, h.chain_id, h.level
+),
+-- Who of a step is removed last takes a layer along.
+freed AS MATERIALIZED (
+  SELECT s.snapshot_id, 'record' AS kind, coalesce(o.record_id, (
+      SELECT min(r.record_id) FROM record_holds AS r WHERE r.snapshot_id = s.snapshot_id AND r.chain_id = s.chain_id)) AS id,
+    s.level, s.bytes, s.measured
+  FROM sized AS s LEFT JOIN own_layers AS o ON o.snapshot_id = s.snapshot_id AND o.chain_id = s.chain_id
+  WHERE s.cached AND (s.level < 3 OR o.record_id IS NOT NULL)
+  UNION ALL
+  SELECT s.snapshot_id, 'image', r.image_id, s.level, s.bytes, s.measured
+  FROM sized AS s JOIN last_images AS l ON l.snapshot_id = s.snapshot_id AND l.chain_id = s.chain_id AND l.level = s.level
+  JOIN ranked AS r ON r.snapshot_id = l.snapshot_id AND r.rank = l.rank
+  WHERE NOT s.cached OR (s.level = 3 AND (s.snapshot_id, s.chain_id) NOT IN (SELECT snapshot_id, chain_id FROM own_layers))
+  UNION ALL
+  -- Directories of the cache that are no layers.
+  SELECT snapshot_id, 'record', record_id, 1, coalesce(disk_bytes, apparent_bytes), disk_bytes IS NOT NULL FROM (
+    SELECT r.snapshot_id, min(r.record_id) AS record_id, u.disk_bytes, u.apparent_bytes
+    FROM records AS r JOIN disk_usage AS u ON u.snapshot_id = r.snapshot_id AND u.category = 'build cache' AND u.owner = r.cache_id
+    WHERE r.chain_id IS NULL AND NOT EXISTS (SELECT 1 FROM overlay_dir_owners AS o
+      WHERE o.snapshot_id = r.snapshot_id AND o.cache_id = r.cache_id AND o.kind NOT IN ('build-cache', 'build-snapshot', 'lower'))
+    GROUP BY r.snapshot_id, r.cache_id)
+),
+freed_sums AS MATERIALIZED (
+  SELECT snapshot_id, kind, id, CAST(total(bytes) AS INTEGER) AS bytes, min(measured) AS measured FROM freed
+  GROUP BY snapshot_id, kind, id
+),
+-- Where a layer is held by both they are one step.
+mixed AS MATERIALIZED (SELECT DISTINCT snapshot_id FROM going WHERE level = 2 AND cached),
+untagged AS MATERIALIZED (
+  SELECT DISTINCT h.snapshot_id, h.image_id
+  FROM image_holds AS h JOIN going AS g ON g.snapshot_id = h.snapshot_id AND g.chain_id = h.chain_id
+  WHERE h.level = 2 AND g.level = 2
+),
+image_parts AS MATERIALIZED (
+  SELECT snapshot_id, image_id, CASE WHEN snapshot_id IN (SELECT snapshot_id FROM mixed) THEN '0 cache' ELSE '0 untagged' END AS part
+  FROM untagged
+  UNION ALL
+  SELECT i.snapshot_id, i.image_id, '1 ' || k.root
+  FROM image_roots AS i JOIN layer_roots AS k ON k.snapshot_id = i.snapshot_id AND k.chain_id = i.root
+  WHERE (i.snapshot_id, i.image_id) NOT IN (SELECT snapshot_id, image_id FROM untagged)
+),
+removable AS MATERIALIZED (
+  SELECT r.snapshot_id, 'image' AS kind, r.image_id AS id, r.rank AS place, r.level, i.part
+  FROM ranked AS r JOIN image_parts AS i ON i.snapshot_id = r.snapshot_id AND i.image_id = r.image_id
+  UNION ALL
+  SELECT r.snapshot_id, 'record', r.record_id, NULL, 1,
+    CASE WHEN r.chain_id IS NULL OR g.level < 3 THEN '0 cache' ELSE '1 ' || k.root END
+  FROM records AS r
+  LEFT JOIN going AS g ON g.snapshot_id = r.snapshot_id AND g.chain_id = r.chain_id
+  LEFT JOIN layer_roots AS k ON k.snapshot_id = r.snapshot_id AND k.chain_id = r.chain_id
+  WHERE r.chain_id IS NULL OR g.level IS NOT NULL
+),
+layer_doubts AS MATERIALIZED (SELECT d.snapshot_id, d.because FROM stores JOIN doubts AS d USING (snapshot_id) WHERE d.thing = 'layer'),
+things AS MATERIALIZED (
+  SELECT m.snapshot_id, 1 AS rank, 'can be rebuilt or pulled again' AS class, m.part, m.kind, m.id, m.place, '' AS namespace,
+    coalesce(f.bytes, 0) AS bytes, coalesce(f.measured, 1) AS measured,
+    CASE m.kind
+      WHEN 'record' THEN (SELECT coalesce(r.record_type || ', ', '') || coalesce('last used ' || substr(r.last_used_at, 1, 10), 'not used since it was made')
+        FROM records AS r WHERE r.snapshot_id = m.snapshot_id AND r.record_id = m.id)
+      ELSE 'no container is made of it'
+        || CASE m.level WHEN 2 THEN ', no tag names it' ELSE '' END
+        || CASE WHEN EXISTS (SELECT 1 FROM image_refs AS r
+            WHERE r.snapshot_id = m.snapshot_id AND r.image_id = m.id AND r.digest IS NOT NULL)
+          THEN '; it was pulled or pushed' ELSE '; no registry is known to have it' END END AS because,
+    d.because AS at_most
+  FROM removable AS m
+  LEFT JOIN freed_sums AS f ON f.snapshot_id = m.snapshot_id AND f.kind = m.kind AND f.id = m.id
+  LEFT JOIN layer_doubts AS d ON d.snapshot_id = m.snapshot_id
+  WHERE m.part IS NOT NULL
+  UNION ALL
+  SELECT u.snapshot_id, 0, 'nothing is lost', 'leftovers', 'leftovers', 'tmp', NULL, '',
+    CASE WHEN count(u.disk_bytes) = count(*) THEN CAST(total(u.disk_bytes) AS INTEGER) ELSE CAST(total(u.apparent_bytes) AS INTEGER) END,
+    count(u.disk_bytes) = count(*), 'downloads and build contexts, at work or interrupted: a restart of the engine removes them', NULL
+  FROM stores JOIN disk_usage AS u USING (snapshot_id) WHERE u.category = 'tmp' AND u.owner <> '' GROUP BY u.snapshot_id
+  UNION ALL
+  SELECT g.snapshot_id, 2, 'log lines are lost', 'log ' || g.container_id || g.path, 'log', g.container_id, NULL, '',
+    g.disk_bytes, 1, g.driver || ', last written ' || coalesce(substr(g.modified_at, 1, 10), 'some day')
+      || coalesce('; the container is ' || (SELECT c.state FROM containers AS c
+        WHERE c.snapshot_id = g.snapshot_id AND c.container_id = g.container_id), ''), NULL
+  FROM stores JOIN container_logs AS g USING (snapshot_id)
+  WHERE g.rotation = 0 AND g.driver IN ('json-file', 'k8s-file') AND g.disk_bytes > 0
+  UNION ALL
+  SELECT c.snapshot_id, 3, 'data: look first', 'container ' || c.container_id, 'container', c.container_id, NULL, '',
+    w.bytes - coalesce((SELECT sum(g.disk_bytes) FROM container_logs AS g
+      WHERE g.snapshot_id = c.snapshot_id AND g.container_id = c.container_id AND g.rotation = 0
+        AND g.driver IN ('json-file', 'k8s-file') AND g.path NOT GLOB '/*'), 0),
+    w.measured, c.state || coalesce(', ended ' || substr(c.finished_at, 1, 10), ', made ' || substr(c.created_at, 1, 10), ''), NULL
+  FROM stores JOIN containers AS c USING (snapshot_id)
+  JOIN (
+    SELECT u.snapshot_id, u.owner, CAST(total(coalesce(u.disk_bytes, u.apparent_bytes)) AS INTEGER) AS bytes,
+      count(u.disk_bytes) = count(*) AS measured
+    FROM (
+      SELECT snapshot_id, owner, disk_bytes, apparent_bytes FROM stores JOIN disk_usage USING (snapshot_id)
+      WHERE category IN ('container writable', 'container files', 'container logs')
+      UNION ALL
+      SELECT m.snapshot_id, m.container_id, i.disk_bytes, i.apparent_bytes FROM stores CROSS JOIN mounts AS m USING (snapshot_id)
+      JOIN disk_usage AS i ON i.snapshot_id = m.snapshot_id AND i.category = 'container init' AND i.owner = m.init_id) AS u
+    GROUP BY u.snapshot_id, u.owner) AS w ON w.snapshot_id = c.snapshot_id AND w.owner = c.container_id
+  WHERE c.state IN ('exited', 'created', 'dead') AND NOT collects_garbage
+  UNION ALL
+  SELECT v.snapshot_id, 3, 'data: look first', 'volume ' || v.name, 'volume', v.name, NULL, '',
+    coalesce(v.disk_bytes, v.apparent_bytes), v.disk_bytes IS NOT NULL,
+    'no container names it' || coalesce('; it holds ' || v.holds, ''), NULL
+  FROM stores JOIN volumes AS v USING (snapshot_id)
+  JOIN volume_standings AS t ON t.snapshot_id = v.snapshot_id AND t.name = v.name
+  WHERE t.standing = 'unused' AND v.on_disk = 1
+  UNION ALL
+  SELECT snapshot_id, CASE standing WHEN 'unused' THEN 4 ELSE 5 END,
+    CASE standing WHEN 'unused' THEN 'the engine does not know of it' ELSE 'unknown' END,
+    'directory ' || cache_id, 'directory', cache_id, NULL, '', coalesce(whole_bytes, disk_bytes, said_bytes, apparent_bytes),
+    coalesce(whole_bytes, disk_bytes) IS NOT NULL,
+    CASE standing WHEN 'unused' THEN 'nothing names it, and every source that could was read' ELSE because END, NULL
+  FROM (
+    SELECT d.*, t.standing, t.because,
+      (SELECT u.disk_bytes FROM disk_usage AS u
+        WHERE u.snapshot_id = d.snapshot_id AND u.category = d.role AND u.owner = d.cache_id) AS whole_bytes,
+      (SELECT u.apparent_bytes FROM disk_usage AS u
+        WHERE u.snapshot_id = d.snapshot_id AND u.category = d.role AND u.owner = d.cache_id) AS said_bytes
+    FROM stores CROSS JOIN directory_standings AS t USING (snapshot_id)
+    JOIN overlay_dirs AS d ON d.snapshot_id = t.snapshot_id AND d.cache_id = t.cache_id
+    WHERE t.standing <> 'used')
+  UNION ALL
+  SELECT j.snapshot_id, 5, 'unknown', 'image ' || j.image_id, 'image', j.image_id, NULL, '', NULL, 0, j.because, NULL
+  FROM judged AS j JOIN listed USING (snapshot_id, image_id)
+  WHERE j.standing <> 'used' AND j.level = 0
+  UNION ALL
+  SELECT t.snapshot_id, 5, 'unknown', 'volume ' || t.name, 'volume', t.name, NULL, '',
+    (SELECT coalesce(v.disk_bytes, v.apparent_bytes) FROM volumes AS v WHERE v.snapshot_id = t.snapshot_id AND v.name = t.name),
+    (SELECT v.disk_bytes IS NOT NULL FROM volumes AS v WHERE v.snapshot_id = t.snapshot_id AND v.name = t.name), t.because, NULL
+  FROM stores CROSS JOIN volume_standings AS t USING (snapshot_id) WHERE t.standing = 'unknown'
+  UNION ALL
+  SELECT c.snapshot_id, 5, 'unknown', 'container ' || c.container_id, 'container', c.container_id, NULL, '', NULL, 0,
+    'its state is not on disk', NULL
+  FROM stores JOIN containers AS c USING (snapshot_id) WHERE coalesce(c.state, 'unknown') = 'unknown' AND NOT collects_garbage
+  UNION ALL
+  SELECT t.snapshot_id, 5, 'unknown', 'mount ' || t.name, 'mount', t.name, NULL, '', NULL, 0, t.because, NULL
+  FROM stores CROSS JOIN mount_standings AS t USING (snapshot_id) WHERE t.standing = 'unknown' AND NOT collects_garbage
+  UNION ALL
+  SELECT t.snapshot_id, 5, 'unknown', 'layer ' || t.chain_id, 'layer', t.chain_id, NULL, '',
+    (SELECT y.size FROM layers AS y WHERE y.snapshot_id = t.snapshot_id AND y.chain_id = t.chain_id), 0,
+    coalesce(t.because, 'no image, container or record needs it, and the engine has no command that frees it'), NULL
+  FROM stores CROSS JOIN layer_standings AS t USING (snapshot_id) WHERE t.standing <> 'used' AND NOT collects_garbage
+),
+parts AS MATERIALIZED (
+  SELECT snapshot_id, part, dense_rank() OVER (
+    PARTITION BY snapshot_id ORDER BY rank, CASE WHEN part GLOB '[01] *' THEN substr(part, 1, 1) END, total(bytes) DESC, part) AS step
+  FROM things WHERE rank < 5 GROUP BY snapshot_id, rank, part
+)
+SELECT p.step, t.class, t.kind, t.id,
+  CASE t.kind
+    WHEN 'image' THEN (SELECT n.label FROM image_labels AS n WHERE n.snapshot_id = t.snapshot_id AND n.image_id = t.id)
+    WHEN 'record' THEN (SELECT r.description FROM records AS r WHERE r.snapshot_id = t.snapshot_id AND r.record_id = t.id)
+    WHEN 'volume' THEN t.id
+    WHEN 'directory' THEN (SELECT k.folder FROM snapshots AS k WHERE k.snapshot_id = t.snapshot_id) || '/' || t.id
+    WHEN 'leftovers' THEN t.id
+    WHEN 'layer' THEN (SELECT y.cache_id FROM layers AS y WHERE y.snapshot_id = t.snapshot_id AND y.chain_id = t.id)
+    WHEN 'mount' THEN t.id
+    ELSE (SELECT c.name FROM containers AS c WHERE c.snapshot_id = t.snapshot_id AND c.container_id = t.id) END AS name,
+  CASE t.kind
+    WHEN 'image' THEN (SELECT json_group_array(ref) FROM (SELECT DISTINCT r.ref FROM image_refs AS r
+      WHERE r.snapshot_id = t.snapshot_id AND r.image_id = t.id AND t.namespace = r.namespace AND (r.tag IS NOT NULL OR NOT EXISTS (
+        SELECT 1 FROM image_refs AS o WHERE o.snapshot_id = r.snapshot_id AND o.image_id = r.image_id
+          AND o.repository = r.repository AND o.tag IS NOT NULL)) ORDER BY r.ref))
+    WHEN 'log' THEN substr(t.part, 5 + length(t.id))
+    WHEN 'directory' THEN (SELECT d.link FROM overlay_dirs AS d WHERE d.snapshot_id = t.snapshot_id AND d.cache_id = t.id)
+    END AS refs,
+  nullif(t.namespace, '') AS namespace, t.bytes, t.measured, t.because, t.at_most, t.snapshot_id, h.host
+FROM things AS t
+JOIN snapshot_hosts AS h ON h.snapshot_id = t.snapshot_id
+LEFT JOIN parts AS p ON p.snapshot_id = t.snapshot_id AND p.part = t.part
+ORDER BY h.host, t.snapshot_id, t.rank, p.step, t.kind, t.place, t.bytes DESC, t.id, t.part, t.namespace;

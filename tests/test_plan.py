@@ -1,0 +1,302 @@
+"""`layerindex plan`: what can be freed in which order, and commands that no name in a store can bend."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+from layerindex import database, scan, stores
+from layerindex.cli import group
+from layerindex.plan import text
+from tests.dataroot import DataRoot, regular
+from tests.storageroot import StorageRoot
+from tests.test_owner_queries import METADATA, WALK, asker
+from tests.test_usage import du
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.dataroot import Layer
+
+AGAIN = "can be rebuilt or pulled again"
+COLUMNS = "step class kind name bytes"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> DataRoot:
+    """Give an empty data root."""
+    return DataRoot(tmp_path / "docker", privileged=os.geteuid() == 0)
+
+
+def scanned(root: DataRoot | StorageRoot, options: scan.Options = WALK, host: str = "one") -> str:
+    """Scan a root into a database beside it and return that."""
+    path = str(root.path.parent / "plan.db")
+    with database.writing(path, lambda _: None) as connection:
+        for store in stores.open_stores(str(root.path)):
+            scan.scan(connection, store, scan.Filing(scan.Host(host, None)), options)
+    return path
+
+
+def plan(path: str, *words: str) -> str:
+    """Return what the command prints."""
+    result = CliRunner().invoke(group, ["plan", "--db", path, *words])
+    assert 0 == result.exit_code, result.output
+    return result.stdout
+
+
+def planned(path: str, *words: str) -> dict[str, Any]:
+    """Return the one plan of a database."""
+    (found,) = json.loads(plan(path, "--format", "json", *words))
+    return dict(found)
+
+
+def layer(root: DataRoot, size: int, parent: Layer | None = None) -> Layer:
+    """Add a layer without files."""
+    return root.layer(parent=parent, size=size, metadata_only=True, diff_id=f"sha256:{size:064x}")
+
+
+# The query ----------------------------------------------------------------------------------------------------------
+
+
+def test_images_that_share_what_goes_are_one_step(root: DataRoot) -> None:
+    """A used image keeps what it has; of two that share a layer the last takes it along; a third shares nothing."""
+    base = layer(root, 1000)
+    shared = layer(root, 300, base)
+    used = root.image(base, ["used:1"])
+    root.image(layer(root, 20, shared), ["one:1"])
+    root.image(layer(root, 10, shared), ["two:1"])
+    root.image(layer(root, 5, base), ["three:1"])
+    root.container(used, name="web", state="running")
+
+    rows = asker(root, METADATA)("plan", "step name bytes")
+    assert {(1, 330), (2, 5)} == {(step, sum(row[2] for row in rows if row[0] == step)) for step, *_ in rows}
+    assert {("one:1", 1), ("two:1", 1), ("three:1", 2)} == {(name, step) for step, name, _ in rows}
+
+
+def test_build_cache_and_images_that_block_each_other(root: DataRoot) -> None:
+    """Layers of untagged images and of records are one step; a record on a tagged image's layer goes with that."""
+    both = layer(root, 100)
+    root.image(both)
+    root.build_record(both, record_id="a" * 25)
+    tagged = layer(root, 70)
+    root.image(tagged, ["tool:1"])
+    root.build_record(tagged, record_id="b" * 25)
+    used = layer(root, 9)
+    root.container(root.image(used, ["used:1"]), state="running")
+    root.build_record(used, record_id="c" * 25)
+
+    rows = asker(root, METADATA)("plan", "step kind id bytes")
+    assert [(1, "image", 0), (1, "record", 100), (2, "image", 0), (2, "record", 70)] == [
+        (step, kind, freed) for step, kind, _, freed in rows
+    ]
+    assert ["a" * 25, "b" * 25] == [id_ for _, kind, id_, _ in rows if kind == "record"]
+
+
+def test_a_record_above_a_tagged_image(root: DataRoot) -> None:
+    """It is freed with the build cache; what the image shares with it goes with the image."""
+    base = layer(root, 1000)
+    root.image(base, ["base:1"])
+    root.build_record(layer(root, 50, base), record_id="a" * 25)
+
+    expected = [(1, "record", 50), (2, "image", 1000)]
+    assert expected == asker(root, METADATA)("plan", "step kind bytes")
+
+
+def test_everything_else(root: DataRoot) -> None:
+    """Logs before data, data before what the engine does not know; a container's bytes are without its log's."""
+    image = root.image(root.layer({"a": b"1"}), ["a:1"])
+    root.container(image, name="runs", state="running", log=b"x" * 9000)
+    done = root.container(image, name="done", log=b"y" * 5000, files={"f": regular(b"1" * 5000)})
+    root.volume("used")
+    root.container(image, name="has", state="running", volumes=["used:/x"])
+    root.volume("lonely", files={"data": regular(b"2" * 300_000)})
+    stray = root.orphan(files={"x": regular(b"3" * 5000)})
+    ask = asker(root, WALK)
+
+    volume = du(root.path / "volumes" / "lonely")
+    mount = root.overlay_dir(done.mount)
+    held = du(mount) + du(root.overlay_dir(str(done.mount.init_id))) + du(root.path / "containers" / done.container_id)
+    expected = [
+        (1, "log lines are lost", "log", "runs", 12_288),
+        (2, "log lines are lost", "log", "done", 8192),
+        (3, "data: look first", "volume", "lonely", volume),
+        (4, "data: look first", "container", "done", held - 8192),
+        (5, "the engine does not know of it", "directory", f"overlay2/{stray.cache_id}", du(root.overlay_dir(stray))),
+    ]
+    assert expected == ask("plan", COLUMNS)
+
+
+def test_a_doubt_gives_no_advice(root: DataRoot) -> None:
+    """With a container that cannot be read no image, volume and directory is unused: each says which file it was."""
+    image = root.image(root.layer({"a": b"1"}), ["a:1"])
+    root.image(root.layer({"b": b"1"}), ["b:1"])
+    torn = root.container(image, name="torn")
+    root.container_file(torn).write_bytes(b"{")
+    root.volume("data")
+    root.orphan()
+    rows = [row for row in asker(root, METADATA)("plan", "step class kind because") if row[2] != "log"]
+
+    assert {"image", "volume", "directory", "container"} >= {kind for _, _, kind, _ in rows} >= {"image", "volume"}
+    for step, class_, kind, because in rows:
+        assert (step, class_) == (None, "unknown")
+        assert kind == "container" or f"containers/{torn.container_id}" in because
+
+
+# The command --------------------------------------------------------------------------------------------------------
+
+
+def full(root: DataRoot) -> None:
+    """Put something of each class into a root."""
+    base = root.layer({"base": regular(b"1" * 50_000)})
+    image = root.image(base, ["a:1"])
+    root.container(image, name="runs", state="running", log=b"x" * 9000)
+    root.container(image, name="done", files={"f": regular(b"1" * 5000)})
+    for number in range(20):
+        root.image(root.layer({f"{number}": regular(b"1" * 90_000)}, parent=base))
+    top = root.layer({"t": regular(b"1" * 30_000)}, parent=base)
+    root.image(top, [f"registry.example:5000/a-rather-long-name/of-a-team/and-its-application:{n}" for n in range(9)])
+    for number in range(5):
+        root.build_record(root.buildkit_dir(files={"r": regular(b"2" * 8000)}), cache_description=f"RUN {number}")
+    root.volume("lonely", files={"data": regular(b"2" * 70_000)})
+    root.orphan(files={"x": regular(b"3" * 5000)})
+    root.write_set(3, named=True)
+
+
+def test_it_fits_a_terminal(root: DataRoot) -> None:
+    """No line is wider than 80 but one with a name or path that is."""
+    full(root)
+    for words in ((), ("--no-trunc",)):
+        printed = plan(scanned(root), *words)
+        for line in printed.splitlines():
+            assert len(line) <= text.WIDTH or max(map(len, line.split())) > text.WIDTH - 10, line
+        assert "docker volume rm lonely" in printed
+        assert "registry.example:5000/a-rather-long-name/of-a-team/and-its-application:0 \\" in printed
+
+
+def test_whole_commands_run_as_they_are_printed(root: DataRoot) -> None:
+    """What a shell makes of the printed lines are the words of the commands."""
+    full(root)
+    path = scanned(root)
+    found = planned(path)
+    printed = plan(path, "--no-trunc")
+    lines = printed[printed.index("\n1  ") :].replace("\\\n", "").splitlines()
+    words = [shlex.split(line) for line in lines if line.split(" ")[:4][-1:] and line.startswith("   ")]
+    expected = [command for step in found["steps"] for command in step["commands"]]
+    assert [each for each in expected if each not in words] == []
+
+
+def test_target(root: DataRoot) -> None:
+    """The plan ends where enough is freed, within a step too, but not within the build cache."""
+    full(root)
+    path = scanned(root)
+    whole = planned(path)
+    first = whole["steps"][0]
+    assert "record" not in {thing["kind"] for thing in first["things"]}
+    cut = planned(path, "--target", "200kB")
+    assert [1] == [step["step"] for step in cut["steps"]]
+    assert 200_000 <= cut["frees"] < 300_000
+    assert whole == planned(path, "--target", "1PB")
+    assert planned(path, "--target", "0.1KiB")["frees"] > 0
+    for word in ("much", "5x", "iB", "-1", "1e9"):
+        result = CliRunner().invoke(group, ["plan", "--db", path, "--target", word])
+        assert 2 == result.exit_code
+        assert "such as 20G" in f"{result.output}{result.exception}"
+
+
+HOSTILE = ("$(reboot)", "a b", "-rf", "a;b", "a\nb", "../../etc", "`x`", "'", "\x1b[31m", "a'$(x)'")
+
+
+def test_hostile_names(root: DataRoot) -> None:
+    """A name that no engine gives stands in no command and no script, and cannot move a terminal."""
+    base = root.layer({"a": regular(b"1" * 9000)})
+    for number, name in enumerate(HOSTILE):
+        root.image(root.layer({f"{number}": regular(b"1" * 9000)}, parent=base), [f"{name}:1"])
+        root.build_record(root.buildkit_dir(files={"r": b"1"}), record_id=name)
+        if "/" not in name:
+            root.volume(name, files={"data": regular(b"2" * 9000)})
+    root.volume("good", files={"data": regular(b"2" * 9000)})
+    path = scanned(root)
+    found = planned(path)
+    assert [["docker", "volume", "rm", "good"]] == [words for step in found["steps"] for words in step["commands"]]
+    printed = plan(path, "--no-trunc")
+    assert "\x1b" not in printed
+    assert "no command for it is safe" in printed
+    script = plan(path, "--script")
+    assert not [name for name in HOSTILE if name in script.partition("step_1() {")[2].partition("\n}")[0]]
+    subprocess.run(["sh", "-n"], input=script, text=True, check=True)
+
+
+def test_a_plan_for_each_store(root: DataRoot, tmp_path: Path) -> None:
+    """Several hosts have a plan each; a script is for one of them."""
+    full(root)
+    path = scanned(root)
+    scanned(root, host="two")
+    assert ["one", "two"] == [found["host"] for found in json.loads(plan(path, "--format", "json"))]
+    assert 2 == plan(path).count("need not be there")
+    result = CliRunner().invoke(group, ["plan", "--db", path, "--script"])
+    assert "name one with --snapshot: 1 (one " in f"{result.output}{result.exception}"
+    assert plan(path, "--script", "--host", "two").startswith(
+        "#!/bin/sh\n# Written by layerindex plan for Docker: two,"
+    )
+    assert tmp_path.exists()
+
+
+def test_nothing_to_free(root: DataRoot) -> None:
+    """An empty store has a plan that says so, and a script that does nothing."""
+    path = scanned(root)
+    assert "nothing was found that need not be there" in plan(path)
+    assert 0 == subprocess.run(["sh"], input=plan(path, "--script"), text=True, check=True).returncode
+
+
+def test_what_is_known_of_the_version(root: DataRoot) -> None:
+    """Docker 23 and later leave their id in the root, and may have another builder."""
+    full(root)
+    assert "Docker before 23" in plan(scanned(root))
+    (root.path / "engine-id").write_text("0123-4567")
+    (root.path.parent / "plan.db").unlink()
+    assert "Docker 23 or later" in plan(scanned(root))
+    assert "--builder default" in plan(str(root.path.parent / "plan.db"))
+
+
+def test_podman(tmp_path: Path) -> None:
+    """Podman's store has Podman's commands."""
+    root = StorageRoot(tmp_path / "storage", privileged=os.geteuid() == 0)
+    root.image(root.layer({"a": b"1" * 9000}), ["localhost/a:1"])
+    (root.volume("data") / "x").write_bytes(b"1" * 9000)
+    root.save()
+    found = planned(scanned(root))
+    words = [words for step in found["steps"] for words in step["commands"]]
+    assert [["podman", "rmi", "localhost/a:1"], ["podman", "volume", "rm", "data"]] == words
+
+
+def test_the_script_does_nothing_by_itself(root: DataRoot) -> None:
+    """It lists its steps, refuses others, and touches nothing where the engine does not answer."""
+    full(root)
+    script = root.path.parent / "free.sh"
+    script.write_text(plan(scanned(root), "--script"))
+    environment = {"PATH": os.environ["PATH"], "ENGINE": "false", "LAYERINDEX": "false"}
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["sh", script, *words], capture_output=True, text=True, env=environment, check=False)
+
+    before = du(root.path)
+    assert 0 == run().returncode
+    assert "lonely" in run().stdout
+    assert 2 == run("99").returncode
+    done = run("1")
+    assert (1, before) == (done.returncode, du(root.path))
+    assert "the engine does not answer" in done.stdout
+
+
+def test_scan_says_the_headline(root: DataRoot) -> None:
+    """The end of a scan says how much there is to be had, and which command says what."""
+    full(root)
+    result = CliRunner().invoke(group, ["scan", str(root.path), "--db", str(root.path.parent / "new.db")])
+    assert "need not be there" in result.stderr
+    assert "`layerindex plan --snapshot 1`" in result.stderr
