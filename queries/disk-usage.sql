@@ -1,6 +1,6 @@
 -- title = "Where every byte of the data root is"
 -- description = "One row for each kind of holder, then unaccounted, then the total. After scan --walk the disk_bytes without the total row add up to du -s -x --block-size=1, less folders that are bound into volumes. What lies on a filesystem of its own, or behind a symlink, follows with a total of its own: place says where. A figure is NULL when any part of it is not known; note says how the figures were found. docker system df counts layers of images, writable layers, local volumes and build cache, and nothing else."
--- first = ["category", "owner", "name", "apparent_bytes", "disk_bytes"]
+-- first = ["category", "owner", "name", "apparent_bytes", "disk_bytes", "percent"]
 -- [params]
 -- by = { values = ["owner"], help = "a row for each holder" }
 -- category = { help = "only this category, a row for each holder" }

@@ -1,15 +1,22 @@
-"""`layerindex schema`: what it says of tables and views, and of the queries."""
+"""`layerindex schema`: what it says of tables and views, and of the queries; and what comes after the demo."""
 
 from __future__ import annotations
 
 import csv
 import io
+import subprocess
+import sys
+from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
 
 from layerindex import catalog, schema
 from layerindex.cli import group
+from tests.conftest import program
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def explained(*words: str) -> list[list[str]]:
@@ -45,6 +52,14 @@ def test_what_a_view_works_out_has_no_sentence_of_another() -> None:
 def test_each_view_is_explained(view: str) -> None:
     """Each has its columns, and no SQL in their place."""
     assert all(name.isidentifier() and " " not in type_ for name, type_, _ in explained(view))
+
+
+def test_after_the_demo(tmp_path: Path) -> None:
+    """What the demo says to type next works as it is printed."""
+    done = program("demo", str(tmp_path / "a folder"))
+    said = [line[2:] for line in done.stderr.splitlines() if line.startswith(("  export ", f"  {sys.executable} "))]
+    again = subprocess.run(["sh", "-c", f"{'; '.join(said)} images"], capture_output=True, text=True, check=True)
+    assert "acme/web" in again.stdout
 
 
 def test_queries() -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
+import sys
 import tempfile
 
 import click
@@ -31,4 +34,15 @@ def command(folder: str | None) -> None:
     with database.reading(path) as connection:
         canned = catalog.load("shared-layers")
         options.Output().write(query.run(connection, canned.sql, {"image": None}), first=canned.first)
-    note(f"\nAsk more: layerindex query --db {path}\nor:       sqlite3 {path} .schema")
+    file = shlex.quote(os.path.abspath(path))
+    note(f"\nAsk more:\n  export LAYERINDEX_DB={file}\n  {_program()} query\nor:\n  sqlite3 {file} .schema")
+
+
+def _program() -> str:
+    """Return what to type for this program, so that it is found."""
+    called = sys.argv[0]
+    if os.path.basename(called) == "__main__.py":
+        return f"{shlex.quote(sys.executable)} -m layerindex"
+    found = shutil.which("layerindex")
+    known = not os.path.isfile(called) or (found is not None and os.path.samefile(found, called))
+    return "layerindex" if known else shlex.quote(called)

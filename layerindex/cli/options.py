@@ -73,13 +73,14 @@ class Snapshots(NamedTuple):
 
 
 class Output(NamedTuple):
-    """How an answer is written."""
+    """How an answer is written; `ways` are the options that show what a narrow terminal leaves out."""
 
     format: str = "table"
     trunc: bool = True
     wide: bool = False
     vertical: bool = False
     columns: tuple[str, ...] = ()
+    ways: Sequence[str] = ()
 
     def write(self, result: query.Result, *, first: Sequence[str] = (), whole: Sequence[str] = ()) -> None:
         """Write an answer to standard output while it is read from the database; colour codes in it are not removed.
@@ -111,7 +112,7 @@ class Output(NamedTuple):
 
     def look(self) -> screen.Look:
         """Return how tables are to look on the terminal that there is, if there is one."""
-        return screen.Look(screen.current(), self.trunc, self.wide, self.vertical)
+        return screen.Look(screen.current(), self.trunc, self.wide, self.vertical, ways=self.ways)
 
     def _lines(self, result: query.Result, look: screen.Look) -> Iterable[str]:
         if self.format != "table":
@@ -196,7 +197,7 @@ def output(command: Command) -> Command:
     @table
     @functools.wraps(command)
     def wrapped(*args: Any, format_: str, columns: tuple[str, ...], output: Output, **options: Any) -> Any:  # noqa: ANN401
-        return command(*args, output=output._replace(format=format_, columns=columns), **options)
+        return command(*args, output=output._replace(format=format_, columns=columns, ways=screen.WAYS), **options)
 
     return wrapped
 
@@ -213,7 +214,9 @@ def table(command: Command) -> Command:
     @functools.wraps(command)
     def wrapped(*args: Any, no_trunc: bool, wide: bool, vertical: bool, no_pager: bool, **options: Any) -> Any:  # noqa: ANN401
         with _paging(wanted=not no_pager):
-            return command(*args, output=Output("table", not no_trunc, wide, vertical), **options)
+            return command(
+                *args, output=Output("table", not no_trunc, wide, vertical, ways=("--wide", "--format json")), **options
+            )
 
     return wrapped
 

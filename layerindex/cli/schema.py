@@ -23,6 +23,9 @@ CODES = "codes"
 STATES = "states"
 """The name under which the states of sources are explained."""
 
+DESCRIPTION = ("description",)
+"""What is not cut."""
+
 QUERIES = "queries"
 """The name under which the columns that each canned query needs are listed."""
 
@@ -40,17 +43,17 @@ def command(table: str | None, output: options.Output) -> None:
     """
     output = output._replace(trunc=False)
     if table is None:
-        output.write(query.Result(["name", "type", "description"], iter(_objects())))
+        output.write(query.Result(["name", "type", "description"], iter(_objects())), whole=DESCRIPTION)
     elif table == CODES:
         rows = [(code, kind.severity, kind.meaning) for code, kind in sorted(KINDS.items())]
-        output.write(query.Result(["code", "severity", "description"], iter(rows)))
+        output.write(query.Result(["code", "severity", "description"], iter(rows)), whole=DESCRIPTION)
     elif table == STATES:
-        output.write(query.Result(["state", "description"], iter(standing.STATES.items())))
+        output.write(query.Result(["state", "description"], iter(standing.STATES.items())), whole=DESCRIPTION)
     elif table == QUERIES:
         needed = [(name, ", ".join(catalog.load(name).first)) for name in catalog.names()]
-        output.write(query.Result(["query", "first"], iter(needed)))
+        output.write(query.Result(["query", "first"], iter(needed)), whole=["first"])
     else:
-        output.write(query.Result(["column", "type", "description"], iter(_columns(table))))
+        output.write(query.Result(["column", "type", "description"], iter(_columns(table))), whole=DESCRIPTION)
 
 
 @contextmanager

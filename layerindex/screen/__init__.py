@@ -22,12 +22,16 @@ class Screen(NamedTuple):
     colour: bool = False
 
 
+WAYS = ("--wide", "--columns a,b", "--format json")
+"""How to see columns that are left out, where a command has all options of tables."""
+
+
 class Look(NamedTuple):
     """How a table is to look.
 
     `first` are the columns without which the question is not answered, where some are; `whole` those whose texts are
-    not cut. `fixed` is set where the user chose the columns. Without a screen, or with `wide`, all of it is one table
-    that cares for no width.
+    not cut, however many lines they take. `fixed` is set where the user chose the columns; `ways` is how to see those
+    that are left out. Without a screen, or with `wide`, all of it is one table that cares for no width.
     """
 
     screen: Screen | None
@@ -38,6 +42,7 @@ class Look(NamedTuple):
     first: Sequence[str] = ()
     whole: Sequence[str] = ()
     indent: str = ""
+    ways: Sequence[str] = WAYS
 
 
 def of(stream: TextIO) -> Screen | None:

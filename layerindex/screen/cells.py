@@ -60,7 +60,8 @@ class Style(NamedTuple):
 class Column(NamedTuple):
     """A column of a table: its cells as text.
 
-    `rigid` ones are never cut, `whole` ones go on in the next line, `prose` does both, and `text` is cut.
+    `rigid` ones are never cut, `whole` ones go on in the next two lines, `flowing` ones in as many as it takes, `prose`
+    goes on and is cut, and `text` is cut.
     """
 
     name: str
@@ -77,7 +78,9 @@ def column(name: str, values: Sequence[Any], style: Style, *, whole: bool = Fals
     cells = [shown(name, value, style) for value in values]
     if numbers or all(_TOKEN.fullmatch(cell) for cell in cells):
         kind = "rigid"
-    elif whole or not style.trunc or is_whole(name, present):
+    elif whole:
+        kind = "flowing"
+    elif not style.trunc or is_whole(name, present):
         kind = "whole"
     else:
         kind = "prose" if name in PROSE else "text"

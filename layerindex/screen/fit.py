@@ -69,7 +69,7 @@ def lines(columns: Sequence[Column], widths: dict[str, int], mark: str) -> Itera
 
 def _pieces(kind: str, cell: str, room: int, mark: str) -> list[str]:
     """Return the lines of a cell."""
-    if kind == "whole":
+    if kind in ("whole", "flowing"):
         return text.wrapped(cell, room)
     if kind != "prose":
         return [text.cut(cell, room, mark)]
@@ -114,7 +114,7 @@ def _least(column: Column) -> int:
     natural = _natural(column)
     if column.kind == "rigid":
         return natural
-    least = max(_head(column), min(natural, LEAST))
+    least = max(_head(column), min(natural, WELL if column.kind == "flowing" else LEAST))
     if column.kind == "whole":
         longest = max(column.cells, key=text.width, default="")
         least = max(least, min(natural, -(-text.width(longest) // TALLEST)))

@@ -181,9 +181,9 @@ def _footer(left: Sequence[str], empty: Sequence[str], look: Look, seen: Screen)
     left, empty = ([text.spelt(printable(name), seen.encoding) for name in names] for names in (left, empty))
     if not left:
         return look.indent + _listed("empty: ", empty, room) if empty else ""
-    how = " (--wide, --columns a,b, --format json)"
-    if room < 2 * len(how):
-        how = " (--wide)"
+    how = f" ({', '.join(look.ways)})" if look.ways else ""
+    if look.ways and room < 2 * len(how):
+        how = f" ({look.ways[0]})"
     before = _listed("empty: ", empty, room // 3) + "; " if empty else ""
     return look.indent + _listed(f"{before}left out: ", left, room - len(how)) + how
 
