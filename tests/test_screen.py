@@ -272,7 +272,9 @@ VALUES = (
 
 @given(
     st.lists(
-        st.sampled_from(["size", "path", "because", "created_at", "image", "severity", "x"]), min_size=1, max_size=7
+        st.sampled_from(["size", "path", "because", "created_at", "image", "severity", "x", "漢字" * 40, "long " * 30]),
+        min_size=1,
+        max_size=7,
     ),
     st.data(),
     st.integers(20, 120),
@@ -365,6 +367,17 @@ def test_what_goes_fits(db: str) -> None:
     *lines, _ = terminal.run("snapshots", "prune", "--keep", "1", "--dry-run", "--db", db).lines
     assert "SNAPSHOT ID  1" in lines
     assert all(len(line) <= 80 for line in lines)
+
+
+def test_a_plan_on_a_terminal(db: str, programs: Path) -> None:
+    """Its table fits, its classes have colours, and it is paged."""
+    done = terminal.run("plan", "--db", db, "--host", "web-1", env={"NO_COLOR": ""})
+    rows = [line for line in done.lines if re.match(r"\d  |\?  \x1b", line)]
+    assert "\x1b[33munknown\x1b[0m" in done.text
+    assert rows
+    assert all(text.width(re.sub(r"\x1b\[\d*m", "", line)) <= 80 for line in rows)
+    paged = terminal.run("plan", "--db", db, height=15, env={"PAGER": str(programs / "more")})
+    assert paged.text.startswith("more:")
 
 
 def test_wide_is_what_is_piped(db: str) -> None:

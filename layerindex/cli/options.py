@@ -202,6 +202,18 @@ def output(command: Command) -> Command:
     return wrapped
 
 
+def pager(command: Command) -> Command:
+    """Add --no-pager, and the pager."""
+
+    @click.option("--no-pager", is_flag=True, help="Do not page what is longer than the screen.")
+    @functools.wraps(command)
+    def wrapped(*args: Any, no_pager: bool, **options: Any) -> Any:  # noqa: ANN401
+        with _paging(wanted=not no_pager):
+            return command(*args, **options)
+
+    return wrapped
+
+
 def table(command: Command) -> Command:
     """Add how tables look, which arrives as an `Output`, and the pager."""
 
@@ -210,13 +222,12 @@ def table(command: Command) -> Command:
     @click.option(
         "--vertical", is_flag=True, help="Show a table's rows one below the other, with a line for each field."
     )
-    @click.option("--no-pager", is_flag=True, help="Do not page what is longer than the screen.")
+    @pager
     @functools.wraps(command)
-    def wrapped(*args: Any, no_trunc: bool, wide: bool, vertical: bool, no_pager: bool, **options: Any) -> Any:  # noqa: ANN401
-        with _paging(wanted=not no_pager):
-            return command(
-                *args, output=Output("table", not no_trunc, wide, vertical, ways=("--wide", "--format json")), **options
-            )
+    def wrapped(*args: Any, no_trunc: bool, wide: bool, vertical: bool, **options: Any) -> Any:  # noqa: ANN401
+        return command(
+            *args, output=Output("table", not no_trunc, wide, vertical, ways=("--wide", "--format json")), **options
+        )
 
     return wrapped
 

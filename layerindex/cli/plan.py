@@ -43,6 +43,7 @@ def size(_: click.Context, __: click.Parameter, word: str | None) -> int | None:
     help="How the plan is written.",
 )
 @click.option("--no-trunc", is_flag=True, help="Show all steps, and whole ids and commands.")
+@options.pager
 def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
     path: str, snapshots: options.Snapshots, target: int | None, script: bool, format_: str, no_trunc: bool
 ) -> None:

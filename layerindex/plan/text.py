@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections import Counter
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
@@ -10,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 from layerindex.names import printable
 from layerindex.plan import commands, steps
 from layerindex.render import human_bytes
+from layerindex.screen import coloured
+from layerindex.screen.cells import painted
+from layerindex.screen.text import cut, padded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -125,15 +130,10 @@ def _head(plan: Plan) -> Iterator[str]:
 
 def _row(number: str, class_: str, name: str, size: str) -> str:
     room = WIDTH - 3 - 19 - 10
-    return f"{number:<3}{class_:<19}{_cut(name, room):<{room}}{size:>10}".rstrip()
-
-
-def _cut(text: str, room: int) -> str:
-    """Return a text with its middle left out where it is too long."""
-    if len(text) <= room:
-        return text
-    half = (room - 1) // 2
-    return f"{text[: room - 1 - half]}…{text[-half:]}"
+    class_ = padded(class_, 19)
+    if coloured(os.environ, terminal=sys.stdout.isatty()):
+        class_ = painted("class", class_)
+    return f"{number:<3}{class_}{padded(cut(name, room), room)}{size:>10}".rstrip()
 
 
 def _bytes(step: Step) -> str:

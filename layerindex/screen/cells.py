@@ -38,12 +38,10 @@ SHADES: dict[str, dict[str, int]] = {
     "status": {"unused": 32, "unknown": 33, "missing": 31},
     "confidence": {"certain": 32, "likely": 33, "unknown": 33},
     "class": {
-        "nothing is lost": 32,
-        "can be rebuilt": 32,
-        "can be pulled again": 32,
-        "left by a crash": 33,
+        **dict.fromkeys(("nothing is lost", "can be rebuilt or pulled again", "rebuilt or pulled"), 32),
+        **dict.fromkeys(("log lines are lost", "log lines go", "unknown"), 33),
+        **dict.fromkeys(("the engine does not know of it", "engine knows not"), 33),
         "data: look first": 31,
-        "unknown": 33,
     },
 }
 """The colours of words, by column."""

@@ -124,7 +124,8 @@ class _Batch:
     def _vertical(self) -> Iterator[str]:
         """Yield each row as one field a line; what has no value has no line."""
         style = cells.Style(self.look.trunc, None, self.encoding)
-        heads = {name: cells.head(name, self.encoding) for name in self.told}
+        longest, mark = max(self.room - text.NARROW - 2, 1), text.ellipsis(self.encoding)
+        heads = {name: text.cut(cells.head(name, self.encoding), longest, mark) for name in self.told}
         wide = max((text.width(head) for head in heads.values()), default=0)
         for number in range(len(self.rows)):
             if number:
@@ -185,7 +186,8 @@ def _footer(left: Sequence[str], empty: Sequence[str], look: Look, seen: Screen)
     if look.ways and room < 2 * len(how):
         how = f" ({look.ways[0]})"
     before = _listed("empty: ", empty, room // 3) + "; " if empty else ""
-    return look.indent + _listed(f"{before}left out: ", left, room - len(how)) + how
+    said = _listed(f"{before}left out: ", left, room - len(how)) + how
+    return look.indent + text.cut(said, room, text.ellipsis(seen.encoding))
 
 
 def _listed(before: str, names: Sequence[str], room: int) -> str:
@@ -193,6 +195,6 @@ def _listed(before: str, names: Sequence[str], room: int) -> str:
     for shown in range(len(names), 0, -1):
         more = f" +{len(names) - shown}" if shown < len(names) else ""
         said = f"{before}{', '.join(names[:shown])}{more}"
-        if len(said) <= room:
+        if text.width(said) <= room:
             return said
     return f"{before}{len(names)}"
