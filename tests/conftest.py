@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 settings.register_profile("layerindex", database=None, deadline=None, derandomize=True)
 settings.load_profile("layerindex")
 
+# Whoever runs the tests may want colour of them; of the program a test says what it wants.
+for _name in ("FORCE_COLOR", "CLICOLOR_FORCE", "NO_COLOR"):
+    os.environ.pop(_name, None)
+
 # Stores that tests write are new, and no engine works on them: nothing to wait for.
 overlay.SETTLED = 0.0
 pulls.NEW = 0.0

@@ -416,16 +416,17 @@ def programs(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [
-        ({}, ["{0}/less"]),
+        ({}, ["{0}/less", "-R"]),
+        ({"TERM": "dumb"}, None),
         ({"PAGER": "more -x"}, ["{0}/more", "-x"]),
         ({"PAGER": "{0}/more"}, ["{0}/more"]),
         ({"PAGER": ""}, None),
         ({"PAGER": "cat"}, None),
-        ({"PAGER": "none such"}, ["{0}/less"]),
-        ({"PAGER": "./more"}, ["{0}/less"]),
-        ({"PAGER": "'"}, ["{0}/less"]),
-        ({"PAGER": "more; touch x"}, ["{0}/less"]),
-        ({"PAGER": "more", "SUDO_UID": "1000"}, ["{0}/less"]),
+        ({"PAGER": "none such"}, ["{0}/less", "-R"]),
+        ({"PAGER": "./more"}, ["{0}/less", "-R"]),
+        ({"PAGER": "'"}, ["{0}/less", "-R"]),
+        ({"PAGER": "more; touch x"}, ["{0}/less", "-R"]),
+        ({"PAGER": "more", "SUDO_UID": "1000"}, ["{0}/less", "-R"]),
         ({"PATH": ".:"}, None),
         ({"PATH": "", "PAGER": "more"}, None),
     ],
@@ -436,7 +437,9 @@ def test_which_pager(
     """PAGER is a program and its words; nothing is found in the folder that the user is in, and sudo has less."""
     monkeypatch.chdir(programs)
     named = {key: value.format(programs) for key, value in environment.items()}
-    assert (expected and [word.format(programs) for word in expected]) == pager.pager({"PATH": str(programs), **named})
+    assert (expected and [word.format(programs) for word in expected]) == pager.pager(
+        {"PATH": str(programs), "TERM": "xterm", **named}
+    )
 
 
 def test_paged(db: str, programs: Path) -> None:
@@ -449,7 +452,7 @@ def test_paged(db: str, programs: Path) -> None:
     assert "more:" not in terminal.run("query", "layers", "--db", db, "--no-pager", height=15, env=env).text
     assert "more:" in terminal.run("show", "debian:12", "--db", db, height=15, env=env).text
     secure = {"PATH": f"{programs}:{os.environ['PATH']}", "PAGER": "more", "SUDO_UID": "1000"}
-    assert terminal.run("query", "layers", "--db", db, height=15, env=secure).text.startswith("less::FRX:1")
+    assert terminal.run("query", "layers", "--db", db, height=15, env=secure).text.startswith("less:-R:FRX:1")
 
 
 def test_a_pager_that_is_left(db: str, programs: Path) -> None:

@@ -50,7 +50,10 @@ def paging() -> Iterator[None]:
 def pager(environment: Mapping[str, str]) -> list[str] | None:
     """Return the command that pages, None for none."""
     named = environment.get("PAGER")
-    less = _found("less", environment)
+    found = _found("less", environment)
+    less = found and [*found, "-R"]  # what LESS says may lack it, and colours would be shown as escapes
+    if named is None and environment.get("TERM", "dumb") == "dumb":  # one that only adds lines, as in an editor
+        return None
     if named is None or _raised(environment):
         return less
     import shlex  # noqa: PLC0415 - most have named none
