@@ -178,20 +178,20 @@ class Container(NamedTuple):
 
     container_id: str
     namespace: str
-    name: str | None
-    image_id: str | None
-    target_digest: str | None
-    image_ref: str | None
-    state: str
-    created_at: str | None
-    started_at: str | None
-    finished_at: str | None
-    exit_code: int | None
-    driver: str | None
-    mount_id: str | None
-    log_driver: str | None
-    log_path: str | None
-    log_bytes: int | None
+    name: str | None = None
+    image_id: str | None = None
+    target_digest: str | None = None
+    image_ref: str | None = None
+    state: str = "unknown"
+    created_at: str | None = None
+    started_at: str | None = None
+    finished_at: str | None = None
+    exit_code: int | None = None
+    driver: str | None = None
+    mount_id: str | None = None
+    log_driver: str | None = None
+    log_path: str | None = None
+    log_bytes: int | None = None
     sandbox_id: str | None = None
 
 

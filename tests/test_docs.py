@@ -27,6 +27,7 @@ PROSE = {
     "performance.md",
     "real-engines.md",
     "threat-model.md",
+    "walks.md",
 }
 """Pages without output of the program."""
 BLOCK = re.compile(r"(<!-- run: (layerindex .*?) -->\n```\n)(.*?)(```\n)", re.DOTALL)

@@ -86,9 +86,7 @@ def _read_config(
 
 
 def _unreadable(name: str, log_driver: str | None, log_bytes: int | None) -> Container:
-    return Container(
-        name, "", None, None, None, None, "unknown", None, None, None, None, None, None, log_driver, None, log_bytes
-    )
+    return Container(container_id=name, namespace="", state="unknown", log_driver=log_driver, log_bytes=log_bytes)
 
 
 def _container(name: str, field: Fields, log_driver: str | None, log_bytes: int | None) -> Container:
@@ -98,22 +96,21 @@ def _container(name: str, field: Fields, log_driver: str | None, log_bytes: int 
         field.damages.append(Damage("bad-id", field.where, f"Image: {ids.shorten(image_id)} is no digest", name))
         image_id = None
     return Container(
-        name,
-        "",
-        (field.get("Name", ids.text) or "").removeprefix("/") or None,
-        image_id,
-        field.below("ImageManifest").get("digest", ids.digest),
-        field.below("Config").get("Image", ids.text),
-        _state(state),
-        field.get("Created", ids.timestamp),
-        state.get("StartedAt", ids.timestamp),
-        state.get("FinishedAt", ids.timestamp),
-        state.get("ExitCode", ids.number),
-        field.get("Driver", ids.text),
-        None,
-        log_driver,
-        field.get("LogPath", ids.text),
-        log_bytes,
+        container_id=name,
+        namespace="",
+        name=(field.get("Name", ids.text) or "").removeprefix("/") or None,
+        image_id=image_id,
+        target_digest=field.below("ImageManifest").get("digest", ids.digest),
+        image_ref=field.below("Config").get("Image", ids.text),
+        state=_state(state),
+        created_at=field.get("Created", ids.timestamp),
+        started_at=state.get("StartedAt", ids.timestamp),
+        finished_at=state.get("FinishedAt", ids.timestamp),
+        exit_code=state.get("ExitCode", ids.number),
+        driver=field.get("Driver", ids.text),
+        log_driver=log_driver,
+        log_path=field.get("LogPath", ids.text),
+        log_bytes=log_bytes,
     )
 
 

@@ -194,23 +194,17 @@ class Clients:
         noted = {key: value for key, value in row.cri.items() if isinstance(value, str)}
         name = next((row.labels[label] for label in NAMES if label in row.labels), None)
         return Container(
-            container_id,
-            namespace,
-            name or _word(noted.get("Name")),
-            self._image(target.digest if target else None),
-            target.digest if target else None,
-            row.image,
-            "unknown",
-            row.created_at,
-            None,
-            None,
-            None,
-            row.snapshotter,
-            stand.number,
-            None,
-            _word(noted.get("LogPath")),
-            None,
-            row.sandbox_id or _word(noted.get("SandboxID")),
+            container_id=container_id,
+            namespace=namespace,
+            name=name or _word(noted.get("Name")),
+            image_id=self._image(target.digest if target else None),
+            target_digest=target.digest if target else None,
+            image_ref=row.image,
+            created_at=row.created_at,
+            driver=row.snapshotter,
+            mount_id=stand.number,
+            log_path=_word(noted.get("LogPath")),
+            sandbox_id=row.sandbox_id or _word(noted.get("SandboxID")),
         )
 
     def of_docker(self, namespace: str, container: Container, stand: Stand) -> Container:

@@ -116,24 +116,7 @@ def _status(data: bytes) -> None:
     hold(sum(isinstance(item, Container) for item in found) == 1, "not one container", found)
 
 
-UNKNOWN = Container(
-    container_id=ID,
-    namespace="k8s.io",
-    name=None,
-    image_id=None,
-    target_digest=None,
-    image_ref=None,
-    state="unknown",
-    created_at=None,
-    started_at=None,
-    finished_at=None,
-    exit_code=None,
-    driver=None,
-    mount_id=None,
-    log_driver=None,
-    log_path=None,
-    log_bytes=None,
-)
+UNKNOWN = Container(container_id=ID, namespace="k8s.io")
 TREE = {
     "v1": {
         "default": {
