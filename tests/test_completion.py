@@ -145,10 +145,15 @@ def test_scripts(shell: str) -> None:
         (["xyzzy"], "no command 'xyzzy'; `layerindex --help` lists them all"),
         (["query", "imges"], "no query 'imges' (did you mean images or image-hosts or image-files?)"),
         (["query", "images", "--db", "."], ".: is a folder; name the database's file with --db"),
+        (["show", "is-runing"], "nothing is called 'is-runing' (did you mean is-running or "),
+        (["show", "acme/wbe:1.0"], "nothing is called 'acme/wbe:1.0' (did you mean acme/web:1.0 or "),
+        (["show", "half"], "nothing is called 'half' (did you mean half:1?): no image, "),
+        (["show", "abcdef"], "nothing is called 'abcdef': no image, "),
     ],
 )
-def test_suggestions(words: list[str], sentence: str) -> None:
+def test_suggestions(tmp_path_factory: pytest.TempPathFactory, words: list[str], sentence: str) -> None:
     """A word that is nearly right is answered with the right one."""
-    result = CliRunner().invoke(group, words)
+    path = exhibits.build(tmp_path_factory.mktemp("exhibits")).path if words[0] == "show" else "none.db"
+    result = CliRunner(env={"LAYERINDEX_DB": path}).invoke(group, words)
     assert f"Error: {sentence}" in result.stderr
-    assert (1 if "--db" in words else 2) == result.exit_code
+    assert (1 if "--db" in words or words[0] == "show" else 2) == result.exit_code

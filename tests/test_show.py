@@ -796,7 +796,7 @@ def test_help() -> None:
     text = " ".join(CliRunner().invoke(group, ["show", "--help"]).stdout.split())
 
     assert "cache-id, link or mount id" in text
-    assert "Exit status 1: nothing in the database is called so." in text
+    assert "Exit status 1: the database has nothing of that name." in text
 
 
 # The files ----------------------------------------------------------------------------------------------------------

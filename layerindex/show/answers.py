@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from layerindex import query, shipped
+from layerindex import catalog, query, shipped
 from layerindex.errors import LayerindexError, UsageError
 from layerindex.names import printable
 
@@ -39,6 +39,14 @@ KINDS = (
 TOLD_BY = ("names", "images", "containers", "layers", "mounts", "directories", "links", "build cache", "volumes")
 """The kinds of sources that can mention one of these things."""
 SNAPSHOTTER = re.compile(r"io\.containerd\.snapshotter\.v1\.([a-z0-9-]+)/snapshots/")
+LONGEST = 100
+"""Longest text for which near names are looked for."""
+HEXADECIMAL = frozenset("0123456789abcdef:sh")
+"""What ids are made of, whose neighbours say nothing."""
+NAMES = """
+SELECT ref FROM current_image_refs UNION SELECT name FROM current_containers WHERE name IS NOT NULL
+UNION SELECT name FROM current_volumes ORDER BY 1 LIMIT 5000"""
+"""What a user may have meant."""
 SHOWN = 10
 """Most candidates that an error lists."""
 
@@ -46,10 +54,10 @@ SHOWN = 10
 class NotFoundError(LayerindexError):
     """The database has nothing with the name that the user gave."""
 
-    def __init__(self, text: str, snapshots: int, unread: str) -> None:
+    def __init__(self, text: str, snapshots: int, near: str, unread: str) -> None:
         shown = printable(text if len(text) <= 200 else f"{text[:200]}…")
         where = "1 snapshot" if snapshots == 1 else f"{snapshots} snapshots"
-        super().__init__(f"nothing is called '{shown}': no {KINDS} in {where}{_elsewhere(text)}{unread}")
+        super().__init__(f"nothing is called '{shown}'{near}: no {KINDS} in {where}{_elsewhere(text)}{unread}")
 
 
 class Answer(NamedTuple):
@@ -74,7 +82,18 @@ def answers(connection: sqlite3.Connection, thing: Thing) -> list[Answer]:
         if found:
             return [_answer(connection, thing, reading, row) for row in found]
     (count,) = connection.execute("SELECT count(*) FROM selected_snapshots").fetchone()
-    raise NotFoundError(thing.text, count, query.unread(connection, TOLD_BY))
+    raise NotFoundError(thing.text, count, _near(connection, thing.text), query.unread(connection, TOLD_BY))
+
+
+def _near(connection: sqlite3.Connection, text: str) -> str:
+    """Return ` (did you mean …?)` for a name that is nearly that of an image, container or volume, or nothing."""
+    if len(text) > LONGEST or text.startswith("/") or set(text) <= HEXADECIMAL:
+        return ""
+    names = [str(name) for (name,) in query.run(connection, NAMES, {}).rows]
+    begun = sorted(name for name in names if name.startswith((f"{text}:", f"{text}@")))
+    if begun:
+        return f" (did you mean {' or '.join(begun[:3])}?)"
+    return catalog.near(text, names)
 
 
 def roots(connection: sqlite3.Connection) -> list[str]:
