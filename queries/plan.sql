@@ -7,7 +7,8 @@
 -- kind = "image, record, log, container, volume, directory, leftovers, layer or mount"
 -- id = "the thing: image id, record, container, name of the volume, directory, folder"
 -- name = "what it is called"
--- refs = "of an image all that its names are, as a JSON list; of a log its path; of a directory its short name"
+-- refs = "of an image all that its names are, as a JSON list; of a log its path; of a directory its short name; of a container its state"
+-- target = "of an image what its engine shows for it in place of its id; NULL elsewhere"
 -- namespace = "in containerd the namespace of the image; NULL in other stores"
 -- bytes = "bytes on disk that go; NULL when not known"
 -- measured = "1 when bytes are blocks on disk, 0 when one is the engine's own figure or a file's size"
@@ -17,7 +18,7 @@
 -- host = "the host"
 
 WITH RECURSIVE stores AS MATERIALIZED (
-  SELECT s.snapshot_id, s.driver, s.started_at, s.collects_garbage FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id)
+  SELECT s.snapshot_id, s.driver, s.started_at, s.collects_garbage, s.guards_images FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id)
 ),
 listed AS MATERIALIZED (SELECT i.snapshot_id, i.image_id FROM stores JOIN listed_images AS i USING (snapshot_id)),
 -- What holds layers has a level: 0 stays, 1 build cache, 2 images without a tag, 3 images with one.
@@ -114,30 +115,196 @@ last_images AS MATERIALIZED (
   FROM ranked AS r CROSS JOIN image_holds AS h ON h.snapshot_id = r.snapshot_id AND h.image_id = r.image_id
   GROUP BY h.snapshot_id, h.chain_id, h.level
 ),
+-- Stores of containerd; what all snapshotters of a root share is told with the first, in the snapshot that has blobs.
+ctd AS MATERIALIZED (
+  SELECT s.snapshot_id, s.driver, s.started_at, s.guards_images, (
+      SELECT o.snapshot_id FROM snapshots AS o JOIN selected_snapshots USING (snapshot_id)
+      WHERE o.host_id = s.host_id AND o.root = s.root AND EXISTS (SELECT 1 FROM blobs AS b WHERE b.snapshot_id = o.snapshot_id)
+      ORDER BY o.snapshot_id LIMIT 1) AS content_id
+  FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id) WHERE s.collects_garbage
+),
+-- What leads to images: names, and the targets of those that Docker keeps without.
+ctd_names AS MATERIALIZED (
+  SELECT c.snapshot_id, r.namespace, r.ref, r.normalized, r.image_id, r.target_digest,
+    'name ' || r.namespace || ' ' || r.ref AS root
+  FROM ctd AS c CROSS JOIN image_refs AS r USING (snapshot_id)
+  UNION ALL
+  SELECT DISTINCT c.snapshot_id, b.namespace, i.image_id, i.image_id, i.image_id, i.target_digest,
+    'name ' || b.namespace || ' ' || i.image_id
+  FROM ctd AS c CROSS JOIN images AS i USING (snapshot_id)
+  CROSS JOIN blobs AS b ON b.snapshot_id = c.content_id AND b.digest = i.target_digest
+  WHERE (i.snapshot_id, i.image_id) NOT IN (SELECT snapshot_id, image_id FROM image_refs)
+),
+-- What garbage collection follows: references in the labels of blobs, and what a snapshot stands on.
+ctd_edges AS MATERIALIZED (
+  SELECT c.snapshot_id, b.namespace, b.digest AS node, j.value AS held, 0 AS below
+  FROM ctd AS c CROSS JOIN blobs AS b ON b.snapshot_id = c.content_id CROSS JOIN json_each(b.labels) AS j
+  WHERE j.key GLOB 'containerd.io/gc.ref.content*'
+  UNION ALL
+  SELECT c.snapshot_id, b.namespace, b.digest, s.name, 0
+  FROM ctd AS c CROSS JOIN blobs AS b ON b.snapshot_id = c.content_id CROSS JOIN json_each(b.labels) AS j
+  CROSS JOIN containerd_snapshots AS s ON s.chain_id = j.value AND s.snapshot_id = c.snapshot_id
+    AND s.namespace = b.namespace AND s.snapshotter = c.driver AND s.snapshot_key = j.value
+  WHERE j.key || '/' GLOB 'containerd.io/gc.ref.snapshot.' || c.driver || '/*'
+  UNION ALL
+  SELECT c.snapshot_id, s.namespace, s.name, s.parent_name, 1
+  FROM ctd AS c CROSS JOIN containerd_snapshots AS s USING (snapshot_id) WHERE s.parent_name IS NOT NULL
+),
+-- Each root, and all that it holds: names, containers, leases that have not ended, and what a label makes one. A flat
+-- lease holds what is below a snapshot, and nothing that labels name.
+ctd_holds (snapshot_id, root, namespace, node) AS (
+  SELECT * FROM (
+    SELECT snapshot_id, root, namespace, target_digest FROM ctd_names WHERE target_digest IS NOT NULL
+    UNION ALL
+    SELECT c.snapshot_id, 'container ' || k.container_id, s.namespace, s.name
+    FROM ctd AS c CROSS JOIN containers AS k USING (snapshot_id)
+    CROSS JOIN containerd_snapshots AS s ON s.cache_id = k.mount_id AND s.snapshot_id = c.snapshot_id AND s.snapshotter = c.driver
+    UNION ALL
+    SELECT c.snapshot_id, CASE WHEN (c.snapshot_id, r.lease_id) IN (SELECT snapshot_id, container_id FROM containers)
+        THEN 'container ' WHEN l.labels GLOB '*"containerd.io/gc.flat"*' THEN 'flat lease ' ELSE 'lease ' END || r.lease_id,
+      r.namespace, coalesce(s.name, r.resource)
+    FROM ctd AS c CROSS JOIN leases AS l
+      ON l.snapshot_id = c.content_id AND (l.expires_at IS NULL OR rtrim(l.expires_at, 'Z') >= rtrim(c.started_at, 'Z'))
+    CROSS JOIN lease_resources AS r
+      ON r.snapshot_id = l.snapshot_id AND r.namespace = l.namespace AND r.lease_id = l.lease_id
+    LEFT JOIN containerd_snapshots AS s ON s.snapshot_id = c.snapshot_id AND s.snapshotter = c.driver
+      AND s.namespace = r.namespace AND s.snapshot_key = r.resource AND r.type = 'snapshots/' || c.driver
+    WHERE r.type IN ('content', 'snapshots/' || c.driver)
+    UNION ALL
+    SELECT c.snapshot_id, 'label ' || b.digest, b.namespace, b.digest
+    FROM ctd AS c CROSS JOIN blobs AS b ON b.snapshot_id = c.content_id WHERE b.labels GLOB '*"containerd.io/gc.root"*'
+    UNION ALL
+    SELECT c.snapshot_id, 'label ' || s.name, s.namespace, s.name
+    FROM ctd AS c CROSS JOIN containerd_snapshots AS s USING (snapshot_id) WHERE s.labels GLOB '*"containerd.io/gc.root"*')
+  UNION
+  SELECT h.snapshot_id, h.root, h.namespace, e.held
+  FROM ctd_holds AS h JOIN ctd_edges AS e ON e.snapshot_id = h.snapshot_id AND e.namespace = h.namespace AND e.node = h.node
+  WHERE e.below OR h.root NOT GLOB 'flat lease *'
+),
+-- BuildKit's leases are called as its records, for what it made of one besides with a word behind.
+ctd_record_roots AS MATERIALIZED (
+  SELECT snapshot_id, head.column1 || record_id || tail.column1 AS root, record_id
+  FROM ctd CROSS JOIN build_cache AS b USING (snapshot_id)
+  CROSS JOIN (VALUES ('lease '), ('flat lease ')) AS head CROSS JOIN (VALUES (''), ('-variants'), ('-view')) AS tail
+),
+-- The level of each root: that of its images, of a lease that of the build cache.
+ctd_levels AS MATERIALIZED (
+  SELECT n.snapshot_id, n.root, min(coalesce(j.level, 0)) AS level
+  FROM ctd_names AS n LEFT JOIN judged AS j ON j.snapshot_id = n.snapshot_id AND j.image_id = n.image_id
+  GROUP BY n.snapshot_id, n.root
+  UNION ALL
+  SELECT snapshot_id, root, 1 FROM ctd_record_roots
+),
+ctd_held AS MATERIALIZED (
+  SELECT h.snapshot_id, h.root, h.node, coalesce(l.level, 0) AS level
+  FROM ctd_holds AS h LEFT JOIN ctd_levels AS l ON l.snapshot_id = h.snapshot_id AND l.root = h.root
+),
+ctd_going AS MATERIALIZED (
+  SELECT snapshot_id, node, max(level) AS level, max(level = 1) AS cached FROM ctd_held
+  GROUP BY snapshot_id, node HAVING min(level) > 0
+),
+ctd_sized AS MATERIALIZED (
+  SELECT g.snapshot_id, g.node, g.level, g.cached, coalesce(u.disk_bytes, s.size) AS bytes, u.disk_bytes IS NOT NULL AS measured
+  FROM ctd_going AS g CROSS JOIN ctd AS c USING (snapshot_id)
+  CROSS JOIN containerd_snapshots AS s ON s.snapshot_id = g.snapshot_id AND s.snapshotter = c.driver AND s.name = g.node
+  LEFT JOIN (SELECT snapshot_id, owner, disk_bytes FROM ctd JOIN disk_usage USING (snapshot_id)
+    WHERE category IN ('image layer', 'build cache')) AS u ON u.snapshot_id = s.snapshot_id AND u.owner = s.cache_id
+  UNION ALL
+  SELECT g.snapshot_id, g.node, g.level, g.cached, max((b.size + 4095) / 4096 * 4096), 1
+  FROM ctd_going AS g CROSS JOIN ctd AS c ON c.snapshot_id = g.snapshot_id AND c.content_id = c.snapshot_id
+  CROSS JOIN blobs AS b ON b.snapshot_id = g.snapshot_id AND b.digest = g.node
+  WHERE b.on_disk GROUP BY g.snapshot_id, g.node, g.level, g.cached
+),
+ctd_images AS MATERIALIZED (
+  SELECT n.snapshot_id, n.image_id, n.namespace, j.level
+  FROM (SELECT DISTINCT snapshot_id, image_id, namespace FROM ctd_names) AS n
+  JOIN judged AS j ON j.snapshot_id = n.snapshot_id AND j.image_id = n.image_id
+  JOIN listed AS i ON i.snapshot_id = n.snapshot_id AND i.image_id = n.image_id
+  WHERE j.level > 0
+),
+ctd_image_holds AS MATERIALIZED (
+  SELECT DISTINCT i.snapshot_id, i.image_id, i.namespace, i.level, h.node
+  FROM ctd_images AS i
+  JOIN ctd_names AS n ON n.snapshot_id = i.snapshot_id AND n.image_id = i.image_id AND n.namespace = i.namespace
+  JOIN ctd_held AS h ON h.snapshot_id = n.snapshot_id AND h.root = n.root
+),
+-- Images share what goes where the lowest snapshot of it is the same.
+ctd_roots AS MATERIALIZED (
+  SELECT snapshot_id, image_id, namespace, node FROM (
+    SELECT i.snapshot_id, i.image_id, i.namespace, s.name AS node,
+      row_number() OVER (PARTITION BY i.snapshot_id, i.image_id, i.namespace ORDER BY l.position) AS number
+    FROM ctd_images AS i CROSS JOIN ctd AS c ON c.snapshot_id = i.snapshot_id
+    CROSS JOIN image_layers AS l ON l.snapshot_id = i.snapshot_id AND l.image_id = i.image_id
+    CROSS JOIN containerd_snapshots AS s ON s.chain_id = l.chain_id AND s.snapshot_id = l.snapshot_id
+      AND s.namespace = i.namespace AND s.snapshotter = c.driver AND s.snapshot_key = l.chain_id
+    WHERE i.level = 3 AND (s.snapshot_id, s.name) IN (SELECT snapshot_id, node FROM ctd_going WHERE level = 3))
+  WHERE number = 1
+),
+ctd_parts AS MATERIALIZED (
+  SELECT i.snapshot_id, i.image_id, i.namespace, i.level, CASE i.level
+      WHEN 2 THEN CASE WHEN i.snapshot_id IN (SELECT snapshot_id FROM ctd_going WHERE level = 2 AND cached)
+        THEN '0 cache' ELSE '0 untagged' END
+      ELSE '1 ' || coalesce(r.node, i.namespace || i.image_id) END AS part
+  FROM ctd_images AS i
+  LEFT JOIN ctd_roots AS r ON r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id AND r.namespace = i.namespace
+),
+-- Parts may have blobs in common, of which the last takes them along: the order is that of all that a part has.
+ctd_weights AS MATERIALIZED (
+  SELECT snapshot_id, part, CAST(total(bytes) AS INTEGER) AS weight FROM (
+    SELECT DISTINCT p.snapshot_id, p.part, s.node, s.bytes
+    FROM ctd_parts AS p JOIN ctd_image_holds AS h ON h.snapshot_id = p.snapshot_id AND h.image_id = p.image_id AND h.namespace = p.namespace
+    JOIN ctd_sized AS s ON s.snapshot_id = h.snapshot_id AND s.node = h.node)
+  GROUP BY snapshot_id, part
+),
+ctd_ranked AS MATERIALIZED (
+  SELECT p.*, row_number() OVER (
+    PARTITION BY p.snapshot_id ORDER BY p.level, w.weight DESC, p.part, p.namespace, p.image_id) AS rank
+  FROM ctd_parts AS p JOIN ctd_weights AS w ON w.snapshot_id = p.snapshot_id AND w.part = p.part
+),
+ctd_last AS MATERIALIZED (
+  SELECT h.snapshot_id, h.node, h.level, max(r.rank) AS rank
+  FROM ctd_image_holds AS h
+  JOIN ctd_ranked AS r ON r.snapshot_id = h.snapshot_id AND r.image_id = h.image_id AND r.namespace = h.namespace
+  GROUP BY h.snapshot_id, h.node, h.level
+),
+ctd_records AS MATERIALIZED (
+  SELECT DISTINCT h.snapshot_id, r.record_id, h.node, g.level
+  FROM ctd_held AS h JOIN ctd_record_roots AS r ON r.snapshot_id = h.snapshot_id AND r.root = h.root
+  JOIN ctd_going AS g ON g.snapshot_id = h.snapshot_id AND g.node = h.node
+),
 -- Who of a step is removed last takes a layer along.
 freed AS MATERIALIZED (
-  SELECT s.snapshot_id, 'record' AS kind, coalesce(o.record_id, (
+  SELECT s.snapshot_id, 'record' AS kind, '' AS namespace, coalesce(o.record_id, (
       SELECT min(r.record_id) FROM record_holds AS r WHERE r.snapshot_id = s.snapshot_id AND r.chain_id = s.chain_id)) AS id,
     s.level, s.bytes, s.measured
   FROM sized AS s LEFT JOIN own_layers AS o ON o.snapshot_id = s.snapshot_id AND o.chain_id = s.chain_id
   WHERE s.cached AND (s.level < 3 OR o.record_id IS NOT NULL)
   UNION ALL
-  SELECT s.snapshot_id, 'image', r.image_id, s.level, s.bytes, s.measured
+  SELECT s.snapshot_id, 'image', '', r.image_id, s.level, s.bytes, s.measured
   FROM sized AS s JOIN last_images AS l ON l.snapshot_id = s.snapshot_id AND l.chain_id = s.chain_id AND l.level = s.level
   JOIN ranked AS r ON r.snapshot_id = l.snapshot_id AND r.rank = l.rank
   WHERE NOT s.cached OR (s.level = 3 AND (s.snapshot_id, s.chain_id) NOT IN (SELECT snapshot_id, chain_id FROM own_layers))
   UNION ALL
   -- Directories of the cache that are no layers.
-  SELECT snapshot_id, 'record', record_id, 1, coalesce(disk_bytes, apparent_bytes), disk_bytes IS NOT NULL FROM (
+  SELECT snapshot_id, 'record', '', record_id, 1, coalesce(disk_bytes, apparent_bytes), disk_bytes IS NOT NULL FROM (
     SELECT r.snapshot_id, min(r.record_id) AS record_id, u.disk_bytes, u.apparent_bytes
     FROM records AS r JOIN disk_usage AS u ON u.snapshot_id = r.snapshot_id AND u.category = 'build cache' AND u.owner = r.cache_id
     WHERE r.chain_id IS NULL AND NOT EXISTS (SELECT 1 FROM overlay_dir_owners AS o
       WHERE o.snapshot_id = r.snapshot_id AND o.cache_id = r.cache_id AND o.kind NOT IN ('build-cache', 'build-snapshot', 'lower'))
     GROUP BY r.snapshot_id, r.cache_id)
+  UNION ALL
+  SELECT s.snapshot_id, 'record', '', (
+      SELECT min(r.record_id) FROM ctd_records AS r WHERE r.snapshot_id = s.snapshot_id AND r.node = s.node), s.level, s.bytes, s.measured
+  FROM ctd_sized AS s WHERE s.cached AND s.level < 3
+  UNION ALL
+  SELECT s.snapshot_id, 'image', i.namespace, i.image_id, s.level, s.bytes, s.measured
+  FROM ctd_sized AS s JOIN ctd_last AS l ON l.snapshot_id = s.snapshot_id AND l.node = s.node AND l.level = s.level
+  JOIN ctd_ranked AS i ON i.snapshot_id = l.snapshot_id AND i.rank = l.rank
+  WHERE s.level = 3 OR NOT s.cached
 ),
 freed_sums AS MATERIALIZED (
-  SELECT snapshot_id, kind, id, CAST(total(bytes) AS INTEGER) AS bytes, min(measured) AS measured FROM freed
-  GROUP BY snapshot_id, kind, id
+  SELECT snapshot_id, kind, namespace, id, CAST(total(bytes) AS INTEGER) AS bytes, min(measured) AS measured FROM freed
+  GROUP BY snapshot_id, kind, namespace, id
 ),
 -- Where a layer is held by both they are one step.
 mixed AS MATERIALIZED (SELECT DISTINCT snapshot_id FROM going WHERE level = 2 AND cached),
@@ -155,23 +322,36 @@ image_parts AS MATERIALIZED (
   WHERE (i.snapshot_id, i.image_id) NOT IN (SELECT snapshot_id, image_id FROM untagged)
 ),
 removable AS MATERIALIZED (
-  SELECT r.snapshot_id, 'image' AS kind, r.image_id AS id, r.rank AS place, r.level, i.part
+  SELECT r.snapshot_id, 'image' AS kind, '' AS namespace, r.image_id AS id, r.rank AS place, r.level, i.part
   FROM ranked AS r JOIN image_parts AS i ON i.snapshot_id = r.snapshot_id AND i.image_id = r.image_id
   UNION ALL
-  SELECT r.snapshot_id, 'record', r.record_id, NULL, 1,
+  SELECT r.snapshot_id, 'record', '', r.record_id, NULL, 1,
     CASE WHEN r.chain_id IS NULL OR g.level < 3 THEN '0 cache' ELSE '1 ' || k.root END
   FROM records AS r
   LEFT JOIN going AS g ON g.snapshot_id = r.snapshot_id AND g.chain_id = r.chain_id
   LEFT JOIN layer_roots AS k ON k.snapshot_id = r.snapshot_id AND k.chain_id = r.chain_id
   WHERE r.chain_id IS NULL OR g.level IS NOT NULL
+  UNION ALL
+  SELECT snapshot_id, 'image', namespace, image_id, rank, level, part FROM ctd_ranked
+  UNION ALL
+  SELECT r.snapshot_id, 'record', '', r.record_id, NULL, 1, CASE WHEN min(r.level) < 3 THEN '0 cache' ELSE min(p.part) END
+  FROM ctd_records AS r
+  LEFT JOIN ctd_last AS l ON l.snapshot_id = r.snapshot_id AND l.node = r.node AND l.level = 3
+  LEFT JOIN ctd_ranked AS p ON p.snapshot_id = l.snapshot_id AND p.rank = l.rank
+  GROUP BY r.snapshot_id, r.record_id
+),
+-- Where all that tells of containers was read: who has no state there is nobody that the engine started.
+told_containers AS MATERIALIZED (
+  SELECT snapshot_id FROM stores
+  WHERE NOT collects_garbage AND snapshot_id NOT IN (SELECT snapshot_id FROM doubts WHERE thing = 'volume')
 ),
 layer_doubts AS MATERIALIZED (SELECT d.snapshot_id, d.because FROM stores JOIN doubts AS d USING (snapshot_id) WHERE d.thing = 'layer'),
 things AS MATERIALIZED (
-  SELECT m.snapshot_id, 1 AS rank, 'can be rebuilt or pulled again' AS class, m.part, m.kind, m.id, m.place, '' AS namespace,
+  SELECT m.snapshot_id, 1 AS rank, 'can be rebuilt or pulled again' AS class, m.part, m.kind, m.id, m.place, m.namespace,
     coalesce(f.bytes, 0) AS bytes, coalesce(f.measured, 1) AS measured,
     CASE m.kind
       WHEN 'record' THEN (SELECT coalesce(r.record_type || ', ', '') || coalesce('last used ' || substr(r.last_used_at, 1, 10), 'not used since it was made')
-        FROM records AS r WHERE r.snapshot_id = m.snapshot_id AND r.record_id = m.id)
+        FROM build_cache AS r WHERE r.snapshot_id = m.snapshot_id AND r.record_id = m.id)
       ELSE 'no container is made of it'
         || CASE m.level WHEN 2 THEN ', no tag names it' ELSE '' END
         || CASE WHEN EXISTS (SELECT 1 FROM image_refs AS r
@@ -179,7 +359,7 @@ things AS MATERIALIZED (
           THEN '; it was pulled or pushed' ELSE '; no registry is known to have it' END END AS because,
     d.because AS at_most
   FROM removable AS m
-  LEFT JOIN freed_sums AS f ON f.snapshot_id = m.snapshot_id AND f.kind = m.kind AND f.id = m.id
+  LEFT JOIN freed_sums AS f ON f.snapshot_id = m.snapshot_id AND f.kind = m.kind AND f.namespace = m.namespace AND f.id = m.id
   LEFT JOIN layer_doubts AS d ON d.snapshot_id = m.snapshot_id
   WHERE m.part IS NOT NULL
   UNION ALL
@@ -199,7 +379,8 @@ things AS MATERIALIZED (
     w.bytes - coalesce((SELECT sum(g.disk_bytes) FROM container_logs AS g
       WHERE g.snapshot_id = c.snapshot_id AND g.container_id = c.container_id AND g.rotation = 0
         AND g.driver IN ('json-file', 'k8s-file') AND g.path NOT GLOB '/*'), 0),
-    w.measured, c.state || coalesce(', ended ' || substr(c.finished_at, 1, 10), ', made ' || substr(c.created_at, 1, 10), ''), NULL
+    w.measured, CASE coalesce(c.state, 'unknown') WHEN 'unknown' THEN 'what runs containers does not know it: a working container of a build, perhaps'
+      ELSE c.state END || coalesce(', ended ' || substr(c.finished_at, 1, 10), ', made ' || substr(c.created_at, 1, 10), ''), NULL
   FROM stores JOIN containers AS c USING (snapshot_id)
   JOIN (
     SELECT u.snapshot_id, u.owner, CAST(total(coalesce(u.disk_bytes, u.apparent_bytes)) AS INTEGER) AS bytes,
@@ -211,7 +392,8 @@ things AS MATERIALIZED (
       SELECT m.snapshot_id, m.container_id, i.disk_bytes, i.apparent_bytes FROM stores CROSS JOIN mounts AS m USING (snapshot_id)
       JOIN disk_usage AS i ON i.snapshot_id = m.snapshot_id AND i.category = 'container init' AND i.owner = m.init_id) AS u
     GROUP BY u.snapshot_id, u.owner) AS w ON w.snapshot_id = c.snapshot_id AND w.owner = c.container_id
-  WHERE c.state IN ('exited', 'created', 'dead') AND NOT collects_garbage
+  WHERE c.state IN ('exited', 'created', 'dead') AND (guards_images OR NOT collects_garbage)
+    OR coalesce(c.state, 'unknown') = 'unknown' AND c.snapshot_id IN (SELECT snapshot_id FROM told_containers)
   UNION ALL
   SELECT v.snapshot_id, 3, 'data: look first', 'volume ' || v.name, 'volume', v.name, NULL, '',
     coalesce(v.disk_bytes, v.apparent_bytes), v.disk_bytes IS NOT NULL,
@@ -247,6 +429,7 @@ things AS MATERIALIZED (
   SELECT c.snapshot_id, 5, 'unknown', 'container ' || c.container_id, 'container', c.container_id, NULL, '', NULL, 0,
     'its state is not on disk', NULL
   FROM stores JOIN containers AS c USING (snapshot_id) WHERE coalesce(c.state, 'unknown') = 'unknown' AND NOT collects_garbage
+    AND c.snapshot_id NOT IN (SELECT snapshot_id FROM told_containers)
   UNION ALL
   SELECT t.snapshot_id, 5, 'unknown', 'mount ' || t.name, 'mount', t.name, NULL, '', NULL, 0, t.because, NULL
   FROM stores CROSS JOIN mount_standings AS t USING (snapshot_id) WHERE t.standing = 'unknown' AND NOT collects_garbage
@@ -257,14 +440,15 @@ things AS MATERIALIZED (
   FROM stores CROSS JOIN layer_standings AS t USING (snapshot_id) WHERE t.standing <> 'used' AND NOT collects_garbage
 ),
 parts AS MATERIALIZED (
-  SELECT snapshot_id, part, dense_rank() OVER (
-    PARTITION BY snapshot_id ORDER BY rank, CASE WHEN part GLOB '[01] *' THEN substr(part, 1, 1) END, total(bytes) DESC, part) AS step
-  FROM things WHERE rank < 5 GROUP BY snapshot_id, rank, part
+  SELECT t.snapshot_id, t.part, dense_rank() OVER (PARTITION BY t.snapshot_id
+    ORDER BY t.rank, CASE WHEN t.part GLOB '[01] *' THEN substr(t.part, 1, 1) END, coalesce(w.weight, t.bytes) DESC, t.part) AS step
+  FROM (SELECT snapshot_id, rank, part, total(bytes) AS bytes FROM things WHERE rank < 5 GROUP BY snapshot_id, rank, part) AS t
+  LEFT JOIN ctd_weights AS w ON w.snapshot_id = t.snapshot_id AND w.part = t.part
 )
 SELECT p.step, t.class, t.kind, t.id,
   CASE t.kind
     WHEN 'image' THEN (SELECT n.label FROM image_labels AS n WHERE n.snapshot_id = t.snapshot_id AND n.image_id = t.id)
-    WHEN 'record' THEN (SELECT r.description FROM records AS r WHERE r.snapshot_id = t.snapshot_id AND r.record_id = t.id)
+    WHEN 'record' THEN (SELECT r.description FROM build_cache AS r WHERE r.snapshot_id = t.snapshot_id AND r.record_id = t.id)
     WHEN 'volume' THEN t.id
     WHEN 'directory' THEN (SELECT k.folder FROM snapshots AS k WHERE k.snapshot_id = t.snapshot_id) || '/' || t.id
     WHEN 'leftovers' THEN t.id
@@ -273,12 +457,16 @@ SELECT p.step, t.class, t.kind, t.id,
     ELSE (SELECT c.name FROM containers AS c WHERE c.snapshot_id = t.snapshot_id AND c.container_id = t.id) END AS name,
   CASE t.kind
     WHEN 'image' THEN (SELECT json_group_array(ref) FROM (SELECT DISTINCT r.ref FROM image_refs AS r
-      WHERE r.snapshot_id = t.snapshot_id AND r.image_id = t.id AND t.namespace = r.namespace AND (r.tag IS NOT NULL OR NOT EXISTS (
-        SELECT 1 FROM image_refs AS o WHERE o.snapshot_id = r.snapshot_id AND o.image_id = r.image_id
-          AND o.repository = r.repository AND o.tag IS NOT NULL)) ORDER BY r.ref))
+      WHERE r.snapshot_id = t.snapshot_id AND r.image_id = t.id AND t.namespace = r.namespace
+        AND (r.tag IS NOT NULL OR t.namespace <> '' OR NOT EXISTS (
+          SELECT 1 FROM image_refs AS o WHERE o.snapshot_id = r.snapshot_id AND o.image_id = r.image_id
+            AND o.repository = r.repository AND o.tag IS NOT NULL)) ORDER BY r.ref))
     WHEN 'log' THEN substr(t.part, 5 + length(t.id))
+    WHEN 'container' THEN (SELECT c.state FROM containers AS c WHERE c.snapshot_id = t.snapshot_id AND c.container_id = t.id)
     WHEN 'directory' THEN (SELECT d.link FROM overlay_dirs AS d WHERE d.snapshot_id = t.snapshot_id AND d.cache_id = t.id)
     END AS refs,
+  CASE t.kind WHEN 'image' THEN (SELECT i.target_digest FROM stored_images AS i
+    WHERE i.snapshot_id = t.snapshot_id AND i.image_id = t.id) END AS target,
   nullif(t.namespace, '') AS namespace, t.bytes, t.measured, t.because, t.at_most, t.snapshot_id, h.host
 FROM things AS t
 JOIN snapshot_hosts AS h ON h.snapshot_id = t.snapshot_id

@@ -13,9 +13,10 @@ from click.testing import CliRunner
 
 from layerindex import database, scan, stores
 from layerindex.cli import group
-from layerindex.plan import text
+from layerindex.plan import steps, text
 from tests.dataroot import DataRoot, regular
 from tests.storageroot import StorageRoot
+from tests.test_containerd_reclaim import Root
 from tests.test_owner_queries import METADATA, WALK, asker
 from tests.test_usage import du
 
@@ -34,7 +35,7 @@ def root(tmp_path: Path) -> DataRoot:
     return DataRoot(tmp_path / "docker", privileged=os.geteuid() == 0)
 
 
-def scanned(root: DataRoot | StorageRoot, options: scan.Options = WALK, host: str = "one") -> str:
+def scanned(root: DataRoot | StorageRoot | Root, options: scan.Options = WALK, host: str = "one") -> str:
     """Scan a root into a database beside it and return that."""
     path = str(root.path.parent / "plan.db")
     with database.writing(path, lambda _: None) as connection:
@@ -300,3 +301,49 @@ def test_scan_says_the_headline(root: DataRoot) -> None:
     result = CliRunner().invoke(group, ["scan", str(root.path), "--db", str(root.path.parent / "new.db")])
     assert "need not be there" in result.stderr
     assert "`layerindex plan --snapshot 1`" in result.stderr
+
+
+# containerd ---------------------------------------------------------------------------------------------------------
+
+
+def test_containerd(tmp_path: Path) -> None:
+    """Each namespace has its own commands: ctr's, Kubernetes' where its plugin named the image, Docker's."""
+    root = Root(tmp_path / "containerd")
+    layers = [root.layer({"a": b"a" * 9000})]
+    root.app("docker.io/acme/plain:1", layers, "default")
+    for number, namespace in enumerate(("k8s.io", "moby")):
+        image = root.app(f"docker.io/acme/app:{number}", [root.layer({f"{number}": b"b" * 9000})], namespace)
+        if namespace == "k8s.io":
+            root.name(image.image_id, image.target, namespace=namespace)
+    root.app("docker.io/acme/bad:1", [root.layer({"bad": b"a" * 9000})], "a b; reboot")
+    root.write()
+    path = scanned(root)
+    found = planned(path)
+    words = sorted(words for step in found["steps"] for words in step["commands"])
+    assert ["crictl", "rmi"] == words[0][:2]
+    assert words[1:] == [
+        ["ctr", "--namespace", "default", "images", "rm", "--sync", "docker.io/acme/plain:1"],
+        ["docker", "image", "rm", "docker.io/acme/app:1"],
+    ]
+    assert found["unknown"][0]["because"] == steps.NO_NAME
+    script = plan(path, "--script")
+    assert "reboot" not in script
+    subprocess.run(["sh", "-n"], input=script, text=True, check=True)
+
+
+def test_blobs_that_steps_share_go_with_the_last(tmp_path: Path) -> None:
+    """What is promised of all steps is what all blobs and layers have, each once."""
+    root = Root(tmp_path / "containerd")
+    one, two, three = (root.layer({name: name.encode() * 9000}) for name in "123")
+    root.app("docker.io/acme/a:1", [one, two])
+    root.app("docker.io/acme/a:2", [one, three])
+    root.app("docker.io/acme/b:1", [two, one])
+    root.write()
+    found = planned(scanned(root, METADATA))
+    blobs = sum((len(content) + 4095) // 4096 * 4096 for content in root.blobs.values())
+    assert 2 == len(found["steps"])
+    with database.reading(str(tmp_path / "plan.db")) as connection:
+        (layers,) = connection.execute(
+            "SELECT sum(size) FROM containerd_snapshots WHERE chain_id IS NOT NULL"
+        ).fetchone()
+    assert blobs + layers == found["frees"]

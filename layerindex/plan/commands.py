@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from layerindex.names import printable
@@ -19,6 +20,7 @@ REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,511}")
 VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 HEX = re.compile(r"[0-9a-f]{64}")
+NAMESPACE = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]{0,127})?")
 RECORD = re.compile(r"[0-9a-z]{1,64}")
 DIRECTORY = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,254}")
 MANY = 50
@@ -28,6 +30,8 @@ MANY_RECORDS = 500
 QUARANTINE = "layerindex-quarantine"
 """The folder, in the root, to which a script moves orphans."""
 
+DOCKERS = "moby"
+"""How the namespaces begin that Docker has in containerd."""
 DOCKER, PODMAN, CONTAINERD = "Docker", "Podman", "containerd"
 
 
@@ -59,7 +63,10 @@ OTHER_BUILDER = "where docker buildx use chose another builder, add --builder de
 def is_safe(thing: Thing) -> bool:
     """Say whether all that a command would say of a thing is as its engine makes it."""
     if thing.kind == "image":
-        return bool(DIGEST.fullmatch(thing.id)) and all(map(REFERENCE.fullmatch, thing.names()))
+        known = DIGEST.fullmatch(thing.id) and DIGEST.fullmatch(thing.shown)
+        return bool(known and NAMESPACE.fullmatch(thing.namespace or "")) and all(
+            map(REFERENCE.fullmatch, thing.names())
+        )
     if thing.kind == "log":
         path = thing.refs or ""
         return printable(path) == path and ".." not in path.split("/")
@@ -77,21 +84,38 @@ def path_of(store: Store, thing: Thing) -> str:
 
 def commands(store: Store, things: Sequence[Thing], *, short: bool = False) -> Iterator[list[str]]:
     """Yield the words of each command that frees the things of a step; `short` ids are enough for people."""
-    program = {PODMAN: "podman", DOCKER: "docker", CONTAINERD: "ctr"}[engine(store).name]
-    images = [thing for thing in things if thing.kind == "image"]
-    yield from _images(program, images, short=short)
-    records = [thing.id for thing in things if thing.kind == "record"]
-    for some in chunks(records, MANY_RECORDS):
-        yield [program, "builder", "prune", "--all", "--force", "--filter", record_filter(some)]
-    for thing in things:
-        if thing.kind == "container":
-            yield [program, "container", "rm", thing.id[:12] if short else thing.id]
-        elif thing.kind == "volume":
-            yield [program, "volume", "rm", thing.id]
-        elif thing.kind == "log":
-            yield ["truncate", "--no-create", "--size", "0", path_of(store, thing)]
-        elif thing.kind == "directory":
-            yield from moved(store, thing)
+    for program, of_program in groupby(things, key=lambda thing: program_of(store, thing)):
+        some = list(of_program)
+        yield from _images(program, [thing for thing in some if thing.kind == "image"], short=short)
+        records = [thing.id for thing in some if thing.kind == "record"]
+        for part in chunks(records, MANY_RECORDS):
+            yield [program, "builder", "prune", "--all", "--force", "--filter", record_filter(part)]
+        for thing in some:
+            yield from _other(store, program, thing, short=short)
+
+
+def program_of(store: Store, thing: Thing) -> str:
+    """Return the program that frees a thing: what lies in containerd may be Docker's or Kubernetes'."""
+    name = engine(store).name
+    if name == CONTAINERD:
+        if thing.namespace and thing.namespace.startswith(DOCKERS):
+            return "docker"
+        return "crictl" if thing.id in thing.names() else "ctr"
+    if name == PODMAN:
+        return "buildah" if thing.kind == "container" and thing.refs in (None, "unknown") else "podman"
+    return "docker"
+
+
+def _other(store: Store, program: str, thing: Thing, *, short: bool) -> Iterator[list[str]]:
+    if thing.kind == "container":
+        remove = ["rm"] if program == "buildah" else ["container", "rm"]
+        yield [program, *remove, thing.id[:12] if short else thing.id]
+    elif thing.kind == "volume":
+        yield [program, "volume", "rm", thing.id]
+    elif thing.kind == "log":
+        yield ["truncate", "--no-create", "--size", "0", path_of(store, thing)]
+    elif thing.kind == "directory":
+        yield from moved(store, thing)
 
 
 def record_filter(records: Sequence[str]) -> str:
@@ -100,18 +124,21 @@ def record_filter(records: Sequence[str]) -> str:
 
 
 def image_words(thing: Thing, *, short: bool = False) -> list[str]:
-    """Return what to remove so that an image goes: all its names, else its id."""
-    return thing.names() or [thing.id.removeprefix("sha256:")[:12] if short else thing.id]
+    """Return what to remove so that an image goes: all its names, else the id that its engine shows."""
+    return thing.names() or [thing.shown.removeprefix("sha256:")[:12] if short else thing.shown]
 
 
 def _images(program: str, images: Sequence[Thing], *, short: bool) -> Iterator[list[str]]:
-    if program == "ctr":
+    if program == "crictl":
+        for some in chunks(images, MANY):
+            yield ["crictl", "rmi", *(thing.id for thing in some)]
+    elif program == "ctr":
         for thing in images:
-            yield ["ctr", "--namespace", thing.namespace or "default", "images", "rm", "--sync", *image_words(thing)]
-        return
-    remove = [program, "image", "rm"] if program == "docker" else [program, "rmi"]
-    for some in chunks(images, MANY):
-        yield [*remove, *(word for thing in some for word in image_words(thing, short=short))]
+            yield ["ctr", "--namespace", f"{thing.namespace}", "images", "rm", "--sync", *image_words(thing)]
+    else:
+        remove = [program, "image", "rm"] if program == "docker" else [program, "rmi"]
+        for some in chunks(images, MANY):
+            yield [*remove, *(word for thing in some for word in image_words(thing, short=short))]
 
 
 def moved(store: Store, thing: Thing) -> Iterator[list[str]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from layerindex.errors import UsageError
 from layerindex.names import printable
-from layerindex.plan import commands, steps
+from layerindex.plan import commands
 from layerindex.plan.text import headline, remarks, what
 from layerindex.render import human_bytes
 
@@ -61,6 +61,7 @@ image() {
 }
 # records FILTER: the engine keeps those that a build uses.
 records() { asked && run $ENGINE builder prune --all --force --filter "$1"; }
+working() { asked && run ${BUILDAH:-buildah} rm "$1"; }
 container() {
   asked || return
   state=$($ENGINE container inspect --format '{{.State.Status}}' "$1" 2>/dev/null) || { say "  gone: $1"; return; }
@@ -78,6 +79,32 @@ volume() {
 }
 """
 """How Docker and Podman are asked."""
+
+CTR = r"""
+CTR=${CTR:-ctr}
+# named NAMESPACE DIGEST NAME: the name must still lead to it, and no container may be made of that.
+named() {
+  found=$($CTR --namespace "$1" images ls "name==$3") || { leave "containerd does not answer"; return; }
+  case $found in *"$2"*) ;; *) leave "$3 is gone, or names another image now"; return ;; esac
+  users=$($CTR --namespace "$1" containers ls) || { leave "$3: containers not known"; return; }
+  if printf '%s\n' "$users" | awk '{ print $2 }' | grep -qxF -e "$3"; then
+    leave "$3 is needed by a container"
+    return
+  fi
+  run $CTR --namespace "$1" images rm --sync "$3"
+}
+"""
+"""How containerd is asked."""
+
+CRICTL = r"""
+CRICTL=${CRICTL:-crictl}
+pods_image() {
+  users=$($CRICTL ps --all --quiet --image "$1") || { leave "$1: containers not known"; return; }
+  [ -z "$users" ] || { leave "$1 is needed by" $users; return; }
+  run $CRICTL rmi "$1"
+}
+"""
+"""How the CRI plugin is asked, as Kubernetes does."""
 
 LOGS = r"""
 log() {
@@ -184,9 +211,14 @@ def _lines(plan: Plan) -> Iterator[str]:
 
 def _helpers(plan: Plan) -> Iterator[str]:
     kinds = {thing.kind for step in plan.steps for thing in step.things}
-    program, root, external = ROOTS.get(commands.engine(plan.store).name, ("", "", ""))
+    programs = {commands.program_of(plan.store, thing) for step in plan.steps for thing in step.things}
+    program, root, external = ROOTS.get(commands.engine(plan.store).name, ROOTS[commands.DOCKER])
     yield COMMON.strip()
-    if kinds & {"image", "record", "container", "volume"}:
+    if "ctr" in programs:
+        yield CTR.strip()
+    if "crictl" in programs:
+        yield CRICTL.strip()
+    if kinds & {"image", "record", "container", "volume"} and programs & {"docker", "podman", "buildah"}:
         yield ASKS.strip().replace("@program@", program).replace("@root@", root).replace("@external@", external)
     if "log" in kinds:
         yield LOGS.strip()
@@ -196,8 +228,6 @@ def _helpers(plan: Plan) -> Iterator[str]:
 
 def _calls(store: Store, step: Step) -> list[str]:
     """Return the calls of a step; none where it is for a person to do."""
-    if commands.engine(store).name not in ROOTS and step.class_ not in (steps.LOG, steps.LEFT):
-        return []
     records = [thing.id for thing in step.things if thing.kind == "record"]
     calls = [call for thing in step.things for call in _call(store, thing)]
     calls += (["records", commands.record_filter(some)] for some in commands.chunks(records, commands.MANY_RECORDS))
@@ -205,10 +235,13 @@ def _calls(store: Store, step: Step) -> list[str]:
 
 
 def _call(store: Store, thing: Thing) -> Iterator[list[str]]:
-    if thing.kind == "image":
-        yield ["image", thing.id, *thing.names()]
+    program = commands.program_of(store, thing)
+    if thing.kind == "image" and program == "ctr":
+        yield from (["named", f"{thing.namespace}", thing.shown, name] for name in thing.names())
+    elif thing.kind == "image":
+        yield ["pods_image", thing.id] if program == "crictl" else ["image", thing.shown, *thing.names()]
     elif thing.kind in ("container", "volume"):
-        yield [thing.kind, thing.id]
+        yield ["working" if program == "buildah" else thing.kind, thing.id]
     elif thing.kind == "log":
         yield ["log", commands.path_of(store, thing)]
     elif thing.kind == "directory":

@@ -41,7 +41,7 @@ CLASSES = {
 NOUNS = {
     "record": "build cache ({} record{s})",
     "log": "{} log{s}",
-    "container": "{} container{s} that do{es} not run",
+    "container": "{} container{s}",
     "volume": "{} volume{s}",
     "directory": "{} director{ies}",
     "leftovers": "what was interrupted, in tmp/",

@@ -13,11 +13,17 @@ class Thing(NamedTuple):
     id: str
     name: str | None
     refs: str | None
+    target: str | None
     namespace: str | None
     bytes: int | None
     measured: int
     because: str | None
     at_most: str | None
+
+    @property
+    def shown(self) -> str:
+        """The id that the engine shows for an image."""
+        return self.target or self.id
 
     def names(self) -> list[str]:
         """Return all that an image is called."""

@@ -5,13 +5,20 @@ from __future__ import annotations
 import json
 import os
 import random
+import shlex
 import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from .archives import ImageSource, Member, Step, archive, pack
-from .conftest import new_engine
+from .conftest import need, new_engine
+from .containerd import Containerd, ModernEngine
+from .containerd import why_not as why_no_containerd
+from .cri import NAMESPACE, PAUSE, Cri, message
+from .podman import RUN as PODMAN_RUN
+from .podman import Podman
+from .podman import why_not as why_no_podman
 from .program import layerindex, scan
 from .store import BASE, BUILDKIT, CLASSIC, DEEP, RUN, build, build_store
 from .test_freed import blocks
@@ -21,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .engine import Engine
+    from .programs import Programs
 
 
 pytestmark = pytest.mark.engine
@@ -174,3 +182,124 @@ def test_the_script(full: Engine, tmp_path: Path) -> None:
         subprocess.run(["sh", "-c", back], check=True)
     assert (orphan / "diff" / "file").stat().st_size == SIZE
     assert (full.root / "overlay2" / "l" / ("A" * 26)).is_symlink()
+
+
+def test_podman(programs: Programs, tmp_path: Path) -> None:
+    """The same of Podman, with a working container of Buildah, and images that were built on one another."""
+    need(why_no_podman(programs))
+    with Podman(programs=programs) as podman:
+        (podman.folder / "images.tar").write_bytes(made())
+        podman("load", "-i", podman.folder / "images.tar")
+        podman("create", *PODMAN_RUN, "--name", "keeps", "used:1", "/none")
+        podman("create", *PODMAN_RUN, "--name", "stopped", "used:1", "/none")
+        (podman.folder / "file").write_bytes(random.Random(8).randbytes(SIZE))
+        podman("cp", podman.folder / "file", "stopped:/file")
+        context = podman.folder / "context"
+        context.mkdir()
+        (context / "file").write_bytes(random.Random(9).randbytes(SIZE))
+        (context / "Dockerfile").write_text("FROM localhost/used:1\nCOPY file /one\nCOPY file /two\n")
+        podman("build", "--layers", "-t", "built:1", context)
+        (context / "file").write_bytes(random.Random(10).randbytes(SIZE))
+        podman("build", "--layers", "-t", "built:1", context)
+        working = podman.buildah("from", "--pull-never", "localhost/alone:1")
+        podman.buildah("copy", working, podman.folder / "file", "/file")
+        volume = podman.root / "volumes" / "old-data" / "_data"
+        podman("volume", "create", "old-data")
+        (volume / "file").write_bytes(random.Random(6).randbytes(SIZE))
+        os.sync()
+        plan = planned(podman.root, tmp_path / "db")
+
+        def run(words: list[str]) -> None:
+            if words[0] == "podman":
+                print(words, podman(*words[1:]))
+            elif words[0] == "buildah":
+                podman.buildah(*words[1:])
+            else:
+                subprocess.run(words, check=True)
+
+        freed = follow(plan, podman.root, run)
+        assert freed["can be rebuilt or pulled again"] > 6 * SIZE
+        assert podman.inspect("image", "used:1")
+        assert not plan["unknown"]
+
+
+def test_containerd(programs: Programs, tmp_path: Path) -> None:
+    """Blobs go with snapshots, of each namespace by itself."""
+    need(why_no_containerd(programs))
+    with Containerd(programs) as containerd:
+        (containerd.folder / "images.tar").write_bytes(made())
+        containerd.ctr("images", "import", containerd.folder / "images.tar")
+        containerd.ctr("images", "import", containerd.folder / "images.tar", namespace="other")
+        for name in ("free:1", "alone:1"):
+            containerd.ctr("images", "rm", "--sync", f"docker.io/library/{name}", namespace="other")
+        plan = planned(containerd.root, tmp_path / "db")
+        script = layerindex("plan", "--db", tmp_path / "db", "--script").stdout
+        freed = follow(plan, containerd.root, lambda words: containerd.ctr(*words[3:], namespace=words[2]))
+        assert freed["can be rebuilt or pulled again"] > 10 * SIZE
+        assert planned(containerd.root, tmp_path / "db")["steps"] == []
+
+        # The same by the script, of which a name leads elsewhere by now.
+        containerd.ctr("images", "import", containerd.folder / "images.tar")
+        library = "docker.io/library/"
+        containerd.ctr("images", "tag", "--force", f"{library}alone:1", f"{library}free:2")
+        command = containerd.command("version")
+        ctr = shlex.join(command[: command.index("--namespace")])
+        done = subprocess.run(
+            ["sh", "-s", "all"],
+            input=script,
+            capture_output=True,
+            text=True,
+            env={"PATH": os.environ["PATH"], "CTR": ctr},
+            check=False,
+        )
+        print(done.stdout, done.stderr)
+        assert done.returncode == 1
+        assert f"left: {library}free:2 is gone, or names another image now" in done.stdout
+        assert containerd.ctr("images", "ls", "-q").split() == [f"{library}free:2"]
+
+
+def test_cri(programs: Programs, tmp_path: Path) -> None:
+    """Kubernetes removes an image with all its names; one that a container runs is in no step."""
+    need(why_no_containerd(programs))
+    with Cri(programs) as cri:
+        (cri.folder / "images.tar").write_bytes(
+            archive(
+                [
+                    image("li/one:1", 1, 2),
+                    image("li/two:1", 1, 3),
+                    ImageSource([PAUSE.removeprefix("docker.io/")], [Step("pause", pack([Member("pause", b"")]))]),
+                ]
+            )
+        )
+        cri.ctr("images", "import", cri.folder / "images.tar", namespace=NAMESPACE)
+        cri.await_images("docker.io/li/one:1", "docker.io/li/two:1", PAUSE)
+        plan = planned(cri.root, tmp_path / "db")
+
+        def run(words: list[str]) -> None:
+            assert words[:2] == ["crictl", "rmi"]
+            for word in words[2:]:
+                cri.call("Image", "RemoveImage", (1, message((1, word))))
+            cri.ctr("images", "rm", "--sync", "none", namespace=NAMESPACE)  # waits for the collector
+
+        follow(plan, cri.root, run)
+        assert planned(cri.root, tmp_path / "db")["steps"] == []
+
+
+def test_docker_on_containerd(modern_root: Path, tmp_path: Path) -> None:
+    """A Docker of today keeps images and build cache in containerd: they go by its own commands."""
+    with ModernEngine(modern_root) as docker:
+        docker.docker("load", input=made())
+        docker.docker("create", "--network", "none", "--name", "keeps", "used:1", "/none")
+        for number in (1, 2):
+            (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY file /file\nCOPY file /again\n")
+            (tmp_path / "file").write_bytes(random.Random(20 + number).randbytes(SIZE))
+            docker.docker("build", "--network", "host", "--tag", f"kit:{number}", tmp_path, env=BUILDKIT)
+        docker.docker("rmi", "kit:2")
+        docker.docker("volume", "create", "old-data")
+        (docker.root / "volumes" / "old-data" / "_data" / "file").write_bytes(random.Random(6).randbytes(SIZE))
+        os.sync()
+        plan = planned(docker.root, tmp_path / "db")
+        assert plan["version"] == "23 or later"
+        freed = follow(plan, docker.root, lambda words: docker.docker(*words[1:]))
+        assert freed["can be rebuilt or pulled again"] > 9 * SIZE
+        assert docker.inspect("used:1")
