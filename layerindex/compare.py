@@ -398,8 +398,8 @@ def _named(snapshot: Snapshot, own: str, word: str) -> dict[str, Match]:
 
 
 UNLISTED = f"""
-SELECT count(*) FROM image_layers AS l LEFT JOIN layers AS y USING (snapshot_id, chain_id)
-WHERE l.snapshot_id = :snapshot AND y.listing_id IS NULL AND l.image_id IN ({IMAGES.format(schema="main")})
+SELECT count(*) FROM placed_layers AS l
+WHERE l.snapshot_id = :snapshot AND l.listing_id IS NULL AND l.image_id IN ({IMAGES.format(schema="main")})
 UNION ALL
 SELECT count(*) FROM (
   SELECT c.mount_id AS cache_id FROM containers AS c

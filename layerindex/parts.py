@@ -5,10 +5,11 @@ A part's name is the SHA-256 of its rows in one form, which is written here and 
 names itself, from the rows that it stores: what a scan or another file brings is a part that is here already, to which
 it links, or a new one. So whoever writes later, or in whatever order, changes nothing that a snapshot says.
 
-KINDS says which parts there are: what an image's config says, what is known of the directories of a bucket, and whose
-bytes are whose. They are written under the names that queries read, such as `images` and `overlay_lowers`: temporary
-tables stand before those views until everything is gathered, and `gathering` moves it. Names of directories and the
-like, which stand in many rows, are in the table `part_names` once; rows of parts have their numbers.
+KINDS says which parts there are: what an image's config says, the layers and what is known of the directories of a
+bucket, whose bytes are whose, and the names and writable layers of a store. They are written under the names that
+queries read, such as `images` and `overlay_lowers`: temporary tables stand before those views until everything is
+gathered, and `gathering` moves it. Names of directories and the like, which stand in many rows, are in the table
+`part_names` once; rows of parts have their numbers.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 BUCKETS = 128
 """How many parts the directories of a store become. What changes is written anew with the rest of its bucket, and each
 bucket costs a row in every snapshot."""
+
+LOCAL = "listing_id"
+"""A column that holds a number of this database, which another has for something else."""
 
 
 class Rows(NamedTuple):
@@ -63,6 +67,7 @@ class Kind(NamedTuple):
     group: str
     """Its column that tells the parts of a snapshot from each other."""
     tables: dict[str, Rows]
+    buckets: int = BUCKETS
 
     @property
     def views(self) -> dict[str, Rows]:
@@ -74,9 +79,22 @@ class Kind(NamedTuple):
         """Whether a part holds the rows of many names, and has them as numbers."""
         return self.group == "bucket"
 
+    @property
+    def local(self) -> bool:
+        """Whether its rows hold numbers of this database, and so its parts' names are good in this database alone."""
+        return any(LOCAL in columns(table) for table in self.tables)
+
+    def part_of(self, name: str) -> str:
+        """Return the expression of what tells the part of the rows of a name."""
+        if not self.scattered:
+            return name
+        return BUCKET.format(name) if self.buckets == BUCKETS else "0"
+
 
 IMAGE = ("image_id",)
 USE = ("used", "used_kind", "user_kind", "user")
+REFERENCE = ("ref", "repository", "tag", "digest", "image_id", "namespace", "normalized", "target_digest")
+MOUNT = ("name", "mount_id", "init_id", "parent_chain_id", "container_id")
 KINDS = (
     Kind(
         "image",
@@ -109,14 +127,37 @@ KINDS = (
         "usage",
         "stored_usage",
         "bucket",
-        {"part_usage": Rows("disk_usage", ("owner", "category"), ("category", "owner", "note"))},
+        {
+            "part_usage": Rows("disk_usage", ("owner", "category"), ("category", "owner", "note")),
+            "part_dirs": Rows("overlay_dirs", ("cache_id",), ("cache_id", "role", "link", "unknown_because")),
+        },
+    ),
+    Kind(
+        "layers",
+        "stored_layers",
+        "bucket",
+        {"part_layers": Rows("layers", ("chain_id",), ("chain_id", "diff_id", "parent_chain_id", "cache_id"))},
+    ),
+    Kind(
+        "references",
+        "stored_references",
+        "bucket",
+        {
+            "part_refs": Rows("image_refs", ("ref", "image_id", "namespace"), REFERENCE),
+            "part_mounts": Rows("mounts", ("name",), MOUNT),
+        },
+        1,
     ),
 )
 
 NOTHING = 0
 """The number of `part_names` that stands for NULL."""
 
-INDEX = "CREATE INDEX temp.gathered_chain ON image_layers (chain_id, snapshot_id)"
+INDEXES = (
+    "CREATE INDEX temp.gathered_chain ON image_layers (chain_id, snapshot_id)",
+    "CREATE INDEX temp.gathered_directory ON layers (cache_id, snapshot_id)",
+    "CREATE INDEX temp.gathered_layer ON layers (diff_id, snapshot_id)",
+)
 """What a scan asks by, while it goes on."""
 
 CACHE = "PRAGMA temp.cache_size = -32768"
@@ -161,17 +202,22 @@ def views() -> dict[str, Rows]:
     return {view: rows for kind in KINDS for view, rows in kind.views.items()}
 
 
-def digest(kind: Kind, source: Callable[[str], str], schema: str | None) -> str:
+def _same(number: str) -> str:
+    return number
+
+
+def digest(kind: Kind, source: Callable[[str], str], schema: str | None, local: Callable[[str], str] = _same) -> str:
     """Return the expression of a part's digest; `source` says where its rows `t` of a table are: from FROM to WHERE.
 
     Its rows are JSON, table by table in the order of the kind, each table's in the order of its key, so that equal rows
     have one form whatever they came from, and others another. `schema` has the names that stand in them as numbers;
-    None where names stand in the rows.
+    None where names stand in the rows. `local` makes the number that this database has of one that they hold.
     """
     held = []
     for table, rows in kind.tables.items():
         names = columns(table)
         values = rows.values(names, lambda name: named(name, f"{schema}.") if schema else name, gathered=not schema)
+        values = [local(value) if name == LOCAL else value for name, value in zip(names, values, strict=True)]
         taken = ", ".join(f"{value} AS {name}" for name, value in zip(names, values, strict=True))
         # What is gathered is read in this order, so that nothing is sorted.
         order = (
@@ -227,7 +273,8 @@ def gathering(connection: sqlite3.Connection) -> Iterator[None]:
         described = ", ".join(f"{name} {type_}" for name, type_ in found)
         key = ", ".join(("snapshot_id", *rows.key))
         connection.execute(f"CREATE TEMP TABLE {view} ({described}, PRIMARY KEY ({key})) WITHOUT ROWID")
-    connection.execute(INDEX)
+    for index in INDEXES:
+        connection.execute(index)
     connection.execute(CACHE)
     yield
     prepare(connection)
@@ -240,7 +287,7 @@ def gathering(connection: sqlite3.Connection) -> Iterator[None]:
 def _store(connection: sqlite3.Connection, kind: Kind) -> None:
     """Move what was gathered of a kind into parts; those that are here already are only named."""
     connection.execute(SPREAD)
-    part_of = BUCKET.format("name") if kind.scattered else "name"
+    part_of = kind.part_of("name")
     for view, rows in kind.views.items() if kind.scattered else [*kind.views.items()][:1]:
         sql = f"SELECT DISTINCT snapshot_id, {rows.key[0]} AS name FROM temp.{view}"
         connection.execute(f"INSERT OR IGNORE INTO temp.spread SELECT snapshot_id, {part_of}, name FROM ({sql})")
@@ -336,7 +383,9 @@ def misplaced(connection: sqlite3.Connection) -> bool:
 def elsewhere() -> Iterator[str]:
     """Yield for each table of parts in buckets what finds the rows that a snapshot has under another bucket."""
     for kind in KINDS:
-        if kind.scattered:
+        if kind.scattered and kind.buckets == 1:
+            yield f"SELECT 1 FROM main.{kind.stored} AS s WHERE s.bucket IS NOT 0"
+        elif kind.scattered:
             for table, rows in kind.tables.items():
                 yield (
                     f"SELECT 1 FROM main.{kind.stored} AS s CROSS JOIN main.{table} AS t ON t.part_id = s.part_id "
@@ -353,6 +402,12 @@ def sweep(connection: sqlite3.Connection) -> int:
         )
         connection.execute(f"DELETE FROM main.part_names WHERE name_id <> {NOTHING} AND name_id NOT IN ({used})")
     return rows
+
+
+def listings() -> str:
+    """Return the statement that finds the listings which some part has."""
+    held = (table for table in tables() if LOCAL in columns(table))
+    return " UNION ".join(f"SELECT {LOCAL} FROM main.{table} WHERE {LOCAL} IS NOT NULL" for table in held)
 
 
 def columns(table: str) -> list[str]:

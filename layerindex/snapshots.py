@@ -20,11 +20,9 @@ OLD = """
 SELECT snapshot_id FROM snapshot_ages
 WHERE age >= :keep AND (:before IS NULL OR ordered_at < :before) ORDER BY snapshot_id"""
 
-LISTINGS = """
+LISTINGS = f"""
 CREATE TEMP TABLE gone_listings AS
-SELECT listing_id FROM main.listings WHERE listing_id NOT IN (
-  SELECT listing_id FROM main.layers WHERE listing_id IS NOT NULL
-  UNION SELECT listing_id FROM main.overlay_dirs WHERE listing_id IS NOT NULL)"""
+SELECT listing_id FROM main.listings WHERE listing_id NOT IN ({parts.listings()})"""
 
 DIRECTORIES = """
 DELETE FROM main.directories WHERE directory_id NOT IN (SELECT directory_id FROM main.entries)"""

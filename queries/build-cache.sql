@@ -53,12 +53,12 @@ layer_names AS MATERIALIZED (
 records AS MATERIALIZED (
   SELECT b.*, coalesce(b.size, (
       SELECT y.size FROM layers AS y
-      WHERE y.snapshot_id = b.snapshot_id AND y.chain_id = b.chain_id AND y.cache_id = b.cache_id), d.apparent_bytes) AS bytes,
-    d.disk_bytes, (b.snapshot_id, b.record_id) IN (SELECT snapshot_id, record_id FROM shared) AS shared, (
+      WHERE y.snapshot_id = b.snapshot_id AND y.chain_id = b.chain_id AND y.cache_id = b.cache_id), (SELECT d.apparent_bytes FROM overlay_dirs AS d WHERE d.snapshot_id = b.snapshot_id AND d.cache_id = b.cache_id)) AS bytes,
+    (SELECT d.disk_bytes FROM overlay_dirs AS d WHERE d.snapshot_id = b.snapshot_id AND d.cache_id = b.cache_id) AS disk_bytes, (b.snapshot_id, b.record_id) IN (SELECT snapshot_id, record_id FROM shared) AS shared, (
     SELECT o.record_id FROM build_cache AS o
     WHERE o.snapshot_id = b.snapshot_id AND o.record_id = b.equal_mutable) AS same_as
   -- The plus lets SQLite expect many records, and make an index of what is joined to them.
-  FROM build_cache AS b LEFT JOIN overlay_dirs AS d ON d.snapshot_id = b.snapshot_id AND d.cache_id = b.cache_id
+  FROM build_cache AS b
   WHERE +b.snapshot_id IN (SELECT snapshot_id FROM selected_snapshots)
 )
 SELECT b.record_id, b.record_type, b.description, b.bytes AS size,

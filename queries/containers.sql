@@ -32,7 +32,9 @@ WITH twice AS MATERIALIZED (
   WHERE NOT s.reads_directories AND t.snapshot_id <> s.snapshot_id AND o.mount_id IS NOT NULL
 )
 SELECT c.container_id, c.name, c.image_ref, c.image_id, n.label AS image, c.state, c.created_at, c.started_at,
-  c.finished_at, c.exit_code, d.apparent_bytes AS rw_bytes, d.entry_count AS rw_files, c.log_bytes,
+  c.finished_at, c.exit_code, 
+  (SELECT d.apparent_bytes FROM overlay_dirs AS d WHERE d.snapshot_id = c.snapshot_id AND d.cache_id = c.mount_id) AS rw_bytes,
+  (SELECT d.entry_count FROM overlay_dirs AS d WHERE d.snapshot_id = c.snapshot_id AND d.cache_id = c.mount_id) AS rw_files, c.log_bytes,
   (SELECT group_concat(name, ', ') FROM (SELECT v.name FROM container_volumes AS v
      WHERE v.snapshot_id IN (c.snapshot_id, o.snapshot_id) AND v.container_id = c.container_id AND v.type = 'volume'
      ORDER BY 1)) AS volumes,
@@ -45,7 +47,6 @@ FROM selected_snapshots
 JOIN containers AS c USING (snapshot_id)
 LEFT JOIN twice AS o ON o.other_id = c.snapshot_id AND o.container_id = c.container_id
 LEFT JOIN image_labels AS n ON n.snapshot_id = c.snapshot_id AND n.image_id = c.image_id
-LEFT JOIN overlay_dirs AS d ON d.snapshot_id = c.snapshot_id AND d.cache_id = c.mount_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = c.snapshot_id
 WHERE NOT EXISTS (SELECT 1 FROM twice AS x WHERE x.snapshot_id = c.snapshot_id AND x.container_id = c.container_id)
   AND (nullif(:container, '') IS NULL OR :container IN (c.container_id, c.name, substr(c.container_id, 1, 12)))

@@ -18,10 +18,9 @@ WITH sums AS MATERIALIZED (
     CAST(total(size) FILTER (WHERE times > 1) AS INTEGER) AS shared_size,
     CAST(total(size) FILTER (WHERE times = 1) AS INTEGER) AS unique_size
   FROM (
-    SELECT i.snapshot_id, i.image_id, y.size, count(*) OVER (PARTITION BY i.snapshot_id, l.chain_id) AS times
+    SELECT i.snapshot_id, i.image_id, l.size, count(*) OVER (PARTITION BY i.snapshot_id, l.chain_id) AS times
     FROM selected_snapshots JOIN listed_images AS i USING (snapshot_id)
-    JOIN image_layers AS l ON l.snapshot_id = i.snapshot_id AND l.image_id = i.image_id
-    LEFT JOIN layers AS y ON y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id
+    JOIN placed_layers AS l ON l.snapshot_id = i.snapshot_id AND l.image_id = i.image_id
     UNION ALL SELECT snapshot_id, image_id, NULL, 0 FROM selected_snapshots JOIN listed_images USING (snapshot_id))
   GROUP BY snapshot_id, image_id
 )

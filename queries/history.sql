@@ -16,7 +16,7 @@
 -- host = "the host"
 
 SELECT n.label AS image, s.position, s.created_at, s.created_by, s.comment, s.empty_layer,
-  CASE WHEN s.layer_position IS NULL THEN 0 ELSE y.size END AS size,
+  CASE WHEN s.layer_position IS NULL THEN 0 ELSE (SELECT y.size FROM layers AS y WHERE y.snapshot_id = s.snapshot_id AND y.chain_id = s.chain_id) END AS size,
   s.diff_id, s.chain_id,
   h.host
 FROM (
@@ -27,7 +27,6 @@ FROM (
      WHERE l.snapshot_id = s.snapshot_id AND l.image_id = s.image_id AND l.position = s.layer_position) AS chain_id
   FROM selected_snapshots JOIN image_history AS s USING (snapshot_id)) AS s
 JOIN image_labels AS n USING (snapshot_id, image_id)
-LEFT JOIN layers AS y ON y.snapshot_id = s.snapshot_id AND y.chain_id = s.chain_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = s.snapshot_id
 WHERE nullif(:image, '') IS NULL OR (s.snapshot_id, s.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image)
 ORDER BY h.host, s.snapshot_id, n.label, s.image_id, s.position;

@@ -23,14 +23,14 @@ placed AS MATERIALIZED (
   SELECT l.*, sum((l.snapshot_id, l.image_id) IN listed) OVER (PARTITION BY l.snapshot_id, l.namespace, l.chain_id) AS shared_by
   FROM selected_snapshots CROSS JOIN image_layer_places AS l USING (snapshot_id)
 )
-SELECT n.label AS image, l.position, l.diff_id, l.chain_id, l.cache_id, d.link, l.size,
+SELECT n.label AS image, l.position, l.diff_id, l.chain_id, l.cache_id,
+  (SELECT d.link FROM overlay_dirs AS d WHERE d.snapshot_id = l.snapshot_id AND d.cache_id = l.cache_id) AS link, l.size,
   (SELECT s.created_by FROM image_history AS s
    WHERE s.snapshot_id = l.snapshot_id AND s.image_id = l.image_id AND s.layer_position = l.position) AS created_by,
   l.shared_by, nullif(l.namespace, '') AS namespace,
   h.host
 FROM placed AS l
 JOIN image_namespaces AS n USING (snapshot_id, image_id, namespace)
-LEFT JOIN overlay_dirs AS d ON d.snapshot_id = l.snapshot_id AND d.cache_id = l.cache_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = l.snapshot_id
 WHERE nullif(:image, '') IS NULL OR (l.snapshot_id, l.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image)
 ORDER BY h.host, l.snapshot_id, n.label, l.image_id, l.namespace, l.position;

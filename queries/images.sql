@@ -22,6 +22,12 @@
 WITH kinds AS MATERIALIZED (
   SELECT snapshot_id, collects_garbage AS apart FROM selected_snapshots JOIN snapshots USING (snapshot_id)
 ),
+refs AS MATERIALIZED (
+  SELECT r.snapshot_id, r.image_id, r.namespace, r.ref, r.repository, r.tag,
+    row_number() OVER (PARTITION BY r.snapshot_id, r.image_id, r.namespace ORDER BY r.tag IS NULL, r.ref) AS place,
+    row_number() OVER (PARTITION BY r.snapshot_id, r.image_id ORDER BY r.ref, r.namespace) AS first
+  FROM selected_snapshots CROSS JOIN image_refs AS r USING (snapshot_id)
+),
 placed AS MATERIALIZED (
   SELECT snapshot_id, image_id, '' AS namespace, 0 AS apart FROM kinds JOIN listed_images USING (snapshot_id) WHERE NOT kinds.apart
   UNION ALL
@@ -34,9 +40,8 @@ sums AS MATERIALIZED (
     CAST(total(size) FILTER (WHERE times > 1) AS INTEGER) AS shared_size,
     CAST(total(size) FILTER (WHERE times = 1) AS INTEGER) AS unique_size
   FROM (
-    SELECT p.snapshot_id, p.image_id, '' AS namespace, 0 AS apart, l.chain_id, y.size, count(*) OVER (PARTITION BY p.snapshot_id, l.chain_id) AS times
-    FROM placed AS p JOIN image_layers AS l ON l.snapshot_id = p.snapshot_id AND l.image_id = p.image_id
-    LEFT JOIN layers AS y ON y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id WHERE NOT p.apart
+    SELECT p.snapshot_id, p.image_id, '' AS namespace, 0 AS apart, l.chain_id, l.size, count(*) OVER (PARTITION BY p.snapshot_id, l.chain_id) AS times
+    FROM placed AS p CROSS JOIN placed_layers AS l ON l.snapshot_id = p.snapshot_id AND l.image_id = p.image_id WHERE NOT p.apart
     UNION ALL
     SELECT p.snapshot_id, p.image_id, p.namespace, 1, l.chain_id, l.size, count(*) OVER (PARTITION BY p.snapshot_id, p.namespace, l.chain_id)
     FROM placed AS p CROSS JOIN image_layer_places AS l USING (snapshot_id, image_id, namespace) WHERE p.apart
@@ -61,9 +66,7 @@ listed AS (
   FROM sums AS n
   CROSS JOIN images AS i USING (snapshot_id, image_id)
   JOIN image_labels AS b USING (snapshot_id, image_id)
-  LEFT JOIN image_refs AS r ON r.snapshot_id = i.snapshot_id AND (r.ref, r.image_id, r.namespace) = (
-    SELECT ref, image_id, namespace FROM image_refs AS o WHERE o.snapshot_id = i.snapshot_id AND o.image_id = i.image_id
-      AND o.namespace = n.namespace ORDER BY o.tag IS NULL, ref LIMIT 1)
+  LEFT JOIN refs AS r ON r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id AND r.namespace = n.namespace AND r.place = 1
   JOIN name_standings AS t ON t.snapshot_id = i.snapshot_id AND t.image_id = i.image_id
   UNION ALL
   SELECT m.snapshot_id, r.repository, r.tag,
@@ -73,8 +76,7 @@ listed AS (
     (SELECT count(*) FROM image_manifests AS x WHERE x.snapshot_id = m.snapshot_id AND x.index_digest = m.image_id), 0,
     CASE WHEN r.ref IS NOT NULL THEN 0 WHEN d.because IS NULL THEN 1 END, NULL
   FROM selected_snapshots JOIN manifest_lists AS m USING (snapshot_id)
-  LEFT JOIN image_refs AS r ON r.snapshot_id = m.snapshot_id AND r.image_id = m.image_id
-    AND r.ref = (SELECT min(ref) FROM image_refs AS o WHERE o.snapshot_id = m.snapshot_id AND o.image_id = m.image_id)
+  LEFT JOIN refs AS r ON r.snapshot_id = m.snapshot_id AND r.image_id = m.image_id AND r.first = 1
   LEFT JOIN doubts AS d ON d.snapshot_id = m.snapshot_id AND d.thing = 'name'
 )
 SELECT i.repository, i.tag, i.names, i.image_id, i.created_at, i.size, CASE WHEN i.size IS NOT NULL THEN i.shared_size END AS shared_size,

@@ -30,9 +30,9 @@ WITH found AS (
   UNION ALL
   SELECT y.snapshot_id, y.chain_id, 'its directory is not there', y.cache_id, y.size, y.chain_id
   FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id) JOIN layers AS y USING (snapshot_id)
-  LEFT JOIN overlay_dirs AS d ON d.snapshot_id = y.snapshot_id AND d.cache_id = y.cache_id
   -- The directories of other drivers are not read, so nothing can be said of them.
-  WHERE s.reads_directories AND y.cache_id IS NOT NULL AND d.cache_id IS NULL
+  WHERE s.reads_directories AND y.cache_id IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM overlay_dirs AS d WHERE d.snapshot_id = y.snapshot_id AND d.cache_id = y.cache_id)
   UNION ALL
   SELECT l.snapshot_id, l.image_id, 'layer ' || l.position || ' of the image is not in the store', NULL, NULL, l.chain_id
   FROM selected_snapshots JOIN image_layers AS l USING (snapshot_id)

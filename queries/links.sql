@@ -21,12 +21,11 @@ WITH told AS (
     AND NOT EXISTS (SELECT 1 FROM links AS l WHERE l.snapshot_id = d.snapshot_id AND l.link = d.link)
   GROUP BY d.snapshot_id, d.link HAVING d.link IS NOT NULL AND count(*) = 1
 )
-SELECT l.link, l.cache_id, l.target, l.repair, d.role,
+SELECT l.link, l.cache_id, l.target, l.repair, (SELECT d.role FROM overlay_dirs AS d WHERE d.snapshot_id = l.snapshot_id AND d.cache_id = l.cache_id) AS role,
   (SELECT count(*) FROM overlay_lowers AS o
    WHERE o.snapshot_id = l.snapshot_id AND o.lower_cache_id = l.cache_id) AS lower_of,
   h.host
 FROM told AS l
-LEFT JOIN overlay_dirs AS d ON d.snapshot_id = l.snapshot_id AND d.cache_id = l.cache_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = l.snapshot_id
 WHERE nullif(:link, '') IS NULL OR l.link = replace(:link, 'l/', '')
 ORDER BY h.host, l.snapshot_id, l.link;

@@ -83,6 +83,10 @@ held AS MATERIALIZED (
     WHERE y.cache_id = w.cache_id AND y.snapshot_id = w.snapshot_id AND y.kind = 'layer') AS chain_id
   FROM wanted AS w
 ),
+placed AS MATERIALIZED (
+  SELECT y.snapshot_id, y.chain_id, y.diff_id FROM (SELECT DISTINCT snapshot_id, chain_id FROM held) AS w
+  CROSS JOIN layers AS y ON y.snapshot_id = w.snapshot_id AND y.chain_id = w.chain_id
+),
 users AS MATERIALIZED (
   SELECT m.snapshot_id, w.cache_id, m.container_id FROM held AS w
   CROSS JOIN mounts AS m ON m.mount_id = w.cache_id AND m.snapshot_id = w.snapshot_id
@@ -120,7 +124,7 @@ SELECT d.cache_id AS directory, d.role, o.kind, o.owner, y.chain_id, y.diff_id,
 FROM held AS w
 CROSS JOIN overlay_dirs AS d USING (snapshot_id, cache_id)
 LEFT JOIN reasons AS o USING (snapshot_id, cache_id)
-LEFT JOIN layers AS y ON y.snapshot_id = w.snapshot_id AND y.chain_id = w.chain_id
+LEFT JOIN placed AS y ON y.snapshot_id = w.snapshot_id AND y.chain_id = w.chain_id
 LEFT JOIN shown AS i ON i.snapshot_id = w.snapshot_id AND i.cache_id = w.cache_id
 LEFT JOIN inside AS n ON n.snapshot_id = w.snapshot_id AND n.cache_id = w.cache_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = d.snapshot_id

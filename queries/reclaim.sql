@@ -291,24 +291,28 @@ layer_sums AS MATERIALIZED (
     UNION ALL SELECT snapshot_id, set_id, gone, size, disk_bytes FROM ctd_layers)
   GROUP BY snapshot_id, set_id
 ),
+gone_mounts AS MATERIALIZED (
+  SELECT m.snapshot_id, m.name, m.mount_id, m.init_id FROM (SELECT DISTINCT snapshot_id, container_id FROM gone_containers) AS g
+  CROSS JOIN mounts AS m ON m.snapshot_id = g.snapshot_id AND m.name = g.container_id
+),
 container_sums AS MATERIALIZED (
   SELECT snapshot_id, set_id, CASE WHEN count(bytes) = count(*) THEN CAST(total(bytes) AS INTEGER) END AS bytes,
     CASE WHEN count(disk_bytes) = count(*) THEN CAST(total(disk_bytes) AS INTEGER) END AS disk_bytes, 1 AS known
   FROM (
     SELECT g.snapshot_id, g.set_id,
-      d.apparent_bytes + CASE WHEN m.init_id IS NULL THEN 0 ELSE i.apparent_bytes END + c.log_bytes AS bytes,
+      (SELECT d.apparent_bytes FROM overlay_dirs AS d WHERE d.snapshot_id = c.snapshot_id AND d.cache_id = m.mount_id)
+        + CASE WHEN m.init_id IS NULL THEN 0 ELSE (SELECT d.apparent_bytes FROM overlay_dirs AS d WHERE d.snapshot_id = c.snapshot_id AND d.cache_id = m.init_id) END
+        + c.log_bytes AS bytes,
       CASE WHEN m.init_id IS NULL THEN 0 ELSE (
           SELECT u.disk_bytes FROM disk_usage AS u
-          WHERE u.snapshot_id = m.snapshot_id AND u.category = 'container init' AND u.owner = m.init_id) END
+          WHERE u.snapshot_id = c.snapshot_id AND u.category = 'container init' AND u.owner = m.init_id) END
         + (SELECT CASE WHEN count(u.disk_bytes) = count(*) AND max(u.category = 'container writable')
             THEN CAST(total(u.disk_bytes) AS INTEGER) END FROM disk_usage AS u
           WHERE u.snapshot_id = c.snapshot_id AND u.owner = c.container_id
             AND u.category IN ('container writable', 'container files', 'container logs')) AS disk_bytes
     FROM gone_containers AS g
     JOIN containers AS c ON c.snapshot_id = g.snapshot_id AND c.container_id = g.container_id
-    LEFT JOIN mounts AS m ON m.snapshot_id = c.snapshot_id AND m.name = c.container_id
-    LEFT JOIN overlay_dirs AS d ON d.snapshot_id = m.snapshot_id AND d.cache_id = m.mount_id
-    LEFT JOIN overlay_dirs AS i ON i.snapshot_id = m.snapshot_id AND i.cache_id = m.init_id)
+    LEFT JOIN gone_mounts AS m ON m.snapshot_id = c.snapshot_id AND m.name = c.container_id)
   GROUP BY snapshot_id, set_id
 ),
 blocks AS MATERIALIZED (

@@ -18,7 +18,13 @@
 -- age_days = "whole days from then to the scan"
 -- host = "the host"
 
-WITH stale AS MATERIALIZED (
+WITH there AS MATERIALIZED (
+  SELECT d.snapshot_id, d.cache_id, d.role, d.entry_count, d.apparent_bytes, d.listing_id FROM (
+    SELECT snapshot_id, mount_id FROM selected_snapshots JOIN mounts USING (snapshot_id) WHERE container_id IS NULL
+    UNION SELECT snapshot_id, init_id FROM selected_snapshots JOIN mounts USING (snapshot_id) WHERE container_id IS NULL) AS m
+  CROSS JOIN overlay_dirs AS d ON d.snapshot_id = m.snapshot_id AND d.cache_id = m.mount_id
+),
+stale AS MATERIALIZED (
   SELECT m.*, s.reads_directories, s.started_at, d.cache_id, d.entry_count,
     d.apparent_bytes + CASE WHEN i.cache_id IS NULL THEN 0 ELSE i.apparent_bytes END AS apparent_bytes,
     (SELECT u.disk_bytes FROM disk_usage AS u
@@ -30,8 +36,8 @@ WITH stale AS MATERIALIZED (
      WHERE o.snapshot_id = m.snapshot_id AND o.cache_id = m.mount_id AND o.owner = m.name
        AND o.kind IN ('image-mount', 'build-mount')) AS owner_kind
   FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id) JOIN mounts AS m USING (snapshot_id)
-  LEFT JOIN overlay_dirs AS d ON d.snapshot_id = m.snapshot_id AND d.cache_id = m.mount_id
-  LEFT JOIN overlay_dirs AS i ON i.snapshot_id = m.snapshot_id AND i.cache_id = m.init_id
+  LEFT JOIN there AS d ON d.snapshot_id = m.snapshot_id AND d.cache_id = m.mount_id
+  LEFT JOIN there AS i ON i.snapshot_id = m.snapshot_id AND i.cache_id = m.init_id
   WHERE m.container_id IS NULL
 )
 SELECT m.name,

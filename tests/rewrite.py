@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
+import sqlite3
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from layerindex import parts
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterator
+    from pathlib import Path
 
 _WRITES = re.compile(r"\s*(?:INSERT(?: OR \w+)? INTO|UPDATE|DELETE FROM) (\w+)")
 
 
-def needed(statements: tuple[str, ...]) -> bool:
-    """Whether one of some statements writes to a view of parts."""
-    return any((match := _WRITES.match(sql)) and match[1] in parts.views() for sql in statements)
+def needed(connection: sqlite3.Connection, statements: tuple[str, ...]) -> bool:
+    """Whether one of some statements writes to a view of parts; in older databases these are tables."""
+    views = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'view'")}
+    written = {match[1] for sql in statements if (match := _WRITES.match(sql))}
+    return bool(written & views & set(parts.views()))
 
 
 @contextmanager
@@ -31,3 +34,13 @@ def rewriting(connection: sqlite3.Connection) -> Iterator[None]:
             connection.execute(f"DELETE FROM main.{kind.stored}")
         yield
     parts.sweep(connection)
+
+
+@contextmanager
+def changing(path: Path | str) -> Iterator[sqlite3.Connection]:
+    """Give a connection that may write to a database under the names that queries read, and commit."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN")
+        with rewriting(connection):
+            yield connection
+        connection.execute("COMMIT")

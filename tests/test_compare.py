@@ -22,7 +22,7 @@ from layerindex import compare, database, query
 from layerindex.cli import group
 from tests import exhibits, fleet, layer_tars
 from tests.dataroot import DataRoot, regular, symlink
-from tests.rewrite import rewriting
+from tests.rewrite import changing, rewriting
 from tests.test_file_queries import ask, random_layer, scanned, tar_of
 from tests.test_queries import Asked, is_phrase, is_title, shuffled
 
@@ -289,7 +289,7 @@ def test_files_of_a_reference_as_either_side_spells_it(tmp_path: Path, word: str
         for path in (f"{host}.db", "both.db"):
             scanned(str(tmp_path / path), root.path, host)
     for path, snapshot in (("two.db", 1), ("both.db", 2)):
-        with closing(sqlite3.connect(tmp_path / path)) as connection, connection:
+        with changing(tmp_path / path) as connection:
             connection.execute("UPDATE image_refs SET ref = normalized WHERE snapshot_id = ?", (snapshot,))
     apart = (tmp_path / "one.db", tmp_path / "two.db", "--db", tmp_path / "none.db")
     for sides in (apart, ("one", "two", "--db", tmp_path / "both.db")):
@@ -781,8 +781,8 @@ def test_views_of_a_file_are_not_run(path: str, tmp_path: Path) -> None:
 
     assert expected == without_places(answer(one, two, *ALL, "--db", path, "--format", "json"))
     with closing(sqlite3.connect(two)) as connection:
-        connection.execute("CREATE TRIGGER lie AFTER INSERT ON layers BEGIN DELETE FROM layers; END")
-    assert "a trigger lie is on its table layers" in refusal(one, two, "--db", path, status=1)
+        connection.execute("CREATE TRIGGER lie AFTER INSERT ON volumes BEGIN DELETE FROM volumes; END")
+    assert "a trigger lie is on its table volumes" in refusal(one, two, "--db", path, status=1)
 
 
 def test_text_is_printed_safely(tmp_path: Path) -> None:

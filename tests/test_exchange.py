@@ -65,7 +65,7 @@ def change(db: Path, *statements: str) -> None:
     """Run statements on a database."""
     with ExitStack() as stack:
         connection = stack.enter_context(closing(sqlite3.connect(db, isolation_level=None)))
-        if needed(statements):
+        if needed(connection, statements):
             stack.enter_context(rewriting(connection))
         for sql in statements:
             connection.execute(sql)

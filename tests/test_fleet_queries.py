@@ -13,6 +13,7 @@ import pytest
 from layerindex import catalog, database, query
 from tests import fleet
 from tests.dataroot import DataRoot
+from tests.rewrite import changing
 from tests.test_file_queries import ask, scanned
 
 if TYPE_CHECKING:
@@ -220,7 +221,7 @@ def test_host_similarity(connection: sqlite3.Connection, hosts: dict[str, Host])
 def test_a_size_that_is_not_known(path: str, tmp_path: Path) -> None:
     """Sums of which a part is not known are not known; where another host knows a layer's size, that counts."""
     database_file = shutil.copy(path, tmp_path / "copy.db")
-    with closing(sqlite3.connect(database_file, isolation_level=None)) as made:
+    with changing(database_file) as made:
         (host, snapshot) = made.execute("SELECT host, max(snapshot_id) FROM snapshot_hosts GROUP BY host").fetchone()
         sql = "SELECT diff_id FROM layers GROUP BY diff_id HAVING count(DISTINCT snapshot_id) > 30"
         (common,) = made.execute(sql).fetchone()
@@ -335,7 +336,7 @@ def test_seen_under_every_spelling(tmp_path: Path) -> None:
     root.image(root.layer({"a": b"a"}), ["debian:12"])
     for _ in range(2):
         scanned(path, root.path, "one")
-    with closing(sqlite3.connect(path)) as connection, connection:
+    with changing(path) as connection:
         connection.execute("UPDATE image_refs SET ref = normalized WHERE snapshot_id = 2")
 
     with database.reading(path) as connection:

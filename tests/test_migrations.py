@@ -366,9 +366,9 @@ def test_check_of_a_good_database(full: Path) -> None:
 
 
 DAMAGES = {
-    "DROP INDEX layers_diff": "is not as layerindex writes it: it has no index layers_diff",
+    "DROP INDEX part_layers_diff": "is not as layerindex writes it: it has no index part_layers_diff",
     "DROP VIEW current_images": "is not as layerindex writes it: it has no view current_images",
-    "ALTER TABLE layers ADD COLUMN more TEXT": "is not as layerindex writes it: its table layers is another",
+    "ALTER TABLE volumes ADD COLUMN more TEXT": "is not as layerindex writes it: its table volumes is another",
     "DELETE FROM snapshots WHERE snapshot_id = 1": "is not as it should be: a row of [a-z_]+ points to no snapshots",
     "UPDATE snapshots SET host_id = 99": "is not as it should be: a row of snapshots points to no hosts",
 }
@@ -514,7 +514,7 @@ def tomorrow(tmp_path_factory: pytest.TempPathFactory) -> Tomorrow:
 @pytest.fixture(scope="module")
 def unlucky(tmp_path_factory: pytest.TempPathFactory) -> Tomorrow:
     """Give a next version whose revision fails after it has changed much."""
-    last = "op.get_bind().exec_driver_sql('DELETE FROM layers'); op.get_bind().exec_driver_sql('SELECT no FROM such')"
+    last = "op.get_bind().exec_driver_sql('DELETE FROM volumes'); op.get_bind().exec_driver_sql('SELECT no FROM such')"
     return Tomorrow(tmp_path_factory.mktemp("unlucky"), last)
 
 

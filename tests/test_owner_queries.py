@@ -38,7 +38,7 @@ def asker(root: DataRoot, options: scan.Options, *changes: str) -> Ask:
             scan.scan(connection, store, scan.Filing(scan.Host("one", None)), options)
     with ExitStack() as stack:
         changed = stack.enter_context(stack.enter_context(closing(sqlite3.connect(path))))
-        if needed(changes):
+        if needed(changed, changes):
             stack.enter_context(rewriting(changed))
         for change in changes:
             changed.execute(change)

@@ -26,6 +26,7 @@ from layerindex.screen import cells, table, text
 from layerindex.stores import claims
 from tests import exhibits, fleet, test_file_queries
 from tests.dataroot import DataRoot
+from tests.rewrite import rewriting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -110,7 +111,7 @@ def of_a_fleet(tmp_path_factory: pytest.TempPathFactory) -> Exhibits:
     """Give the database of five hosts that were scanned on two days."""
     path = tmp_path_factory.mktemp("exhibits") / "fleet.db"
     fleet.make(path, fleet.Plan(hosts=5, images=3, layers=4, distinct=13, own=1, base=1, days=2, seed=3))
-    with closing(sqlite3.connect(path)) as connection, connection:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection, rewriting(connection):
         connection.executescript(OTHER_LISTING)
     return exhibits.Exhibits(str(path), fleet.names(path))
 
@@ -334,12 +335,12 @@ def test_order_is_total(store: Exhibits, connection: sqlite3.Connection, name: s
 EVEN = (
     "UPDATE part_images SET created_at = '2023-11-14T22:13:20Z'",
     "UPDATE stored_images SET size = 1",
-    "UPDATE layers SET size = 1",
+    "UPDATE part_layers SET size = 1",
     "UPDATE containers SET created_at = '2023-11-14T22:13:20Z', name = 'same'",
     "UPDATE snapshots SET started_at = '2023-12-14T22:13:20Z', ordered_at = '2023-12-14T22:13:20.000Z'",
     "UPDATE hosts SET name = 'same'",
     "UPDATE problems SET severity = 'error', code = 'same', path = 'same'",
-    "DELETE FROM image_refs",
+    "DELETE FROM part_refs",
 )
 """Makes equal all that a query may sort by and that is no key."""
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import gzip
 import re
 import shutil
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +16,7 @@ from layerindex.stores import open_stores
 from tests import containerd_root
 from tests.containerd_root import ContainerdRoot
 from tests.dataroot import DataRoot, Files, hardlink, opaque, regular, symlink, whiteout
+from tests.rewrite import changing
 from tests.storageroot import StorageRoot
 
 if TYPE_CHECKING:
@@ -239,7 +238,7 @@ def test_owner_of_a_short_name(path: Path) -> None:
 def spelt(path: Path, tmp_path: Path) -> Path:
     """Give the database where Docker's host has Docker Hub's image by its short name, and the others in full."""
     copy = Path(shutil.copy(path, tmp_path / "spelt.db"))
-    with closing(sqlite3.connect(copy)) as connection, connection:
+    with changing(copy) as connection:
         connection.execute(
             """UPDATE image_refs SET normalized = 'docker.io/library/child:latest', tag = 'latest',
             ref = iif(snapshot_id = 1, 'child:latest', 'docker.io/library/child:latest')

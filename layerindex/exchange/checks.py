@@ -42,12 +42,12 @@ SHAPES = {
     ("stored_images", "image_id"): DIGEST,
     ("part_image_layers", "diff_id"): DIGEST,
     ("part_image_layers", "chain_id"): DIGEST,
-    ("layers", "chain_id"): DIGEST,
-    ("layers", "diff_id"): DIGEST,
-    ("layers", "parent_chain_id"): DIGEST,
-    ("layers", "cache_id"): NAME,
-    ("overlay_dirs", "cache_id"): NAME,
-    ("overlay_dirs", "role"): "{} IN ('layer', 'container', 'init', 'build-cache', 'removing', 'mount', 'in-flight', "
+    ("part_layers", "chain_id"): DIGEST,
+    ("part_layers", "diff_id"): DIGEST,
+    ("part_layers", "parent_chain_id"): DIGEST,
+    ("part_layers", "cache_id"): NAME,
+    ("part_dirs", "cache_id"): NAME,
+    ("part_dirs", "role"): "{} IN ('layer', 'container', 'init', 'build-cache', 'removing', 'mount', 'in-flight', "
     "'snapshot', 'foreign', 'orphan', 'unknown')",
     ("containers", "container_id"): f"CASE namespace WHEN '' THEN {{0}} GLOB '{_HEX * 64}' ELSE {NAME} END",
     ("problems", "severity"): "{} IN ('error', 'warning', 'info')",
@@ -73,12 +73,12 @@ SELECT CASE
 FROM main.listings AS l WHERE l.listing_id >= ({fresh}) AND wrong IS NOT NULL LIMIT 1"""
 
 OTHERS_LISTING = f"""
-SELECT 1 {merge.arrived("layers")} AND t.listing_id IS NOT NULL
-  AND t.diff_id IS NOT (SELECT l.diff_id FROM main.listings AS l WHERE l.listing_id = t.listing_id)
+SELECT 1 {merge.arrived("part_layers")} AND t.listing_id IS NOT NULL
+  AND (SELECT n.name FROM main.part_names AS n WHERE n.name_id = t.diff_id)
+    IS NOT (SELECT l.diff_id FROM main.listings AS l WHERE l.listing_id = t.listing_id)
   AND NOT EXISTS (
-    SELECT 1 FROM main.overlay_dirs AS d CROSS JOIN main.listings AS l ON l.listing_id = d.listing_id
-    WHERE d.snapshot_id = t.snapshot_id AND d.cache_id = t.cache_id AND d.listing_id = t.listing_id
-      AND l.source = 'walk') LIMIT 1"""
+    SELECT 1 FROM main.part_dirs AS d CROSS JOIN main.listings AS l ON l.listing_id = d.listing_id
+    WHERE d.cache_id = t.cache_id AND d.listing_id = t.listing_id AND l.source = 'walk') LIMIT 1"""
 """A layer's listing is of its diff_id, or of the walk of its directory."""
 
 COUNTS = """
@@ -135,7 +135,7 @@ def possible(connection: sqlite3.Connection, source: str) -> None:
 def values(connection: sqlite3.Connection, source: str) -> None:
     """Raise where what a merge has brought in is not what a scan writes."""
     if table := merge.dangling(connection):
-        raise RefusedFileError(source, f"a row of {table} points to nothing")
+        raise RefusedFileError(source, f"a row of {_said(table)} points to nothing")
     for _ in _decoded(connection, HOSTS, "hosts", source):
         pass
     for _ in _decoded(connection, NAMES, "part_names", source):
@@ -159,14 +159,25 @@ def values(connection: sqlite3.Connection, source: str) -> None:
 def _facts(connection: sqlite3.Connection, table: str, source: str) -> None:
     rows = merge.arrived(table)
     shapes = {column: shape for (name, column), shape in SHAPES.items() if name == table}
-    wrong = [f"WHEN NOT ({_or_null(shape, f't.{column}')}) THEN '{column}'" for column, shape in shapes.items()]
+    rows_of = parts.tables().get(table)
+    named = rows_of.named if rows_of else ()
+    wrong = [f"WHEN NOT ({_or_null(shape, _value(column, named))}) THEN '{column}'" for column, shape in shapes.items()]
     if wrong:
         sql = f"SELECT CASE {' '.join(wrong)} END AS wrong {rows} AND wrong IS NOT NULL LIMIT 1"
         if found := connection.execute(sql).fetchone():
-            raise RefusedFileError(source, f"{table}.{found[0]} is not as layerindex writes it")
+            raise RefusedFileError(source, f"{_said(table)}.{found[0]} is not as layerindex writes it")
     texts = _together("t", genuine.columns(table, "TEXT"))
     for _ in _decoded(connection, f"SELECT {texts} {rows}", table, source):
         pass
+
+
+def _said(table: str) -> str:
+    """Return the name under which people read what is in a table."""
+    return parts.tables()[table].view if table in parts.tables() else table
+
+
+def _value(column: str, named: tuple[str, ...]) -> str:
+    return parts.named(f"t.{column}", "main.") if column in named else f"t.{column}"
 
 
 def _entries(connection: sqlite3.Connection, source: str) -> None:

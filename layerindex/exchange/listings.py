@@ -15,7 +15,7 @@ import hashlib
 import math
 from typing import TYPE_CHECKING
 
-from layerindex import genuine
+from layerindex import genuine, parts
 from layerindex.database import NameIndex, run
 
 if TYPE_CHECKING:
@@ -30,16 +30,20 @@ ENTRY = 8
 BYTES = ("_raw", "capability")
 """Ends of the names of columns with bytes, which JSON has no word for."""
 
-NUMBERED = """
+HELD = " UNION ".join(
+    f"""SELECT t.{parts.LOCAL} FROM temp.snapshot_map AS c
+CROSS JOIN src.{kind.stored} AS s INDEXED BY sqlite_autoindex_{kind.stored}_1 ON s.snapshot_id = c.old
+CROSS JOIN src.{table} AS t INDEXED BY sqlite_autoindex_{table}_1 ON t.part_id = s.part_id
+WHERE t.{parts.LOCAL} IS NOT NULL"""
+    for kind in parts.KINDS
+    for table in kind.tables
+    if parts.LOCAL in parts.columns(table)
+)
+"""The listings that snapshots have."""
+
+NUMBERED = f"""
 INSERT OR IGNORE INTO temp.listing_map (old)
-SELECT y.listing_id FROM temp.snapshot_map AS c
-CROSS JOIN src.layers AS y INDEXED BY sqlite_autoindex_layers_1
-  ON y.snapshot_id = c.old
-WHERE y.listing_id IS NOT NULL
-UNION SELECT d.listing_id FROM temp.snapshot_map AS c
-CROSS JOIN src.overlay_dirs AS d INDEXED BY sqlite_autoindex_overlay_dirs_1
-  ON d.snapshot_id = c.old
-WHERE d.listing_id IS NOT NULL;
+{HELD};
 DELETE FROM temp.listing_map WHERE NOT EXISTS (SELECT 1 FROM src.listings AS l NOT INDEXED WHERE l.listing_id = old)"""
 
 CLAIMED = f"""

@@ -15,7 +15,7 @@ from layerindex.exchange import listings
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 NUMBERED = ("hosts", "snapshots", "listings", "directories", "entries")
 """Tables that are merged by their meaning; parts are by their content, all others hold facts of a snapshot."""
@@ -30,7 +30,7 @@ START = """
 CREATE TEMP TABLE chosen (snapshot_id INTEGER PRIMARY KEY);
 CREATE TEMP TABLE host_map (old INTEGER PRIMARY KEY, new INTEGER);
 CREATE TEMP TABLE snapshot_map (old INTEGER PRIMARY KEY, new INTEGER);
-CREATE TEMP TABLE part_map (old INTEGER PRIMARY KEY, new INTEGER, digest BLOB);
+CREATE TEMP TABLE part_map (old INTEGER PRIMARY KEY, new INTEGER, digest BLOB, local INTEGER);
 CREATE TEMP TABLE fresh_parts (new INTEGER PRIMARY KEY, old INTEGER);
 CREATE TEMP TABLE name_map (old INTEGER PRIMARY KEY, new INTEGER);
 CREATE TEMP TABLE listing_map (old INTEGER PRIMARY KEY, new INTEGER, digest BLOB, ours INTEGER DEFAULT 0);
@@ -74,8 +74,8 @@ UPDATE temp.host_map SET new = (
   WHERE h.host_id = old AND m.name = coalesce(:as_host, h.name) AND m.machine_id IS h.machine_id)"""
 
 PARTS = """
-INSERT INTO temp.part_map (old, digest)
-SELECT n.part_id, {digest}
+INSERT INTO temp.part_map (old, local, digest)
+SELECT n.part_id, {local}, {digest}
 FROM (
   SELECT DISTINCT s.part_id FROM temp.snapshot_map AS c
   CROSS JOIN src.{stored} AS s INDEXED BY sqlite_autoindex_{stored}_1 ON s.snapshot_id = c.old
@@ -97,9 +97,9 @@ UPDATE temp.name_map SET new = (
   WHERE n.name_id = old AND m.name IS n.name)"""
 
 OTHER_NAME = """
-SELECT 1 FROM temp.part_map AS c
-WHERE c.digest IS NOT (SELECT p.digest FROM src.parts AS p NOT INDEXED WHERE p.part_id = c.old) LIMIT 1"""
-"""Whether a file has a part under a name that is not its own."""
+SELECT 1 FROM temp.part_map AS c WHERE NOT c.local
+AND c.digest IS NOT (SELECT p.digest FROM src.parts AS p NOT INDEXED WHERE p.part_id = c.old) LIMIT 1"""
+"""Whether a file has a part under a name that is not its own; what holds numbers of listings has a name here alone."""
 
 RECEIVED = """
 UPDATE main.snapshots SET received_at = t.now, ordered_at = coalesce((
@@ -141,22 +141,31 @@ def plan(
     (new,) = connection.execute("SELECT count(*) FROM temp.snapshot_map").fetchone()
     if new:
         run(connection, HOSTS, {"as_host": as_host})
-        _number_parts(connection)
         if files:
             listings.number(connection, shared=shared)
+        _number_parts(connection, _listing if files else _no_listing)
     (fresh,) = connection.execute("SELECT count(*) FROM temp.fresh_listings").fetchone()
     return Plan(new, fresh)
 
 
-def _number_parts(connection: sqlite3.Connection) -> None:
+def _listing(number: str) -> str:
+    """Return the expression of the number here of a listing of the other database."""
+    return f"iif({number} IS NULL, NULL, {_mapped(MAPS['listing_id'], number)})"
+
+
+def _no_listing(_: str) -> str:
+    return "NULL"
+
+
+def _number_parts(connection: sqlite3.Connection, local: Callable[[str], str]) -> None:
     """Name the parts of the snapshots by what their rows are, and number those that are not here, and their names."""
     parts.prepare(connection)
     for kind in parts.KINDS:
         digest = parts.digest(
-            kind, lambda table: f"FROM src.{table} AS t {_key(table)} WHERE t.part_id = n.part_id", "src"
+            kind, lambda table: f"FROM src.{table} AS t {_key(table)} WHERE t.part_id = n.part_id", "src", local
         )
         there = "" if kind.scattered else THERE.format(table=next(iter(kind.tables)))
-        connection.execute(PARTS.format(digest=digest, stored=kind.stored, there=there))
+        connection.execute(PARTS.format(digest=digest, local=int(kind.local), stored=kind.stored, there=there))
     run(connection, NEW_PARTS.format(last=parts.last(connection)))
     for table, rows in parts.tables().items():
         for name in rows.named:
@@ -173,9 +182,9 @@ def _number_parts(connection: sqlite3.Connection) -> None:
 def copy(connection: sqlite3.Connection, *, files: bool = True) -> int:
     """Copy the rows that a plan has numbered; return how many entries of listings they were."""
     for table, rows in parts.tables().items():
-        connection.execute(_copy_part(table, rows))
+        connection.execute(_copy_part(table, rows, _listing if files else _no_listing))
     for table in ("snapshots", *facts()):
-        connection.execute(_copy(table, files=files))
+        connection.execute(_copy(table))
     return listings.copy(connection)
 
 
@@ -203,7 +212,7 @@ def dangling(connection: sqlite3.Connection) -> str | None:
                 if connection.execute(sql).fetchone():
                     return table
     for table, rows in parts.tables().items():
-        for name in rows.named:
+        for name in (*rows.named, *(name for name in parts.columns(table) if name == parts.LOCAL)):
             if connection.execute(f"SELECT 1 {arrived(table)} AND t.{name} = {NOWHERE} LIMIT 1").fetchone():
                 return table
     sql = """SELECT 1 FROM temp.fresh_directories AS f
@@ -218,36 +227,41 @@ def elsewhere(connection: sqlite3.Connection) -> bool:
     return any(rows.fetchone() for rows in found)
 
 
-def _copy(table: str, *, files: bool) -> str:
+def _copy(table: str) -> str:
     """Return the statement that copies the rows of the snapshots that are new, with their new numbers."""
     names = genuine.columns(table)
     values = [f"t.{name}" for name in names]
     for position, name in enumerate(names):
         if name == "snapshot_id":
             values[position] = "c.new"
-        elif name == "listing_id" and not files:
-            values[position] = "NULL"
         elif name in MAPS:
-            values[position] = f"iif(t.{name} IS NULL, NULL, {_mapped(MAPS[name], name)})"
+            values[position] = f"iif(t.{name} IS NULL, NULL, {_mapped(MAPS[name], f't.{name}')})"
     return (
         f"INSERT INTO main.{table} ({', '.join(names)}) SELECT {', '.join(values)} "
         f"FROM temp.snapshot_map AS c CROSS JOIN src.{table} AS t {_key(table)} ON t.snapshot_id = c.old"
     )
 
 
-def _copy_part(table: str, rows: parts.Rows) -> str:
+def _copy_part(table: str, rows: parts.Rows, local: Callable[[str], str]) -> str:
     """Return the statement that copies the rows of the parts that are new."""
     names = parts.columns(table)
-    values = [_mapped("name_map", name) if name in rows.named else f"t.{name}" for name in names]
+    values = [
+        _mapped("name_map", f"t.{name}")
+        if name in rows.named
+        else local(f"t.{name}")
+        if name == parts.LOCAL
+        else f"t.{name}"
+        for name in names
+    ]
     return (
         f"INSERT INTO main.{table} (part_id, {', '.join(names)}) SELECT f.new, {', '.join(values)} "
         f"FROM temp.fresh_parts AS f CROSS JOIN src.{table} AS t {_key(table)} ON t.part_id = f.old"
     )
 
 
-def _mapped(numbers: str, name: str) -> str:
+def _mapped(numbers: str, number: str) -> str:
     """Return the expression of the new number for an old one."""
-    return f"coalesce((SELECT m.new FROM temp.{numbers} AS m WHERE m.old = t.{name}), {NOWHERE})"
+    return f"coalesce((SELECT m.new FROM temp.{numbers} AS m WHERE m.old = {number}), {NOWHERE})"
 
 
 def arrived(table: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Index, LargeBinary
 
-from layerindex.schema.columns import facts, feature, integer, key, numbered, part, position, reference, text
+from layerindex.schema.columns import facts, feature, integer, key, number, numbered, part, position, reference, text
 
 numbered(
     "hosts",
@@ -113,23 +113,23 @@ part(
     "The config of an image, apart from what is read of it: few questions need it, and it is most of the bytes.",
     text("config", "The config JSON as stored.", nullable=False),
 )
-facts(
-    "image_refs",
-    "A name of an image: a tag or a digest; in containerd one row for each of its platforms that is here.",
-    key("ref", "The whole reference as stored, such as debian:12 or docker.io/library/debian:12."),
-    text("repository", "Its repository, such as debian or localhost:5000/team/app.", nullable=False),
-    text("tag", "Its tag; NULL for a digest reference."),
-    text("digest", "Its manifest digest; NULL for a tag."),
-    key("image_id", "The image it names, which may be missing; where only a manifest's digest is known, that."),
-    key("namespace", "The namespace of containerd it stands in; empty in other stores."),
-    text(
-        "normalized",
-        "The reference in full, equal in every store: docker.io/library/debian:12 for debian:12.",
-        nullable=False,
+part(
+    "part_refs",
+    "A name of an image; view image_refs has it for each snapshot.",
+    number("ref", "The whole reference as stored, such as debian:12 or docker.io/library/debian:12.", primary_key=True),
+    number("repository", "Its repository, such as debian or localhost:5000/team/app."),
+    number("tag", "Its tag; NULL for a digest reference."),
+    number("digest", "Its manifest digest; NULL for a tag."),
+    number(
+        "image_id",
+        "The image it names, which may be missing; where only a manifest's digest is known, that.",
+        primary_key=True,
     ),
-    text("target_digest", "In containerd the digest of the manifest or index that it leads to; NULL elsewhere."),
-    Index("image_refs_image", "snapshot_id", "image_id"),
-    Index("image_refs_normalized", "normalized"),
+    number("namespace", "The namespace of containerd it stands in; empty in other stores.", primary_key=True),
+    number("normalized", "The reference in full, equal in every store: docker.io/library/debian:12 for debian:12."),
+    number("target_digest", "In containerd the digest of the manifest or index that it leads to; NULL elsewhere."),
+    Index("part_refs_image", "image_id", "part_id"),
+    Index("part_refs_normalized", "normalized", "part_id"),
 )
 facts(
     "image_manifests",
@@ -172,21 +172,30 @@ part(
     integer("layer_position", "image_layers.position of the layer it made; NULL when it made none."),
 )
 facts(
-    "layers",
-    "A layer that the store has, unpacked or as a blob: a diff_id at one place in a chain.",
-    key("chain_id", "Chain id: digest of this layer and all below it, the same in every store."),
-    text("diff_id", "SHA-256 of the layer's uncompressed tar; NULL when the store does not say, or it is unreadable."),
-    text("parent_chain_id", "Chain id of the layer below; NULL for a base layer."),
-    text("cache_id", "Name of its directory in the driver's folder; NULL when it is not unpacked, or not known."),
+    "stored_layers",
+    "What a snapshot says of the layers of each bucket.",
+    integer("bucket", "The bucket, as part_names.bucket.", primary_key=True, nullable=False),
+    reference("part_id", "parts.part_id", "The part with its rows in part_layers."),
+    Index("stored_layers_part", "part_id", "snapshot_id"),
+)
+part(
+    "part_layers",
+    "A layer that the store has; view layers has it, by name, for each snapshot.",
+    number("chain_id", "Chain id: digest of this layer and all below it, the same in every store.", primary_key=True),
+    number(
+        "diff_id", "SHA-256 of the layer's uncompressed tar; NULL when the store does not say, or it is unreadable."
+    ),
+    number("parent_chain_id", "Chain id of the layer below; NULL for a base layer."),
+    number("cache_id", "Name of its directory in the driver's folder; NULL when it is not unpacked, or not known."),
     integer(
         "size",
         "Bytes as the engine counted: in layerdb lstat sizes, BuildKit's tar payload; in containerd blocks on disk.",
     ),
     integer("verified", "1 when the chain id is the digest of parent and diff_id, 0 when not, NULL when unknown."),
     integer("listing_id", "The listing of its files; NULL when not indexed."),
-    Index("layers_diff", "diff_id", "snapshot_id"),
-    Index("layers_cache", "cache_id", "snapshot_id"),
-    Index("layers_parent", "snapshot_id", "parent_chain_id"),
+    Index("part_layers_diff", "diff_id", "part_id"),
+    Index("part_layers_cache", "cache_id", "part_id"),
+    Index("part_layers_parent", "parent_chain_id", "part_id"),
 )
 facts(
     "unfinished_layers",

@@ -82,6 +82,19 @@ _SCATTERED = {
     "recorded_uses": ("A thing and one that needs it, where no other table says so; view uses has all.", ("source",)),
     "links": ("A short name in l/, which keeps mount options under a page.", ()),
     "disk_usage": (USAGE, ("note",)),
+    "overlay_dirs": (
+        "A directory in the driver's folder: overlay2/<cache-id>, overlay/<layer id>, or snapshots/<n> of containerd.",
+        ("role", "unknown_because"),
+    ),
+    "layers": ("A layer that the store has, unpacked or as a blob: a diff_id at one place in a chain.", ()),
+    "image_refs": (
+        "A name of an image: a tag or a digest; in containerd one row for each of its platforms that is here.",
+        ("repository", "tag", "digest", "namespace", "target_digest"),
+    ),
+    "mounts": (
+        "A writable layer: of a container, an image mount or a builder; in Docker an entry of layerdb/mounts.",
+        ("init_id", "container_id"),
+    ),
 }
 """The views of parts in buckets: what each shows, and its columns by which nothing is looked for."""
 
@@ -100,7 +113,8 @@ def scattered(kind: Kind, table: str) -> View:
         if name in shown:
             value = f"{named(value)} AS {name}"
         elif name in rows.named:
-            bucket = f" AND n{len(joins)}.bucket = s.bucket" if name == rows.key[0] else ""
+            spread = name == rows.key[0] and kind.buckets > 1
+            bucket = f" AND n{len(joins)}.bucket = s.bucket" if spread else ""
             joins.append(f"JOIN part_names AS n{len(joins)} ON n{len(joins)}.name_id = {value}{bucket}")
             value = f"n{len(joins) - 1}.name AS {name}"
         columns.append((value, column.info.get("said", column.comment)))

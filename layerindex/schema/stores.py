@@ -7,17 +7,16 @@ from sqlalchemy import Index
 from layerindex.schema.columns import facts, integer, key, number, part, position, reference, text
 from layerindex.standing import FACTS, STATES
 
-facts(
-    "overlay_dirs",
-    "A directory in the driver's folder: overlay2/<cache-id>, overlay/<layer id>, or snapshots/<n> of containerd.",
-    key("cache_id", "Name of the directory."),
-    text(
+part(
+    "part_dirs",
+    "A directory in the driver's folder; view overlay_dirs has it, by name, for each snapshot.",
+    number("cache_id", "Name of the directory.", primary_key=True),
+    number(
         "role",
         "layer, container, init, build-cache, removing, mount (of something not a container), in-flight, foreign (not "
         "of the driver's making), orphan, unknown.",
-        nullable=False,
     ),
-    text("link", "Short name in l/, from the directory's link file; NULL where the driver has none."),
+    number("link", "Short name in l/, from the directory's link file; NULL where the driver has none."),
     integer(
         "lower_count", "How many directories lie below it, as its lower file or the snapshotter says; 0 for a base."
     ),
@@ -38,12 +37,12 @@ facts(
         "Entries of its listing; a walk has diff/ itself too: 1 for an empty one; NULL without one.",
     ),
     integer("listing_id", "The listing of its files; NULL when not indexed."),
-    text(
+    number(
         "unknown_because",
         "For role unknown: what it may be, by what it stands on; standings says what may name it.",
     ),
-    Index("overlay_dirs_link", "link", "snapshot_id"),
-    Index("overlay_dirs_cache", "cache_id"),
+    Index("part_dirs_link", "link", "part_id"),
+    Index("part_dirs_cache", "cache_id", "part_id"),
 )
 facts(
     "sources",
@@ -109,15 +108,26 @@ part(
     Index("part_links_cache", "cache_id", "part_id"),
 )
 facts(
-    "mounts",
-    "A writable layer: of a container, an image mount or a builder; in Docker an entry of layerdb/mounts.",
-    key("name", "Name of the entry: a container id, a snapshot's key, or what else asked for the layer."),
-    text("mount_id", "Directory of the writable layer; NULL when the file could not be read."),
-    text("init_id", "Directory of the init layer below it; NULL when there is none."),
-    text("parent_chain_id", "Chain id of the image layer below; NULL for an image without layers."),
-    text("container_id", "The container of that name; NULL when there is none."),
-    Index("mounts_mount", "mount_id"),
-    Index("mounts_parent", "snapshot_id", "parent_chain_id"),
+    "stored_references",
+    "What a snapshot says of names of images and of writable layers.",
+    integer("bucket", "0: they are one part.", primary_key=True, nullable=False),
+    reference("part_id", "parts.part_id", "The part with its rows in part_refs and part_mounts."),
+    Index("stored_references_part", "part_id", "snapshot_id"),
+)
+part(
+    "part_mounts",
+    "A writable layer; view mounts has it, by name, for each snapshot.",
+    number(
+        "name",
+        "Name of the entry: a container id, a snapshot's key, or what else asked for the layer.",
+        primary_key=True,
+    ),
+    number("mount_id", "Directory of the writable layer; NULL when the file could not be read."),
+    number("init_id", "Directory of the init layer below it; NULL when there is none."),
+    number("parent_chain_id", "Chain id of the image layer below; NULL for an image without layers."),
+    number("container_id", "The container of that name; NULL when there is none."),
+    Index("part_mounts_mount", "mount_id", "part_id"),
+    Index("part_mounts_parent", "parent_chain_id", "part_id"),
 )
 facts(
     "containers",

@@ -188,31 +188,43 @@ FROM stored_images AS i""",
         "Each image in each namespace of containerd that has it, with one text to show for what it is called there; in "
         "other stores once, with an empty namespace.",
         """
-SELECT i.snapshot_id, i.image_id, coalesce(f.namespace, b.namespace, '') AS namespace, coalesce(
+SELECT i.snapshot_id, i.image_id, coalesce(n.name, b.namespace, '') AS namespace, coalesce(
   (SELECT group_concat(ref, ', ') FROM (SELECT DISTINCT ref FROM image_refs AS r
-     WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id AND r.namespace = f.namespace
+     WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id AND r.namespace = n.name
        AND r.tag IS NOT NULL ORDER BY ref)),
   (SELECT group_concat(ref, ', ') FROM (SELECT DISTINCT ref FROM image_refs AS r
-     WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id AND r.namespace = f.namespace ORDER BY ref)),
+     WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id AND r.namespace = n.name ORDER BY ref)),
   i.image_id) AS label
--- Of each namespace the first name; of images without one the namespaces that have what Docker keeps of them.
+-- The namespaces of its names; of an image without one those that have what Docker keeps of it.
 FROM stored_images AS i
-LEFT JOIN image_refs AS f ON f.snapshot_id = i.snapshot_id AND f.image_id = i.image_id AND NOT EXISTS (
-  SELECT 1 FROM image_refs AS o WHERE o.snapshot_id = f.snapshot_id AND o.image_id = f.image_id
-    AND o.namespace = f.namespace AND o.ref < f.ref)
+LEFT JOIN stored_references AS s ON s.snapshot_id = i.snapshot_id
+LEFT JOIN part_refs AS f ON f.part_id = s.part_id
+  AND f.image_id = (SELECT p.name_id FROM part_names AS p WHERE p.name = i.image_id) AND NOT EXISTS (
+    SELECT 1 FROM part_refs AS o WHERE o.part_id = f.part_id AND o.image_id = f.image_id
+      AND o.namespace = f.namespace AND o.ref < f.ref)
+LEFT JOIN part_names AS n ON n.name_id = f.namespace
 LEFT JOIN blobs AS b ON f.image_id IS NULL AND b.snapshot_id = i.snapshot_id AND b.digest = i.target_digest""",
+    ),
+    View(
+        "placed_layers",
+        "The layers of images in order, each with what its store has of it; NULL where the store has no such layer.",
+        """
+SELECT l.snapshot_id, l.image_id, l.position, l.diff_id, l.chain_id,
+  (SELECT y.cache_id FROM layers AS y WHERE y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id) AS cache_id,
+  (SELECT y.size FROM layers AS y WHERE y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id) AS size,
+  (SELECT y.listing_id FROM layers AS y WHERE y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id) AS listing_id
+FROM image_layers AS l""",
     ),
     View(
         "image_layer_places",
         "Each layer of each image where it is: its directory and size, in containerd those of the namespace.",
         """
 SELECT n.snapshot_id, n.image_id, n.namespace, l.position, l.diff_id, l.chain_id,
-  CASE n.namespace WHEN '' THEN y.cache_id ELSE s.cache_id END AS cache_id,
-  CASE n.namespace WHEN '' THEN y.size ELSE s.size END AS size
+  CASE n.namespace WHEN '' THEN l.cache_id ELSE s.cache_id END AS cache_id,
+  CASE n.namespace WHEN '' THEN l.size ELSE s.size END AS size
 FROM image_namespaces AS n
-CROSS JOIN image_layers AS l ON l.snapshot_id = n.snapshot_id AND l.image_id = n.image_id
+CROSS JOIN placed_layers AS l ON l.snapshot_id = n.snapshot_id AND l.image_id = n.image_id
 CROSS JOIN snapshots AS k ON k.snapshot_id = n.snapshot_id
-LEFT JOIN layers AS y ON y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id
 LEFT JOIN containerd_snapshots AS s ON s.chain_id = l.chain_id AND s.snapshot_id = l.snapshot_id
   AND s.namespace = n.namespace AND s.snapshotter = k.driver AND s.snapshot_key = l.chain_id""",
     ),

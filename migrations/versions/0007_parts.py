@@ -70,6 +70,24 @@ USAGE = {
         "owner",
         ("category", "owner", "note"),
     ),
+    "part_dirs": Rows(
+        "overlay_dirs",
+        (
+            *("cache_id", "role", "link", "lower_count", "has_diff", "has_work", "has_merged", "committed"),
+            *("apparent_bytes", "disk_bytes", "entry_count", "listing_id", "unknown_because"),
+        ),
+        1,
+        "cache_id",
+        ("cache_id", "role", "link", "unknown_because"),
+    ),
+}
+LAYER = ("chain_id", "diff_id", "parent_chain_id", "cache_id")
+LAYERS = {"part_layers": Rows("layers", (*LAYER, "size", "verified", "listing_id"), 1, "chain_id", LAYER)}
+MOUNT = ("name", "mount_id", "init_id", "parent_chain_id", "container_id")
+REFERENCE = ("ref", "repository", "tag", "digest", "image_id", "namespace", "normalized", "target_digest")
+REFERENCES = {
+    "part_refs": Rows("image_refs", REFERENCE, 1, "ref", REFERENCE),
+    "part_mounts": Rows("mounts", MOUNT, 1, "name", MOUNT),
 }
 """What parts hold of each table; in this order their rows are named."""
 
@@ -77,8 +95,11 @@ KINDS = {
     "image": ("stored_images", IMAGES),
     "directories": ("stored_directories", DIRECTORIES),
     "usage": ("stored_usage", USAGE),
+    "layers": ("stored_layers", LAYERS),
+    "references": ("stored_references", REFERENCES),
 }
-PARTS = IMAGES | DIRECTORIES | USAGE
+SCATTERED = {kind: held for kind, held in KINDS.items() if kind != "image"}
+PARTS = IMAGES | DIRECTORIES | USAGE | LAYERS | REFERENCES
 OLD = tuple(dict.fromkeys(rows.table for rows in PARTS.values()))
 READS = """CASE WHEN store GLOB 'containerd-*' OR store GLOB 'docker-containerd-*'
   THEN driver IN ('overlayfs', 'native')
@@ -114,8 +135,8 @@ def upgrade() -> None:
     run(f"""INSERT INTO stored_images (snapshot_id, image_id, part_id, {stored})
             SELECT i.snapshot_id, i.image_id, n.part_id, {stored} FROM old_images AS i
             JOIN temp.named_image AS n ON n.snapshot_id = i.snapshot_id AND n.part_of = i.image_id""")
-    for kind in ("directories", "usage"):
-        run(f"""INSERT INTO {KINDS[kind][0]} (snapshot_id, bucket, part_id)
+    for kind, (held, _) in SCATTERED.items():
+        run(f"""INSERT INTO {held} (snapshot_id, bucket, part_id)
                 SELECT snapshot_id, part_of, part_id FROM temp.named_{kind}""")
     for kind in KINDS:
         for table in ("spread", "named"):
@@ -129,7 +150,7 @@ def _number(kind: str, tables: dict[str, Rows]) -> None:
     run = op.get_bind().exec_driver_sql
     run(f"CREATE TEMP TABLE spread_{kind} (snapshot_id, part_of, name, PRIMARY KEY (snapshot_id, part_of, name))")
     for rows in tables.values() if kind != "image" else [IMAGES["part_images"]]:
-        part_of = rows.first if kind == "image" else _bucket_of(rows.first)
+        part_of = {"image": rows.first, "references": "0"}.get(kind, _bucket_of(rows.first))
         found = f"SELECT snapshot_id, {part_of}, {rows.first} FROM old_{rows.table}"
         run(f"INSERT OR IGNORE INTO temp.spread_{kind} {found}")
     said = ", ".join(
@@ -197,14 +218,15 @@ def downgrade() -> None:
         if held:
             run(f"""INSERT INTO {table} (snapshot_id, image_id, {columns})
                     SELECT snapshot_id, image_id, {columns} FROM new_stored_images {joined}""")
-    for part, rows in (DIRECTORIES | USAGE).items():
-        stored = KINDS["usage" if part in USAGE else "directories"][0]
+    for part, rows, stored in ((*each, held) for held, tables in SCATTERED.values() for each in tables.items()):
         taken = ", ".join(
-            f"(SELECT n.name FROM new_part_names AS n WHERE n.name_id = {name})" if name in rows.named else name
+            f"(SELECT n.name FROM new_part_names AS n WHERE n.name_id = r.{name})"
+            if name in rows.named
+            else f"r.{name}"
             for name in rows.columns
         )
         run(f"""INSERT INTO {rows.table} (snapshot_id, {", ".join(rows.columns)})
-                SELECT snapshot_id, {taken} FROM new_{stored} JOIN new_{part} USING (part_id)""")
+                SELECT s.snapshot_id, {taken} FROM new_{stored} AS s JOIN new_{part} AS r USING (part_id)""")
         for name, usual in rows.usual.items():
             run(f"UPDATE {rows.table} SET {name} = {usual} WHERE {name} IS NULL")
     for table in new:

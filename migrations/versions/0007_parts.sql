@@ -75,6 +75,32 @@ CREATE TABLE entries ( /* One file or folder of a listing. */
 CREATE INDEX entries_hiding ON entries (listing_id, directory_id, name) WHERE (type = 'whiteout' OR opaque = 1);
 CREATE INDEX entries_links ON entries (listing_id, link_target) WHERE type = 'hardlink';
 CREATE INDEX entries_name ON entries (name);
+CREATE TABLE part_dirs ( /* A directory in the driver's folder; view overlay_dirs has it, by name, for each snapshot. */
+	part_id INTEGER NOT NULL /* The part these rows belong to. */, 
+	cache_id INTEGER NOT NULL /* Name of the directory (its number in part_names, 0 for NULL). */, 
+	role INTEGER NOT NULL /* layer, container, init, build-cache, removing, mount (of something not a container), in-flight, foreign (not of the driver's making), orphan, unknown (its number in part_names, 0 for NULL). */, 
+	link INTEGER NOT NULL /* Short name in l/, from the directory's link file; NULL where the driver has none (its number in part_names, 0 for NULL). */, 
+	lower_count INTEGER /* How many directories lie below it, as its lower file or the snapshotter says; 0 for a base. */, 
+	has_diff INTEGER NOT NULL /* 1 when the folder with its own files is there (diff/, containerd: fs/), else 0. */, 
+	has_work INTEGER NOT NULL /* 1 when work/ is there, else 0. */, 
+	has_merged INTEGER NOT NULL /* 1 when merged/ is there, else 0; a running container is mounted on it. */, 
+	committed INTEGER NOT NULL /* 1 when it is known to be committed (a child was made from it, a committed snapshot), else 0. */, 
+	apparent_bytes INTEGER /* Sum of st_size below diff/, each inode once, as read from its listing; NULL if not. */, 
+	disk_bytes INTEGER /* 512 * st_blocks below diff/, each inode once, as du counts; NULL when not walked. */, 
+	entry_count INTEGER /* Entries of its listing; a walk has diff/ itself too: 1 for an empty one; NULL without one. */, 
+	listing_id INTEGER /* The listing of its files; NULL when not indexed. */, 
+	unknown_because INTEGER NOT NULL /* For role unknown: what it may be, by what it stands on; standings says what may name it (its number in part_names, 0 for NULL). */, 
+	PRIMARY KEY (part_id, cache_id), 
+	FOREIGN KEY(part_id) REFERENCES parts (part_id) ON DELETE CASCADE, 
+	FOREIGN KEY(cache_id) REFERENCES part_names (name_id), 
+	FOREIGN KEY(role) REFERENCES part_names (name_id), 
+	FOREIGN KEY(link) REFERENCES part_names (name_id), 
+	FOREIGN KEY(unknown_because) REFERENCES part_names (name_id)
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX part_dirs_cache ON part_dirs (cache_id, part_id);
+CREATE INDEX part_dirs_link ON part_dirs (link, part_id);
 CREATE TABLE part_image_configs ( /* The config of an image, apart from what is read of it: few questions need it, and it is most of the bytes. */
 	part_id INTEGER NOT NULL /* The part these rows belong to. */, 
 	config TEXT NOT NULL /* The config JSON as stored. */, 
@@ -122,6 +148,27 @@ CREATE TABLE part_images ( /* What an image's config says of it as a whole; view
 )
  WITHOUT ROWID,
  STRICT;
+CREATE TABLE part_layers ( /* A layer that the store has; view layers has it, by name, for each snapshot. */
+	part_id INTEGER NOT NULL /* The part these rows belong to. */, 
+	chain_id INTEGER NOT NULL /* Chain id: digest of this layer and all below it, the same in every store (its number in part_names, 0 for NULL). */, 
+	diff_id INTEGER NOT NULL /* SHA-256 of the layer's uncompressed tar; NULL when the store does not say, or it is unreadable (its number in part_names, 0 for NULL). */, 
+	parent_chain_id INTEGER NOT NULL /* Chain id of the layer below; NULL for a base layer (its number in part_names, 0 for NULL). */, 
+	cache_id INTEGER NOT NULL /* Name of its directory in the driver's folder; NULL when it is not unpacked, or not known (its number in part_names, 0 for NULL). */, 
+	size INTEGER /* Bytes as the engine counted: in layerdb lstat sizes, BuildKit's tar payload; in containerd blocks on disk. */, 
+	verified INTEGER /* 1 when the chain id is the digest of parent and diff_id, 0 when not, NULL when unknown. */, 
+	listing_id INTEGER /* The listing of its files; NULL when not indexed. */, 
+	PRIMARY KEY (part_id, chain_id), 
+	FOREIGN KEY(part_id) REFERENCES parts (part_id) ON DELETE CASCADE, 
+	FOREIGN KEY(chain_id) REFERENCES part_names (name_id), 
+	FOREIGN KEY(diff_id) REFERENCES part_names (name_id), 
+	FOREIGN KEY(parent_chain_id) REFERENCES part_names (name_id), 
+	FOREIGN KEY(cache_id) REFERENCES part_names (name_id)
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX part_layers_cache ON part_layers (cache_id, part_id);
+CREATE INDEX part_layers_diff ON part_layers (diff_id, part_id);
+CREATE INDEX part_layers_parent ON part_layers (parent_chain_id, part_id);
 CREATE TABLE part_links ( /* A short name in l/; view links has them for each snapshot. */
 	part_id INTEGER NOT NULL /* The part these rows belong to. */, 
 	link INTEGER NOT NULL /* The short name: 26 characters of base32 (its number in part_names, 0 for NULL). */, 
@@ -150,6 +197,50 @@ CREATE TABLE part_lowers ( /* The directories below a directory; view overlay_lo
  WITHOUT ROWID,
  STRICT;
 CREATE INDEX part_lowers_lower ON part_lowers (lower_cache_id, part_id);
+CREATE TABLE part_mounts ( /* A writable layer; view mounts has it, by name, for each snapshot. */
+	part_id INTEGER NOT NULL /* The part these rows belong to. */, 
+	name INTEGER NOT NULL /* Name of the entry: a container id, a snapshot's key, or what else asked for the layer (its number in part_names, 0 for NULL). */, 
+	mount_id INTEGER NOT NULL /* Directory of the writable layer; NULL when the file could not be read (its number in part_names, 0 for NULL). */, 
+	init_id INTEGER NOT NULL /* Directory of the init layer below it; NULL when there is none (its number in part_names, 0 for NULL). */, 
+	parent_chain_id INTEGER NOT NULL /* Chain id of the image layer below; NULL for an image without layers (its number in part_names, 0 for NULL). */, 
+	container_id INTEGER NOT NULL /* The container of that name; NULL when there is none (its number in part_names, 0 for NULL). */, 
+	PRIMARY KEY (part_id, name), 
+	FOREIGN KEY(part_id) REFERENCES parts (part_id) ON DELETE CASCADE, 
+	FOREIGN KEY(name) REFERENCES part_names (name_id), 
+	FOREIGN KEY(mount_id) REFERENCES part_names (name_id), 
+	FOREIGN KEY(init_id) REFERENCES part_names (name_id), 
+	FOREIGN KEY(parent_chain_id) REFERENCES part_names (name_id), 
+	FOREIGN KEY(container_id) REFERENCES part_names (name_id)
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX part_mounts_mount ON part_mounts (mount_id, part_id);
+CREATE INDEX part_mounts_parent ON part_mounts (parent_chain_id, part_id);
+CREATE TABLE part_refs ( /* A name of an image; view image_refs has it for each snapshot. */
+	part_id INTEGER NOT NULL /* The part these rows belong to. */, 
+	ref INTEGER NOT NULL /* The whole reference as stored, such as debian:12 or docker.io/library/debian:12 (its number in part_names, 0 for NULL). */, 
+	repository INTEGER NOT NULL /* Its repository, such as debian or localhost:5000/team/app (its number in part_names, 0 for NULL). */, 
+	tag INTEGER NOT NULL /* Its tag; NULL for a digest reference (its number in part_names, 0 for NULL). */, 
+	digest INTEGER NOT NULL /* Its manifest digest; NULL for a tag (its number in part_names, 0 for NULL). */, 
+	image_id INTEGER NOT NULL /* The image it names, which may be missing; where only a manifest's digest is known, that (its number in part_names, 0 for NULL). */, 
+	namespace INTEGER NOT NULL /* The namespace of containerd it stands in; empty in other stores (its number in part_names, 0 for NULL). */, 
+	normalized INTEGER NOT NULL /* The reference in full, equal in every store: docker.io/library/debian:12 for debian:12 (its number in part_names, 0 for NULL). */, 
+	target_digest INTEGER NOT NULL /* In containerd the digest of the manifest or index that it leads to; NULL elsewhere (its number in part_names, 0 for NULL). */, 
+	PRIMARY KEY (part_id, ref, image_id, namespace), 
+	FOREIGN KEY(part_id) REFERENCES parts (part_id) ON DELETE CASCADE, 
+	FOREIGN KEY(ref) REFERENCES part_names (name_id), 
+	FOREIGN KEY(repository) REFERENCES part_names (name_id), 
+	FOREIGN KEY(tag) REFERENCES part_names (name_id), 
+	FOREIGN KEY(digest) REFERENCES part_names (name_id), 
+	FOREIGN KEY(image_id) REFERENCES part_names (name_id), 
+	FOREIGN KEY(namespace) REFERENCES part_names (name_id), 
+	FOREIGN KEY(normalized) REFERENCES part_names (name_id), 
+	FOREIGN KEY(target_digest) REFERENCES part_names (name_id)
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX part_refs_image ON part_refs (image_id, part_id);
+CREATE INDEX part_refs_normalized ON part_refs (normalized, part_id);
 CREATE TABLE part_usage ( /* Who holds how many bytes; view disk_usage has them, by name, for each snapshot. */
 	part_id INTEGER NOT NULL /* The part these rows belong to. */, 
 	category INTEGER NOT NULL /* What holds the bytes, such as image layer, container, build cache, logs, volumes, unaccounted (its number in part_names, 0 for NULL). */, 
@@ -375,23 +466,6 @@ CREATE TABLE image_manifests ( /* A manifest or index that leads to images, or i
  WITHOUT ROWID,
  STRICT;
 CREATE INDEX image_manifests_image ON image_manifests (snapshot_id, image_id);
-CREATE TABLE image_refs ( /* A name of an image: a tag or a digest; in containerd one row for each of its platforms that is here. */
-	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
-	ref TEXT NOT NULL /* The whole reference as stored, such as debian:12 or docker.io/library/debian:12. */, 
-	repository TEXT NOT NULL /* Its repository, such as debian or localhost:5000/team/app. */, 
-	tag TEXT /* Its tag; NULL for a digest reference. */, 
-	digest TEXT /* Its manifest digest; NULL for a tag. */, 
-	image_id TEXT NOT NULL /* The image it names, which may be missing; where only a manifest's digest is known, that. */, 
-	namespace TEXT NOT NULL /* The namespace of containerd it stands in; empty in other stores. */, 
-	normalized TEXT NOT NULL /* The reference in full, equal in every store: docker.io/library/debian:12 for debian:12. */, 
-	target_digest TEXT /* In containerd the digest of the manifest or index that it leads to; NULL elsewhere. */, 
-	PRIMARY KEY (snapshot_id, ref, image_id, namespace), 
-	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
-)
- WITHOUT ROWID,
- STRICT;
-CREATE INDEX image_refs_image ON image_refs (snapshot_id, image_id);
-CREATE INDEX image_refs_normalized ON image_refs (normalized);
 CREATE TABLE ingests ( /* A download or write into containerd's content store that has not ended. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	name TEXT NOT NULL /* Its folder in ingest/, or ref where only the database knows it. */, 
@@ -418,23 +492,6 @@ CREATE TABLE layer_blobs ( /* Compressed blobs of a layer: in Docker as distribu
  WITHOUT ROWID,
  STRICT;
 CREATE INDEX layer_blobs_digest ON layer_blobs (digest);
-CREATE TABLE layers ( /* A layer that the store has, unpacked or as a blob: a diff_id at one place in a chain. */
-	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
-	chain_id TEXT NOT NULL /* Chain id: digest of this layer and all below it, the same in every store. */, 
-	diff_id TEXT /* SHA-256 of the layer's uncompressed tar; NULL when the store does not say, or it is unreadable. */, 
-	parent_chain_id TEXT /* Chain id of the layer below; NULL for a base layer. */, 
-	cache_id TEXT /* Name of its directory in the driver's folder; NULL when it is not unpacked, or not known. */, 
-	size INTEGER /* Bytes as the engine counted: in layerdb lstat sizes, BuildKit's tar payload; in containerd blocks on disk. */, 
-	verified INTEGER /* 1 when the chain id is the digest of parent and diff_id, 0 when not, NULL when unknown. */, 
-	listing_id INTEGER /* The listing of its files; NULL when not indexed. */, 
-	PRIMARY KEY (snapshot_id, chain_id), 
-	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
-)
- WITHOUT ROWID,
- STRICT;
-CREATE INDEX layers_cache ON layers (cache_id, snapshot_id);
-CREATE INDEX layers_diff ON layers (diff_id, snapshot_id);
-CREATE INDEX layers_parent ON layers (snapshot_id, parent_chain_id);
 CREATE TABLE lease_resources ( /* What a lease holds. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	namespace TEXT NOT NULL /* Namespace of the lease. */, 
@@ -458,42 +515,6 @@ CREATE TABLE leases ( /* A lease of containerd: what it names is kept while it l
 )
  WITHOUT ROWID,
  STRICT;
-CREATE TABLE mounts ( /* A writable layer: of a container, an image mount or a builder; in Docker an entry of layerdb/mounts. */
-	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
-	name TEXT NOT NULL /* Name of the entry: a container id, a snapshot's key, or what else asked for the layer. */, 
-	mount_id TEXT /* Directory of the writable layer; NULL when the file could not be read. */, 
-	init_id TEXT /* Directory of the init layer below it; NULL when there is none. */, 
-	parent_chain_id TEXT /* Chain id of the image layer below; NULL for an image without layers. */, 
-	container_id TEXT /* The container of that name; NULL when there is none. */, 
-	PRIMARY KEY (snapshot_id, name), 
-	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
-)
- WITHOUT ROWID,
- STRICT;
-CREATE INDEX mounts_mount ON mounts (mount_id);
-CREATE INDEX mounts_parent ON mounts (snapshot_id, parent_chain_id);
-CREATE TABLE overlay_dirs ( /* A directory in the driver's folder: overlay2/<cache-id>, overlay/<layer id>, or snapshots/<n> of containerd. */
-	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
-	cache_id TEXT NOT NULL /* Name of the directory. */, 
-	role TEXT NOT NULL /* layer, container, init, build-cache, removing, mount (of something not a container), in-flight, foreign (not of the driver's making), orphan, unknown. */, 
-	link TEXT /* Short name in l/, from the directory's link file; NULL where the driver has none. */, 
-	lower_count INTEGER /* How many directories lie below it, as its lower file or the snapshotter says; 0 for a base. */, 
-	has_diff INTEGER NOT NULL /* 1 when the folder with its own files is there (diff/, containerd: fs/), else 0. */, 
-	has_work INTEGER NOT NULL /* 1 when work/ is there, else 0. */, 
-	has_merged INTEGER NOT NULL /* 1 when merged/ is there, else 0; a running container is mounted on it. */, 
-	committed INTEGER NOT NULL /* 1 when it is known to be committed (a child was made from it, a committed snapshot), else 0. */, 
-	apparent_bytes INTEGER /* Sum of st_size below diff/, each inode once, as read from its listing; NULL if not. */, 
-	disk_bytes INTEGER /* 512 * st_blocks below diff/, each inode once, as du counts; NULL when not walked. */, 
-	entry_count INTEGER /* Entries of its listing; a walk has diff/ itself too: 1 for an empty one; NULL without one. */, 
-	listing_id INTEGER /* The listing of its files; NULL when not indexed. */, 
-	unknown_because TEXT /* For role unknown: what it may be, by what it stands on; standings says what may name it. */, 
-	PRIMARY KEY (snapshot_id, cache_id), 
-	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE
-)
- WITHOUT ROWID,
- STRICT;
-CREATE INDEX overlay_dirs_cache ON overlay_dirs (cache_id);
-CREATE INDEX overlay_dirs_link ON overlay_dirs (link, snapshot_id);
 CREATE TABLE problems ( /* What was missing, torn, odd or hostile in the store; the scan went on. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	problem_id INTEGER NOT NULL /* Number within the snapshot. */, 
@@ -567,6 +588,28 @@ CREATE TABLE stored_images ( /* An image of a snapshot: what only its store says
  STRICT;
 CREATE INDEX stored_images_parent ON stored_images (snapshot_id, parent_image_id, part_id);
 CREATE INDEX stored_images_part ON stored_images (part_id, snapshot_id);
+CREATE TABLE stored_layers ( /* What a snapshot says of the layers of each bucket. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	bucket INTEGER NOT NULL /* The bucket, as part_names.bucket. */, 
+	part_id INTEGER NOT NULL /* The part with its rows in part_layers. */, 
+	PRIMARY KEY (snapshot_id, bucket), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE, 
+	FOREIGN KEY(part_id) REFERENCES parts (part_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX stored_layers_part ON stored_layers (part_id, snapshot_id);
+CREATE TABLE stored_references ( /* What a snapshot says of names of images and of writable layers. */
+	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
+	bucket INTEGER NOT NULL /* 0: they are one part. */, 
+	part_id INTEGER NOT NULL /* The part with its rows in part_refs and part_mounts. */, 
+	PRIMARY KEY (snapshot_id, bucket), 
+	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE, 
+	FOREIGN KEY(part_id) REFERENCES parts (part_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX stored_references_part ON stored_references (part_id, snapshot_id);
 CREATE TABLE stored_usage ( /* What a snapshot says of the bytes of the holders of each bucket. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	bucket INTEGER NOT NULL /* The bucket, as part_names.bucket. */, 
@@ -691,6 +734,67 @@ SELECT
 FROM stored_usage AS s JOIN part_usage AS r ON r.part_id = s.part_id
 JOIN part_names AS n1 ON n1.name_id = r.category
 JOIN part_names AS n2 ON n2.name_id = r.owner AND n2.bucket = s.bucket;
+CREATE VIEW overlay_dirs AS /* A directory in the driver's folder: overlay2/<cache-id>, overlay/<layer id>, or snapshots/<n> of containerd. */
+SELECT
+  s.snapshot_id, /* The snapshot this fact belongs to. */
+  n1.name AS cache_id, /* Name of the directory. */
+  (SELECT n.name FROM part_names AS n WHERE n.name_id = r.role) AS role, /* layer, container, init, build-cache, removing, mount (of something not a container), in-flight, foreign (not of the driver's making), orphan, unknown. */
+  n2.name AS link, /* Short name in l/, from the directory's link file; NULL where the driver has none. */
+  r.lower_count, /* How many directories lie below it, as its lower file or the snapshotter says; 0 for a base. */
+  r.has_diff, /* 1 when the folder with its own files is there (diff/, containerd: fs/), else 0. */
+  r.has_work, /* 1 when work/ is there, else 0. */
+  r.has_merged, /* 1 when merged/ is there, else 0; a running container is mounted on it. */
+  r.committed, /* 1 when it is known to be committed (a child was made from it, a committed snapshot), else 0. */
+  r.apparent_bytes, /* Sum of st_size below diff/, each inode once, as read from its listing; NULL if not. */
+  r.disk_bytes, /* 512 * st_blocks below diff/, each inode once, as du counts; NULL when not walked. */
+  r.entry_count, /* Entries of its listing; a walk has diff/ itself too: 1 for an empty one; NULL without one. */
+  r.listing_id, /* The listing of its files; NULL when not indexed. */
+  (SELECT n.name FROM part_names AS n WHERE n.name_id = r.unknown_because) AS unknown_because /* For role unknown: what it may be, by what it stands on; standings says what may name it. */
+FROM stored_usage AS s JOIN part_dirs AS r ON r.part_id = s.part_id
+JOIN part_names AS n1 ON n1.name_id = r.cache_id AND n1.bucket = s.bucket
+JOIN part_names AS n2 ON n2.name_id = r.link;
+CREATE VIEW layers AS /* A layer that the store has, unpacked or as a blob: a diff_id at one place in a chain. */
+SELECT
+  s.snapshot_id, /* The snapshot this fact belongs to. */
+  n1.name AS chain_id, /* Chain id: digest of this layer and all below it, the same in every store. */
+  n2.name AS diff_id, /* SHA-256 of the layer's uncompressed tar; NULL when the store does not say, or it is unreadable. */
+  n3.name AS parent_chain_id, /* Chain id of the layer below; NULL for a base layer. */
+  n4.name AS cache_id, /* Name of its directory in the driver's folder; NULL when it is not unpacked, or not known. */
+  r.size, /* Bytes as the engine counted: in layerdb lstat sizes, BuildKit's tar payload; in containerd blocks on disk. */
+  r.verified, /* 1 when the chain id is the digest of parent and diff_id, 0 when not, NULL when unknown. */
+  r.listing_id /* The listing of its files; NULL when not indexed. */
+FROM stored_layers AS s JOIN part_layers AS r ON r.part_id = s.part_id
+JOIN part_names AS n1 ON n1.name_id = r.chain_id AND n1.bucket = s.bucket
+JOIN part_names AS n2 ON n2.name_id = r.diff_id
+JOIN part_names AS n3 ON n3.name_id = r.parent_chain_id
+JOIN part_names AS n4 ON n4.name_id = r.cache_id;
+CREATE VIEW image_refs AS /* A name of an image: a tag or a digest; in containerd one row for each of its platforms that is here. */
+SELECT
+  s.snapshot_id, /* The snapshot this fact belongs to. */
+  n1.name AS ref, /* The whole reference as stored, such as debian:12 or docker.io/library/debian:12. */
+  (SELECT n.name FROM part_names AS n WHERE n.name_id = r.repository) AS repository, /* Its repository, such as debian or localhost:5000/team/app. */
+  (SELECT n.name FROM part_names AS n WHERE n.name_id = r.tag) AS tag, /* Its tag; NULL for a digest reference. */
+  (SELECT n.name FROM part_names AS n WHERE n.name_id = r.digest) AS digest, /* Its manifest digest; NULL for a tag. */
+  n2.name AS image_id, /* The image it names, which may be missing; where only a manifest's digest is known, that. */
+  (SELECT n.name FROM part_names AS n WHERE n.name_id = r.namespace) AS namespace, /* The namespace of containerd it stands in; empty in other stores. */
+  n3.name AS normalized, /* The reference in full, equal in every store: docker.io/library/debian:12 for debian:12. */
+  (SELECT n.name FROM part_names AS n WHERE n.name_id = r.target_digest) AS target_digest /* In containerd the digest of the manifest or index that it leads to; NULL elsewhere. */
+FROM stored_references AS s JOIN part_refs AS r ON r.part_id = s.part_id
+JOIN part_names AS n1 ON n1.name_id = r.ref
+JOIN part_names AS n2 ON n2.name_id = r.image_id
+JOIN part_names AS n3 ON n3.name_id = r.normalized;
+CREATE VIEW mounts AS /* A writable layer: of a container, an image mount or a builder; in Docker an entry of layerdb/mounts. */
+SELECT
+  s.snapshot_id, /* The snapshot this fact belongs to. */
+  n1.name AS name, /* Name of the entry: a container id, a snapshot's key, or what else asked for the layer. */
+  n2.name AS mount_id, /* Directory of the writable layer; NULL when the file could not be read. */
+  (SELECT n.name FROM part_names AS n WHERE n.name_id = r.init_id) AS init_id, /* Directory of the init layer below it; NULL when there is none. */
+  n3.name AS parent_chain_id, /* Chain id of the image layer below; NULL for an image without layers. */
+  (SELECT n.name FROM part_names AS n WHERE n.name_id = r.container_id) AS container_id /* The container of that name; NULL when there is none. */
+FROM stored_references AS s JOIN part_mounts AS r ON r.part_id = s.part_id
+JOIN part_names AS n1 ON n1.name_id = r.name
+JOIN part_names AS n2 ON n2.name_id = r.mount_id
+JOIN part_names AS n3 ON n3.name_id = r.parent_chain_id;
 CREATE VIEW snapshot_ages AS /* Each complete snapshot, and how many of its host, store and root are newer. */
 SELECT snapshot_id, host_id, ordered_at, row_number() OVER (
   PARTITION BY host_id, store, root ORDER BY ordered_at DESC, uid DESC
@@ -739,27 +843,35 @@ SELECT i.snapshot_id, i.image_id, coalesce(
   i.image_id) AS label
 FROM stored_images AS i;
 CREATE VIEW image_namespaces AS /* Each image in each namespace of containerd that has it, with one text to show for what it is called there; in other stores once, with an empty namespace. */
-SELECT i.snapshot_id, i.image_id, coalesce(f.namespace, b.namespace, '') AS namespace, coalesce(
+SELECT i.snapshot_id, i.image_id, coalesce(n.name, b.namespace, '') AS namespace, coalesce(
   (SELECT group_concat(ref, ', ') FROM (SELECT DISTINCT ref FROM image_refs AS r
-     WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id AND r.namespace = f.namespace
+     WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id AND r.namespace = n.name
        AND r.tag IS NOT NULL ORDER BY ref)),
   (SELECT group_concat(ref, ', ') FROM (SELECT DISTINCT ref FROM image_refs AS r
-     WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id AND r.namespace = f.namespace ORDER BY ref)),
+     WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id AND r.namespace = n.name ORDER BY ref)),
   i.image_id) AS label
--- Of each namespace the first name; of images without one the namespaces that have what Docker keeps of them.
+-- The namespaces of its names; of an image without one those that have what Docker keeps of it.
 FROM stored_images AS i
-LEFT JOIN image_refs AS f ON f.snapshot_id = i.snapshot_id AND f.image_id = i.image_id AND NOT EXISTS (
-  SELECT 1 FROM image_refs AS o WHERE o.snapshot_id = f.snapshot_id AND o.image_id = f.image_id
-    AND o.namespace = f.namespace AND o.ref < f.ref)
+LEFT JOIN stored_references AS s ON s.snapshot_id = i.snapshot_id
+LEFT JOIN part_refs AS f ON f.part_id = s.part_id
+  AND f.image_id = (SELECT p.name_id FROM part_names AS p WHERE p.name = i.image_id) AND NOT EXISTS (
+    SELECT 1 FROM part_refs AS o WHERE o.part_id = f.part_id AND o.image_id = f.image_id
+      AND o.namespace = f.namespace AND o.ref < f.ref)
+LEFT JOIN part_names AS n ON n.name_id = f.namespace
 LEFT JOIN blobs AS b ON f.image_id IS NULL AND b.snapshot_id = i.snapshot_id AND b.digest = i.target_digest;
+CREATE VIEW placed_layers AS /* The layers of images in order, each with what its store has of it; NULL where the store has no such layer. */
+SELECT l.snapshot_id, l.image_id, l.position, l.diff_id, l.chain_id,
+  (SELECT y.cache_id FROM layers AS y WHERE y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id) AS cache_id,
+  (SELECT y.size FROM layers AS y WHERE y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id) AS size,
+  (SELECT y.listing_id FROM layers AS y WHERE y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id) AS listing_id
+FROM image_layers AS l;
 CREATE VIEW image_layer_places AS /* Each layer of each image where it is: its directory and size, in containerd those of the namespace. */
 SELECT n.snapshot_id, n.image_id, n.namespace, l.position, l.diff_id, l.chain_id,
-  CASE n.namespace WHEN '' THEN y.cache_id ELSE s.cache_id END AS cache_id,
-  CASE n.namespace WHEN '' THEN y.size ELSE s.size END AS size
+  CASE n.namespace WHEN '' THEN l.cache_id ELSE s.cache_id END AS cache_id,
+  CASE n.namespace WHEN '' THEN l.size ELSE s.size END AS size
 FROM image_namespaces AS n
-CROSS JOIN image_layers AS l ON l.snapshot_id = n.snapshot_id AND l.image_id = n.image_id
+CROSS JOIN placed_layers AS l ON l.snapshot_id = n.snapshot_id AND l.image_id = n.image_id
 CROSS JOIN snapshots AS k ON k.snapshot_id = n.snapshot_id
-LEFT JOIN layers AS y ON y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id
 LEFT JOIN containerd_snapshots AS s ON s.chain_id = l.chain_id AND s.snapshot_id = l.snapshot_id
   AND s.namespace = n.namespace AND s.snapshotter = k.driver AND s.snapshot_key = l.chain_id;
 CREATE VIEW listed_images AS /* Images as docker images lists them: all but untagged ones that have children, which the classic builder leaves. */

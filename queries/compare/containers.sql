@@ -24,14 +24,15 @@
 
 WITH known AS MATERIALIZED (
   SELECT s.side, h.host_id, c.container_id, coalesce(c.name, c.container_id) AS name, c.image_ref, c.image_id, c.state, c.log_bytes,
-    d.entry_count, d.apparent_bytes, d.listing_id,
+    (SELECT d.entry_count FROM overlay_dirs AS d WHERE d.snapshot_id = c.snapshot_id AND d.cache_id = c.mount_id) AS entry_count,
+    (SELECT d.apparent_bytes FROM overlay_dirs AS d WHERE d.snapshot_id = c.snapshot_id AND d.cache_id = c.mount_id) AS apparent_bytes,
+    (SELECT d.listing_id FROM overlay_dirs AS d WHERE d.snapshot_id = c.snapshot_id AND d.cache_id = c.mount_id) AS listing_id,
     row_number() OVER (PARTITION BY s.side, coalesce(c.name, c.container_id) ORDER BY c.container_id) AS place,
     (SELECT l.chain_id FROM image_layers AS l WHERE l.snapshot_id = c.snapshot_id AND l.image_id = c.image_id
      ORDER BY l.position DESC LIMIT 1) AS content
   FROM (SELECT 'a' AS side, :a AS snapshot_id UNION ALL SELECT 'b', :b) AS s
   JOIN snapshots AS h ON h.snapshot_id = s.snapshot_id
   JOIN containers AS c ON c.snapshot_id = s.snapshot_id
-  LEFT JOIN overlay_dirs AS d ON d.snapshot_id = c.snapshot_id AND d.cache_id = c.mount_id
 ),
 pairs AS MATERIALIZED (
   SELECT coalesce(a.name, b.name) AS name, a.container_id AS a_id, b.container_id AS b_id, a.host_id AS a_host, b.host_id AS b_host,

@@ -24,14 +24,12 @@ WITH moved AS MATERIALIZED (
       SELECT 1 FROM image_refs AS o WHERE o.snapshot_id = :a AND o.normalized = b.normalized AND o.image_id = b.image_id)
 ),
 own AS MATERIALIZED (
-  SELECT DISTINCT m.ref, 'a' AS side, l.diff_id, y.listing_id
-  FROM moved AS m CROSS JOIN image_layers AS l ON l.snapshot_id = :a AND l.image_id = m.a_image
-  LEFT JOIN layers AS y ON y.snapshot_id = :a AND y.chain_id = l.chain_id
+  SELECT DISTINCT m.ref, 'a' AS side, l.diff_id, l.listing_id
+  FROM moved AS m CROSS JOIN placed_layers AS l ON l.snapshot_id = :a AND l.image_id = m.a_image
   WHERE NOT EXISTS (SELECT 1 FROM image_layers AS o WHERE o.snapshot_id = :b AND o.image_id = m.b_image AND o.diff_id = l.diff_id)
   UNION
-  SELECT DISTINCT m.ref, 'b', l.diff_id, y.listing_id
-  FROM moved AS m CROSS JOIN image_layers AS l ON l.snapshot_id = :b AND l.image_id = m.b_image
-  LEFT JOIN layers AS y ON y.snapshot_id = :b AND y.chain_id = l.chain_id
+  SELECT DISTINCT m.ref, 'b', l.diff_id, l.listing_id
+  FROM moved AS m CROSS JOIN placed_layers AS l ON l.snapshot_id = :b AND l.image_id = m.b_image
   WHERE NOT EXISTS (SELECT 1 FROM image_layers AS o WHERE o.snapshot_id = :a AND o.image_id = m.a_image AND o.diff_id = l.diff_id)
 ),
 sums AS (

@@ -21,14 +21,16 @@ counted (position, section, side, things, bytes) AS (
     SELECT count(DISTINCT r.normalized) FROM image_refs AS r WHERE r.snapshot_id = s.snapshot_id AND r.tag IS NOT NULL), NULL
   FROM sides AS s
   UNION ALL
-  SELECT 3, 'layers', s.side, count(DISTINCT y.diff_id), CASE WHEN count(y.size) FILTER (WHERE y.diff_id IS NOT NULL) = nullif(count(y.diff_id), 0)
+  SELECT 3, 'layers', y.side, count(DISTINCT y.diff_id), CASE WHEN count(y.size) FILTER (WHERE y.diff_id IS NOT NULL) = nullif(count(y.diff_id), 0)
     THEN CAST(total(y.size) FILTER (WHERE y.diff_id IS NOT NULL) AS INTEGER) END
-  FROM sides AS s LEFT JOIN layers AS y USING (snapshot_id) GROUP BY s.side
+  FROM (SELECT s.side, y.diff_id, y.size FROM sides AS s CROSS JOIN layers AS y USING (snapshot_id)
+    UNION ALL SELECT side, NULL, NULL FROM sides) AS y GROUP BY y.side
   UNION ALL
-  SELECT 4, 'containers', s.side, count(c.container_id), CASE WHEN count(d.apparent_bytes) = nullif(count(c.container_id), 0)
-    THEN CAST(total(d.apparent_bytes) AS INTEGER) END
-  FROM sides AS s LEFT JOIN containers AS c USING (snapshot_id)
-  LEFT JOIN overlay_dirs AS d ON d.snapshot_id = c.snapshot_id AND d.cache_id = c.mount_id GROUP BY s.side
+  SELECT 4, 'containers', c.side, count(c.container_id), CASE WHEN count(c.apparent_bytes) = nullif(count(c.container_id), 0)
+    THEN CAST(total(c.apparent_bytes) AS INTEGER) END
+  FROM (SELECT s.side, c.container_id,
+      (SELECT d.apparent_bytes FROM overlay_dirs AS d WHERE d.snapshot_id = c.snapshot_id AND d.cache_id = c.mount_id) AS apparent_bytes
+    FROM sides AS s LEFT JOIN containers AS c USING (snapshot_id)) AS c GROUP BY c.side
   UNION ALL
   SELECT 5, 'volumes', s.side, count(v.name), CASE WHEN count(coalesce(v.disk_bytes, v.apparent_bytes)) = nullif(count(v.name), 0)
     THEN CAST(total(coalesce(v.disk_bytes, v.apparent_bytes)) AS INTEGER) END
@@ -46,10 +48,12 @@ counted (position, section, side, things, bytes) AS (
   -- A record whose data is still a mutable one's: docker counts the mutable one alone.
   LEFT JOIN build_cache AS m ON m.snapshot_id = r.snapshot_id AND m.record_id = r.equal_mutable GROUP BY s.side
   UNION ALL
-  SELECT 8, 'problems', s.side, (SELECT count(*) FROM problems AS p WHERE p.snapshot_id = s.snapshot_id) + count(d.cache_id),
+  SELECT 8, 'problems', d.side, (SELECT count(*) FROM problems AS p WHERE p.snapshot_id = d.snapshot_id) + count(d.cache_id),
     CASE WHEN count(coalesce(d.disk_bytes, d.apparent_bytes)) = nullif(count(d.cache_id), 0)
     THEN CAST(total(coalesce(d.disk_bytes, d.apparent_bytes)) AS INTEGER) END
-  FROM sides AS s LEFT JOIN overlay_dirs AS d ON d.snapshot_id = s.snapshot_id AND d.role = 'orphan' GROUP BY s.side, s.snapshot_id
+  FROM (SELECT s.side, s.snapshot_id, d.cache_id, d.disk_bytes, d.apparent_bytes
+      FROM sides AS s CROSS JOIN overlay_dirs AS d USING (snapshot_id) WHERE d.role = 'orphan'
+    UNION ALL SELECT side, snapshot_id, NULL, NULL, NULL FROM sides) AS d GROUP BY d.side, d.snapshot_id
   UNION ALL
   SELECT 9, 'sizes', s.side,
     CASE WHEN count(s.category) > 0 THEN count(DISTINCT s.category) ELSE

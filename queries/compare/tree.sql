@@ -33,14 +33,13 @@ chosen AS MATERIALIZED (
 ),
 -- The layers of each side, 0 for the base.
 stack AS MATERIALIZED (
-  SELECT s.side, l.position, y.listing_id
-  FROM chosen AS s JOIN image_layers AS l USING (snapshot_id, image_id) LEFT JOIN layers AS y USING (snapshot_id, chain_id)
+  SELECT s.side, l.position, l.listing_id FROM chosen AS s JOIN placed_layers AS l USING (snapshot_id, image_id)
   UNION ALL
-  SELECT s.side, d.lower_count - 1 - o.position, below.listing_id
+  SELECT s.side, d.lower_count - 1 - o.position,
+    (SELECT u.listing_id FROM overlay_dirs AS u WHERE u.snapshot_id = o.snapshot_id AND u.cache_id = o.lower_cache_id)
   FROM sides AS s JOIN containers AS c USING (snapshot_id)
   JOIN overlay_dirs AS d ON d.snapshot_id = c.snapshot_id AND d.cache_id = c.mount_id
   JOIN overlay_lowers AS o ON o.snapshot_id = d.snapshot_id AND o.cache_id = d.cache_id
-  LEFT JOIN overlay_dirs AS below ON below.snapshot_id = o.snapshot_id AND below.cache_id = o.lower_cache_id
   WHERE :container IN (c.name, c.container_id)
   UNION ALL
   SELECT s.side, d.lower_count, d.listing_id

@@ -37,6 +37,14 @@ stack AS MATERIALIZED (
   WHERE o.lower_cache_id IS NOT (SELECT init_id FROM mounted)
   UNION ALL
   SELECT p.depth, 'layer', p.cache_id, NULL FROM parents AS p WHERE NOT EXISTS (SELECT 1 FROM lowers)
+),
+there AS MATERIALIZED (
+  SELECT d.cache_id, d.role, d.link, d.apparent_bytes FROM (SELECT DISTINCT cache_id FROM stack) AS s
+  CROSS JOIN overlay_dirs AS d ON d.snapshot_id = :snapshot AND d.cache_id = s.cache_id
+),
+placed AS MATERIALIZED (
+  SELECT y.cache_id, min(y.chain_id) AS chain_id, y.diff_id, y.size FROM (SELECT DISTINCT cache_id FROM stack WHERE part = 'layer') AS s
+  CROSS JOIN layers AS y ON y.cache_id = s.cache_id AND +y.snapshot_id = :snapshot GROUP BY y.cache_id
 )
 SELECT s.part, s.cache_id AS directory, coalesce(d.role, 'missing') AS role, coalesce(d.link, s.link) AS link,
   y.diff_id, y.chain_id, CASE s.part WHEN 'layer' THEN y.size ELSE d.apparent_bytes END AS size,
@@ -47,7 +55,6 @@ SELECT s.part, s.cache_id AS directory, coalesce(d.role, 'missing') AS role, coa
       l.image_id, h.position LIMIT 1),
     (SELECT min(b.description) FROM build_cache AS b WHERE b.cache_id = s.cache_id AND +b.snapshot_id = :snapshot)) AS created_by
 FROM stack AS s
-LEFT JOIN overlay_dirs AS d ON d.snapshot_id = :snapshot AND d.cache_id = s.cache_id
-LEFT JOIN layers AS y ON y.snapshot_id = :snapshot AND y.chain_id = (
-  SELECT min(o.chain_id) FROM layers AS o WHERE o.cache_id = s.cache_id AND +o.snapshot_id = :snapshot) AND s.part = 'layer'
+LEFT JOIN there AS d ON d.cache_id = s.cache_id
+LEFT JOIN placed AS y ON y.cache_id = s.cache_id AND s.part = 'layer'
 ORDER BY s.position;

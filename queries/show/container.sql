@@ -23,6 +23,12 @@
 -- log_bytes = "bytes of its log files"
 -- log_path = "log file as the engine named it"
 
+WITH mounted AS MATERIALIZED (SELECT name, mount_id, init_id FROM mounts WHERE snapshot_id = :snapshot AND name = :id),
+there AS MATERIALIZED (
+  SELECT d.cache_id, d.disk_bytes, d.apparent_bytes FROM (
+    SELECT mount_id FROM mounted UNION SELECT mount_id FROM containers WHERE snapshot_id = :snapshot AND container_id = :id) AS m
+  CROSS JOIN overlay_dirs AS d ON d.snapshot_id = :snapshot AND d.cache_id = m.mount_id
+)
 SELECT c.name, c.container_id, c.state, c.exit_code, c.image_ref AS image, c.image_id,
   (SELECT n.label FROM image_labels AS n WHERE n.snapshot_id = c.snapshot_id AND n.image_id = c.image_id) AS image_names,
   c.created_at, c.started_at, c.finished_at, coalesce(m.mount_id, c.mount_id) AS writable,
@@ -31,7 +37,7 @@ SELECT c.name, c.container_id, c.state, c.exit_code, c.image_ref AS image, c.ima
   d.disk_bytes AS writable_bytes, d.apparent_bytes AS writable_size, c.log_driver, c.log_bytes, c.log_path
 FROM containers AS c
 JOIN snapshots AS s ON s.snapshot_id = c.snapshot_id
-LEFT JOIN mounts AS m ON m.snapshot_id = c.snapshot_id AND m.name = c.container_id
-LEFT JOIN overlay_dirs AS d ON d.snapshot_id = c.snapshot_id AND d.cache_id = coalesce(m.mount_id, c.mount_id)
+LEFT JOIN mounted AS m ON m.name = c.container_id
+LEFT JOIN there AS d ON d.cache_id = coalesce(m.mount_id, c.mount_id)
 WHERE c.snapshot_id = :snapshot AND c.container_id = :id
 ORDER BY c.container_id;

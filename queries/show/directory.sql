@@ -21,7 +21,8 @@
 WITH asked AS (
   SELECT s.snapshot_id, s.mounts_inside, iif(s.folder GLOB '/*', s.folder, s.root || '/' || s.folder) || '/' AS folder
   FROM snapshots AS s WHERE s.snapshot_id = :snapshot AND :directory IS NOT NULL
-)
+),
+there AS MATERIALIZED (SELECT * FROM overlay_dirs WHERE snapshot_id = :snapshot AND cache_id = :directory)
 SELECT :directory AS directory, a.folder || :directory AS location, coalesce(d.role, 'missing') AS role,
   CASE coalesce(d.role, 'missing')
     WHEN 'layer' THEN 'a layer is kept in it'
@@ -50,5 +51,5 @@ SELECT :directory AS directory, a.folder || :directory AS location, coalesce(d.r
     SELECT strftime('%Y-%m-%dT%H:%M:%SZ', max(e.mtime), 'unixepoch') FROM entries AS e
     WHERE e.listing_id = d.listing_id AND e.type <> 'dir') END AS newest,
   d.committed, CASE WHEN a.mounts_inside THEN d.has_merged END AS mounted
-FROM asked AS a LEFT JOIN overlay_dirs AS d ON d.snapshot_id = a.snapshot_id AND d.cache_id = :directory
+FROM asked AS a LEFT JOIN there AS d ON d.snapshot_id = a.snapshot_id
 ORDER BY a.snapshot_id;

@@ -95,25 +95,22 @@ named (rank, kind, matched, snapshot_id, id, found, exact, directory, chain_id) 
   FROM digests AS a CROSS JOIN layers AS y
     ON a.kind IN ('', 'layer') AND y.snapshot_id = a.snapshot_id AND y.chain_id BETWEEN a.first AND a.last
   UNION ALL
-  SELECT 5, 'layer', 'chain_id', l.snapshot_id, l.chain_id, l.chain_id, l.chain_id = a.first, y.cache_id, l.chain_id
-  FROM digests AS a CROSS JOIN image_layers AS l
+  SELECT 5, 'layer', 'chain_id', l.snapshot_id, l.chain_id, l.chain_id, l.chain_id = a.first, l.cache_id, l.chain_id
+  FROM digests AS a CROSS JOIN placed_layers AS l
     ON a.kind IN ('', 'layer') AND +l.snapshot_id = a.snapshot_id AND l.chain_id BETWEEN a.first AND a.last
-  LEFT JOIN layers AS y ON y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id
   UNION ALL
   SELECT 5, 'layer', 'chain_id', u.snapshot_id, u.chain_id, u.chain_id, u.chain_id = a.first,
-    coalesce(y.cache_id, u.cache_id), u.chain_id
+    coalesce((SELECT y.cache_id FROM layers AS y WHERE y.snapshot_id = u.snapshot_id AND y.chain_id = u.chain_id), u.cache_id), u.chain_id
   FROM digests AS a CROSS JOIN unfinished_layers AS u
     ON a.kind IN ('', 'layer') AND u.snapshot_id = a.snapshot_id AND u.chain_id BETWEEN a.first AND a.last
-  LEFT JOIN layers AS y ON y.snapshot_id = u.snapshot_id AND y.chain_id = u.chain_id
   UNION ALL
   SELECT 6, 'layer', 'diff_id', y.snapshot_id, y.chain_id, y.diff_id, y.diff_id = a.first, y.cache_id, y.chain_id
   FROM digests AS a CROSS JOIN layers AS y
     ON a.kind IN ('', 'layer') AND y.diff_id BETWEEN a.first AND a.last AND +y.snapshot_id = a.snapshot_id
   UNION ALL
-  SELECT 6, 'layer', 'diff_id', l.snapshot_id, l.chain_id, l.diff_id, l.diff_id = a.first, y.cache_id, l.chain_id
-  FROM digests AS a CROSS JOIN image_layers AS l
+  SELECT 6, 'layer', 'diff_id', l.snapshot_id, l.chain_id, l.diff_id, l.diff_id = a.first, l.cache_id, l.chain_id
+  FROM digests AS a CROSS JOIN placed_layers AS l
     ON a.kind IN ('', 'layer') AND l.diff_id BETWEEN a.first AND a.last AND +l.snapshot_id = a.snapshot_id
-  LEFT JOIN layers AS y ON y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id
   UNION ALL
   SELECT 7, 'layer', 'blob digest', y.snapshot_id, y.chain_id, b.digest, b.digest = a.first, y.cache_id, y.chain_id
   FROM digests AS a CROSS JOIN layer_blobs AS b

@@ -24,17 +24,15 @@ others AS MATERIALIZED (
   SELECT c.chain_id, c.cache_id FROM layer_directories AS c CROSS JOIN chains USING (chain_id)
   WHERE c.snapshot_id = :snapshot AND c.cache_id <> chains.cache_id
 )
-SELECT l.position, l.diff_id, l.chain_id, y.cache_id AS directory,
+SELECT l.position, l.diff_id, l.chain_id, l.cache_id AS directory,
   (SELECT group_concat(cache_id, ', ') FROM (SELECT DISTINCT o.cache_id FROM others AS o WHERE o.chain_id = l.chain_id ORDER BY 1)) AS copies,
-  d.link, y.size,
+  (SELECT d.link FROM overlay_dirs AS d WHERE d.snapshot_id = l.snapshot_id AND d.cache_id = l.cache_id) AS link, l.size,
   (SELECT count(DISTINCT o.image_id) FROM image_layers AS o CROSS JOIN listed_images AS k
      ON k.snapshot_id = o.snapshot_id AND k.image_id = o.image_id
    WHERE o.chain_id = l.chain_id AND o.snapshot_id = l.snapshot_id) AS shared_by,
   (SELECT h.created_by FROM image_history AS h
    WHERE h.snapshot_id = l.snapshot_id AND h.image_id = l.image_id AND h.layer_position = l.position
    ORDER BY h.position LIMIT 1) AS created_by
-FROM image_layers AS l
-LEFT JOIN layers AS y ON y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id
-LEFT JOIN overlay_dirs AS d ON d.snapshot_id = l.snapshot_id AND d.cache_id = y.cache_id
+FROM placed_layers AS l
 WHERE l.snapshot_id = :snapshot AND l.image_id = :id
 ORDER BY l.position;

@@ -21,11 +21,11 @@
 WITH sums AS (
   SELECT CAST(total(size) FILTER (WHERE others > 0) AS INTEGER) AS shared_size,
     CAST(total(size) FILTER (WHERE others = 0) AS INTEGER) AS unique_size
-  FROM (SELECT y.size, (
+  FROM (SELECT l.size, (
       SELECT count(*) FROM image_layers AS o CROSS JOIN listed_images AS k
         ON k.snapshot_id = o.snapshot_id AND k.image_id = o.image_id
       WHERE o.chain_id = l.chain_id AND o.snapshot_id = l.snapshot_id AND o.image_id <> l.image_id) AS others
-    FROM image_layers AS l LEFT JOIN layers AS y ON y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id
+    FROM placed_layers AS l
     WHERE l.snapshot_id = :snapshot AND l.image_id = :id)
 )
 SELECT :id AS image_id,

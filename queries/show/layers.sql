@@ -28,11 +28,14 @@ below (chain_id, parent, depth) AS (
   SELECT b.chain_id, y.parent_chain_id, b.depth + 1 FROM below AS b
   JOIN layers AS y ON y.snapshot_id = :snapshot AND y.chain_id = b.parent WHERE b.depth < 512
 ),
+placed AS MATERIALIZED (
+  SELECT y.* FROM asked AS a CROSS JOIN layers AS y ON y.snapshot_id = :snapshot AND y.chain_id = a.chain_id
+),
 told AS (
   SELECT a.chain_id, y.parent_chain_id, y.cache_id, y.size, y.verified, y.listing_id, y.chain_id IS NOT NULL AS in_store,
     coalesce(y.diff_id, (SELECT min(l.diff_id) FROM image_layers AS l
       WHERE l.chain_id = a.chain_id AND l.snapshot_id = :snapshot)) AS diff_id
-  FROM asked AS a LEFT JOIN layers AS y ON y.snapshot_id = :snapshot AND y.chain_id = a.chain_id
+  FROM asked AS a LEFT JOIN placed AS y USING (chain_id)
 )
 SELECT t.chain_id, t.diff_id,
   coalesce((SELECT min(l.position) FROM image_layers AS l WHERE l.chain_id = t.chain_id AND l.snapshot_id = :snapshot),

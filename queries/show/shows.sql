@@ -39,11 +39,10 @@ tops AS MATERIALIZED (
 ),
 -- What stands on the directory, and each directory between: rank counts up from it.
 stack AS MATERIALIZED (
-  SELECT 'image' AS kind, l.image_id AS id, u.position - l.position AS rank, y.cache_id, y.listing_id, u.position
+  SELECT 'image' AS kind, l.image_id AS id, u.position - l.position AS rank, u.cache_id, u.listing_id, u.position
   FROM chains AS c CROSS JOIN image_layers AS l ON l.chain_id = c.chain_id AND l.snapshot_id = :snapshot
   CROSS JOIN listed_images AS i ON i.snapshot_id = l.snapshot_id AND i.image_id = l.image_id
-  CROSS JOIN image_layers AS u ON u.snapshot_id = l.snapshot_id AND u.image_id = l.image_id AND u.position >= l.position
-  LEFT JOIN layers AS y ON y.snapshot_id = u.snapshot_id AND y.chain_id = u.chain_id
+  CROSS JOIN placed_layers AS u ON u.snapshot_id = l.snapshot_id AND u.image_id = l.image_id AND u.position >= l.position
   UNION ALL
   SELECT 'container', t.container_id, t.position + 1, d.cache_id, d.listing_id, NULL
   FROM tops AS t CROSS JOIN overlay_dirs AS d ON d.snapshot_id = :snapshot AND d.cache_id = t.mount_id
