@@ -224,7 +224,7 @@ SELECT image_id FROM {{schema}}.image_refs WHERE snapshot_id = :snapshot
 LISTINGS = f"""
 SELECT d.listing_id FROM src.overlay_dirs AS d WHERE d.snapshot_id = :snapshot AND d.role = 'container'
 UNION ALL
-SELECT y.listing_id FROM src.stored_images AS i JOIN src.part_image_layers AS l USING (part_id)
+SELECT y.listing_id FROM src.stored_images AS i JOIN src.part_image_layers AS l ON l.part_id = i.content_id
 JOIN src.layers AS y USING (snapshot_id, chain_id)
 WHERE i.snapshot_id = :snapshot AND i.image_id IN ({IMAGES.format(schema="src")})
 UNION ALL

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterator
 
-BUCKETS = 128
+BUCKETS = 64
 """How many parts the directories of a store become. What changes is written anew with the rest of its bucket, and each
 bucket costs a row in every snapshot."""
 
-LOCAL = "listing_id"
-"""A column that holds a number of this database, which another has for something else."""
+LOCAL = ("listing_id", "content_id")
+"""Columns that hold a number of this database, which another has for something else: of a listing, of a part."""
 
 
 class Rows(NamedTuple):
@@ -82,7 +82,12 @@ class Kind(NamedTuple):
     @property
     def local(self) -> bool:
         """Whether its rows hold numbers of this database, and so its parts' names are good in this database alone."""
-        return any(LOCAL in columns(table) for table in self.tables)
+        return any(name in LOCAL for table in self.tables for name in columns(table))
+
+    @property
+    def number(self) -> str:
+        """The column of `stored` that has the number of a part."""
+        return "part_id" if self.scattered else "content_id"
 
     def part_of(self, name: str) -> str:
         """Return the expression of what tells the part of the rows of a name."""
@@ -98,7 +103,7 @@ MOUNT = ("name", "mount_id", "init_id", "parent_chain_id", "container_id")
 KINDS = (
     Kind(
         "image",
-        "stored_images",
+        "part_stored_images",
         "image_id",
         {
             "part_images": Rows("images", IMAGE),
@@ -143,6 +148,7 @@ KINDS = (
         "stored_references",
         "bucket",
         {
+            "part_stored_images": Rows("stored_images", IMAGE, (*IMAGE, "target_digest", "parent_image_id")),
             "part_refs": Rows("image_refs", ("ref", "image_id", "namespace"), REFERENCE),
             "part_mounts": Rows("mounts", ("name",), MOUNT),
         },
@@ -188,8 +194,8 @@ FROM temp.gathered AS g CROSS JOIN main.parts AS p ON p.digest = g.digest"""
 
 BUCKET = "bucket(CAST({} AS BLOB))"
 
-UNNAMED = " AND ".join(f"part_id NOT IN (SELECT part_id FROM main.{kind.stored})" for kind in KINDS)
-"""What no snapshot names."""
+UNNAMED = " AND ".join(f"part_id NOT IN (SELECT {kind.number} FROM main.{kind.stored})" for kind in KINDS)
+"""What no snapshot names, once the parts that it names are gone which name others."""
 
 
 def tables() -> dict[str, Rows]:
@@ -202,11 +208,13 @@ def views() -> dict[str, Rows]:
     return {view: rows for kind in KINDS for view, rows in kind.views.items()}
 
 
-def _same(number: str) -> str:
+def _same(_: str, number: str) -> str:
     return number
 
 
-def digest(kind: Kind, source: Callable[[str], str], schema: str | None, local: Callable[[str], str] = _same) -> str:
+def digest(
+    kind: Kind, source: Callable[[str], str], schema: str | None, local: Callable[[str, str], str] = _same
+) -> str:
     """Return the expression of a part's digest; `source` says where its rows `t` of a table are: from FROM to WHERE.
 
     Its rows are JSON, table by table in the order of the kind, each table's in the order of its key, so that equal rows
@@ -217,7 +225,7 @@ def digest(kind: Kind, source: Callable[[str], str], schema: str | None, local: 
     for table, rows in kind.tables.items():
         names = columns(table)
         values = rows.values(names, lambda name: named(name, f"{schema}.") if schema else name, gathered=not schema)
-        values = [local(value) if name == LOCAL else value for name, value in zip(names, values, strict=True)]
+        values = [local(name, value) if name in LOCAL else value for name, value in zip(names, values, strict=True)]
         taken = ", ".join(f"{value} AS {name}" for name, value in zip(names, values, strict=True))
         # What is gathered is read in this order, so that nothing is sorted.
         order = (
@@ -345,14 +353,15 @@ def add_names(connection: sqlite3.Connection, source: str) -> None:
 
 def _name(connection: sqlite3.Connection, kind: Kind) -> None:
     """Say which parts the snapshots have."""
-    names = genuine.columns(kind.stored)
-    given = {"snapshot_id": "g.snapshot_id", "part_id": "p.part_id", kind.group: "g.part_of"}
-    source = STORED
-    if set(names) - set(given):
+    given = {"snapshot_id": "g.snapshot_id", kind.number: "p.part_id", kind.group: "g.part_of"}
+    names, source, into = genuine.columns(kind.stored), STORED, f"main.{kind.stored}"
+    if not kind.scattered:
+        # What its store alone says of an image is among the rows of another kind.
+        names, into = ["snapshot_id", *columns(kind.stored)], f"temp.{tables()[kind.stored].view}"
         view = next(iter(kind.tables.values())).view
         source += f" CROSS JOIN temp.{view} AS t ON t.snapshot_id = g.snapshot_id AND t.{kind.group} = g.part_of"
     taken = ", ".join(given.get(name, f"t.{name}") for name in names)
-    connection.execute(f"INSERT INTO main.{kind.stored} ({', '.join(names)}) SELECT {taken} {source}")
+    connection.execute(f"INSERT INTO {into} ({', '.join(names)}) SELECT {taken} {source}")
 
 
 def last(connection: sqlite3.Connection) -> int:
@@ -366,7 +375,7 @@ def misnamed(connection: sqlite3.Connection) -> bool:
     prepare(connection)
     for kind in KINDS:
         made = digest(kind, lambda table: f"FROM main.{table} AS t WHERE t.part_id = p.part_id", "main")
-        sql = f"""SELECT 1 FROM main.parts AS p WHERE p.part_id IN (SELECT part_id FROM main.{kind.stored})
+        sql = f"""SELECT 1 FROM main.parts AS p WHERE p.part_id IN (SELECT {kind.number} FROM main.{kind.stored})
                   AND p.digest IS NOT {made} LIMIT 1"""
         if connection.execute(sql).fetchone():
             return True
@@ -395,7 +404,8 @@ def elsewhere() -> Iterator[str]:
 
 def sweep(connection: sqlite3.Connection) -> int:
     """Delete the parts that no snapshot names any more, and names that no part has; return how many rows they had."""
-    rows = sum(connection.execute(f"DELETE FROM main.{table} WHERE {UNNAMED}").rowcount for table in tables())
+    # First of what names other parts.
+    rows = sum(connection.execute(f"DELETE FROM main.{table} WHERE {UNNAMED}").rowcount for table in reversed(tables()))
     if connection.execute(f"DELETE FROM main.parts WHERE {UNNAMED}").rowcount:
         used = " UNION ".join(
             f"SELECT {name} FROM main.{table}" for table, held in tables().items() for name in held.named
@@ -404,10 +414,15 @@ def sweep(connection: sqlite3.Connection) -> int:
     return rows
 
 
+def holding(column: str) -> list[tuple[Kind, str]]:
+    """Return the tables of parts that have a column, each with its kind."""
+    return [(kind, table) for kind in KINDS for table in kind.tables if column in columns(table)]
+
+
 def listings() -> str:
     """Return the statement that finds the listings which some part has."""
-    held = (table for table in tables() if LOCAL in columns(table))
-    return " UNION ".join(f"SELECT {LOCAL} FROM main.{table} WHERE {LOCAL} IS NOT NULL" for table in held)
+    held = (table for _, table in holding("listing_id"))
+    return " UNION ".join(f"SELECT listing_id FROM main.{table} WHERE listing_id IS NOT NULL" for table in held)
 
 
 def columns(table: str) -> list[str]:

@@ -736,7 +736,7 @@ def test_files_that_are_not_indexed(tmp_path: Path) -> None:
 
 HOSTILE = {
     "view": ("DROP TABLE image_refs; CREATE VIEW image_refs AS SELECT * FROM images", "image_refs"),
-    "column": ("ALTER TABLE stored_images ADD COLUMN extra TEXT", "stored_images"),
+    "column": ("ALTER TABLE volumes ADD COLUMN extra TEXT", "volumes"),
     "missing": ("DROP TABLE layers", "layers"),
     "newer": ("UPDATE alembic_version SET version_num = '9999'", "newer"),
     "older": ("UPDATE alembic_version SET version_num = '0001'", "is another"),

@@ -668,7 +668,7 @@ def test_file_that_is_being_written(small: Path, tmp_path: Path) -> None:
     """A writer that has not committed yet does not matter; one that commits just now is waited for."""
     with closing(sqlite3.connect(small, isolation_level=None)) as writer:
         writer.execute("BEGIN IMMEDIATE")
-        writer.execute("DELETE FROM stored_images")
+        writer.execute("DELETE FROM part_stored_images")
         assert 1 == take(tmp_path / "fleet.db", small).snapshots
     assert [(3,)] == rows(tmp_path / "fleet.db", "SELECT count(*) FROM images")
 

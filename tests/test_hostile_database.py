@@ -78,7 +78,7 @@ STEPS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("CREATE TRIGGER t BEFORE INSERT ON listings BEGIN SELECT RAISE(IGNORE); END",),
     ),
     "a trigger in capitals": (
-        DIFFERS + "a trigger sqlite_stat1 is on its table stored_images",
+        DIFFERS + "a trigger sqlite_stat1 is on its table volumes",
         (
             "CREATE TRIGGER t BEFORE INSERT ON STORED_IMAGES BEGIN SELECT RAISE(IGNORE); END",
             "UPDATE sqlite_schema SET sql = replace(sql, ' t ', ' sqlite_stat1 ') WHERE name = 't'",
@@ -90,16 +90,16 @@ STEPS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("CREATE TRIGGER t INSTEAD OF DELETE ON files BEGIN SELECT 1; END",),
     ),
     "a trigger whose table is cut by a NUL": (
-        DIFFERS + "a trigger t is on its table stored_images",
+        DIFFERS + "a trigger t is on its table volumes",
         (
-            "CREATE TRIGGER t BEFORE INSERT ON stored_images BEGIN SELECT RAISE(IGNORE); END",
-            "UPDATE sqlite_schema SET tbl_name = 'stored_images' || char(0) || 'x' WHERE name = 't'",
+            "CREATE TRIGGER t BEFORE INSERT ON volumes BEGIN SELECT RAISE(IGNORE); END",
+            "UPDATE sqlite_schema SET tbl_name = 'volumes' || char(0) || 'x' WHERE name = 't'",
         ),
     ),
     "a trigger that says another table": (
         ".*malformed database schema.*",
         (
-            "CREATE TRIGGER t BEFORE INSERT ON stored_images BEGIN SELECT RAISE(IGNORE); END",
+            "CREATE TRIGGER t BEFORE INSERT ON volumes BEGIN SELECT RAISE(IGNORE); END",
             "UPDATE sqlite_schema SET tbl_name = 'mine' WHERE name = 't'",
         ),
     ),
@@ -161,20 +161,20 @@ STEPS: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     "a name with escapes": (
-        DIFFERS + r"a trigger \\x1b\[31m\\u202e is on its table stored_images",
-        ('CREATE TRIGGER "\x1b[31m\u202e" BEFORE INSERT ON stored_images BEGIN SELECT RAISE(IGNORE); END',),
+        DIFFERS + r"a trigger \\x1b\[31m\\u202e is on its table volumes",
+        ('CREATE TRIGGER "\x1b[31m\u202e" BEFORE INSERT ON volumes BEGIN SELECT RAISE(IGNORE); END',),
     ),
     "a unique index": (
-        DIFFERS + "a index mine on its table stored_images is unique, partial or computed",
-        ("CREATE UNIQUE INDEX mine ON stored_images (snapshot_id, image_id)",),
+        DIFFERS + "a index mine on its table volumes is unique, partial or computed",
+        ("CREATE UNIQUE INDEX mine ON volumes (snapshot_id, name)",),
     ),
     "a partial index": (
-        DIFFERS + "a index mine on its table stored_images is unique, partial or computed",
-        ("CREATE INDEX mine ON stored_images (size) WHERE abs(size) > 0",),
+        DIFFERS + "a index mine on its table volumes is unique, partial or computed",
+        ("CREATE INDEX mine ON volumes (apparent_bytes) WHERE abs(apparent_bytes) > 0",),
     ),
     "a computed index": (
-        DIFFERS + "a index mine on its table stored_images is unique, partial or computed",
-        ("CREATE INDEX mine ON stored_images (abs(size))",),
+        DIFFERS + "a index mine on its table volumes is unique, partial or computed",
+        ("CREATE INDEX mine ON volumes (abs(apparent_bytes))",),
     ),
     "a table before a function": (
         DIFFERS + "a table json_each has a name of SQLite's own",
@@ -269,7 +269,7 @@ THEIRS = (
     f"CREATE VIEW endless AS {ENDLESS}",
     "CREATE TRIGGER mine_kept BEFORE DELETE ON mine BEGIN SELECT RAISE(ABORT, 'run'); END",
     "CREATE TRIGGER mine_added BEFORE INSERT ON mine BEGIN SELECT RAISE(ABORT, 'run'); END",
-    "CREATE INDEX by_size ON stored_images (size DESC, snapshot_id)",
+    "CREATE INDEX by_size ON volumes (apparent_bytes DESC, snapshot_id)",
 )
 
 

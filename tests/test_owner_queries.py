@@ -318,7 +318,7 @@ def test_times_sort_as_times(root: DataRoot) -> None:
     for name in ("first", "second"):
         root.image(root.layer({name: b"1"}), [f"{name}:1"])
     times = "UPDATE part_images SET created_at = (SELECT CASE ref WHEN 'first:1' THEN '{}' ELSE '{}' END {})"
-    refs = "FROM image_refs AS r JOIN stored_images AS i USING (image_id) WHERE i.part_id = part_images.part_id"
+    refs = "FROM image_refs AS r JOIN stored_images AS i USING (image_id) WHERE i.content_id = part_images.part_id"
     ask = asker(root, METADATA, times.format("2026-01-01T00:00:05Z", "2026-01-01T00:00:05.1Z", refs))
 
     assert [("second",), ("first",)] == ask("images", "repository")
@@ -329,7 +329,7 @@ def test_last_use_of_two_times(root: DataRoot) -> None:
     root.container(root.image(root.layer({"a": b"1"}), ["a:1"]), name="web")
     early = "UPDATE containers SET created_at = NULL, started_at = '2026-01-01T00:00:05Z'"
     late = "UPDATE containers SET finished_at = '2026-01-01T00:00:05.1Z'"
-    ask = asker(root, METADATA, early, late, "UPDATE stored_images SET last_updated_at = NULL")
+    ask = asker(root, METADATA, early, late, "UPDATE part_stored_images SET last_updated_at = NULL")
 
     assert [("2026-01-01T00:00:05.1Z",)] == ask("last-used", "last_used")
 

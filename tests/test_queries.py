@@ -334,7 +334,7 @@ def test_order_is_total(store: Exhibits, connection: sqlite3.Connection, name: s
 
 EVEN = (
     "UPDATE part_images SET created_at = '2023-11-14T22:13:20Z'",
-    "UPDATE stored_images SET size = 1",
+    "UPDATE part_stored_images SET size = 1",
     "UPDATE part_layers SET size = 1",
     "UPDATE containers SET created_at = '2023-11-14T22:13:20Z', name = 'same'",
     "UPDATE snapshots SET started_at = '2023-12-14T22:13:20Z', ordered_at = '2023-12-14T22:13:20.000Z'",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from layerindex.errors import UsageError
 from layerindex.show import answers, things
 from tests.conftest import program
 from tests.dataroot import Container, DataRoot, Image, Layer, Mount, OverlayDir, regular, symlink, whiteout
-from tests.rewrite import rewriting
+from tests.rewrite import changing, rewriting
 from tests.test_file_queries import BASE, MIDDLE, TOP, scanned
 
 if TYPE_CHECKING:
@@ -635,11 +636,9 @@ def test_escapes_of_mount_options() -> None:
 
 def test_ambiguous(shop: Shop, tmp_path: Path) -> None:
     """A short id of several things is an error of usage that lists them."""
-    with closing(sqlite3.connect(shop.db)) as source, closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
-        source.backup(copy)
-        insert = "INSERT INTO stored_images (snapshot_id, image_id, part_id) SELECT 1, ?, min(part_id) FROM parts"
+    with changing(shutil.copy(shop.db, tmp_path / "copy.db")) as copy:
+        insert = "INSERT INTO images (snapshot_id, image_id, layer_count, verified, config) VALUES (1, ?, 0, 1, '{}')"
         copy.executemany(insert, [(f"sha256:{'5' * 60}{number:04}",) for number in range(15)])
-        copy.commit()
     result = run(shop._replace(db=str(tmp_path / "copy.db")), "555")
 
     assert (2, "") == (result.exit_code, result.stdout)

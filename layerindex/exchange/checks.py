@@ -39,7 +39,7 @@ SHAPES = {
     ("snapshots", "received_at"): TIME,
     ("snapshots", "scope"): "{} IN ('metadata', 'files', 'walk')",
     **{("snapshots", feature): "{} IN (0, 1)" for feature in Features._fields},
-    ("stored_images", "image_id"): DIGEST,
+    ("part_stored_images", "image_id"): DIGEST,
     ("part_image_layers", "diff_id"): DIGEST,
     ("part_image_layers", "chain_id"): DIGEST,
     ("part_layers", "chain_id"): DIGEST,

@@ -30,20 +30,15 @@ ENTRY = 8
 BYTES = ("_raw", "capability")
 """Ends of the names of columns with bytes, which JSON has no word for."""
 
-HELD = " UNION ".join(
-    f"""SELECT t.{parts.LOCAL} FROM temp.snapshot_map AS c
-CROSS JOIN src.{kind.stored} AS s INDEXED BY sqlite_autoindex_{kind.stored}_1 ON s.snapshot_id = c.old
+HELD = """
+SELECT t.{column} FROM temp.snapshot_map AS c
+CROSS JOIN src.{stored} AS s INDEXED BY sqlite_autoindex_{stored}_1 ON s.snapshot_id = c.old
 CROSS JOIN src.{table} AS t INDEXED BY sqlite_autoindex_{table}_1 ON t.part_id = s.part_id
-WHERE t.{parts.LOCAL} IS NOT NULL"""
-    for kind in parts.KINDS
-    for table in kind.tables
-    if parts.LOCAL in parts.columns(table)
-)
-"""The listings that snapshots have."""
+WHERE t.{column} IS NOT NULL"""
+"""What the snapshots have in a column of parts."""
 
-NUMBERED = f"""
-INSERT OR IGNORE INTO temp.listing_map (old)
-{HELD};
+NUMBERED = """
+INSERT OR IGNORE INTO temp.listing_map (old){held};
 DELETE FROM temp.listing_map WHERE NOT EXISTS (SELECT 1 FROM src.listings AS l NOT INDEXED WHERE l.listing_id = old)"""
 
 CLAIMED = f"""
@@ -127,7 +122,7 @@ def number(connection: sqlite3.Connection, *, shared: bool) -> None:
     `shared`: what is here with the same content is taken; else all are copied, as they come from files that both may
     lie.
     """
-    run(connection, NUMBERED)
+    run(connection, NUMBERED.format(held=held("listing_id")))
     if shared:
         run(connection, CLAIMED)
         _name(connection, HERE)
@@ -136,6 +131,13 @@ def number(connection: sqlite3.Connection, *, shared: bool) -> None:
             connection.execute("UPDATE temp.listing_map SET digest = ?, ours = 1 WHERE old = ?", values)
         run(connection, KNOWN)
     run(connection, FRESH)
+
+
+def held(column: str) -> str:
+    """Return the statement that finds what the snapshots that a merge has numbered have in a column of parts."""
+    return " UNION ".join(
+        HELD.format(column=column, stored=kind.stored, table=table) for kind, table in parts.holding(column)
+    )
 
 
 def name(connection: sqlite3.Connection) -> None:

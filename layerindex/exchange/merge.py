@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 NUMBERED = ("hosts", "snapshots", "listings", "directories", "entries")
 """Tables that are merged by their meaning; parts are by their content, all others hold facts of a snapshot."""
 
-MAPS = {"host_id": "host_map", "snapshot_id": "snapshot_map", "part_id": "part_map", "listing_id": "listing_map"}
+MAPS = {
+    "host_id": "host_map",
+    "snapshot_id": "snapshot_map",
+    "part_id": "part_map",
+    "listing_id": "listing_map",
+    "content_id": "part_map",
+}
 """The temporary table, with `old` and `new`, for each column that holds a number of the other database."""
 
 NOWHERE = -1
@@ -76,20 +82,25 @@ UPDATE temp.host_map SET new = (
 PARTS = """
 INSERT INTO temp.part_map (old, local, digest)
 SELECT n.part_id, {local}, {digest}
-FROM (
-  SELECT DISTINCT s.part_id FROM temp.snapshot_map AS c
-  CROSS JOIN src.{stored} AS s INDEXED BY sqlite_autoindex_{stored}_1 ON s.snapshot_id = c.old
-) AS n{there}"""
+FROM (SELECT DISTINCT {number} AS part_id FROM ({stored})) AS n{there}"""
 """A part has the name that its rows make: one of that name is here with the same rows, or is not here yet."""
+
+STORED = """
+SELECT s.part_id FROM temp.snapshot_map AS c
+CROSS JOIN src.{stored} AS s INDEXED BY sqlite_autoindex_{stored}_1 ON s.snapshot_id = c.old"""
+"""The parts that the snapshots name themselves."""
 
 THERE = """
 CROSS JOIN src.{table} AS p INDEXED BY sqlite_autoindex_{table}_1 ON p.part_id = n.part_id"""
 """Whether there is a part for which something has to be there."""
 
 NEW_PARTS = """
-INSERT OR IGNORE INTO main.parts (digest) SELECT digest FROM temp.part_map ORDER BY old;
-UPDATE temp.part_map SET new = (SELECT m.part_id FROM main.parts AS m WHERE m.digest = part_map.digest);
-INSERT INTO temp.fresh_parts SELECT new, min(old) FROM temp.part_map WHERE new > {last} GROUP BY new"""
+INSERT OR IGNORE INTO main.parts (digest) SELECT digest FROM temp.part_map WHERE new IS NULL ORDER BY old;
+UPDATE temp.part_map SET new = (SELECT m.part_id FROM main.parts AS m WHERE m.digest = part_map.digest)
+WHERE new IS NULL"""
+
+FRESH_PARTS = """
+INSERT INTO temp.fresh_parts SELECT new, min(old) FROM temp.part_map WHERE new > ? GROUP BY new"""
 
 NAMES = """
 UPDATE temp.name_map SET new = (
@@ -143,30 +154,35 @@ def plan(
         run(connection, HOSTS, {"as_host": as_host})
         if files:
             listings.number(connection, shared=shared)
-        _number_parts(connection, _listing if files else _no_listing)
+        _number_parts(connection, _local if files else _without_files)
     (fresh,) = connection.execute("SELECT count(*) FROM temp.fresh_listings").fetchone()
     return Plan(new, fresh)
 
 
-def _listing(number: str) -> str:
-    """Return the expression of the number here of a listing of the other database."""
-    return f"iif({number} IS NULL, NULL, {_mapped(MAPS['listing_id'], number)})"
+def _local(name: str, number: str) -> str:
+    """Return the expression of the number here of what has a number in the other database."""
+    return f"iif({number} IS NULL, NULL, {_mapped(MAPS[name], number)})"
 
 
-def _no_listing(_: str) -> str:
-    return "NULL"
+def _without_files(name: str, number: str) -> str:
+    return "NULL" if name == "listing_id" else _local(name, number)
 
 
-def _number_parts(connection: sqlite3.Connection, local: Callable[[str], str]) -> None:
+def _number_parts(connection: sqlite3.Connection, local: Callable[[str, str], str]) -> None:
     """Name the parts of the snapshots by what their rows are, and number those that are not here, and their names."""
     parts.prepare(connection)
+    last = parts.last(connection)
+    # In this order: what holds numbers of other parts comes after these.
     for kind in parts.KINDS:
         digest = parts.digest(
             kind, lambda table: f"FROM src.{table} AS t {_key(table)} WHERE t.part_id = n.part_id", "src", local
         )
         there = "" if kind.scattered else THERE.format(table=next(iter(kind.tables)))
-        connection.execute(PARTS.format(digest=digest, local=int(kind.local), stored=kind.stored, there=there))
-    run(connection, NEW_PARTS.format(last=parts.last(connection)))
+        stored = STORED.format(stored=kind.stored) if kind.scattered else listings.held(kind.number)
+        sql = PARTS.format(digest=digest, local=int(kind.local), number=kind.number, stored=stored, there=there)
+        connection.execute(sql)
+        run(connection, NEW_PARTS)
+    connection.execute(FRESH_PARTS, (last,))
     for table, rows in parts.tables().items():
         for name in rows.named:
             connection.execute(
@@ -182,7 +198,7 @@ def _number_parts(connection: sqlite3.Connection, local: Callable[[str], str]) -
 def copy(connection: sqlite3.Connection, *, files: bool = True) -> int:
     """Copy the rows that a plan has numbered; return how many entries of listings they were."""
     for table, rows in parts.tables().items():
-        connection.execute(_copy_part(table, rows, _listing if files else _no_listing))
+        connection.execute(_copy_part(table, rows, _local if files else _without_files))
     for table in ("snapshots", *facts()):
         connection.execute(_copy(table))
     return listings.copy(connection)
@@ -212,7 +228,7 @@ def dangling(connection: sqlite3.Connection) -> str | None:
                 if connection.execute(sql).fetchone():
                     return table
     for table, rows in parts.tables().items():
-        for name in (*rows.named, *(name for name in parts.columns(table) if name == parts.LOCAL)):
+        for name in (*rows.named, *(name for name in parts.columns(table) if name in parts.LOCAL)):
             if connection.execute(f"SELECT 1 {arrived(table)} AND t.{name} = {NOWHERE} LIMIT 1").fetchone():
                 return table
     sql = """SELECT 1 FROM temp.fresh_directories AS f
@@ -242,14 +258,14 @@ def _copy(table: str) -> str:
     )
 
 
-def _copy_part(table: str, rows: parts.Rows, local: Callable[[str], str]) -> str:
+def _copy_part(table: str, rows: parts.Rows, local: Callable[[str, str], str]) -> str:
     """Return the statement that copies the rows of the parts that are new."""
     names = parts.columns(table)
     values = [
         _mapped("name_map", f"t.{name}")
         if name in rows.named
-        else local(f"t.{name}")
-        if name == parts.LOCAL
+        else local(name, f"t.{name}")
+        if name in parts.LOCAL
         else f"t.{name}"
         for name in names
     ]

@@ -79,24 +79,25 @@ numbered(
     text("name", "The name; NULL for number 0 alone.", unique=True),
     integer("bucket", "A number that is made from the name (layerindex.parts), by which rows are parts."),
 )
-facts(
-    "stored_images",
-    "An image of a snapshot: what only its store says of it, and the part that holds what its config says.",
-    key(
+part(
+    "part_stored_images",
+    "What only its store says of an image; view stored_images has it for each snapshot.",
+    number(
         "image_id",
         "Image id (sha256:…): the digest of its config, as Docker without containerd, Podman and CRI show it.",
+        primary_key=True,
     ),
-    reference("part_id", "parts.part_id", "The part with its rows in part_images and the tables beside it."),
-    text(
+    reference("content_id", "parts.part_id", "The part with its rows in part_images and the tables beside it."),
+    number(
         "target_digest",
         "What Docker on containerd and ctr show for it: the digest of the manifest or index that its first name leads "
         "to; NULL elsewhere.",
     ),
     integer("size", "Sum of its layers' size, as docker images shows it without containerd; NULL when one is unknown."),
-    text("parent_image_id", "Parent image that the classic builder or commit recorded in imagedb/metadata."),
+    number("parent_image_id", "Parent image that the classic builder or commit recorded in imagedb/metadata."),
     text("last_updated_at", "When a tag was last put on it (imagedb/metadata lastUpdated)."),
-    Index("stored_images_parent", "snapshot_id", "parent_image_id", "part_id"),
-    Index("stored_images_part", "part_id", "snapshot_id"),
+    Index("part_stored_images_parent", "parent_image_id", "part_id"),
+    Index("part_stored_images_content", "content_id", "part_id"),
 )
 part(
     "part_images",

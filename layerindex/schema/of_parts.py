@@ -23,6 +23,7 @@ class Shown(NamedTuple):
     """FROM and WHERE for a table that is not joined."""
 
 
+STORED = "part_stored_images"
 SHOWN = (
     Shown(
         "images",
@@ -33,8 +34,8 @@ SHOWN = (
             *("stored_images.size", "part_images.layer_count", "stored_images.parent_image_id"),
             *("stored_images.last_updated_at", "part_images.verified", "part_image_configs.config"),
         ),
-        "stored_images JOIN part_images ON part_images.part_id = stored_images.part_id",
-        "FROM part_image_configs WHERE part_image_configs.part_id = stored_images.part_id",
+        "stored_images JOIN part_images ON part_images.part_id = stored_images.content_id",
+        "FROM part_image_configs WHERE part_image_configs.part_id = stored_images.content_id",
     ),
     Shown(
         "image_layers",
@@ -43,7 +44,7 @@ SHOWN = (
             *("stored_images.snapshot_id", "stored_images.image_id", "part_image_layers.position"),
             *("part_image_layers.diff_id", "part_image_layers.chain_id"),
         ),
-        "stored_images JOIN part_image_layers ON part_image_layers.part_id = stored_images.part_id",
+        "stored_images JOIN part_image_layers ON part_image_layers.part_id = stored_images.content_id",
     ),
     Shown(
         "image_history",
@@ -53,7 +54,7 @@ SHOWN = (
             *("part_image_history.created_at", "part_image_history.created_by", "part_image_history.author"),
             *("part_image_history.comment", "part_image_history.empty_layer", "part_image_history.layer_position"),
         ),
-        "stored_images JOIN part_image_history ON part_image_history.part_id = stored_images.part_id",
+        "stored_images JOIN part_image_history ON part_image_history.part_id = stored_images.content_id",
     ),
 )
 
@@ -66,7 +67,9 @@ def shared(view: Shown) -> View:
         comma = "," if place < len(view.columns) else ""
         # What is joined is looked for whether it is asked for or not.
         shown = column if table in view.join else f"(SELECT {column} {view.other}) AS {name}"
-        lines.append(f"  {shown}{comma}{sentence(metadata.tables[table].c[name].comment)}")
+        of = STORED if table == "stored_images" and name in metadata.tables[STORED].c else table
+        said = metadata.tables[of if of in metadata.tables else "stored_references"].c[name]
+        lines.append(f"  {shown}{comma}{sentence(said.info.get('said', said.comment))}")
     select = "SELECT\n" + "\n".join(lines) + f"\nFROM {view.join}"
     return View(view.name, view.comment, select)
 
@@ -87,6 +90,10 @@ _SCATTERED = {
         ("role", "unknown_because"),
     ),
     "layers": ("A layer that the store has, unpacked or as a blob: a diff_id at one place in a chain.", ()),
+    "stored_images": (
+        "An image of a snapshot: what only its store says of it, and the part that holds what its config says.",
+        ("target_digest",),
+    ),
     "image_refs": (
         "A name of an image: a tag or a digest; in containerd one row for each of its platforms that is here.",
         ("repository", "tag", "digest", "namespace", "target_digest"),

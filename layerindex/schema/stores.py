@@ -109,9 +109,9 @@ part(
 )
 facts(
     "stored_references",
-    "What a snapshot says of names of images and of writable layers.",
+    "What a snapshot says of its images, their names and its writable layers.",
     integer("bucket", "0: they are one part.", primary_key=True, nullable=False),
-    reference("part_id", "parts.part_id", "The part with its rows in part_refs and part_mounts."),
+    reference("part_id", "parts.part_id", "The part with its rows in part_refs and the tables beside it."),
     Index("stored_references_part", "part_id", "snapshot_id"),
 )
 part(

@@ -106,8 +106,8 @@ def _current(table: str, comment: str) -> View:
 
 
 VIEWS = (
-    *(shared(view) for view in SHOWN),
     *(scattered(kind, table) for kind in KINDS if kind.scattered for table in kind.tables),
+    *(shared(view) for view in SHOWN),
     View(
         "snapshot_ages",
         "Each complete snapshot, and how many of its host, store and root are newer.",

@@ -83,16 +83,26 @@ USAGE = {
 }
 LAYER = ("chain_id", "diff_id", "parent_chain_id", "cache_id")
 LAYERS = {"part_layers": Rows("layers", (*LAYER, "size", "verified", "listing_id"), 1, "chain_id", LAYER)}
+STORED = ("target_digest", "size", "parent_image_id", "last_updated_at")
+"""What of an image is its store's alone."""
+
 MOUNT = ("name", "mount_id", "init_id", "parent_chain_id", "container_id")
 REFERENCE = ("ref", "repository", "tag", "digest", "image_id", "namespace", "normalized", "target_digest")
 REFERENCES = {
+    "part_stored_images": Rows(
+        "stored_images",
+        ("image_id", "content_id", *STORED),
+        1,
+        "image_id",
+        ("image_id", "target_digest", "parent_image_id"),
+    ),
     "part_refs": Rows("image_refs", REFERENCE, 1, "ref", REFERENCE),
     "part_mounts": Rows("mounts", MOUNT, 1, "name", MOUNT),
 }
 """What parts hold of each table; in this order their rows are named."""
 
 KINDS = {
-    "image": ("stored_images", IMAGES),
+    "image": ("part_stored_images", IMAGES),
     "directories": ("stored_directories", DIRECTORIES),
     "usage": ("stored_usage", USAGE),
     "layers": ("stored_layers", LAYERS),
@@ -100,7 +110,7 @@ KINDS = {
 }
 SCATTERED = {kind: held for kind, held in KINDS.items() if kind != "image"}
 PARTS = IMAGES | DIRECTORIES | USAGE | LAYERS | REFERENCES
-OLD = tuple(dict.fromkeys(rows.table for rows in PARTS.values()))
+OLD = tuple(dict.fromkeys(rows.table for rows in PARTS.values() if rows.table != "stored_images"))
 READS = """CASE WHEN store GLOB 'containerd-*' OR store GLOB 'docker-containerd-*'
   THEN driver IN ('overlayfs', 'native')
   WHEN store GLOB 'docker-*' THEN driver IN ('overlay2', 'fuse-overlayfs') ELSE driver = 'overlay' END"""
@@ -114,10 +124,7 @@ FEATURES = {
 }
 """What older snapshots tell by the names of their stores alone."""
 
-STORED = ("target_digest", "size", "parent_image_id", "last_updated_at")
-"""What of an image is its store's alone."""
-
-BUCKETS = 128
+BUCKETS = 64
 
 
 def upgrade() -> None:
@@ -131,17 +138,18 @@ def upgrade() -> None:
     rebuild(_SQL, {"snapshots": FEATURES, "listings": {"imported": "(SELECT count(*) > 1 FROM hosts)"}})
     for kind, (_, tables) in KINDS.items():
         _number(kind, tables)
-    stored = ", ".join(STORED)
-    run(f"""INSERT INTO stored_images (snapshot_id, image_id, part_id, {stored})
-            SELECT i.snapshot_id, i.image_id, n.part_id, {stored} FROM old_images AS i
-            JOIN temp.named_image AS n ON n.snapshot_id = i.snapshot_id AND n.part_of = i.image_id""")
+        if kind == "image":
+            run(f"""CREATE TEMP TABLE old_stored_images AS
+                    SELECT i.snapshot_id, i.image_id, n.part_id AS content_id, {", ".join(STORED)} FROM old_images AS i
+                    JOIN temp.named_image AS n ON n.snapshot_id = i.snapshot_id AND n.part_of = i.image_id
+                    ORDER BY 1, 2""")
     for kind, (held, _) in SCATTERED.items():
         run(f"""INSERT INTO {held} (snapshot_id, bucket, part_id)
                 SELECT snapshot_id, part_of, part_id FROM temp.named_{kind}""")
     for kind in KINDS:
         for table in ("spread", "named"):
             run(f"DROP TABLE temp.{table}_{kind}")
-    for table in OLD:
+    for table in (*OLD, "stored_images"):
         run(f"DROP TABLE old_{table}")
 
 
@@ -206,10 +214,13 @@ def downgrade() -> None:
     drop_views()
     for index in ("entries_hiding", "entries_links"):
         run(f"DROP INDEX {index}")
-    new = ("parts", "part_names", *(stored for stored, _ in KINDS.values()), *PARTS)
+    new = ("parts", "part_names", *(stored for stored, _ in SCATTERED.values()), *PARTS)
     for table in new:
         rename(table, f"new_{table}")
     rebuild(_BELOW, {"snapshots": {}, "listings": {}})
+    run(f"""CREATE TEMP TABLE stored AS SELECT s.snapshot_id, r.content_id AS part_id,
+            {_names(PARTS["part_stored_images"], ("image_id", *STORED))}
+            FROM new_stored_references AS s JOIN new_part_stored_images AS r USING (part_id)""")
     for table in OLD:
         stored = STORED if table == "images" else ()
         held = {part: rows.columns for part, rows in IMAGES.items() if rows.table == table}
@@ -217,20 +228,28 @@ def downgrade() -> None:
         joined = " ".join(f"JOIN new_{part} USING (part_id)" for part in held)
         if held:
             run(f"""INSERT INTO {table} (snapshot_id, image_id, {columns})
-                    SELECT snapshot_id, image_id, {columns} FROM new_stored_images {joined}""")
+                    SELECT snapshot_id, image_id, {columns} FROM temp.stored {joined}""")
     for part, rows, stored in ((*each, held) for held, tables in SCATTERED.values() for each in tables.items()):
-        taken = ", ".join(
-            f"(SELECT n.name FROM new_part_names AS n WHERE n.name_id = r.{name})"
-            if name in rows.named
-            else f"r.{name}"
-            for name in rows.columns
-        )
+        if rows.table not in OLD:
+            continue
         run(f"""INSERT INTO {rows.table} (snapshot_id, {", ".join(rows.columns)})
-                SELECT s.snapshot_id, {taken} FROM new_{stored} AS s JOIN new_{part} AS r USING (part_id)""")
+                SELECT s.snapshot_id, {_names(rows, rows.columns)}
+                FROM new_{stored} AS s JOIN new_{part} AS r USING (part_id)""")
         for name, usual in rows.usual.items():
             run(f"UPDATE {rows.table} SET {name} = {usual} WHERE {name} IS NULL")
+    run("DROP TABLE temp.stored")
     for table in new:
         run(f"DROP TABLE new_{table}")
+
+
+def _names(rows: Rows, columns: tuple[str, ...]) -> str:
+    """Return the columns of rows `r` of a part, with names in the place of numbers."""
+    return ", ".join(
+        f"(SELECT n.name FROM new_part_names AS n WHERE n.name_id = r.{name}) AS {name}"
+        if name in rows.named
+        else f"r.{name}"
+        for name in columns
+    )
 
 
 def _sha256(content: bytes) -> bytes:

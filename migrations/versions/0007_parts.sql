@@ -241,6 +241,25 @@ CREATE TABLE part_refs ( /* A name of an image; view image_refs has it for each 
  STRICT;
 CREATE INDEX part_refs_image ON part_refs (image_id, part_id);
 CREATE INDEX part_refs_normalized ON part_refs (normalized, part_id);
+CREATE TABLE part_stored_images ( /* What only its store says of an image; view stored_images has it for each snapshot. */
+	part_id INTEGER NOT NULL /* The part these rows belong to. */, 
+	image_id INTEGER NOT NULL /* Image id (sha256:…): the digest of its config, as Docker without containerd, Podman and CRI show it (its number in part_names, 0 for NULL). */, 
+	content_id INTEGER NOT NULL /* The part with its rows in part_images and the tables beside it. */, 
+	target_digest INTEGER NOT NULL /* What Docker on containerd and ctr show for it: the digest of the manifest or index that its first name leads to; NULL elsewhere (its number in part_names, 0 for NULL). */, 
+	size INTEGER /* Sum of its layers' size, as docker images shows it without containerd; NULL when one is unknown. */, 
+	parent_image_id INTEGER NOT NULL /* Parent image that the classic builder or commit recorded in imagedb/metadata (its number in part_names, 0 for NULL). */, 
+	last_updated_at TEXT /* When a tag was last put on it (imagedb/metadata lastUpdated). */, 
+	PRIMARY KEY (part_id, image_id), 
+	FOREIGN KEY(part_id) REFERENCES parts (part_id) ON DELETE CASCADE, 
+	FOREIGN KEY(image_id) REFERENCES part_names (name_id), 
+	FOREIGN KEY(content_id) REFERENCES parts (part_id) ON DELETE CASCADE, 
+	FOREIGN KEY(target_digest) REFERENCES part_names (name_id), 
+	FOREIGN KEY(parent_image_id) REFERENCES part_names (name_id)
+)
+ WITHOUT ROWID,
+ STRICT;
+CREATE INDEX part_stored_images_content ON part_stored_images (content_id, part_id);
+CREATE INDEX part_stored_images_parent ON part_stored_images (parent_image_id, part_id);
 CREATE TABLE part_usage ( /* Who holds how many bytes; view disk_usage has them, by name, for each snapshot. */
 	part_id INTEGER NOT NULL /* The part these rows belong to. */, 
 	category INTEGER NOT NULL /* What holds the bytes, such as image layer, container, build cache, logs, volumes, unaccounted (its number in part_names, 0 for NULL). */, 
@@ -572,22 +591,6 @@ CREATE TABLE stored_directories ( /* What a snapshot knows of the directories of
  WITHOUT ROWID,
  STRICT;
 CREATE INDEX stored_directories_part ON stored_directories (part_id, snapshot_id);
-CREATE TABLE stored_images ( /* An image of a snapshot: what only its store says of it, and the part that holds what its config says. */
-	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
-	image_id TEXT NOT NULL /* Image id (sha256:…): the digest of its config, as Docker without containerd, Podman and CRI show it. */, 
-	part_id INTEGER NOT NULL /* The part with its rows in part_images and the tables beside it. */, 
-	target_digest TEXT /* What Docker on containerd and ctr show for it: the digest of the manifest or index that its first name leads to; NULL elsewhere. */, 
-	size INTEGER /* Sum of its layers' size, as docker images shows it without containerd; NULL when one is unknown. */, 
-	parent_image_id TEXT /* Parent image that the classic builder or commit recorded in imagedb/metadata. */, 
-	last_updated_at TEXT /* When a tag was last put on it (imagedb/metadata lastUpdated). */, 
-	PRIMARY KEY (snapshot_id, image_id), 
-	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE, 
-	FOREIGN KEY(part_id) REFERENCES parts (part_id) ON DELETE CASCADE
-)
- WITHOUT ROWID,
- STRICT;
-CREATE INDEX stored_images_parent ON stored_images (snapshot_id, parent_image_id, part_id);
-CREATE INDEX stored_images_part ON stored_images (part_id, snapshot_id);
 CREATE TABLE stored_layers ( /* What a snapshot says of the layers of each bucket. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	bucket INTEGER NOT NULL /* The bucket, as part_names.bucket. */, 
@@ -599,10 +602,10 @@ CREATE TABLE stored_layers ( /* What a snapshot says of the layers of each bucke
  WITHOUT ROWID,
  STRICT;
 CREATE INDEX stored_layers_part ON stored_layers (part_id, snapshot_id);
-CREATE TABLE stored_references ( /* What a snapshot says of names of images and of writable layers. */
+CREATE TABLE stored_references ( /* What a snapshot says of its images, their names and its writable layers. */
 	snapshot_id INTEGER NOT NULL /* The snapshot this fact belongs to. */, 
 	bucket INTEGER NOT NULL /* 0: they are one part. */, 
-	part_id INTEGER NOT NULL /* The part with its rows in part_refs and part_mounts. */, 
+	part_id INTEGER NOT NULL /* The part with its rows in part_refs and the tables beside it. */, 
 	PRIMARY KEY (snapshot_id, bucket), 
 	FOREIGN KEY(snapshot_id) REFERENCES snapshots (snapshot_id) ON DELETE CASCADE, 
 	FOREIGN KEY(part_id) REFERENCES parts (part_id) ON DELETE CASCADE
@@ -652,42 +655,6 @@ CREATE TABLE volumes ( /* A volume: a directory in volumes/, or one that only th
 )
  WITHOUT ROWID,
  STRICT;
-CREATE VIEW images AS /* An image whose config is in the store; its id, the same in every store, is the SHA-256 of the config's bytes. */
-SELECT
-  stored_images.snapshot_id, /* The snapshot this fact belongs to. */
-  stored_images.image_id, /* Image id (sha256:…): the digest of its config, as Docker without containerd, Podman and CRI show it. */
-  part_images.created_at, /* When the config says it was created; NULL when absent or Go's zero time. */
-  part_images.architecture, /* CPU architecture, such as amd64. */
-  part_images.os, /* Operating system, such as linux. */
-  part_images.variant, /* CPU variant, such as v8. */
-  stored_images.target_digest, /* What Docker on containerd and ctr show for it: the digest of the manifest or index that its first name leads to; NULL elsewhere. */
-  stored_images.size, /* Sum of its layers' size, as docker images shows it without containerd; NULL when one is unknown. */
-  part_images.layer_count, /* How many layers it has. */
-  stored_images.parent_image_id, /* Parent image that the classic builder or commit recorded in imagedb/metadata. */
-  stored_images.last_updated_at, /* When a tag was last put on it (imagedb/metadata lastUpdated). */
-  part_images.verified, /* 1 when the SHA-256 of the stored bytes is the image id, else 0. */
-  (SELECT part_image_configs.config FROM part_image_configs WHERE part_image_configs.part_id = stored_images.part_id) AS config /* The config JSON as stored. */
-FROM stored_images JOIN part_images ON part_images.part_id = stored_images.part_id;
-CREATE VIEW image_layers AS /* The layers of an image in order, as its config lists them. */
-SELECT
-  stored_images.snapshot_id, /* The snapshot this fact belongs to. */
-  stored_images.image_id, /* Image id (sha256:…): the digest of its config, as Docker without containerd, Podman and CRI show it. */
-  part_image_layers.position, /* 0 for the base, counting up. */
-  part_image_layers.diff_id, /* SHA-256 of the layer's uncompressed tar. */
-  part_image_layers.chain_id /* Digest of this layer and all below it: sha256(chain below + ' ' + diff_id). */
-FROM stored_images JOIN part_image_layers ON part_image_layers.part_id = stored_images.part_id;
-CREATE VIEW image_history AS /* The build steps of an image, as its config lists them. */
-SELECT
-  stored_images.snapshot_id, /* The snapshot this fact belongs to. */
-  stored_images.image_id, /* Image id (sha256:…): the digest of its config, as Docker without containerd, Podman and CRI show it. */
-  part_image_history.position, /* 0 for the first step, counting up. */
-  part_image_history.created_at, /* When the step ran. */
-  part_image_history.created_by, /* The command of the step. */
-  part_image_history.author, /* Author of the step. */
-  part_image_history.comment, /* Comment of the step, such as buildkit.dockerfile.v0 or Imported from -. */
-  part_image_history.empty_layer, /* 1 when the step made no layer, else 0. */
-  part_image_history.layer_position /* image_layers.position of the layer it made; NULL when it made none. */
-FROM stored_images JOIN part_image_history ON part_image_history.part_id = stored_images.part_id;
 CREATE VIEW overlay_lowers AS /* The directories below a directory, as its lower file lists them or containerd's snapshotter knows them. */
 SELECT
   s.snapshot_id, /* The snapshot this fact belongs to. */
@@ -768,6 +735,18 @@ JOIN part_names AS n1 ON n1.name_id = r.chain_id AND n1.bucket = s.bucket
 JOIN part_names AS n2 ON n2.name_id = r.diff_id
 JOIN part_names AS n3 ON n3.name_id = r.parent_chain_id
 JOIN part_names AS n4 ON n4.name_id = r.cache_id;
+CREATE VIEW stored_images AS /* An image of a snapshot: what only its store says of it, and the part that holds what its config says. */
+SELECT
+  s.snapshot_id, /* The snapshot this fact belongs to. */
+  n1.name AS image_id, /* Image id (sha256:…): the digest of its config, as Docker without containerd, Podman and CRI show it. */
+  r.content_id, /* The part with its rows in part_images and the tables beside it. */
+  (SELECT n.name FROM part_names AS n WHERE n.name_id = r.target_digest) AS target_digest, /* What Docker on containerd and ctr show for it: the digest of the manifest or index that its first name leads to; NULL elsewhere. */
+  r.size, /* Sum of its layers' size, as docker images shows it without containerd; NULL when one is unknown. */
+  n2.name AS parent_image_id, /* Parent image that the classic builder or commit recorded in imagedb/metadata. */
+  r.last_updated_at /* When a tag was last put on it (imagedb/metadata lastUpdated). */
+FROM stored_references AS s JOIN part_stored_images AS r ON r.part_id = s.part_id
+JOIN part_names AS n1 ON n1.name_id = r.image_id
+JOIN part_names AS n2 ON n2.name_id = r.parent_image_id;
 CREATE VIEW image_refs AS /* A name of an image: a tag or a digest; in containerd one row for each of its platforms that is here. */
 SELECT
   s.snapshot_id, /* The snapshot this fact belongs to. */
@@ -795,6 +774,42 @@ FROM stored_references AS s JOIN part_mounts AS r ON r.part_id = s.part_id
 JOIN part_names AS n1 ON n1.name_id = r.name
 JOIN part_names AS n2 ON n2.name_id = r.mount_id
 JOIN part_names AS n3 ON n3.name_id = r.parent_chain_id;
+CREATE VIEW images AS /* An image whose config is in the store; its id, the same in every store, is the SHA-256 of the config's bytes. */
+SELECT
+  stored_images.snapshot_id, /* The snapshot this fact belongs to. */
+  stored_images.image_id, /* Image id (sha256:…): the digest of its config, as Docker without containerd, Podman and CRI show it. */
+  part_images.created_at, /* When the config says it was created; NULL when absent or Go's zero time. */
+  part_images.architecture, /* CPU architecture, such as amd64. */
+  part_images.os, /* Operating system, such as linux. */
+  part_images.variant, /* CPU variant, such as v8. */
+  stored_images.target_digest, /* What Docker on containerd and ctr show for it: the digest of the manifest or index that its first name leads to; NULL elsewhere. */
+  stored_images.size, /* Sum of its layers' size, as docker images shows it without containerd; NULL when one is unknown. */
+  part_images.layer_count, /* How many layers it has. */
+  stored_images.parent_image_id, /* Parent image that the classic builder or commit recorded in imagedb/metadata. */
+  stored_images.last_updated_at, /* When a tag was last put on it (imagedb/metadata lastUpdated). */
+  part_images.verified, /* 1 when the SHA-256 of the stored bytes is the image id, else 0. */
+  (SELECT part_image_configs.config FROM part_image_configs WHERE part_image_configs.part_id = stored_images.content_id) AS config /* The config JSON as stored. */
+FROM stored_images JOIN part_images ON part_images.part_id = stored_images.content_id;
+CREATE VIEW image_layers AS /* The layers of an image in order, as its config lists them. */
+SELECT
+  stored_images.snapshot_id, /* The snapshot this fact belongs to. */
+  stored_images.image_id, /* Image id (sha256:…): the digest of its config, as Docker without containerd, Podman and CRI show it. */
+  part_image_layers.position, /* 0 for the base, counting up. */
+  part_image_layers.diff_id, /* SHA-256 of the layer's uncompressed tar. */
+  part_image_layers.chain_id /* Digest of this layer and all below it: sha256(chain below + ' ' + diff_id). */
+FROM stored_images JOIN part_image_layers ON part_image_layers.part_id = stored_images.content_id;
+CREATE VIEW image_history AS /* The build steps of an image, as its config lists them. */
+SELECT
+  stored_images.snapshot_id, /* The snapshot this fact belongs to. */
+  stored_images.image_id, /* Image id (sha256:…): the digest of its config, as Docker without containerd, Podman and CRI show it. */
+  part_image_history.position, /* 0 for the first step, counting up. */
+  part_image_history.created_at, /* When the step ran. */
+  part_image_history.created_by, /* The command of the step. */
+  part_image_history.author, /* Author of the step. */
+  part_image_history.comment, /* Comment of the step, such as buildkit.dockerfile.v0 or Imported from -. */
+  part_image_history.empty_layer, /* 1 when the step made no layer, else 0. */
+  part_image_history.layer_position /* image_layers.position of the layer it made; NULL when it made none. */
+FROM stored_images JOIN part_image_history ON part_image_history.part_id = stored_images.content_id;
 CREATE VIEW snapshot_ages AS /* Each complete snapshot, and how many of its host, store and root are newer. */
 SELECT snapshot_id, host_id, ordered_at, row_number() OVER (
   PARTITION BY host_id, store, root ORDER BY ordered_at DESC, uid DESC
