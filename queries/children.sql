@@ -23,14 +23,13 @@ WITH RECURSIVE below (snapshot_id, image_id, child_id, distance) AS (
   -- A chain of parents is never longer than the layers and empty steps of a build; a hostile circle ends here.
   WHERE b.distance < 1000 AND i.image_id <> b.image_id
 )
-SELECT coalesce(np.label, b.image_id) AS image, nc.label AS child, b.child_id,
+SELECT coalesce((SELECT n.label FROM image_labels AS n WHERE n.snapshot_id = b.snapshot_id AND n.image_id = b.image_id), b.image_id) AS image, nc.label AS child, b.child_id,
   CASE b.distance WHEN 1 THEN 'child' ELSE 'descendant' END AS relation,
   b.distance, t.standing, t.because,
   (SELECT group_concat(name, ', ') FROM (SELECT coalesce(c.name, c.container_id) AS name FROM containers AS c
      WHERE c.snapshot_id = b.snapshot_id AND c.image_id = b.child_id ORDER BY 1)) AS containers,
   h.host
 FROM (SELECT snapshot_id, image_id, child_id, min(distance) AS distance FROM below GROUP BY 1, 2, 3) AS b
-LEFT JOIN image_labels AS np ON np.snapshot_id = b.snapshot_id AND np.image_id = b.image_id
 JOIN image_labels AS nc ON nc.snapshot_id = b.snapshot_id AND nc.image_id = b.child_id
 JOIN image_standings AS t ON t.snapshot_id = b.snapshot_id AND t.image_id = b.child_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = b.snapshot_id

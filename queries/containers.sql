@@ -31,8 +31,9 @@ WITH twice AS MATERIALIZED (
   JOIN containers AS o ON o.snapshot_id = t.snapshot_id AND o.container_id = c.container_id
   WHERE NOT s.reads_directories AND t.snapshot_id <> s.snapshot_id AND o.mount_id IS NOT NULL
 )
-SELECT c.container_id, c.name, c.image_ref, c.image_id, n.label AS image, c.state, c.created_at, c.started_at,
-  c.finished_at, c.exit_code, 
+SELECT c.container_id, c.name, c.image_ref, c.image_id,
+  (SELECT n.label FROM image_labels AS n WHERE n.snapshot_id = c.snapshot_id AND n.image_id = c.image_id) AS image, c.state, c.created_at, c.started_at,
+  c.finished_at, c.exit_code,
   (SELECT d.apparent_bytes FROM overlay_dirs AS d WHERE d.snapshot_id = c.snapshot_id AND d.cache_id = c.mount_id) AS rw_bytes,
   (SELECT d.entry_count FROM overlay_dirs AS d WHERE d.snapshot_id = c.snapshot_id AND d.cache_id = c.mount_id) AS rw_files, c.log_bytes,
   (SELECT group_concat(name, ', ') FROM (SELECT v.name FROM container_volumes AS v
@@ -46,7 +47,6 @@ SELECT c.container_id, c.name, c.image_ref, c.image_id, n.label AS image, c.stat
 FROM selected_snapshots
 JOIN containers AS c USING (snapshot_id)
 LEFT JOIN twice AS o ON o.other_id = c.snapshot_id AND o.container_id = c.container_id
-LEFT JOIN image_labels AS n ON n.snapshot_id = c.snapshot_id AND n.image_id = c.image_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = c.snapshot_id
 WHERE NOT EXISTS (SELECT 1 FROM twice AS x WHERE x.snapshot_id = c.snapshot_id AND x.container_id = c.container_id)
   AND (nullif(:container, '') IS NULL OR :container IN (c.container_id, c.name, substr(c.container_id, 1, 12)))

@@ -122,10 +122,10 @@ SELECT c.container, CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || p.na
   p.uid || ':' || p.gid AS owner, p.lower_uid || ':' || p.lower_gid AS image_owner,
   strftime('%Y-%m-%dT%H:%M:%SZ', p.mtime, 'unixepoch') AS modified_at,
   strftime('%Y-%m-%dT%H:%M:%SZ', p.lower_mtime, 'unixepoch') AS image_modified_at,
-  p.cache_id, coalesce(n.label, c.image_ref) AS image, h.host
+  p.cache_id, coalesce(
+    (SELECT n.label FROM image_labels AS n WHERE n.snapshot_id = c.snapshot_id AND n.image_id = c.image_id), c.image_ref) AS image, h.host
 FROM pairs AS p
 CROSS JOIN chosen AS c ON c.snapshot_id = p.snapshot_id AND c.container_id = p.container_id
 CROSS JOIN directories AS d ON d.directory_id = p.directory_id
-LEFT JOIN image_labels AS n ON n.snapshot_id = c.snapshot_id AND n.image_id = c.image_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = p.snapshot_id
 ORDER BY p.size DESC, h.host, p.snapshot_id, c.container, p.container_id, path;

@@ -104,7 +104,8 @@ placed AS MATERIALIZED (
 )
 SELECT p.path, p.type, p.size, CASE WHEN p.mode IS NOT NULL THEN printf('%04o', p.mode) END AS mode,
   strftime('%Y-%m-%dT%H:%M:%SZ', p.mtime, 'unixepoch') AS modified_at,
-  n.label AS image, coalesce(c.name, p.container_id) AS container,
+
+  (SELECT n.label FROM image_labels AS n WHERE n.snapshot_id = p.snapshot_id AND n.image_id = p.image_id) AS image, coalesce(c.name, p.container_id) AS container,
   CASE WHEN p.position < 1000 THEN p.position END AS position,
   (SELECT s.created_by FROM image_history AS s WHERE s.snapshot_id = p.snapshot_id
    AND s.image_id = coalesce(p.image_id, c.image_id) AND s.layer_position = p.position) AS created_by,
@@ -113,6 +114,5 @@ SELECT p.path, p.type, p.size, CASE WHEN p.mode IS NOT NULL THEN printf('%04o', 
   p.cache_id, p.diff_id, o.host
 FROM placed AS p
 JOIN snapshot_hosts AS o USING (snapshot_id)
-LEFT JOIN image_labels AS n ON n.snapshot_id = p.snapshot_id AND n.image_id = p.image_id
 LEFT JOIN containers AS c ON c.snapshot_id = p.snapshot_id AND c.container_id = p.container_id
 ORDER BY p.path, o.host, p.snapshot_id, image, container, p.position, p.cache_id;

@@ -24,11 +24,11 @@ placed AS (
   SELECT y.*, NULL, NULL, NULL FROM asked AS y
   WHERE NOT EXISTS (SELECT 1 FROM image_layers AS l WHERE l.snapshot_id = y.snapshot_id AND l.chain_id = y.chain_id)
 )
-SELECT l.chain_id, l.cache_id, l.image_id, n.label AS image, l.position, l.is_top,
+SELECT l.chain_id, l.cache_id, l.image_id,
+  (SELECT n.label FROM image_labels AS n WHERE n.snapshot_id = l.snapshot_id AND n.image_id = l.image_id) AS image, l.position, l.is_top,
   (SELECT group_concat(name, ', ') FROM (SELECT coalesce(c.name, c.container_id) AS name FROM containers AS c
      WHERE c.snapshot_id = l.snapshot_id AND c.image_id = l.image_id ORDER BY 1)) AS containers,
   h.host
 FROM placed AS l
-LEFT JOIN image_labels AS n ON n.snapshot_id = l.snapshot_id AND n.image_id = l.image_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = l.snapshot_id
-ORDER BY h.host, l.snapshot_id, l.chain_id, n.label, l.image_id, l.position;
+ORDER BY h.host, l.snapshot_id, l.chain_id, image, l.image_id, l.position;

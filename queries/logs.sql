@@ -31,11 +31,10 @@ WITH sums AS MATERIALIZED (
   WHERE p.code = 'missing-log'
 )
 SELECT c.name, g.container_id, c.state, g.driver, g.files, g.apparent_bytes, g.disk_bytes, g.newest, g.oldest, g.path,
-  coalesce(n.label, c.image_ref) AS image,
+  coalesce((SELECT n.label FROM image_labels AS n WHERE n.snapshot_id = c.snapshot_id AND n.image_id = c.image_id), c.image_ref) AS image,
   h.host
 FROM sums AS g
 LEFT JOIN containers AS c ON c.snapshot_id = g.snapshot_id AND c.container_id = g.container_id
-LEFT JOIN image_labels AS n ON n.snapshot_id = c.snapshot_id AND n.image_id = c.image_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = g.snapshot_id
 WHERE nullif(:container, '') IS NULL OR :container IN (g.container_id, c.name, substr(g.container_id, 1, 12))
 ORDER BY g.disk_bytes DESC, g.apparent_bytes DESC, h.host, g.snapshot_id, g.container_id, g.driver;

@@ -107,16 +107,22 @@ inside AS MATERIALIZED (
     FROM users AS u JOIN containers AS c USING (snapshot_id, container_id) ORDER BY 1, 2, 3)
   GROUP BY snapshot_id, cache_id
 ),
+holders AS MATERIALIZED (
+  SELECT w.snapshot_id, w.cache_id, l.image_id, min(l.position) AS position FROM held AS w
+  CROSS JOIN image_layers AS l ON l.chain_id = w.chain_id AND +l.snapshot_id = w.snapshot_id
+  GROUP BY w.snapshot_id, w.cache_id, l.image_id
+),
+labels AS MATERIALIZED (
+  SELECT snapshot_id, image_id, n.label FROM (SELECT DISTINCT snapshot_id, image_id FROM holders)
+  CROSS JOIN listed_images USING (snapshot_id, image_id) CROSS JOIN image_labels AS n USING (snapshot_id, image_id)
+),
 shown AS MATERIALIZED (
   SELECT snapshot_id, cache_id, group_concat(label, '; ') AS images FROM (
-    SELECT DISTINCT w.snapshot_id, w.cache_id, n.label
-    FROM held AS w CROSS JOIN image_layers AS l ON l.chain_id = w.chain_id AND l.snapshot_id = w.snapshot_id
-    JOIN listed_images USING (snapshot_id, image_id)
-    JOIN image_labels AS n ON n.snapshot_id = l.snapshot_id AND n.image_id = l.image_id ORDER BY 1, 2, 3)
+    SELECT DISTINCT h.snapshot_id, h.cache_id, n.label FROM holders AS h JOIN labels AS n USING (snapshot_id, image_id) ORDER BY 1, 2, 3)
   GROUP BY snapshot_id, cache_id
 )
 SELECT d.cache_id AS directory, d.role, o.kind, o.owner, y.chain_id, y.diff_id,
-  (SELECT min(l.position) FROM image_layers AS l WHERE l.chain_id = y.chain_id AND l.snapshot_id = y.snapshot_id) AS position,
+  (SELECT min(l.position) FROM holders AS l WHERE l.snapshot_id = y.snapshot_id AND l.cache_id = w.cache_id) AS position,
   i.images, n.containers,
   (SELECT group_concat(entry, '; ') FROM (SELECT b.record_id || coalesce(' ' || b.description, '') AS entry
      FROM build_cache AS b WHERE b.cache_id = d.cache_id AND b.snapshot_id = d.snapshot_id ORDER BY 1)) AS cache_entry,

@@ -121,7 +121,7 @@ kept (snapshot_id, set_id, image_id) AS (
   WHERE (c.snapshot_id, c.set_id, u.container_id) NOT IN (SELECT snapshot_id, set_id, container_id FROM gone_containers)
   UNION
   SELECT c.snapshot_id, c.set_id, c.image_id
-  FROM candidates AS c JOIN images AS i ON i.snapshot_id = c.snapshot_id AND i.parent_image_id = c.image_id
+  FROM candidates AS c CROSS JOIN images AS i ON i.parent_image_id = c.image_id AND +i.snapshot_id = c.snapshot_id
   WHERE (c.snapshot_id, c.set_id, i.image_id) NOT IN (SELECT snapshot_id, set_id, image_id FROM candidates)
   UNION
   SELECT k.snapshot_id, k.set_id, i.parent_image_id

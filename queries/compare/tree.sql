@@ -116,7 +116,7 @@ links AS MATERIALIZED (
 ),
 facts AS (
   SELECT f.*, x.type AS a_type, y.type AS b_type, coalesce(xt.type, x.type) AS a_kind, coalesce(yt.type, y.type) AS b_kind, x.mode AS a_mode, y.mode AS b_mode, x.uid || ':' || x.gid AS a_owner,
-    y.uid || ':' || y.gid AS b_owner, 
+    y.uid || ':' || y.gid AS b_owner,
     coalesce(iif(x.type = 'hardlink', xt.link_target, x.link_target), xt.device, x.device) AS a_link,
     coalesce(iif(y.type = 'hardlink', yt.link_target, y.link_target), yt.device, y.device) AS b_link,
     x.mtime AS a_mtime, y.mtime AS b_mtime, coalesce(x.mtime_ns, 0) AS a_ns, coalesce(y.mtime_ns, 0) AS b_ns,

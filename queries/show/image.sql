@@ -18,7 +18,8 @@
 -- standing = "used, unused or unknown; NULL for a manifest list and for what is not there"
 -- because = "for unknown: what may name a user of it and was not read"
 
-WITH sums AS (
+WITH there AS MATERIALIZED (SELECT * FROM images WHERE snapshot_id = :snapshot AND image_id = :id),
+sums AS (
   SELECT CAST(total(size) FILTER (WHERE others > 0) AS INTEGER) AS shared_size,
     CAST(total(size) FILTER (WHERE others = 0) AS INTEGER) AS unique_size
   FROM (SELECT l.size, (
@@ -35,6 +36,6 @@ SELECT :id AS image_id,
   CASE WHEN i.size IS NOT NULL THEN u.shared_size END AS shared_size,
   CASE WHEN i.size IS NOT NULL THEN u.unique_size END AS unique_size,
   i.layer_count AS layers, i.parent_image_id, i.last_updated_at, i.verified, t.standing, t.because
-FROM sums AS u LEFT JOIN images AS i ON i.snapshot_id = :snapshot AND i.image_id = :id
+FROM sums AS u LEFT JOIN there AS i ON i.image_id = :id
 LEFT JOIN image_standings AS t ON t.snapshot_id = :snapshot AND t.image_id = :id
 ORDER BY image_id;

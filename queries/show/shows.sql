@@ -65,7 +65,7 @@ users AS (
   SELECT kind, id, min(rank) FILTER (WHERE rank > 0 AND listing_id IN (SELECT listing_id FROM hiding)) AS hidden
   FROM stack GROUP BY kind, id
 )
-SELECT u.kind, CASE u.kind WHEN 'image' THEN n.label ELSE coalesce(c.name, u.id) END AS name, u.id,
+SELECT u.kind, CASE u.kind WHEN 'image' THEN (SELECT n.label FROM image_labels AS n WHERE n.snapshot_id = :snapshot AND n.image_id = u.id) ELSE coalesce(c.name, u.id) END AS name, u.id,
   u.hidden IS NULL AND (SELECT type FROM entry) <> 'whiteout' AS visible,
   min(s.cache_id) AS hidden_by,
   CASE u.kind WHEN 'image' THEN (
@@ -80,7 +80,6 @@ SELECT u.kind, CASE u.kind WHEN 'image' THEN n.label ELSE coalesce(c.name, u.id)
       WHERE k.snapshot_id = :snapshot AND k.container_id = u.id ORDER BY h.position LIMIT 1)) END AS hidden_in
 FROM users AS u
 LEFT JOIN stack AS s ON s.kind = u.kind AND s.id = u.id AND s.rank = u.hidden
-LEFT JOIN image_labels AS n ON n.snapshot_id = :snapshot AND n.image_id = u.id AND u.kind = 'image'
 LEFT JOIN containers AS c ON c.snapshot_id = :snapshot AND c.container_id = u.id AND u.kind = 'container'
 GROUP BY u.kind, u.id
 ORDER BY u.kind DESC, name, u.id;
