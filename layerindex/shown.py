@@ -83,7 +83,7 @@ def _listings(rows: str, order: str) -> str:
 
 
 _OF_LAYER = """
-     SELECT (SELECT u.listing_id FROM layers AS u WHERE u.snapshot_id = t.snapshot_id AND u.chain_id = t.chain_id)
+     SELECT (SELECT u.listing_id FROM layer_facts AS u WHERE u.snapshot_id = t.snapshot_id AND u.chain_id = t.chain_id)
        AS listing_id
      FROM image_layers AS t WHERE t.snapshot_id = l.snapshot_id AND t.image_id = l.image_id AND t.position"""
 

@@ -100,13 +100,17 @@ gone_containers AS MATERIALIZED (
   FROM sets AS s JOIN containers AS c ON c.snapshot_id = s.snapshot_id AND c.container_id = s.id
   WHERE s.kind = 'container' AND coalesce(c.state, '') NOT IN ('running', 'paused', 'restarting')
 ),
+children AS MATERIALIZED (
+  SELECT snapshot_id, parent_image_id, image_id FROM selected_snapshots CROSS JOIN images USING (snapshot_id)
+  WHERE parent_image_id IS NOT NULL
+),
 -- The images that may go: those of the set, and the unlisted ones that they recorded as parents.
 candidates (snapshot_id, set_id, image_id) AS (
   SELECT snapshot_id, set_id, id FROM sets WHERE kind = 'image'
   UNION
   SELECT c.snapshot_id, c.set_id, p.image_id
   FROM candidates AS c
-  CROSS JOIN images AS i ON i.snapshot_id = c.snapshot_id AND i.image_id = c.image_id
+  CROSS JOIN children AS i ON i.snapshot_id = c.snapshot_id AND i.image_id = c.image_id
   CROSS JOIN images AS p ON p.snapshot_id = i.snapshot_id AND p.image_id = i.parent_image_id
   WHERE (p.snapshot_id, p.image_id) NOT IN (SELECT snapshot_id, image_id FROM listed)
 ),
@@ -121,11 +125,11 @@ kept (snapshot_id, set_id, image_id) AS (
   WHERE (c.snapshot_id, c.set_id, u.container_id) NOT IN (SELECT snapshot_id, set_id, container_id FROM gone_containers)
   UNION
   SELECT c.snapshot_id, c.set_id, c.image_id
-  FROM candidates AS c CROSS JOIN images AS i ON i.parent_image_id = c.image_id AND +i.snapshot_id = c.snapshot_id
+  FROM candidates AS c JOIN children AS i ON i.snapshot_id = c.snapshot_id AND i.parent_image_id = c.image_id
   WHERE (c.snapshot_id, c.set_id, i.image_id) NOT IN (SELECT snapshot_id, set_id, image_id FROM candidates)
   UNION
   SELECT k.snapshot_id, k.set_id, i.parent_image_id
-  FROM kept AS k CROSS JOIN images AS i ON i.snapshot_id = k.snapshot_id AND i.image_id = k.image_id
+  FROM kept AS k CROSS JOIN children AS i ON i.snapshot_id = k.snapshot_id AND i.image_id = k.image_id
   WHERE (k.snapshot_id, k.set_id, i.parent_image_id) IN (SELECT snapshot_id, set_id, image_id FROM candidates)
 ),
 gone_images AS MATERIALIZED (SELECT * FROM candidates EXCEPT SELECT * FROM kept),
@@ -167,6 +171,12 @@ set_layers AS MATERIALIZED (
   FROM sets AS s JOIN mount_layers AS m ON m.snapshot_id = s.snapshot_id AND m.container_id = s.id
   WHERE s.kind = 'container'
 ),
+sized AS MATERIALIZED (
+  SELECT s.snapshot_id, s.chain_id, (
+    SELECT y.size FROM layers AS y WHERE y.snapshot_id = s.snapshot_id AND y.chain_id = s.chain_id) AS size
+  FROM (SELECT DISTINCT snapshot_id, chain_id FROM set_layers) AS s
+  WHERE EXISTS (SELECT 1 FROM layers AS y WHERE y.snapshot_id = s.snapshot_id AND y.chain_id = s.chain_id)
+),
 gone_uses AS MATERIALIZED (
   SELECT snapshot_id, set_id, chain_id, count(*) AS users FROM (
     SELECT g.snapshot_id, g.set_id, l.chain_id
@@ -192,8 +202,8 @@ judged AS MATERIALIZED (
     coalesce(g.users, 0) = u.users
       AND (s.snapshot_id, s.chain_id) NOT IN (SELECT snapshot_id, chain_id FROM pins) AS gone
   FROM set_layers AS s
-  CROSS JOIN layers AS y ON y.snapshot_id = s.snapshot_id AND y.chain_id = s.chain_id
-  JOIN uses AS u ON u.snapshot_id = s.snapshot_id AND u.chain_id = s.chain_id
+  CROSS JOIN sized AS y ON y.snapshot_id = s.snapshot_id AND y.chain_id = s.chain_id
+  CROSS JOIN uses AS u ON u.snapshot_id = s.snapshot_id AND u.chain_id = s.chain_id
   LEFT JOIN gone_uses AS g ON g.snapshot_id = s.snapshot_id AND g.set_id = s.set_id AND g.chain_id = s.chain_id
   LEFT JOIN copies AS d ON d.snapshot_id = y.snapshot_id AND d.chain_id = y.chain_id
 ),
@@ -315,6 +325,14 @@ container_sums AS MATERIALIZED (
     LEFT JOIN gone_mounts AS m ON m.snapshot_id = c.snapshot_id AND m.name = c.container_id)
   GROUP BY snapshot_id, set_id
 ),
+strays AS MATERIALIZED (
+  SELECT m.snapshot_id, m.name, l.image_id
+  FROM (SELECT snapshot_id, name, parent_chain_id FROM selected_snapshots CROSS JOIN mounts USING (snapshot_id)
+    WHERE container_id IS NULL) AS m
+  CROSS JOIN image_layers AS l ON l.chain_id = m.parent_chain_id AND +l.snapshot_id = m.snapshot_id
+  CROSS JOIN images AS i ON i.snapshot_id = l.snapshot_id AND i.image_id = l.image_id
+  WHERE l.position = i.layer_count - 1
+),
 blocks AS MATERIALIZED (
   SELECT s.snapshot_id, s.set_id, n.block
   FROM sets AS s JOIN needed AS n ON n.snapshot_id = s.snapshot_id AND n.image_id = s.id WHERE s.kind = 'image'
@@ -345,18 +363,13 @@ blocks AS MATERIALIZED (
     AND (s.snapshot_id, s.set_id, c.container_id) NOT IN (SELECT snapshot_id, set_id, container_id FROM gone_containers)
   UNION
   SELECT s.snapshot_id, s.set_id, 'child image ' || n.label
-  FROM sets AS s CROSS JOIN images AS i ON i.snapshot_id = s.snapshot_id AND i.parent_image_id = s.id
-  JOIN image_labels AS n ON n.snapshot_id = i.snapshot_id AND n.image_id = i.image_id
+  FROM sets AS s JOIN children AS i ON i.snapshot_id = s.snapshot_id AND i.parent_image_id = s.id
+  CROSS JOIN image_labels AS n ON n.snapshot_id = i.snapshot_id AND n.image_id = i.image_id
   WHERE s.kind = 'image'
     AND (s.snapshot_id, s.set_id, i.image_id) NOT IN (SELECT snapshot_id, set_id, image_id FROM gone_images)
   UNION
   SELECT s.snapshot_id, s.set_id, 'mount ' || m.name
-  FROM sets AS s
-  CROSS JOIN images AS i ON i.snapshot_id = s.snapshot_id AND i.image_id = s.id
-  CROSS JOIN image_layers AS l ON l.snapshot_id = i.snapshot_id AND l.image_id = i.image_id
-    AND l.position = i.layer_count - 1
-  CROSS JOIN mounts AS m ON m.snapshot_id = l.snapshot_id AND m.parent_chain_id = l.chain_id
-  WHERE s.kind = 'image' AND m.container_id IS NULL
+  FROM strays AS m JOIN sets AS s ON s.snapshot_id = m.snapshot_id AND s.id = m.image_id WHERE s.kind = 'image'
   UNION
   SELECT j.snapshot_id, j.set_id, p.pin || ' (' || count(*) || CASE count(*) WHEN 1 THEN ' layer)' ELSE ' layers)' END
   FROM judged AS j JOIN pins AS p ON p.snapshot_id = j.snapshot_id AND p.chain_id = j.chain_id

@@ -14,9 +14,9 @@
 -- host = "the host"
 
 WITH stack AS MATERIALIZED (
-  SELECT s.* FROM selected_snapshots JOIN stored_images AS i USING (snapshot_id)
+  SELECT s.* FROM selected_snapshots JOIN snapshots AS k USING (snapshot_id) JOIN stored_images AS i USING (snapshot_id)
   CROSS JOIN image_stacks AS s ON s.snapshot_id = i.snapshot_id AND s.image_id = i.image_id
-  WHERE CASE WHEN nullif(:image, '') IS NULL THEN (i.snapshot_id, i.image_id) IN (SELECT snapshot_id, image_id FROM listed_images)
+  WHERE k.scope <> 'metadata' AND CASE WHEN nullif(:image, '') IS NULL THEN (i.snapshot_id, i.image_id) IN (SELECT snapshot_id, image_id FROM listed_images)
     ELSE (i.snapshot_id, i.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image) END
 ),
 patterns (pattern, glob) AS (

@@ -24,15 +24,17 @@ shared AS MATERIALIZED (
         ORDER BY snapshot_id, l.chain_id, n.label)
   GROUP BY snapshot_id, chain_id HAVING count(*) > 1
 ),
-placed AS MATERIALIZED (
-  SELECT y.snapshot_id, y.chain_id, y.diff_id, y.cache_id, y.size FROM selected_snapshots CROSS JOIN layers AS y USING (snapshot_id)
+placed AS (
+  SELECT s.*, (SELECT y.diff_id FROM layers AS y WHERE y.snapshot_id = s.snapshot_id AND y.chain_id = s.chain_id) AS diff_id,
+    (SELECT y.cache_id FROM layers AS y WHERE y.snapshot_id = s.snapshot_id AND y.chain_id = s.chain_id) AS cache_id,
+    (SELECT y.size FROM layers AS y WHERE y.snapshot_id = s.snapshot_id AND y.chain_id = s.chain_id) AS size
+  FROM shared AS s
 )
-SELECT s.chain_id, y.diff_id, y.cache_id, y.size, s.images, s.image_names,
-  (s.images - 1) * y.size AS saved_bytes,
+SELECT s.chain_id, s.diff_id, s.cache_id, s.size, s.images, s.image_names,
+  (s.images - 1) * s.size AS saved_bytes,
   h.host
-FROM shared AS s
+FROM placed AS s
 CROSS JOIN snapshot_hosts AS h USING (snapshot_id)
-LEFT JOIN placed AS y ON y.snapshot_id = s.snapshot_id AND y.chain_id = s.chain_id
 WHERE nullif(:image, '') IS NULL OR (s.snapshot_id, s.chain_id) IN (
   SELECT snapshot_id, chain_id FROM image_layers JOIN image_names USING (snapshot_id, image_id) WHERE name = :image)
 ORDER BY saved_bytes DESC, s.chain_id, s.snapshot_id;

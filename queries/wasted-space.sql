@@ -13,8 +13,8 @@
 -- host = "the host"
 
 WITH chosen AS MATERIALIZED (
-  SELECT snapshot_id, image_id FROM selected_snapshots JOIN stored_images USING (snapshot_id)
-  WHERE CASE WHEN nullif(:image, '') IS NULL THEN (snapshot_id, image_id) IN (SELECT snapshot_id, image_id FROM listed_images)
+  SELECT snapshot_id, image_id FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id) JOIN stored_images USING (snapshot_id)
+  WHERE s.scope <> 'metadata' AND CASE WHEN nullif(:image, '') IS NULL THEN (snapshot_id, image_id) IN (SELECT snapshot_id, image_id FROM listed_images)
     ELSE (snapshot_id, image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image) END
 ),
 paths AS (

@@ -103,8 +103,7 @@ def make(path: Path | str, plan: Plan) -> None:
             with parts.gathering(connection):
                 for statement in statements:
                     connection.execute(statement, {"steps": STEPS, "containers": CONTAINERS})
-        connection.execute("PRAGMA analysis_limit = 1000")
-        connection.execute("ANALYZE")
+        database.analyze(connection)
         connection.execute("COMMIT")
 
 

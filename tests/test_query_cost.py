@@ -77,7 +77,7 @@ def filled(script: str, *, analyzed: bool) -> Iterator[sqlite3.Connection]:
     with parts.gathering(connection):
         connection.executescript(script)
     if analyzed:
-        connection.executescript("PRAGMA analysis_limit = 1000; ANALYZE")
+        database.analyze(connection)
     yield connection
     connection.close()
 

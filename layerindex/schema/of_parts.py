@@ -107,7 +107,10 @@ _SCATTERED = {
 
 
 def scattered(kind: Kind, table: str) -> View:
-    """Return the view that has the rows of parts in buckets for each snapshot, with names in the place of numbers."""
+    """Return the view that has the rows of parts in buckets for each snapshot, with names in the place of numbers.
+
+    The plus keeps SQLite from looking for names by their bucket: a name tells its bucket, never the other way.
+    """
     rows = kind.tables[table]
     comment, shown = _SCATTERED[rows.view]
     joins = [f"FROM {kind.stored} AS s JOIN {table} AS r ON r.part_id = s.part_id"]
@@ -121,7 +124,7 @@ def scattered(kind: Kind, table: str) -> View:
             value = f"{named(value)} AS {name}"
         elif name in rows.named:
             spread = name == rows.key[0] and kind.buckets > 1
-            bucket = f" AND n{len(joins)}.bucket = s.bucket" if spread else ""
+            bucket = f" AND s.bucket = +n{len(joins)}.bucket" if spread else ""
             joins.append(f"JOIN part_names AS n{len(joins)} ON n{len(joins)}.name_id = {value}{bucket}")
             value = f"n{len(joins) - 1}.name AS {name}"
         columns.append((value, column.info.get("said", column.comment)))

@@ -206,13 +206,22 @@ LEFT JOIN part_names AS n ON n.name_id = f.namespace
 LEFT JOIN blobs AS b ON f.image_id IS NULL AND b.snapshot_id = i.snapshot_id AND b.digest = i.target_digest""",
     ),
     View(
+        "layer_facts",
+        "What is known of a layer by its chain_id, where its other names are not asked for: view layers without them.",
+        """
+SELECT s.snapshot_id, n.name AS chain_id, r.size, r.verified, r.listing_id
+FROM stored_layers AS s JOIN part_layers AS r ON r.part_id = s.part_id
+JOIN part_names AS n ON n.name_id = r.chain_id AND s.bucket = +n.bucket""",
+    ),
+    View(
         "placed_layers",
         "The layers of images in order, each with what its store has of it; NULL where the store has no such layer.",
         """
 SELECT l.snapshot_id, l.image_id, l.position, l.diff_id, l.chain_id,
   (SELECT y.cache_id FROM layers AS y WHERE y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id) AS cache_id,
-  (SELECT y.size FROM layers AS y WHERE y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id) AS size,
-  (SELECT y.listing_id FROM layers AS y WHERE y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id) AS listing_id
+  (SELECT y.size FROM layer_facts AS y WHERE y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id) AS size,
+  (SELECT y.listing_id FROM layer_facts AS y
+   WHERE y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id) AS listing_id
 FROM image_layers AS l""",
     ),
     View(

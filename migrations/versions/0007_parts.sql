@@ -663,7 +663,7 @@ SELECT
   (SELECT n.name FROM part_names AS n WHERE n.name_id = r.link) AS link, /* Short name as the lower file says it; NULL where there are no short names. */
   n2.name AS lower_cache_id /* The directory; NULL when the short name leads nowhere. */
 FROM stored_directories AS s JOIN part_lowers AS r ON r.part_id = s.part_id
-JOIN part_names AS n1 ON n1.name_id = r.cache_id AND n1.bucket = s.bucket
+JOIN part_names AS n1 ON n1.name_id = r.cache_id AND s.bucket = +n1.bucket
 JOIN part_names AS n2 ON n2.name_id = r.lower_cache_id;
 CREATE VIEW recorded_uses AS /* A thing and one that needs it, where no other table says so; view uses has all. */
 SELECT
@@ -675,7 +675,7 @@ SELECT
   (SELECT n.name FROM part_names AS n WHERE n.name_id = r.source) AS source /* The kind of fact that says so, as sources.kind names it. */
 FROM stored_directories AS s JOIN part_uses AS r ON r.part_id = s.part_id
 JOIN part_names AS n1 ON n1.name_id = r.used_kind
-JOIN part_names AS n2 ON n2.name_id = r.used AND n2.bucket = s.bucket
+JOIN part_names AS n2 ON n2.name_id = r.used AND s.bucket = +n2.bucket
 JOIN part_names AS n3 ON n3.name_id = r.user_kind
 JOIN part_names AS n4 ON n4.name_id = r.user;
 CREATE VIEW links AS /* A short name in l/, which keeps mount options under a page. */
@@ -685,7 +685,7 @@ SELECT
   coalesce(r.target, '../' || n2.name || '/diff') AS target, /* What the symlink says, unfollowed; NULL when it is not a symlink. */
   n2.name AS cache_id /* Directory it leads to; NULL when the target is not ../<cache-id>/diff or that is gone. */
 FROM stored_directories AS s JOIN part_links AS r ON r.part_id = s.part_id
-JOIN part_names AS n1 ON n1.name_id = r.link AND n1.bucket = s.bucket
+JOIN part_names AS n1 ON n1.name_id = r.link AND s.bucket = +n1.bucket
 JOIN part_names AS n2 ON n2.name_id = r.cache_id;
 CREATE VIEW disk_usage AS /* Who holds how many bytes below the root; after scan --walk those without a place add up to what du -s -x prints. */
 SELECT
@@ -700,7 +700,7 @@ SELECT
   r.place /* Where it lies if not on the root's own filesystem: the folder of the root on which another is mounted, or where a symlink leads; NULL for what du -s -x counts. */
 FROM stored_usage AS s JOIN part_usage AS r ON r.part_id = s.part_id
 JOIN part_names AS n1 ON n1.name_id = r.category
-JOIN part_names AS n2 ON n2.name_id = r.owner AND n2.bucket = s.bucket;
+JOIN part_names AS n2 ON n2.name_id = r.owner AND s.bucket = +n2.bucket;
 CREATE VIEW overlay_dirs AS /* A directory in the driver's folder: overlay2/<cache-id>, overlay/<layer id>, or snapshots/<n> of containerd. */
 SELECT
   s.snapshot_id, /* The snapshot this fact belongs to. */
@@ -718,7 +718,7 @@ SELECT
   r.listing_id, /* The listing of its files; NULL when not indexed. */
   (SELECT n.name FROM part_names AS n WHERE n.name_id = r.unknown_because) AS unknown_because /* For role unknown: what it may be, by what it stands on; standings says what may name it. */
 FROM stored_usage AS s JOIN part_dirs AS r ON r.part_id = s.part_id
-JOIN part_names AS n1 ON n1.name_id = r.cache_id AND n1.bucket = s.bucket
+JOIN part_names AS n1 ON n1.name_id = r.cache_id AND s.bucket = +n1.bucket
 JOIN part_names AS n2 ON n2.name_id = r.link;
 CREATE VIEW layers AS /* A layer that the store has, unpacked or as a blob: a diff_id at one place in a chain. */
 SELECT
@@ -731,7 +731,7 @@ SELECT
   r.verified, /* 1 when the chain id is the digest of parent and diff_id, 0 when not, NULL when unknown. */
   r.listing_id /* The listing of its files; NULL when not indexed. */
 FROM stored_layers AS s JOIN part_layers AS r ON r.part_id = s.part_id
-JOIN part_names AS n1 ON n1.name_id = r.chain_id AND n1.bucket = s.bucket
+JOIN part_names AS n1 ON n1.name_id = r.chain_id AND s.bucket = +n1.bucket
 JOIN part_names AS n2 ON n2.name_id = r.diff_id
 JOIN part_names AS n3 ON n3.name_id = r.parent_chain_id
 JOIN part_names AS n4 ON n4.name_id = r.cache_id;
@@ -874,11 +874,16 @@ LEFT JOIN part_refs AS f ON f.part_id = s.part_id
       AND o.namespace = f.namespace AND o.ref < f.ref)
 LEFT JOIN part_names AS n ON n.name_id = f.namespace
 LEFT JOIN blobs AS b ON f.image_id IS NULL AND b.snapshot_id = i.snapshot_id AND b.digest = i.target_digest;
+CREATE VIEW layer_facts AS /* What is known of a layer by its chain_id, where its other names are not asked for: view layers without them. */
+SELECT s.snapshot_id, n.name AS chain_id, r.size, r.verified, r.listing_id
+FROM stored_layers AS s JOIN part_layers AS r ON r.part_id = s.part_id
+JOIN part_names AS n ON n.name_id = r.chain_id AND s.bucket = +n.bucket;
 CREATE VIEW placed_layers AS /* The layers of images in order, each with what its store has of it; NULL where the store has no such layer. */
 SELECT l.snapshot_id, l.image_id, l.position, l.diff_id, l.chain_id,
   (SELECT y.cache_id FROM layers AS y WHERE y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id) AS cache_id,
-  (SELECT y.size FROM layers AS y WHERE y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id) AS size,
-  (SELECT y.listing_id FROM layers AS y WHERE y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id) AS listing_id
+  (SELECT y.size FROM layer_facts AS y WHERE y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id) AS size,
+  (SELECT y.listing_id FROM layer_facts AS y
+   WHERE y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id) AS listing_id
 FROM image_layers AS l;
 CREATE VIEW image_layer_places AS /* Each layer of each image where it is: its directory and size, in containerd those of the namespace. */
 SELECT n.snapshot_id, n.image_id, n.namespace, l.position, l.diff_id, l.chain_id,
@@ -1125,11 +1130,11 @@ FROM folder_ways AS w CROSS JOIN hiding_entries AS b ON b.directory_id = w.paren
 CREATE VIEW image_stacks AS /* The layers of each image, and the listings of those above and below, the nearest first, as JSON lists. */
 SELECT l.snapshot_id, l.image_id, l.position, l.diff_id, l.chain_id, y.cache_id, y.listing_id,
   (SELECT '[' || coalesce(group_concat(ifnull(listing_id, 'null')), '') || ']' FROM (
-     SELECT (SELECT u.listing_id FROM layers AS u WHERE u.snapshot_id = t.snapshot_id AND u.chain_id = t.chain_id)
+     SELECT (SELECT u.listing_id FROM layer_facts AS u WHERE u.snapshot_id = t.snapshot_id AND u.chain_id = t.chain_id)
        AS listing_id
      FROM image_layers AS t WHERE t.snapshot_id = l.snapshot_id AND t.image_id = l.image_id AND t.position > l.position ORDER BY t.position)) AS above,
   (SELECT '[' || coalesce(group_concat(ifnull(listing_id, 'null')), '') || ']' FROM (
-     SELECT (SELECT u.listing_id FROM layers AS u WHERE u.snapshot_id = t.snapshot_id AND u.chain_id = t.chain_id)
+     SELECT (SELECT u.listing_id FROM layer_facts AS u WHERE u.snapshot_id = t.snapshot_id AND u.chain_id = t.chain_id)
        AS listing_id
      FROM image_layers AS t WHERE t.snapshot_id = l.snapshot_id AND t.image_id = l.image_id AND t.position < l.position ORDER BY t.position DESC)) AS below
 FROM image_layers AS l CROSS JOIN layers AS y ON y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id;
