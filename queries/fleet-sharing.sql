@@ -16,8 +16,8 @@
 WITH held AS MATERIALIZED (
   SELECT y.diff_id, s.host_id, count(*) AS places,
     CASE WHEN count(y.size) = count(*) THEN CAST(total(y.size) AS INTEGER) END AS stored, max(y.size) AS size
-  FROM selected_snapshots CROSS JOIN snapshots AS s USING (snapshot_id) CROSS JOIN layers AS y USING (snapshot_id)
-  WHERE y.diff_id IS NOT NULL GROUP BY y.diff_id, s.host_id
+  FROM selected_snapshots CROSS JOIN snapshots AS s USING (snapshot_id) CROSS JOIN numbered_layers AS y USING (snapshot_id)
+  WHERE y.diff_id <> 0 GROUP BY y.diff_id, s.host_id
 ),
 contents AS MATERIALIZED (SELECT diff_id, count(*) AS hosts, max(size) AS size FROM held GROUP BY diff_id),
 sums AS (

@@ -24,9 +24,9 @@
 -- total() and not sum(): sizes that a store claims may be more than 63 bits together, and sum() would fail.
 WITH totals AS MATERIALIZED (
   SELECT s.snapshot_id, s.host_id, s.store, s.root, s.started_at, s.ordered_at, s.uid, s.label,
-    (SELECT count(*) FROM images AS i WHERE i.snapshot_id = s.snapshot_id) AS images,
-    (SELECT count(*) FROM layers AS y WHERE y.snapshot_id = s.snapshot_id) AS layers,
-    (SELECT CASE WHEN count(y.size) = count(*) THEN CAST(total(y.size) AS INTEGER) END FROM layers AS y WHERE y.snapshot_id = s.snapshot_id) AS layer_bytes,
+    (SELECT count(*) FROM stored_images AS i WHERE i.snapshot_id = s.snapshot_id) AS images,
+    (SELECT count(*) FROM numbered_layers AS y WHERE y.snapshot_id = s.snapshot_id) AS layers,
+    (SELECT CASE WHEN count(y.size) = count(*) THEN CAST(total(y.size) AS INTEGER) END FROM numbered_layers AS y WHERE y.snapshot_id = s.snapshot_id) AS layer_bytes,
     (SELECT count(*) FROM containers AS c WHERE c.snapshot_id = s.snapshot_id) AS containers,
     (SELECT CASE WHEN count(c.log_bytes) > 0 THEN CAST(total(c.log_bytes) AS INTEGER) END FROM containers AS c WHERE c.snapshot_id = s.snapshot_id) AS log_bytes,
     (SELECT CASE WHEN count(v.bytes) > 0 THEN CAST(total(v.bytes) AS INTEGER) END
@@ -35,10 +35,11 @@ WITH totals AS MATERIALIZED (
     (SELECT CASE WHEN count(b.size) > 0 THEN CAST(total(b.size) FILTER (WHERE m.record_id IS NULL) AS INTEGER) END FROM build_cache AS b
      LEFT JOIN build_cache AS m ON m.snapshot_id = b.snapshot_id AND m.record_id = b.equal_mutable
      WHERE b.snapshot_id = s.snapshot_id) AS cache_bytes,
-    (SELECT CASE WHEN count(*) = count(u.disk_bytes) THEN CAST(total(u.disk_bytes) AS INTEGER) END FROM disk_usage AS u
+    (SELECT CASE WHEN count(*) = count(u.disk_bytes) THEN CAST(total(u.disk_bytes) AS INTEGER) END FROM numbered_disk_usage AS u
      WHERE u.snapshot_id = s.snapshot_id) AS disk_bytes,
     (SELECT count(*) FROM problems AS p WHERE p.snapshot_id = s.snapshot_id) AS problems,
-    (SELECT count(*) FROM overlay_dirs AS d WHERE d.snapshot_id = s.snapshot_id AND d.role = 'orphan') AS orphans
+    (SELECT count(*) FROM numbered_overlay_dirs AS d
+     WHERE d.snapshot_id = s.snapshot_id AND d.role = (SELECT name_id FROM part_names WHERE name = 'orphan')) AS orphans
   FROM snapshots AS s JOIN hosts AS n USING (host_id) WHERE nullif(:host, '') IS NULL OR n.name = :host
 )
 SELECT t.started_at, t.snapshot_id, t.label, t.root, t.images, t.layers, t.layer_bytes,

@@ -14,8 +14,8 @@
 
 WITH held AS MATERIALIZED (
   SELECT y.diff_id, s.host_id, max(y.size) AS size
-  FROM selected_snapshots CROSS JOIN snapshots AS s USING (snapshot_id) CROSS JOIN layers AS y USING (snapshot_id)
-  WHERE y.diff_id IS NOT NULL GROUP BY y.diff_id, s.host_id
+  FROM selected_snapshots CROSS JOIN snapshots AS s USING (snapshot_id) CROSS JOIN numbered_layers AS y USING (snapshot_id)
+  WHERE y.diff_id <> 0 GROUP BY y.diff_id, s.host_id
 ),
 chosen AS MATERIALIZED (
   SELECT x.* FROM hosts AS h JOIN held AS x USING (host_id) WHERE nullif(:host, '') IS NULL OR h.name = :host

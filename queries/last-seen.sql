@@ -19,8 +19,8 @@ WITH
 spelt (ref) AS MATERIALIZED (SELECT head || :image || tail FROM spellings),
 -- CROSS JOIN: SQLite keeps this order, and looks into each snapshot by the key.
 wanted AS MATERIALIZED (
-  SELECT DISTINCT r.image_id FROM snapshots CROSS JOIN image_refs AS r USING (snapshot_id)
-  WHERE r.ref IN spelt OR r.normalized IN spelt
+  SELECT r.image_id FROM spelt AS p CROSS JOIN image_refs AS r ON r.ref = p.ref
+  UNION SELECT r.image_id FROM spelt AS p CROSS JOIN image_refs AS r ON r.normalized = p.ref
 ),
 asked AS MATERIALIZED (
   SELECT 'sha256:' || replace(:image, 'sha256:', '') AS image, 'sha256:' || replace(nullif(:layer, ''), 'sha256:', '') AS layer
@@ -43,9 +43,9 @@ seen AS MATERIALIZED (
   FROM snapshots AS s CROSS JOIN layers AS y USING (snapshot_id)
   WHERE y.diff_id IS NOT NULL AND nullif(:image, '') IS NULL AND nullif(:layer, '') IS NULL
   UNION ALL
-  SELECT DISTINCT 'layer', NULL, NULL, y.diff_id, s.snapshot_id, s.host_id, s.store, s.root, s.started_at, s.ordered_at, s.uid
-  FROM asked AS a CROSS JOIN layers AS y ON y.diff_id BETWEEN a.layer AND a.layer || 'g'
-  CROSS JOIN snapshots AS s USING (snapshot_id)
+  SELECT DISTINCT 'layer', NULL, NULL, n.name, s.snapshot_id, s.host_id, s.store, s.root, s.started_at, s.ordered_at, s.uid
+  FROM asked AS a CROSS JOIN part_names AS n ON n.name BETWEEN a.layer AND a.layer || 'g'
+  CROSS JOIN numbered_layers AS y ON y.diff_id = n.name_id CROSS JOIN snapshots AS s USING (snapshot_id)
 ),
 ranked AS (
   SELECT *, row_number() OVER (PARTITION BY host_id, store, root, kind, tag, id ORDER BY ordered_at DESC, uid DESC) AS place,

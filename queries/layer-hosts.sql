@@ -24,10 +24,10 @@ WITH wanted AS MATERIALIZED (
   SELECT y.diff_id FROM selected_snapshots CROSS JOIN layers AS y USING (snapshot_id) WHERE nullif(:layer, '') IS NULL
 ),
 carried AS MATERIALIZED (
-  SELECT y.snapshot_id, y.diff_id, count(*) AS places, CASE WHEN count(y.size) = count(*) THEN CAST(total(y.size) AS INTEGER) END AS size
-  FROM wanted AS w CROSS JOIN layers AS y USING (diff_id)
+  SELECT y.snapshot_id, w.diff_id, count(*) AS places, CASE WHEN count(y.size) = count(*) THEN CAST(total(y.size) AS INTEGER) END AS size
+  FROM wanted AS w CROSS JOIN part_names AS n ON n.name = w.diff_id CROSS JOIN numbered_layers AS y ON y.diff_id = n.name_id
   WHERE y.snapshot_id IN (SELECT snapshot_id FROM selected_snapshots)
-  GROUP BY y.snapshot_id, y.diff_id
+  GROUP BY y.snapshot_id, w.diff_id
 ),
 users AS MATERIALIZED (
   SELECT snapshot_id, diff_id, count(*) AS images, group_concat(label, ', ') AS image_names FROM (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from layerindex import missing, shown
 from layerindex.parts import KINDS
 from layerindex.schema.columns import View, metadata
-from layerindex.schema.of_parts import SHOWN, scattered, shared
+from layerindex.schema.of_parts import NUMBERED, SHOWN, numbered_rows, scattered, shared
 from layerindex.standing import CLEAR, LOST, NAMED_BY, TOLD
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ def _current(table: str, comment: str) -> View:
 VIEWS = (
     *(scattered(kind, table) for kind in KINDS if kind.scattered for table in kind.tables),
     *(shared(view) for view in SHOWN),
+    *(numbered_rows(kind, table) for kind in KINDS for table in kind.tables if table in NUMBERED),
     View(
         "snapshot_ages",
         "Each complete snapshot, and how many of its host, store and root are newer.",
