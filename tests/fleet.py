@@ -6,8 +6,9 @@ take minutes. Ids are SHA-256 of what they are about: chain ids are those of the
 rows each time.
 
 An application has three versions, on one of the base stacks. Hosts share most applications; a tag `app-7:latest` names
-version 1 on most hosts, the older 0 on some and the newer 2 on few. A directory, a link and a container id are a
-host's own. Every host was scanned on each of `days`; on the last day one of its tags has moved.
+version 1 on most hosts, the older 0 on some and the newer 2 on few. A directory, a link and a container id are a host's
+own. Every host was scanned on each of `days`; on the last day one of its tags has moved, or on each day that of a few
+hosts.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layerindex import database, parts
+from layerindex.exchange import listings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,6 +53,8 @@ class Plan(NamedTuple):
     """Layers of each base stack."""
     days: int = 1
     """Snapshots of each host."""
+    turns: int = 0
+    """On each day one host of so many has a tag moved; 0: on the last day every host has."""
     entries: int = 0
     """Files of each layer."""
     seed: int = 1
@@ -103,6 +107,7 @@ def make(path: Path | str, plan: Plan) -> None:
             with parts.gathering(connection):
                 for statement in statements:
                     connection.execute(statement, {"steps": STEPS, "containers": CONTAINERS})
+        listings.name(connection)  # as in what hosts export
         database.analyze(connection)
         connection.execute("COMMIT")
 
@@ -236,7 +241,7 @@ def _hosts(connection: sqlite3.Connection, plan: Plan, apps: list[App], some: ra
         moved = rng.choice(numbers)
         for day in range(plan.days):
             snapshot = (host - 1) * plan.days + day + 1
-            if day and day == plan.days - 1:
+            if day and ((host + day) % plan.turns == 0 if plan.turns else day == plan.days - 1):
                 versions[moved] = (versions[moved] + 1) % VERSIONS
             time = f"2024-03-{day + 1:02}T0{host % 10}:00:00.000Z"
             uid = _hex(f"snapshot {plan.seed} {snapshot}")[:32]

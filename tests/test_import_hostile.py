@@ -176,10 +176,10 @@ def test_unfit_file_at_the_command_line(file: Path, tmp_path: Path) -> None:
 # Schemas that lie ---------------------------------------------------------------------------------------------------
 
 REPLACED = {
-    "a view of our name": "CREATE VIEW layers AS SELECT * FROM old",
-    "a view of our name in capitals": "CREATE VIEW LAYERS AS SELECT * FROM old",
-    "a virtual table": "CREATE VIRTUAL TABLE layers USING fts5(snapshot_id, chain_id)",
-    "other columns": "CREATE TABLE layers (snapshot_id, chain_id, diff_id)",
+    "a view of our name": "CREATE VIEW build_cache AS SELECT * FROM old",
+    "a view of our name in capitals": "CREATE VIEW BUILD_CACHE AS SELECT * FROM old",
+    "a virtual table": "CREATE VIRTUAL TABLE build_cache USING fts5(snapshot_id, record_id)",
+    "other columns": "CREATE TABLE build_cache (snapshot_id, record_id, size)",
     "not strict": "{without STRICT}",
     "a check": "{with} CHECK (abs(size) > 0)",
     "a default": "{with} DEFAULT (random())",
@@ -192,34 +192,34 @@ REPLACED = {
 @pytest.mark.parametrize("kind", REPLACED)
 def test_tables_that_are_not_ours(file: Path, fleet: Path, kind: str) -> None:
     """Each of our tables must be one, made as we make it: nothing else is read."""
-    ((sql,),) = rows(file, "SELECT sql FROM sqlite_schema WHERE name = 'layers'")
+    ((sql,),) = rows(file, "SELECT sql FROM sqlite_schema WHERE name = 'build_cache'")
     new = REPLACED[kind]
     if new.startswith("{with}"):
         new = sql.replace("size INTEGER", f"size INTEGER{new.removeprefix('{with}')}")
     elif new.startswith("{"):
         new = sql.replace(" WITHOUT ROWID,\n STRICT", " WITHOUT ROWID")
     assert sql != new
-    change(file, "PRAGMA legacy_alter_table = ON", "ALTER TABLE layers RENAME TO old", new)
-    refused(fleet, file, "its table layers is another")
+    change(file, "PRAGMA legacy_alter_table = ON", "ALTER TABLE build_cache RENAME TO old", new)
+    refused(fleet, file, "its table build_cache is another")
 
 
 def test_a_table_whose_text_lies(file: Path, fleet: Path) -> None:
     """A schema that was edited by hand, so that the text is not what the table was made with, is refused."""
-    forge(file, "UPDATE sqlite_schema SET sql = replace(sql, 'size INTEGER', 'size TEXT') WHERE name = 'layers'")
-    refused(fleet, file, "its table layers is another")
+    forge(file, "UPDATE sqlite_schema SET sql = replace(sql, 'size INTEGER', 'size TEXT') WHERE name = 'build_cache'")
+    refused(fleet, file, "its table build_cache is another")
 
 
 @pytest.mark.parametrize(
     "sql",
     [
-        "UPDATE sqlite_schema SET sql = 'CREATE TABLE layers (' WHERE name = 'layers'",
-        "UPDATE sqlite_schema SET sql = x'00' WHERE name = 'layers'",
-        "UPDATE sqlite_schema SET sql = NULL WHERE name = 'layers'",
-        "UPDATE sqlite_schema SET rootpage = 999999 WHERE name = 'layers'",
-        "UPDATE sqlite_schema SET rootpage = 3 WHERE name IN ('layers', 'hosts')",
-        "UPDATE sqlite_schema SET type = 'trigger' WHERE name = 'layers'",
+        "UPDATE sqlite_schema SET sql = 'CREATE TABLE build_cache (' WHERE name = 'build_cache'",
+        "UPDATE sqlite_schema SET sql = x'00' WHERE name = 'build_cache'",
+        "UPDATE sqlite_schema SET sql = NULL WHERE name = 'build_cache'",
+        "UPDATE sqlite_schema SET rootpage = 999999 WHERE name = 'build_cache'",
+        "UPDATE sqlite_schema SET rootpage = 3 WHERE name IN ('build_cache', 'hosts')",
+        "UPDATE sqlite_schema SET type = 'trigger' WHERE name = 'build_cache'",
         "INSERT INTO sqlite_schema SELECT type, upper(name), tbl_name, rootpage, sql FROM sqlite_schema",
-        "INSERT INTO sqlite_schema SELECT * FROM sqlite_schema WHERE name = 'layers'",
+        "INSERT INTO sqlite_schema SELECT * FROM sqlite_schema WHERE name = 'build_cache'",
         "INSERT INTO sqlite_schema VALUES ('table', 'evil', 'evil', 0, 'CREATE TABLE evil AS SELECT abs(1)')",
         "UPDATE sqlite_schema SET name = 'files' WHERE name = 'drift'",
     ],
@@ -236,7 +236,7 @@ def test_what_the_file_brings_is_not_run(file: Path, fleet: Path) -> None:
     change(
         file,
         f"CREATE VIEW lie AS SELECT {evil} AS snapshot_id",
-        "CREATE INDEX i1 ON layers (size DESC, snapshot_id)",
+        "CREATE INDEX i1 ON build_cache (size DESC, snapshot_id)",
         "CREATE TABLE mine (snapshot_id, secret)",
         f"CREATE TRIGGER t1 AFTER INSERT ON mine BEGIN SELECT {evil}; DELETE FROM hosts; END",
         "INSERT INTO sqlite_stat1 VALUES ('mine', NULL, '1')",
@@ -253,7 +253,7 @@ def test_statistics_that_lie(file: Path, fleet: Path) -> None:
     change(
         file,
         "DELETE FROM sqlite_stat1",
-        "INSERT INTO sqlite_stat1 VALUES ('layers', 'layers', '-9 x 99999999999999999')",
+        "INSERT INTO sqlite_stat1 VALUES ('build_cache', 'build_cache', '-9 x 99999999999999999')",
     )
     assert 1 == exchange.import_file(str(fleet), str(file), silent).snapshots
     forge(file, "UPDATE sqlite_schema SET sql = 'CREATE VIEW sqlite_stat1 AS SELECT 1' WHERE name = 'sqlite_stat1'")
@@ -289,7 +289,9 @@ ROWS = {
     "UPDATE layers SET cache_id = '../x'": "layers.cache_id is not as",
     "UPDATE overlay_dirs SET cache_id = '.' || cache_id": "overlay_dirs.cache_id is not as",
     "UPDATE overlay_dirs SET role = 'admin'": "overlay_dirs.role is not as",
-    "UPDATE part_names SET name = 'x' || name WHERE name_id = (SELECT min(image_id) FROM part_stored_images)": "is not as",
+    "UPDATE part_names SET name = 'x' || name WHERE name_id = (SELECT min(image_id) FROM part_stored_images)": (
+        "image_id is not as"
+    ),
     "UPDATE containers SET container_id = substr(container_id, 2)": "containers.container_id is not as",
     "UPDATE part_image_layers SET chain_id = 'x'": "image_layers.chain_id is not as",
     "UPDATE part_images SET os = 'other'": "a part has other rows than its digest says",
@@ -305,7 +307,7 @@ ROWS = {
     "UPDATE part_links SET target = '../x/diff'": "a part has other rows than its digest says",
     "UPDATE part_links SET cache_id = 99999": "a row of links points to nothing",
     "UPDATE part_uses SET source = used": "a part has other rows than its digest says",
-    "UPDATE part_names SET name = name || 'x'": "a part has other rows than its digest says",
+    "UPDATE part_names SET name = name || 'x'": "is not as layerindex writes it",
     "DELETE FROM part_names": "a row of overlay_lowers points to nothing|holds rows that no scan writes",
     "UPDATE stored_directories SET part_id = -1": "a row of stored_directories points to nothing|a part has other rows",
     "UPDATE stored_directories SET bucket = 200 + bucket": "a part is in another bucket than its names",
@@ -365,10 +367,10 @@ UPDATE sqlite_schema SET sql = replace(replace(sql, ' STRICT', ''), 'WITHOUT ROW
 @pytest.mark.parametrize(
     "sql",
     [
-        "UPDATE layers SET size = 'many'",
-        "UPDATE layers SET size = 1.5",
-        "UPDATE layers SET size = x'00'",
-        "UPDATE overlay_dirs SET has_diff = 'yes'",
+        "UPDATE part_layers SET size = 'many'",
+        "UPDATE part_layers SET size = 1.5",
+        "UPDATE part_layers SET size = x'00'",
+        "UPDATE part_dirs SET has_diff = 'yes'",
         "UPDATE entries SET size = 'big'",
         "UPDATE hosts SET name = x'00'",
         "UPDATE part_image_configs SET config = x'00'",
@@ -496,7 +498,7 @@ def test_pages_that_lead_in_circles(file: Path, fleet: Path) -> None:
         (listing,) = connection.execute("SELECT listing_id FROM listings ORDER BY entry_count DESC LIMIT 1").fetchone()
         connection.execute("UPDATE listings SET entry_count = 1 << 60 WHERE listing_id = ?", (listing,))
         with suppress(sqlite3.DatabaseError):
-            listings.digest(connection, "main", listing)
+            listings.digest(connection, "main", listing, listings.room(connection, "main"))
 
 
 @given(st.data())

@@ -28,13 +28,20 @@ SAID = """
 SELECT s.uid, {columns} FROM snapshots AS s JOIN {view} AS v USING (snapshot_id)"""
 
 
+LISTED = """(SELECT l.diff_id || ' ' || l.entry_count || ' ' || l.total_size FROM listings AS l
+  WHERE l.listing_id = v.listing_id)"""
+"""What a listing is, whatever its number."""
+
+
 def said(db: Path) -> dict[str, Rows]:
     """Return what each snapshot of a database says in rows of parts, whatever numbers it has there."""
     found = {}
     with closing(sqlite3.connect(db)) as connection:
-        for view in parts.views():
+        # Which part holds an image is a number, another in each database.
+        for view in parts.views().keys() - {"stored_images"}:
             names = [name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?)", (view,))][1:]
-            sql = SAID.format(columns=", ".join(f"v.{name}" for name in names), view=view)
+            columns = ", ".join(LISTED if name == "listing_id" else f"v.{name}" for name in names)
+            sql = SAID.format(columns=columns, view=view)
             found[view] = sorted(connection.execute(sql).fetchall(), key=repr)
     return found
 
@@ -52,7 +59,7 @@ def rename(db: Path) -> None:
         for kind in parts.KINDS:
             made = parts.digest(kind, lambda table: f"FROM {table} AS t WHERE t.part_id = p.part_id", "main")
             connection.execute(
-                f"UPDATE parts AS p SET digest = {made} WHERE part_id IN (SELECT part_id FROM {kind.stored})"
+                f"UPDATE parts AS p SET digest = {made} WHERE part_id IN (SELECT {kind.number} FROM {kind.stored})"
             )
 
 
@@ -244,8 +251,21 @@ INSERT INTO links SELECT snapshot_id, l.column1, l.column2, l.column3 FROM snaps
   CROSS JOIN (VALUES ('L0', '../c0/diff', 'c0'), ('L1', '../x/diff', NULL), ('L2', NULL, NULL)) AS l;
 INSERT INTO disk_usage SELECT snapshot_id, u.column1, u.column2, 1, 2, NULL, 1, u.column3, NULL FROM snapshots
   CROSS JOIN (VALUES ('image layer', 'c0', 'n'), ('other', '', NULL)) AS u;
+INSERT INTO listings (listing_id, diff_id, source, complete, entry_count, total_size)
+  VALUES (7, 'sha256:d0', 'tar-split', 1, 0, 0), (8, 'sha256:d0', 'tar-split', 1, 0, 0);
+INSERT INTO layers SELECT snapshot_id, 'sha256:c0', 'sha256:d0', NULL, 'c0', 5, 1, 6 + snapshot_id FROM snapshots
+  UNION ALL SELECT snapshot_id, 'sha256:c1', NULL, 'sha256:c0', NULL, NULL, NULL, NULL FROM snapshots;
+INSERT INTO overlay_dirs SELECT snapshot_id, 'c0', 'layer', 'L0', 0, 1, 1, 0, 1, 5, NULL, NULL, 7, NULL FROM snapshots
+  UNION ALL SELECT snapshot_id, 'c1', 'unknown', NULL, NULL, 1, 1, 0, 0, NULL, NULL, NULL, NULL, 'it' FROM snapshots;
+INSERT INTO image_refs
+  SELECT snapshot_id, 'a:' || r.column1, 'a', r.column1, NULL, 'sha256:a', '', 'n/a:' || r.column1, NULL
+  FROM snapshots CROSS JOIN (VALUES ('1'), ('2')) AS r WHERE snapshot_id = 1 OR r.column1 = '1';
+INSERT INTO mounts VALUES (1, 'm', 'c3', NULL, 'sha256:c1', NULL), (2, 'm', 'c3', 'c3-init', NULL, 'm');
 """
-"""Two snapshots of two images, of which one has other build steps on each day, and of four directories."""
+"""Two snapshots of two images, of which one has other build steps on each day, and of four directories.
+
+On the second day a layer has another listing, a name is gone, and a mount differs.
+"""
 
 
 def test_older_databases_are_carried_forward(tmp_path: Path) -> None:
@@ -259,8 +279,8 @@ def test_older_databases_are_carried_forward(tmp_path: Path) -> None:
 
     assert before == said(path)
     assert {
-        "parts": 3 + 7 + 2,
-        "part_names": 13 + 4,
+        "parts": 3 + 7 + 3 + 3 + 2,
+        "part_names": 13 + 4 + 14,
         "part_images": 3,
         "part_image_configs": 3,
         "part_image_layers": 6,
@@ -269,6 +289,11 @@ def test_older_databases_are_carried_forward(tmp_path: Path) -> None:
         "part_uses": 3,
         "part_links": 3,
         "part_usage": 2,
+        "part_dirs": 2,
+        "part_layers": 2 + 1,
+        "part_stored_images": 2 + 2,
+        "part_refs": 2 + 1,
+        "part_mounts": 2,
     } == counts(path)
     assert 0 == program("db", "check", "--db", str(path)).returncode
 

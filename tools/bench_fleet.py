@@ -29,7 +29,9 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 NEW = 5
 """Hosts that are imported into each fleet, one after the other."""
 MANY = 100
-"""Most hosts of which three days are made."""
+"""Most hosts of which several days are made."""
+DAYS, TURNS = 14, 10
+"""How many days, and of how many hosts one has another image on each of them."""
 BATCH = 50
 """Files that are there at a time, and imported by one command, when all hosts are imported."""
 
@@ -104,7 +106,12 @@ def _days(folder: Path, hosts: int) -> dict[str, str]:
         fleet.make(path, fleet.Plan(hosts, days=days))
         sizes.append(path.stat().st_size / hosts)
         path.unlink()
+    path = folder / f"{hosts}-weeks.db"
+    fleet.make(path, fleet.Plan(hosts, days=DAYS, turns=TURNS))
+    weeks = path.stat().st_size / hosts
+    path.unlink()
     return {
+        f"{DAYS} days of each of {hosts} hosts, a tenth of them changed on each day": f"{weeks / 1e3:.0f} kB",
         f"first snapshot of each of {hosts} hosts": f"{sizes[0] / 1e3:.0f} kB",
         "the next, nothing changed": f"{(sizes[2] - sizes[1]) / 1e3:.0f} kB",
         "the next, one image changed": f"{(sizes[1] - sizes[0]) / 1e3:.0f} kB",

@@ -126,8 +126,9 @@ def number(connection: sqlite3.Connection, *, shared: bool) -> None:
     if shared:
         run(connection, CLAIMED)
         _name(connection, HERE)
+        most = room(connection, "src")
         for (listing_id,) in connection.execute(COMING).fetchall():
-            values = (digest(connection, "src", listing_id), listing_id)
+            values = (digest(connection, "src", listing_id, most), listing_id)
             connection.execute("UPDATE temp.listing_map SET digest = ?, ours = 1 WHERE old = ?", values)
         run(connection, KNOWN)
     run(connection, FRESH)
@@ -146,18 +147,26 @@ def name(connection: sqlite3.Connection) -> None:
 
 
 def _name(connection: sqlite3.Connection, which: str) -> None:
+    most = room(connection, "main")
     for (listing_id,) in connection.execute(which).fetchall():
-        values = (digest(connection, "main", listing_id), listing_id)
+        values = (digest(connection, "main", listing_id, most), listing_id)
         connection.execute("UPDATE main.listings SET digest = ? WHERE listing_id = ?", values)
 
 
-def digest(connection: sqlite3.Connection, schema: str, listing_id: int) -> bytes:
-    """Return the SHA-256 of a listing: its layer, whether it is complete, and its entries in the order of paths."""
+def room(connection: sqlite3.Connection, schema: str) -> int:
+    """Return how many entries a database has room for; a file whose pages lead in circles seems to have more."""
+    size = (connection.execute(f"PRAGMA {schema}.{name}").fetchone()[0] for name in ("page_count", "page_size"))
+    return int(math.prod(size)) // ENTRY
+
+
+def digest(connection: sqlite3.Connection, schema: str, listing_id: int, most: int) -> bytes:
+    """Return the SHA-256 of a listing: its layer, whether it is complete, and its entries in the order of paths.
+
+    `most` is the greatest number of entries that are read.
+    """
     head = f"SELECT CAST(json_array(diff_id, complete) AS BLOB) FROM {schema}.listings NOT INDEXED WHERE listing_id = ?"
     made = hashlib.sha256(connection.execute(head, (listing_id,)).fetchone()[0])
-    size = (connection.execute(f"PRAGMA {schema}.{name}").fetchone()[0] for name in ("page_count", "page_size"))
-    # More than there is room for are claimed by a file, whose pages may lead in circles.
-    for (row,) in connection.execute(_rows(schema), (listing_id, math.prod(size) // ENTRY, listing_id)):
+    for (row,) in connection.execute(_rows(schema), (listing_id, most, listing_id)):
         made.update(b"\n")
         made.update(row)
     return made.digest()

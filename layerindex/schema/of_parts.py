@@ -118,7 +118,7 @@ def numbered_rows(kind: Kind, table: str) -> View:
     select = f"SELECT s.snapshot_id, {', '.join(f'r.{name}' for name in names)}"
     return View(
         f"numbered_{view}", comment, f"{select}\nFROM {kind.stored} AS s JOIN {table} AS r ON r.part_id = s.part_id"
-    )  # noqa: S608 - names of ours
+    )
 
 
 def scattered(kind: Kind, table: str) -> View:
