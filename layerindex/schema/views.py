@@ -216,7 +216,7 @@ JOIN part_names AS n ON n.name_id = r.chain_id AND s.bucket = +n.bucket""",
     ),
     View(
         "placed_layers",
-        "The layers of images in order, each with what its store has of it; NULL where the store has no such layer.",
+        "The layers of images in order, with directory, size and listing where the store has the layer, else NULL.",
         """
 SELECT l.snapshot_id, l.image_id, l.position, l.diff_id, l.chain_id,
   (SELECT y.cache_id FROM layers AS y WHERE y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id) AS cache_id,

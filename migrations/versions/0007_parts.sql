@@ -890,7 +890,7 @@ CREATE VIEW layer_facts AS /* What is known of a layer by its chain_id, where it
 SELECT s.snapshot_id, n.name AS chain_id, r.size, r.verified, r.listing_id
 FROM stored_layers AS s JOIN part_layers AS r ON r.part_id = s.part_id
 JOIN part_names AS n ON n.name_id = r.chain_id AND s.bucket = +n.bucket;
-CREATE VIEW placed_layers AS /* The layers of images in order, each with what its store has of it; NULL where the store has no such layer. */
+CREATE VIEW placed_layers AS /* The layers of images in order, with directory, size and listing where the store has the layer, else NULL. */
 SELECT l.snapshot_id, l.image_id, l.position, l.diff_id, l.chain_id,
   (SELECT y.cache_id FROM layers AS y WHERE y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id) AS cache_id,
   (SELECT y.size FROM layer_facts AS y WHERE y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id) AS size,
