@@ -347,7 +347,7 @@ def add_names(connection: sqlite3.Connection, source: str) -> None:
     """Number the names of a source that have no number."""
     connection.execute(
         f"""INSERT OR IGNORE INTO main.part_names (name, bucket)
-            SELECT name, {BUCKET.format("name")} FROM {source} AS t WHERE name IS NOT NULL ORDER BY name"""
+            SELECT name, {BUCKET.format("name")} FROM {source} AS t WHERE name IS NOT NULL"""
     )
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from hypothesis import settings
 
-from layerindex import database, scan, stores
+from layerindex import database, parts, scan, stores
 from layerindex.stores import overlay, pulls
 from tests.dataroot import Container, DataRoot, Image, Layer
 
@@ -171,7 +171,9 @@ def problems(connection: sqlite3.Connection, code: str) -> list[tuple[str, str |
 
 def table(connection: sqlite3.Connection, columns: str, name: str) -> list[Any]:
     """Return some columns of a table in the order of its key."""
-    return list(connection.execute(f"SELECT {columns} FROM {name}"))
+    rows = parts.views().get(name)
+    order = f" ORDER BY {', '.join(rows.key)}" if rows else ""
+    return list(connection.execute(f"SELECT {columns} FROM {name}{order}"))
 
 
 def program(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:

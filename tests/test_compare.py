@@ -735,9 +735,9 @@ def test_files_that_are_not_indexed(tmp_path: Path) -> None:
 
 
 HOSTILE = {
-    "view": ("DROP TABLE image_refs; CREATE VIEW image_refs AS SELECT * FROM images", "image_refs"),
+    "view": ("DROP TABLE volumes; CREATE VIEW volumes AS SELECT * FROM images", "volumes"),
     "column": ("ALTER TABLE volumes ADD COLUMN extra TEXT", "volumes"),
-    "missing": ("DROP TABLE layers", "layers"),
+    "missing": ("DROP TABLE volumes", "volumes"),
     "newer": ("UPDATE alembic_version SET version_num = '9999'", "newer"),
     "older": ("UPDATE alembic_version SET version_num = '0001'", "is another"),
     "foreign": ("PRAGMA application_id = 1", "not a layerindex database"),

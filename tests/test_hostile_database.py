@@ -80,7 +80,7 @@ STEPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "a trigger in capitals": (
         DIFFERS + "a trigger sqlite_stat1 is on its table volumes",
         (
-            "CREATE TRIGGER t BEFORE INSERT ON STORED_IMAGES BEGIN SELECT RAISE(IGNORE); END",
+            "CREATE TRIGGER t BEFORE INSERT ON VOLUMES BEGIN SELECT RAISE(IGNORE); END",
             "UPDATE sqlite_schema SET sql = replace(sql, ' t ', ' sqlite_stat1 ') WHERE name = 't'",
             "UPDATE sqlite_schema SET name = 'sqlite_stat1' WHERE name = 't'",
         ),
@@ -104,7 +104,7 @@ STEPS: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     "views as blobs": (
-        DIFFERS + "its view images is another, .* and [0-9]+ more",
+        DIFFERS + "its view [a-z_]+ is another, .* and [0-9]+ more",
         ("UPDATE sqlite_schema SET sql = CAST(sql AS BLOB) WHERE type = 'view'",),
     ),
     "an endless view": (
@@ -139,8 +139,8 @@ STEPS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("ALTER TABLE hosts ADD COLUMN more TEXT AS (hex(zeroblob(100000000)))",),
     ),
     "a check that takes long": (
-        DIFFERS + "its table layers is another",
-        (f"UPDATE sqlite_schema SET sql = replace(sql, 'size INTEGER', 'size INTEGER {SLOW}') WHERE name = 'layers'",),
+        DIFFERS + "its table blobs is another",
+        (f"UPDATE sqlite_schema SET sql = replace(sql, 'size INTEGER', 'size INTEGER {SLOW}') WHERE name = 'blobs'",),
     ),
     "not strict": (
         DIFFERS + "its table hosts is another",

@@ -573,15 +573,15 @@ def test_in_time(store: Exhibits) -> None:
 
 REFUSED = "refused: a query can only read this database"
 ATTEMPTS = {
-    "DELETE FROM layers": REFUSED,
+    "DELETE FROM volumes": REFUSED,
     "UPDATE hosts SET name = 'x'": REFUSED,
     "INSERT INTO hosts (name) VALUES ('x') RETURNING host_id": REFUSED,
     "REPLACE INTO hosts (host_id, name) VALUES (1, 'x')": REFUSED,
-    "WITH x AS (SELECT 1) DELETE FROM layers": REFUSED,
+    "WITH x AS (SELECT 1) DELETE FROM volumes": REFUSED,
     "DELETE FROM sqlite_schema": "SQLite says: table sqlite_master may not be modified",
     "CREATE TABLE t (a)": REFUSED,
     "CREATE INDEX i ON hosts (machine_id)": REFUSED,
-    "DROP TABLE layers": REFUSED,
+    "DROP TABLE volumes": REFUSED,
     "ALTER TABLE hosts ADD COLUMN x": REFUSED,
     "CREATE TRIGGER t AFTER INSERT ON hosts BEGIN SELECT 1; END": REFUSED,
     "CREATE VIRTUAL TABLE v USING fts5 (a)": REFUSED,

@@ -27,7 +27,7 @@ Outcome = Counter[tuple[str, str]]
 """The snapshots of a database: host, and digest of all that is said of it."""
 
 VOLATILE: Final = {
-    *("snapshot_id", "listing_id", "host_id", "host", "part_id", "directory_id"),
+    *("snapshot_id", "listing_id", "host_id", "host", "part_id", "content_id", "directory_id"),
     # Lists of the numbers of listings.
     *("above", "below"),
 }
@@ -36,8 +36,11 @@ VOLATILE: Final = {
 OF_THE_SCAN: Final = VOLATILE | {"label", "uid", "started_at", "finished_at", "ordered_at", "received_at"}
 """Such columns of a snapshot itself."""
 
-ELSEWHERE: Final = ("current_", "selected_", "snapshot_ages", "snapshot_hosts", "image_files", "container_files")
-"""Views in which a snapshot stands only while it is the newest, or by its host's name."""
+ELSEWHERE: Final = (
+    *("current_", "selected_", "snapshot_ages", "snapshot_hosts", "image_files", "container_files"),
+    "numbered_",
+)
+"""Views in which a snapshot stands only while it is the newest, or by its host's name, or with this file's numbers."""
 
 FILES: Final = """
 SELECT 'file', l.chain_id, f.path, f.type, f.size FROM layers AS l JOIN files AS f USING (listing_id)
