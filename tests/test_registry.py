@@ -18,7 +18,7 @@ from layerindex.problems import Damage
 from layerindex.records import Features, Image, ImageLayer, ImageRef, Layer
 from layerindex.stores import ids, registry
 from layerindex.stores.passes import told
-from layerindex.stores.store import Holder, Listed
+from layerindex.stores.store import Holder, Listed, Wanted
 from tests.conftest import scanned, table
 from tests.packing import member, pack
 from tests.test_file_queries import ask
@@ -81,9 +81,9 @@ class Shelf(NamedTuple):
             yield ImageRef(f"{name}:1", name, "1", None, image_id, "", f"docker.io/library/{name}:1")
         yield Layer(LAYER, LAYER, None, None, 3, 1)
 
-    def listed(self, *_: object) -> None:
+    def listed(self, layer: Wanted) -> Listed | None:  # noqa: ARG002
         """Return nothing that lists a layer."""
-        return
+        return None
 
     def tree(self, cache_id: str) -> str:
         """Return no folder of its own."""
@@ -128,10 +128,10 @@ class Crate(Shelf):
                 start += size
         return found
 
-    def listed(self, chain_id: str, diff_id: str, *_: object) -> Listed:  # type: ignore[override]  # noqa: ARG002
+    def listed(self, layer: Wanted) -> Listed:
         """Return the layer in the file."""
-        layer = next(layer for layer in self.layers() if layer.diff_id == diff_id)
-        return Listed("blob", diff_id, layer.size, lambda: os.open(self.root, os.O_RDONLY), offset=layer.offset)
+        found = next(each for each in self.layers() if each.diff_id == layer.diff_id)
+        return Listed("blob", found.diff_id, found.size, lambda: os.open(self.root, os.O_RDONLY), offset=found.offset)
 
 
 class Packed(NamedTuple):

@@ -59,16 +59,6 @@ class Drift(NamedTuple):
     found: str | None
 
 
-class Shift(NamedTuple):
-    """The offset of a user namespace to the owners of the tar, and whether trusted.* attributes were readable."""
-
-    uid: int = 0
-    gid: int = 0
-    trusted: bool = True
-    mounted: bool = False
-    """Whether the layer was unpacked through a mount."""
-
-
 class Row(NamedTuple):
     """The compared values of an entry."""
 
@@ -103,7 +93,7 @@ SELECT {_path("e")}, {_columns("e")}, {_columns("f")}
 FROM {{expected}} AS e LEFT JOIN {{found}} AS f {_JOINED.format(a="e", b="f")}
 WHERE e.listing_id = :e AND e.name <> '' AND (
   f.type IS NULL OR e.type <> f.type OR e.type = 'hardlink' OR (e.type <> 'whiteout' AND (
-    e.uid <> f.uid - :uid OR e.gid <> f.gid - :gid OR (e.mode <> f.mode AND e.type <> 'symlink')
+    e.uid <> f.uid OR e.gid <> f.gid OR (e.mode <> f.mode AND e.type <> 'symlink')
     OR (e.size <> f.size AND e.type = 'file') OR e.mtime <> f.mtime OR e.mtime_ns IS NOT f.mtime_ns
     OR e.link_target IS NOT f.link_target OR e.device IS NOT f.device OR e.opaque <> f.opaque
     OR e.capability IS NOT f.capability OR (e.xattrs IS NOT NULL AND e.xattrs IS NOT f.xattrs))))
@@ -130,25 +120,24 @@ class Comparison:
     """Two listings of one layer in one database, tar-split's and the directory's."""
 
     def __init__(
-        self, connection: sqlite3.Connection, expected: Side, found: Side, shift: Shift | None, *, files: bool
+        self, connection: sqlite3.Connection, expected: Side, found: Side, *, mounted: bool, files: bool
     ) -> None:
         self._connection = connection
         self._files = files
         self._sides = (expected, found)
-        self._shift = shift or Shift()
+        self._mounted = mounted
         self._owned: tuple[tuple[str, Row], bool] | None = None
 
     def rows(self) -> Iterator[Drift]:
         """Yield the differences, in no order."""
         linked = self._link()
         bound = {"e": self._sides[0].listing_id, "f": self._sides[1].listing_id}
-        owners = {"uid": self._shift.uid, "gid": self._shift.gid}
         pairs = self._sql(_PAIRS) + ("" if self._files else _NOT_PLAIN)
-        for path, *fields in self._connection.execute(pairs, {**bound, **owners}):
+        for path, *fields in self._connection.execute(pairs, bound):
             expected, values = Row(*fields[: len(_FIELDS)]), fields[len(_FIELDS) :]
             found = Row(*values)
             if values[0] is None:
-                if self._shift.mounted and _kind(expected) == "whiteout":
+                if self._mounted and _kind(expected) == "whiteout":
                     continue
                 yield Drift(path, "removed", _said(expected), None)
             elif not linked:
@@ -194,7 +183,7 @@ class Comparison:
 
     def _emptied(self) -> tuple[str, ...]:
         """Return the prefixes of paths below which the kernel, where it made the marks, hid files by whiteouts."""
-        if not self._shift.mounted:
+        if not self._mounted:
             return ()
         opaque = self._connection.execute(self._sql(_OPAQUE), (self._sides[0].listing_id,))
         return tuple(f"{path.rstrip('/')}/" for (path,) in opaque)
@@ -231,10 +220,10 @@ class Comparison:
         if kinds[0] == "file" and expected.size is not None and expected.size != found.size:
             fields.add("size")
         fields |= {name for name in ("link_target", "device") if getattr(expected, name) != getattr(found, name)}
-        known = not self._shift.mounted and None not in (expected.opaque, found.opaque)
+        known = not self._mounted and None not in (expected.opaque, found.opaque)
         if known and expected.opaque != found.opaque:
             fields.add("opaque")
-        if kinds[0] == "file" and not (self._shift.uid or self._shift.gid) and expected.capability != found.capability:
+        if kinds[0] == "file" and expected.capability != found.capability:
             fields.add("capability")
         if self._missing(expected, found):
             fields.add("xattrs")
@@ -246,8 +235,8 @@ class Comparison:
         fields = set()
         if expected.type != "symlink" and expected.mode is not None and expected.mode != found.mode:
             fields.add("mode")
-        for name, shift in (("uid", self._shift.uid), ("gid", self._shift.gid)):
-            if getattr(expected, name) is not None and getattr(expected, name) != (getattr(found, name) or 0) - shift:
+        for name in ("uid", "gid"):
+            if getattr(expected, name) is not None and getattr(expected, name) != (getattr(found, name) or 0):
                 fields.add(name)
         if expected.mtime is not None:
             expected_time, found_time = _clamped(expected), _clamped(found)
@@ -262,8 +251,6 @@ class Comparison:
         if expected.xattrs is None:
             return set()
         missing = set(json.loads(expected.xattrs)) - set(json.loads(found.xattrs or "[]")) - _HOST_ATTRIBUTES
-        if not self._shift.trusted:
-            missing = {name for name in missing if not name.startswith("trusted.")}
         if found.type not in ("file", "dir"):  # Linux:fs/xattr.c xattr_permission
             missing = {name for name in missing if not name.startswith("user.")}
         return missing
@@ -360,10 +347,11 @@ def _json(values: dict[str, object]) -> str:
 
 
 def drift(
-    connection: sqlite3.Connection, expected: Side, found: Side, shift: Shift | None = None, *, files: bool = True
+    connection: sqlite3.Connection, expected: Side, found: Side, *, mounted: bool = False, files: bool = True
 ) -> Iterator[Drift]:
     """Yield where the directory's listing differs from the tar's, in no order.
 
-    Without `files`, plain files are known to be equal by their fingerprints, and the walk need not have rows of them.
+    `mounted`: the layer was unpacked through a mount. Without `files`, plain files are known to be equal by their
+    fingerprints, and the walk need not have rows of them.
     """
-    return Comparison(connection, expected, found, shift, files=files).rows()
+    return Comparison(connection, expected, found, mounted=mounted, files=files).rows()

@@ -18,6 +18,7 @@ from layerindex.listings.writer import fit
 from layerindex.names import from_os, printable
 from layerindex.problems import KINDS, Damage
 from layerindex.records import Problem
+from layerindex.stores.store import Wanted
 
 if TYPE_CHECKING:
     import sqlite3
@@ -162,7 +163,7 @@ def _layers(
     for chain_id, diff_id, cache_id, digests in connection.execute(NEW_LAYERS, (snapshot_id,)).fetchall():
         try:
             with reading(store.folder, diff_id):
-                found = store.listed(chain_id, diff_id, cache_id, digests.split(",") if digests else [])
+                found = store.listed(Wanted(chain_id, diff_id, cache_id, tuple(digests.split(",")) if digests else ()))
         except Damage as damage:
             damages.append(damage.problem)
         else:

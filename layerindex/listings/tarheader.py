@@ -9,7 +9,6 @@ import re
 from typing import NamedTuple
 
 BLOCK = 512
-EXTENSIONS = b"xgLK"
 _PAX_TIME = re.compile(rb"(-?)([0-9]{1,18})(?:\.([0-9]*))?")
 _DECIMAL = re.compile(rb"[0-9]{1,18}")
 _LENGTH = re.compile(rb"([0-9]{1,18}) ")

@@ -94,11 +94,11 @@ class Witnesses:
 
     def write(self, listing: Listing, *, files: bool) -> None:
         """Write where a directory differs from its tar-split; without `files`, plain files are known to be equal."""
-        from layerindex.listings.drift import Shift, drift  # noqa: PLC0415 - only with --walk
+        from layerindex.listings.drift import drift  # noqa: PLC0415 - only with --walk
 
         name = listing.source.name
         expected, found = Side(self.listings[self.layers[name]]), Side(listing.listing_id, WALKED)
-        rows = drift(self.connection, expected, found, Shift(mounted=self.mounted), files=files)
+        rows = drift(self.connection, expected, found, mounted=self.mounted, files=files)
         self.connection.executemany(
             "INSERT INTO drift (snapshot_id, cache_id, path, kind, expected, found) VALUES (?, ?, ?, ?, ?, ?)",
             [(self.snapshot_id, name, *row) for row in rows],

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from layerindex import shapes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from layerindex.listings.rules import Rules
     from layerindex.records import Features, Record
@@ -38,6 +38,16 @@ class Unpacking(NamedTuple):
         if cache_id is not None and shapes.BUILDKIT_ID.fullmatch(cache_id):
             return cls(ancient=EVERY_TYPE)
         return cls(None if driver == "vfs" else 0o755, frozenset({"symlink"}))
+
+
+class Wanted(NamedTuple):
+    """A layer whose files are to be listed, as the database has it."""
+
+    chain_id: str
+    diff_id: str
+    cache_id: str | None
+    digests: tuple[str, ...]
+    """The blobs that `layer_blobs` knows for it."""
 
 
 class Listed(NamedTuple):
@@ -145,11 +155,8 @@ class Store(Protocol):
     def records(self) -> Iterator[Record]:
         """Yield every fact of the store, and a Problem for everything that could not be read or is odd."""
 
-    def listed(self, chain_id: str, diff_id: str | None, cache_id: str | None, digests: Sequence[str]) -> Listed | None:
-        """Return what lists a layer's files; None when nothing does but its directory. Raises Damage.
-
-        `digests` are the blobs that `layer_blobs` knows for it.
-        """
+    def listed(self, layer: Wanted) -> Listed | None:
+        """Return the file that lists a layer's files; None when only its directory does. Raises Damage."""
 
     def tree(self, cache_id: str) -> str:
         """Return the folder with a directory's own files, relative to the root, printable."""

@@ -20,14 +20,14 @@ from layerindex.stores.passes import told
 from layerindex.stores.store import Holder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from layerindex.listings.rules import Rules
     from layerindex.records import Features, Record
     from layerindex.stores.claims import Claims
     from layerindex.stores.containerd.view import ViewedSnapshot
     from layerindex.stores.docker import DockerStore
-    from layerindex.stores.store import Listed
+    from layerindex.stores.store import Listed, Wanted
 
 CONTAINERS = "containers"
 """Where Docker keeps what it knows of its containers."""
@@ -121,9 +121,9 @@ class DockerContainerdStore(NamedTuple):
         told_by = self.docker if kind in ("build cache", "container", "volume") else self.containerd
         return told_by.recorded(kind, name)
 
-    def listed(self, chain_id: str, diff_id: str | None, cache_id: str | None, digests: Sequence[str]) -> Listed | None:
+    def listed(self, layer: Wanted) -> Listed | None:
         """Return a layer's blob; None when it is not here. Raises Damage."""
-        return self.containerd.listed(chain_id, diff_id, cache_id, digests)
+        return self.containerd.listed(layer)
 
     def tree(self, cache_id: str) -> str:
         """Return the folder with a directory's own files."""

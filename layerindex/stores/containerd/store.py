@@ -20,10 +20,10 @@ from layerindex.stores.containerd.view import METADATA
 from layerindex.stores.files import Folder, open_below
 from layerindex.stores.id_maps import rules_of
 from layerindex.stores.passes import settled, told
-from layerindex.stores.store import Holder, Listed
+from layerindex.stores.store import Holder, Listed, Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from layerindex.listings.rules import Rules
     from layerindex.records import Record
@@ -124,15 +124,9 @@ class ContainerdStore(NamedTuple):
                 opened, self.driver, self._snapshotter, first=self.first, docker=docker, of_host=self.of_host
             ).items()
 
-    def listed(
-        self,
-        chain_id: str,  # noqa: ARG002 - what other stores go by
-        diff_id: str | None,  # noqa: ARG002
-        cache_id: str | None,  # noqa: ARG002
-        digests: Sequence[str],
-    ) -> Listed | None:
+    def listed(self, layer: Wanted) -> Listed | None:
         """Return the first of a layer's blobs that exists; None when none does. Raises Damage."""
-        for digest in sorted(digests):
+        for digest in sorted(layer.digests):
             if not shapes.DIGEST.fullmatch(digest):
                 continue
             names = (*self.below, CONTENT, "blobs", "sha256", digest.removeprefix("sha256:"))

@@ -21,7 +21,7 @@ from layerindex.stores.files import Folder, open_below
 from layerindex.stores.graphdriver import ADDITIONAL, KEPT_ELSEWHERE, directories
 from layerindex.stores.id_maps import rules_of
 from layerindex.stores.passes import settled, told
-from layerindex.stores.store import Holder, Listed, Unpacking
+from layerindex.stores.store import Holder, Listed, Unpacking, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -106,17 +106,11 @@ class ContainersStore(StorageLayout):
         """Return None: these engines have no id."""
         return None
 
-    def listed(
-        self,
-        chain_id: str,  # noqa: ARG002 - what other stores go by
-        diff_id: str | None,  # noqa: ARG002
-        cache_id: str | None,
-        digests: Sequence[str],  # noqa: ARG002
-    ) -> Listed | None:
+    def listed(self, layer: Wanted) -> Listed | None:
         """Return the tar-split of a layer; None where it was made without one. Raises Damage."""
-        if cache_id is None:
+        if layer.cache_id is None:
             return None
-        path = f"{self.driver}-layers/{cache_id}.tar-split.gz"
+        path = f"{self.driver}-layers/{layer.cache_id}.tar-split.gz"
         try:
             listed_by = Listed.of("tar-split", path, lambda: self._open(path))
         except Damage as found:

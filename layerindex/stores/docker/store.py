@@ -19,10 +19,10 @@ from layerindex.stores.files import Folder, open_below
 from layerindex.stores.graphdriver import directories
 from layerindex.stores.id_maps import rules_of
 from layerindex.stores.passes import settled, told
-from layerindex.stores.store import Holder, Listed, Unpacking
+from layerindex.stores.store import Holder, Listed, Unpacking, Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from layerindex.records import Record
 
@@ -95,17 +95,11 @@ class DockerStore(DockerLayout):
         except Damage:
             return None
 
-    def listed(
-        self,
-        chain_id: str,
-        diff_id: str | None,  # noqa: ARG002 - what other stores go by
-        cache_id: str | None,
-        digests: Sequence[str],  # noqa: ARG002
-    ) -> Listed:
+    def listed(self, layer: Wanted) -> Listed:
         """Return the tar-split of a layer; raises Damage."""
-        path = f"image/{self.driver}/layerdb/sha256/{chain_id.removeprefix('sha256:')}/tar-split.json.gz"
+        path = f"image/{self.driver}/layerdb/sha256/{layer.chain_id.removeprefix('sha256:')}/tar-split.json.gz"
         return Listed.of("tar-split", path, lambda: self._open(path))._replace(
-            unpacking=Unpacking.of(self.driver, cache_id)
+            unpacking=Unpacking.of(self.driver, layer.cache_id)
         )
 
     def _open(self, path: str) -> int:
