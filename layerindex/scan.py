@@ -60,6 +60,14 @@ CROSS JOIN overlay_dirs AS d ON d.snapshot_id = :snapshot AND d.cache_id = y.cac
 as many layers as an image can have. A directory beyond that still has its layer as owner."""
 
 
+ENTRIES = """
+SELECT coalesce(
+  (SELECT sum(entry_count) FROM overlay_dirs WHERE snapshot_id = :snapshot),
+  (SELECT sum(entry_count) FROM listings WHERE listing_id IN (
+    SELECT listing_id FROM layers WHERE snapshot_id = :snapshot)), 0)"""
+"""The files of all directories; of a store whose directories are not read, those of its layers."""
+
+
 class Host(NamedTuple):
     """The machine a store is filed under."""
 
@@ -118,8 +126,7 @@ def scan(
         walked: dict[str, Listing] = {}
         if options.files:
             _write(connection, index_files(connection, snapshot_id, store, options, progress, walked), summary)
-            sql = "SELECT coalesce(sum(entry_count), 0) FROM overlay_dirs WHERE snapshot_id = ?"
-            (summary.rows["entries"],) = connection.execute(sql, (snapshot_id,)).fetchone()
+            (summary.rows["entries"],) = connection.execute(ENTRIES, {"snapshot": snapshot_id}).fetchone()
         _write(connection, disk_usage(connection, snapshot_id, store, options, walked), summary)
     _write(connection, missing_problems(connection, snapshot_id, store), summary)
     database.analyze(connection)

@@ -19,7 +19,7 @@ from layerindex.records import Features, Image, ImageLayer, ImageRef, Layer
 from layerindex.stores import ids, registry
 from layerindex.stores.passes import told
 from layerindex.stores.store import Holder, Listed, Wanted
-from tests.conftest import scanned, table
+from tests.conftest import HOST, scanned, table
 from tests.packing import member, pack
 from tests.test_file_queries import ask
 
@@ -165,8 +165,11 @@ def test_store_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change
     assert [diff_ids[0]] * changed == [subject for (subject,) in table(connection, "subject", "problems")]
     found = connection.execute("SELECT path, size, position FROM image_files WHERE image = 'crate:1'").fetchall()
     assert found == [*([] if changed else [("/a", 1, 0), ("/b", 2, 0)]), ("/c", 3, 1)]
-    usage = table(connection, "category, apparent_bytes", "disk_usage")
-    assert sorted(usage) == [("other", path.stat().st_size), ("unaccounted", 0)]
+    usage = sorted(table(connection, "category, apparent_bytes", "disk_usage"))
+    assert usage == [("other", path.stat().st_size), ("unaccounted", 0)]
+    (store,) = stores.open_stores(str(path))
+    again = scan.scan(connection, store, scan.Filing(HOST), scan.Options(files=True, walk=True))
+    assert again.rows["entries"] == len(found)
 
 
 def test_file_that_is_no_store(tmp_path: Path) -> None:
