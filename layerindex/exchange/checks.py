@@ -12,13 +12,17 @@ import sqlite3
 from typing import TYPE_CHECKING, Any
 
 from layerindex import genuine, names, parts
-from layerindex.errors import RefusedFileError
 from layerindex.exchange import merge
 from layerindex.exchange.listings import ENTRY
 from layerindex.records import Features
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+class UnfitError(Exception):
+    """Says why a file is not fit to be imported; whoever knows its name says which it is."""
+
 
 LENGTH = 64 << 20
 """Most bytes of one value: four times the largest config that a scan reads."""
@@ -116,47 +120,47 @@ def guard(connection: sqlite3.Connection) -> None:
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LENGTH)
 
 
-def whole(connection: sqlite3.Connection, schema: str, tables: list[str], source: str) -> None:
+def whole(connection: sqlite3.Connection, schema: str, tables: list[str]) -> None:
     """Raise where the pages of a table are damaged or hold values of the wrong type."""
     for table in tables:
         (found,) = connection.execute(f"PRAGMA {schema}.quick_check('{table}')").fetchone()
         if found != "ok":
-            raise RefusedFileError(source, f"is damaged: {names.printable(str(found)[:200])}")
+            raise UnfitError(f"is damaged: {names.printable(str(found)[:200])}")
 
 
-def possible(connection: sqlite3.Connection, source: str) -> None:
+def possible(connection: sqlite3.Connection) -> None:
     """Raise where listings that a merge has numbered claim more entries than the file has room for."""
     size = (connection.execute(f"PRAGMA src.{name}").fetchone()[0] for name in ("page_count", "page_size"))
     sql = f"SELECT min(entry_count) < 0 OR total(entry_count) * ? > ? FROM main.listings WHERE listing_id >= ({FRESH})"
     if connection.execute(sql, (ENTRY, math.prod(size))).fetchone()[0]:
-        raise RefusedFileError(source, "a listing does not have as many files as it says")
+        raise UnfitError("a listing does not have as many files as it says")
 
 
-def values(connection: sqlite3.Connection, source: str) -> None:
+def values(connection: sqlite3.Connection) -> None:
     """Raise where what a merge has brought in is not what a scan writes."""
     if table := merge.dangling(connection):
-        raise RefusedFileError(source, f"a row of {_said(table)} points to nothing")
-    for _ in _decoded(connection, HOSTS, "hosts", source):
+        raise UnfitError(f"a row of {_said(table)} points to nothing")
+    for _ in _decoded(connection, HOSTS, "hosts"):
         pass
-    for _ in _decoded(connection, NAMES, "part_names", source):
+    for _ in _decoded(connection, NAMES, "part_names"):
         pass
     for table in ("snapshots", *parts.tables(), *merge.facts()):
-        _facts(connection, table, source)
+        _facts(connection, table)
     if found := connection.execute(LISTING.format(fresh=FRESH, digest=_or_null(DIGEST, "l.diff_id"))).fetchone():
-        raise RefusedFileError(source, f"{found[0]} of a listing is not as layerindex writes it")
+        raise UnfitError(f"{found[0]} of a listing is not as layerindex writes it")
     if connection.execute(OTHERS_LISTING).fetchone():
-        raise RefusedFileError(source, "a layer has the listing of another one")
+        raise UnfitError("a layer has the listing of another one")
     if connection.execute(COUNTS.format(fresh=FRESH)).fetchone():
-        raise RefusedFileError(source, "a listing does not have as many files as it says")
-    _entries(connection, source)
-    _directories(connection, source)
+        raise UnfitError("a listing does not have as many files as it says")
+    _entries(connection)
+    _directories(connection)
     if connection.execute(merge.OTHER_NAME).fetchone():
-        raise RefusedFileError(source, "a part has other rows than its digest says")
+        raise UnfitError("a part has other rows than its digest says")
     if merge.elsewhere(connection):
-        raise RefusedFileError(source, "a part is in another bucket than its names")
+        raise UnfitError("a part is in another bucket than its names")
 
 
-def _facts(connection: sqlite3.Connection, table: str, source: str) -> None:
+def _facts(connection: sqlite3.Connection, table: str) -> None:
     rows = merge.arrived(table)
     shapes = {column: shape for (name, column), shape in SHAPES.items() if name == table}
     rows_of = parts.tables().get(table)
@@ -165,9 +169,9 @@ def _facts(connection: sqlite3.Connection, table: str, source: str) -> None:
     if wrong:
         sql = f"SELECT CASE {' '.join(wrong)} END AS wrong {rows} AND wrong IS NOT NULL LIMIT 1"
         if found := connection.execute(sql).fetchone():
-            raise RefusedFileError(source, f"{_said(table)}.{found[0]} is not as layerindex writes it")
+            raise UnfitError(f"{_said(table)}.{found[0]} is not as layerindex writes it")
     texts = _together("t", genuine.columns(table, "TEXT"))
-    for _ in _decoded(connection, f"SELECT {texts} {rows}", table, source):
+    for _ in _decoded(connection, f"SELECT {texts} {rows}", table):
         pass
 
 
@@ -180,32 +184,32 @@ def _value(column: str, named: tuple[str, ...]) -> str:
     return parts.named(f"t.{column}", "main.") if column in named else f"t.{column}"
 
 
-def _entries(connection: sqlite3.Connection, source: str) -> None:
+def _entries(connection: sqlite3.Connection) -> None:
     sql = ENTRIES.format(fresh=FRESH, texts=_together("e", genuine.columns("entries", "TEXT")))
-    for wrong, _ in _decoded(connection, sql, "entries", source):
+    for wrong, _ in _decoded(connection, sql, "entries"):
         if wrong:
-            raise RefusedFileError(source, "an entry's type, mode or name is not as layerindex writes it")
+            raise UnfitError("an entry's type, mode or name is not as layerindex writes it")
 
 
-def _directories(connection: sqlite3.Connection, source: str) -> None:
+def _directories(connection: sqlite3.Connection) -> None:
     """Raise where a path that all listings share would not be what a scan makes of its bytes."""
     if connection.execute(OTHER_BYTES).fetchone():
-        raise RefusedFileError(source, "the path of a directory has other bytes than here")
-    for _ in _decoded(connection, DIRECTORY_TEXTS, "directories", source):
+        raise UnfitError("the path of a directory has other bytes than here")
+    for _ in _decoded(connection, DIRECTORY_TEXTS, "directories"):
         pass
     for path, raw in connection.execute(ODD_DIRECTORIES):
         if not _is_path(path, raw):
-            raise RefusedFileError(source, f"{path[:100]!a} is no path of a directory")
+            raise UnfitError(f"{path[:100]!a} is no path of a directory")
 
 
-def _decoded(connection: sqlite3.Connection, sql: str, table: str, source: str) -> Iterator[tuple[Any, ...]]:
+def _decoded(connection: sqlite3.Connection, sql: str, table: str) -> Iterator[tuple[Any, ...]]:
     """Yield rows; text that is not UTF-8, which every later reader would stumble over, is refused."""
     try:
         yield from connection.execute(sql)
     except sqlite3.OperationalError as error:
         if "decode" not in str(error):
             raise
-        raise RefusedFileError(source, f"a text of {table} is not UTF-8") from error
+        raise UnfitError(f"a text of {table} is not UTF-8") from error
 
 
 def _is_path(path: str, raw: bytes | None) -> bool:

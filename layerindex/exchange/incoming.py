@@ -65,7 +65,7 @@ def import_file(
 
 def _merge(connection: sqlite3.Connection, name: str, as_host: str | None) -> Imported:
     with _blamed(name):
-        checks.whole(connection, "src", [*FACTS, *parts.tables(), *merge.facts()], name)
+        checks.whole(connection, "src", [*FACTS, *parts.tables(), *merge.facts()])
         if as_host is not None:
             (hosts,) = connection.execute("SELECT count(DISTINCT name) FROM src.hosts").fetchone()
             if hosts > 1:
@@ -73,9 +73,9 @@ def _merge(connection: sqlite3.Connection, name: str, as_host: str | None) -> Im
         standing = connection.execute(STANDING, {"as_host": as_host}).fetchone()
         plan = merge.plan(connection, as_host=as_host)
         # Entries are most of a file. Only those of new listings are read, and counted: no need to read all for damage.
-        checks.possible(connection, name)
+        checks.possible(connection)
         entries = merge.copy(connection)
-        checks.values(connection, name)
+        checks.values(connection)
     merge.receive(connection)
     if plan.snapshots:
         database.analyze(connection)
@@ -105,6 +105,8 @@ def _blamed(name: str) -> Iterator[None]:
     """Say of the file what SQLite says of its content; a full disk or a lock is the database's matter."""
     try:
         yield
+    except checks.UnfitError as error:
+        raise RefusedFileError(name, str(error)) from error
     except sqlite3.DatabaseError as error:
         interrupt.check()
         code = getattr(error, "sqlite_errorname", "")
@@ -210,7 +212,7 @@ def _upgraded(plain: Held, folder: str, found: str, name: str) -> str:
         shutil.copyfileobj(reader, writer, compression.BLOCK)
     with _blamed(name), closing(database.connect(copy, "ro")) as connection:
         checks.guard(connection)
-        checks.whole(connection, "main", genuine.tables(found), name)
+        checks.whole(connection, "main", genuine.tables(found))
     try:
         migrate.upgrade(copy)
     except DatabaseError as error:
