@@ -366,7 +366,7 @@ things AS MATERIALIZED (
   SELECT u.snapshot_id, 0, 'nothing is lost', 'leftovers', 'leftovers', 'tmp', NULL, '',
     CASE WHEN count(u.disk_bytes) = count(*) THEN CAST(total(u.disk_bytes) AS INTEGER) ELSE CAST(total(u.apparent_bytes) AS INTEGER) END,
     count(u.disk_bytes) = count(*), 'downloads and build contexts, at work or interrupted: a restart of the engine removes them', NULL
-  FROM stores JOIN disk_usage AS u USING (snapshot_id) WHERE u.category = 'tmp' AND u.owner <> '' GROUP BY u.snapshot_id
+  FROM stores JOIN disk_usage AS u USING (snapshot_id) WHERE u.category = 'tmp' AND u.items > 1 GROUP BY u.snapshot_id
   UNION ALL
   SELECT g.snapshot_id, 2, 'log lines are lost', 'log ' || g.container_id || g.path, 'log', g.container_id, NULL, '',
     g.disk_bytes, 1, g.driver || ', last written ' || coalesce(substr(g.modified_at, 1, 10), 'some day')
@@ -406,7 +406,8 @@ things AS MATERIALIZED (
     CASE standing WHEN 'unused' THEN 'the engine does not know of it' ELSE 'unknown' END,
     'directory ' || cache_id, 'directory', cache_id, NULL, '', coalesce(whole_bytes, disk_bytes, said_bytes, apparent_bytes),
     coalesce(whole_bytes, disk_bytes) IS NOT NULL,
-    CASE standing WHEN 'unused' THEN 'nothing names it, and every source that could was read' ELSE because END, NULL
+    CASE WHEN standing = 'unused' THEN 'nothing names it, and every source that could was read'
+      WHEN role = 'removing' THEN because || '; a restart of the engine finishes it' ELSE because END, NULL
   FROM (
     SELECT d.*, t.standing, t.because,
       (SELECT u.disk_bytes FROM disk_usage AS u

@@ -347,3 +347,36 @@ def test_blobs_that_steps_share_go_with_the_last(tmp_path: Path) -> None:
             "SELECT sum(size) FROM containerd_snapshots WHERE chain_id IS NOT NULL"
         ).fetchone()
     assert blobs + layers == found["frees"]
+
+
+# Words --------------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_unknown_is_never_called_an_orphan(root: DataRoot) -> None:
+    """A person may move an orphan: only what the standings call unused has that word, or a command."""
+    image = root.image(root.layer({"a": b"1"}), ["a:1"])
+    torn = root.container(image, name="torn")
+    root.container_file(torn).write_bytes(b"{")
+    root.orphan()
+    root.removing(root.layer({"gone": b"1"}))
+    printed = plan(scanned(root))
+    assert "orphan" not in printed.replace("orphaned", "")
+    assert "Have it read (as root)" in " ".join(printed.split())
+    assert "a restart of the engine" in " ".join(printed.split())
+    for other in ("docker image rm", "docker volume rm", "mv "):
+        assert other not in printed
+
+
+def test_interrupted_downloads(root: DataRoot) -> None:
+    """What lies in tmp/ goes with a restart of the engine, which a script does not do."""
+    (root.path / "tmp" / "GetImageBlob1").parent.mkdir(exist_ok=True)
+    (root.path / "tmp" / "GetImageBlob1").write_bytes(b"1" * 90_000)
+    path = scanned(root)
+    found = planned(path)
+    assert [("nothing is lost", [])] == [(step["class"], step["commands"]) for step in found["steps"]]
+    assert found["frees"] >= 90_000
+    assert "systemctl restart docker" in plan(path)
+    script = plan(path, "--script")
+    assert "(by hand)" in script
+    assert "restart docker" not in script.partition("step_1")[0].replace("# ", "")
+    assert 0 == subprocess.run(["sh", "-s", "all"], input=script, text=True, check=False).returncode

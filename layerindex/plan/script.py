@@ -37,6 +37,8 @@ asked() {
     leave "this engine's root is $root, and the plan is for $ROOT"
     return 1
   }
+  driver=$($ENGINE info --format '@driver@') || driver=
+  [ "$driver" = "$DRIVER" ] || { leave "this engine's driver is $driver, and the plan is for $DRIVER"; return 1; }
   answers=0
 }
 # image ID NAME...: the names must still lead to it, without names none may lead to it; no container may need it.
@@ -155,10 +157,10 @@ orphan() {
 """
 
 ROOTS = {
-    commands.DOCKER: ("docker", "{{.DockerRootDir}}", ""),
-    commands.PODMAN: ("podman", "{{.Store.GraphRoot}}", "--external "),
+    commands.DOCKER: ("docker", "{{.DockerRootDir}}", "{{.Driver}}", ""),
+    commands.PODMAN: ("podman", "{{.Store.GraphRoot}}", "{{.Store.GraphDriverName}}", "--external "),
 }
-"""For each engine its program, how it says its root, and how it lists containers that others made."""
+"""For each engine its program, how it says its root and driver, and how it lists containers that others made."""
 
 
 def script(plans: Sequence[Plan]) -> str:
@@ -184,11 +186,12 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield f"# {printable(store.scanned_at)}. Without arguments it lists its steps; give it their numbers, or all."
     yield "set -u"
     yield f"ROOT={shlex.quote(store.root)}"
+    yield f"DRIVER={shlex.quote(store.driver)}"
     yield f"STORE={shlex.quote(store.store)}"
     yield "steps() {"
     yield f"  printf '%s\\n' {shlex.quote(printable(headline(plan)))}"
     for step in plan.steps:
-        said = f"{step.number:>3}  {human_bytes(step.frees):>9}  {step.class_}: {what(step.things)}"
+        said = f"{step.number:>3}  {human_bytes(step.frees):>9}  {step.class_}: {what(step.things, step.class_)}"
         said += "" if step in doable else " (by hand)"
         yield f"  printf '%s\\n' {shlex.quote(printable(said))}"
     yield "}"
@@ -212,14 +215,20 @@ def _lines(plan: Plan) -> Iterator[str]:
 def _helpers(plan: Plan) -> Iterator[str]:
     kinds = {thing.kind for step in plan.steps for thing in step.things}
     programs = {commands.program_of(plan.store, thing) for step in plan.steps for thing in step.things}
-    program, root, external = ROOTS.get(commands.engine(plan.store).name, ROOTS[commands.DOCKER])
+    program, root, driver, external = ROOTS.get(commands.engine(plan.store).name, ROOTS[commands.DOCKER])
     yield COMMON.strip()
     if "ctr" in programs:
         yield CTR.strip()
     if "crictl" in programs:
         yield CRICTL.strip()
     if kinds & {"image", "record", "container", "volume"} and programs & {"docker", "podman", "buildah"}:
-        yield ASKS.strip().replace("@program@", program).replace("@root@", root).replace("@external@", external)
+        yield (
+            ASKS.strip()
+            .replace("@program@", program)
+            .replace("@root@", root)
+            .replace("@external@", external)
+            .replace("@driver@", driver)
+        )
     if "log" in kinds:
         yield LOGS.strip()
     if "directory" in kinds:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import accumulate, groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,6 +25,9 @@ NOTHING, AGAIN, LOG, DATA, LEFT, UNKNOWN = (
 )
 """The classes, the safest first, as the query says them."""
 
+NOT_READ = re.compile(r"\((?:lost|damaged|denied|elsewhere|not looked at|in motion)[:)]")
+"""What a reason has where a place was not read, as the view `doubts` says it."""
+AT_WORK = "downloads, at work or interrupted: no command of the engine removes them"
 NO_NAME = "its name is none that an engine gives: no command for it is safe"
 
 
@@ -84,6 +88,9 @@ def _plan(store: Store, rows: Iterable[dict[str, Any]]) -> Plan:
     unknown: list[Thing] = []
     for (number, class_), group in groupby(rows, key=lambda row: (row["step"], row["class"])):
         things = [Thing(*(row[field] for field in Thing._fields)) for row in group]
+        if things[0].kind == "leftovers" and commands.engine(store).name != commands.DOCKER:
+            unknown += (thing._replace(because=AT_WORK) for thing in things)
+            continue
         if class_ == UNKNOWN:
             unknown += things
             continue
@@ -114,9 +121,9 @@ def _part(step: Step, target: int) -> Step:
     return step._replace(things=step.things[: enough + 1])
 
 
-def by_reason(things: Sequence[Thing]) -> list[tuple[str, str, list[Thing]]]:
-    """Return what is not known by kind and reason, most bytes first."""
-    key = attrgetter("kind", "because")
-    ordered = sorted(things, key=lambda thing: (thing.kind, thing.because or ""))
-    groups = [(kind, because or "", list(group)) for (kind, because), group in groupby(ordered, key=key)]
-    return sorted(groups, key=lambda group: -sum(thing.bytes or 0 for thing in group[2]))
+def by_reason(things: Sequence[Thing]) -> list[tuple[str, list[Thing]]]:
+    """Return what is not known by its reason, most bytes first."""
+    key = attrgetter("because")
+    ordered = sorted((thing._replace(because=thing.because or "") for thing in things), key=key)
+    groups = [(because, list(group)) for because, group in groupby(ordered, key=key)]
+    return sorted(groups, key=lambda group: (-sum(thing.bytes or 0 for thing in group[1]), group[0]))

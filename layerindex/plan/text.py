@@ -45,9 +45,17 @@ NOUNS = {
     "volume": "{} volume{s}",
     "directory": "{} director{ies}",
     "leftovers": "what was interrupted, in tmp/",
-    "layer": "{} layer{s} that no command frees",
+    "layer": "{} layer{s}",
     "mount": "{} mount{s}",
 }
+MOVED = (
+    "This root was copied or moved: paths here are where it was scanned, and without its file engine-id the version "
+    "of Docker is not known. The commands are the same in all versions."
+)
+READ_IT = (
+    "What is unknown may be used: a file that could say so was not read, and is named above. Have it read (as root), "
+    "or put it in order with the engine, and scan again."
+)
 DAEMON = '"log-driver": "json-file", "log-opts": {"max-size": "10m", "max-file": "3"}'
 
 
@@ -59,12 +67,12 @@ def lines(plan: Plan, *, trunc: bool) -> Iterator[str]:
         yield ""
         yield _row("", "CLASS", "WHAT", "FREES")
     for step in shown:
-        yield _row(f"{step.number}", CLASSES[step.class_], what(step.things), _bytes(step))
+        yield _row(f"{step.number}", CLASSES[step.class_], what(step.things, step.class_), _bytes(step))
     if len(shown) < len(plan.steps):
         rest = plan.steps[len(shown) :]
         yield _row("…", "", f"{len(rest)} more: --no-trunc", human_bytes(sum(step.frees for step in rest)))
     reasons = steps.by_reason(plan.unknown)
-    for _, _, things in reasons[:REASONS] if trunc else reasons:
+    for _, things in reasons[:REASONS] if trunc else reasons:
         known = [thing.bytes for thing in things if thing.bytes is not None]
         yield _row("?", "unknown", what(things), human_bytes(sum(known)) if known else "")
     for step in shown:
@@ -80,7 +88,7 @@ def headline(plan: Plan) -> str:
     """Return the plan in one sentence."""
     if not plan.steps:
         return "nothing was found that need not be there"
-    roughly = "" if plan.measured else "about "
+    roughly = "up to " if any(step.at_most for step in plan.steps) else "" if plan.measured else "about "
     safe = sum(step.frees for step in plan.steps if step.class_ in (steps.NOTHING, steps.AGAIN))
     return (
         f"{roughly}{human_bytes(plan.frees)} need not be there, {human_bytes(safe)} of it can be had again"
@@ -89,15 +97,16 @@ def headline(plan: Plan) -> str:
     )
 
 
-def what(things: Sequence[Thing]) -> str:
+def what(things: Sequence[Thing], class_: str = steps.UNKNOWN) -> str:
     """Return what things are: how many of each kind, or their names."""
     parts = []
+    orphans = class_ == steps.LEFT
     for kind, count in Counter(thing.kind for thing in things).items():
         some = [thing for thing in things if thing.kind == kind]
         if kind == "image":
             parts.append(_images(some))
         elif count == 1 and kind not in ("record", "leftovers"):
-            parts.append(f"{'orphan' if kind == 'directory' and not some[0].namespace else kind} {_name(some[0])}")
+            parts.append(f"{'orphan' if orphans else kind} {_name(some[0])}")
         else:
             s, es, ies = ("", "es", "y") if count == 1 else ("s", "", "ies")
             parts.append(NOUNS[kind].format(count, s=s, es=es, ies=ies))
@@ -115,7 +124,8 @@ def _images(things: Sequence[Thing]) -> str:
 def _name(thing: Thing) -> str:
     if thing.kind == "directory":
         return f"{printable(thing.id[:12])}"
-    return printable(thing.name or thing.id[:12])
+    name = thing.name or thing.id
+    return name[:12] if commands.HEX.fullmatch(name) else printable(name)
 
 
 def _head(plan: Plan) -> Iterator[str]:
@@ -124,6 +134,8 @@ def _head(plan: Plan) -> Iterator[str]:
     yield from wrap(printable(f"{store.host} · {engine.name}{version} · {store.root}"), WIDTH, break_long_words=False)
     total = f"{human_bytes(store.bytes)} counted" if store.scope != "metadata" else "its files were not counted"
     yield from wrap(f"{total}; {headline(plan)}", WIDTH)
+    if store.moved:
+        yield from wrap(MOVED, WIDTH)
     if not plan.measured:
         yield from wrap("Figures with ~ are the engine's own, or sizes of files: scan --walk measures.", WIDTH)
 
@@ -145,7 +157,7 @@ def _details(store: Store, step: Step, *, trunc: bool) -> Iterator[str]:
     because = list(dict.fromkeys(thing.because for thing in step.things if thing.because))
     said = because[0] if len(because) == 1 else f"{because[0]}, and the like" if because else ""
     if step.at_most:
-        said += f". At most so much: {step.at_most}"
+        said += f"; at most so much may be freed, for not all was read: {step.at_most}"
     yield from _wrapped(f"{step.number:<3}", said)
     for remark in remarks(store, step):
         yield from _wrapped("   # ", remark, "   # ")
@@ -199,14 +211,22 @@ def _pieces(word: str) -> list[str]:
     return [*(f"'{piece}|'" for piece in firsts), f"'{last}'"]
 
 
-def _unknown(reasons: Sequence[tuple[str, str, Sequence[Thing]]], *, trunc: bool) -> Iterator[str]:
+def _unknown(reasons: Sequence[tuple[str, Sequence[Thing]]], *, trunc: bool) -> Iterator[str]:
     shown = reasons[:REASONS] if trunc else reasons
-    for _, because, things in shown:
+    for because, things in shown:
         yield ""
-        yield from _wrapped("?  ", f"{what(things)}: {printable(because)}")
-        yield from _wrapped("   ", f"layerindex show {commands.said([printable(things[0].id)])}")
+        yield from _wrapped("?  ", f"{what(things)}: {because}")
+        yield f"   layerindex show {commands.said([printable(_short(things[0]))])}"
     if len(shown) < len(reasons):
         yield f"?  and {len(reasons) - len(shown)} more reasons: --no-trunc"
+    if any(steps.NOT_READ.search(because) for because, _ in shown):
+        yield ""
+        yield from wrap(READ_IT, WIDTH)
+
+
+def _short(thing: Thing) -> str:
+    """Return enough of an id to ask for it."""
+    return thing.id.removeprefix("sha256:")[:12] if thing.kind != "volume" else thing.id
 
 
 def _wrapped(first: str, said: str, later: str = "   ") -> list[str]:
@@ -234,7 +254,7 @@ def _plan(plan: Plan) -> dict[str, Any]:
             {
                 "step": step.number,
                 "class": step.class_,
-                "what": what(step.things),
+                "what": what(step.things, step.class_),
                 "frees": step.frees,
                 "measured": step.measured,
                 "at_most": step.at_most,

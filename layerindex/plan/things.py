@@ -37,8 +37,10 @@ class Store(NamedTuple):
     host: str
     store: str
     root: str
+    driver: str
     folder: str
     engine_id: str | None
     scanned_at: str
     scope: str
     bytes: int
+    moved: int
