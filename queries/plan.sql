@@ -340,10 +340,12 @@ removable AS MATERIALIZED (
   LEFT JOIN ctd_ranked AS p ON p.snapshot_id = l.snapshot_id AND p.rank = l.rank
   GROUP BY r.snapshot_id, r.record_id
 ),
--- Where all that tells of containers was read: who has no state there is nobody that the engine started.
-told_containers AS MATERIALIZED (
-  SELECT snapshot_id FROM stores
-  WHERE NOT collects_garbage AND snapshot_id NOT IN (SELECT snapshot_id FROM doubts WHERE thing = 'volume')
+-- Working containers of builds: what runs containers does not know them, all that tells of containers was read, and no
+-- pod's, of which nothing but its own engine knows the state.
+working AS MATERIALIZED (
+  SELECT c.snapshot_id, c.container_id FROM stores JOIN containers AS c USING (snapshot_id)
+  WHERE NOT collects_garbage AND coalesce(c.state, 'unknown') = 'unknown' AND c.sandbox_id IS NULL AND c.image_ref IS NULL
+    AND c.snapshot_id NOT IN (SELECT snapshot_id FROM doubts WHERE thing = 'volume')
 ),
 layer_doubts AS MATERIALIZED (SELECT d.snapshot_id, d.because FROM stores JOIN doubts AS d USING (snapshot_id) WHERE d.thing = 'layer'),
 things AS MATERIALIZED (
@@ -393,7 +395,7 @@ things AS MATERIALIZED (
       JOIN disk_usage AS i ON i.snapshot_id = m.snapshot_id AND i.category = 'container init' AND i.owner = m.init_id) AS u
     GROUP BY u.snapshot_id, u.owner) AS w ON w.snapshot_id = c.snapshot_id AND w.owner = c.container_id
   WHERE c.state IN ('exited', 'created', 'dead') AND (guards_images OR NOT collects_garbage)
-    OR coalesce(c.state, 'unknown') = 'unknown' AND c.snapshot_id IN (SELECT snapshot_id FROM told_containers)
+    OR (c.snapshot_id, c.container_id) IN (SELECT snapshot_id, container_id FROM working)
   UNION ALL
   SELECT v.snapshot_id, 3, 'data: look first', 'volume ' || v.name, 'volume', v.name, NULL, '',
     coalesce(v.disk_bytes, v.apparent_bytes), v.disk_bytes IS NOT NULL,
@@ -430,7 +432,7 @@ things AS MATERIALIZED (
   SELECT c.snapshot_id, 5, 'unknown', 'container ' || c.container_id, 'container', c.container_id, NULL, '', NULL, 0,
     'its state is not on disk', NULL
   FROM stores JOIN containers AS c USING (snapshot_id) WHERE coalesce(c.state, 'unknown') = 'unknown' AND NOT collects_garbage
-    AND c.snapshot_id NOT IN (SELECT snapshot_id FROM told_containers)
+    AND (c.snapshot_id, c.container_id) NOT IN (SELECT snapshot_id, container_id FROM working)
   UNION ALL
   SELECT t.snapshot_id, 5, 'unknown', 'mount ' || t.name, 'mount', t.name, NULL, '', NULL, 0, t.because, NULL
   FROM stores CROSS JOIN mount_standings AS t USING (snapshot_id) WHERE t.standing = 'unknown' AND NOT collects_garbage

@@ -380,3 +380,17 @@ def test_interrupted_downloads(root: DataRoot) -> None:
     assert "(by hand)" in script
     assert "restart docker" not in script.partition("step_1")[0].replace("# ", "")
     assert 0 == subprocess.run(["sh", "-s", "all"], input=script, text=True, check=False).returncode
+
+
+def test_working_containers_and_pods(tmp_path: Path) -> None:
+    """Buildah's working container may go; of one in a pod only CRI-O knows whether it runs."""
+    root = StorageRoot(tmp_path / "storage", privileged=os.geteuid() == 0)
+    image = root.image(root.layer({"a": b"1" * 9000}), ["localhost/a:1"])
+    working = root.container(image, name="a-working-container", state=None, metadata={})
+    pod = {"pod-name": "p", "pod-id": "e" * 64, "image-name": "k8s.example/a:1"}
+    root.container(image, name="k8s_a", state=None, metadata=pod)
+    root.container(image, name="runs", state="running")
+    root.save()
+    found = planned(scanned(root))
+    assert [["buildah", "rm", working.container_id]] == [words for step in found["steps"] for words in step["commands"]]
+    assert "k8s_a" in {thing["name"] for thing in found["unknown"]}
