@@ -223,6 +223,10 @@ def describe(store: stores.Store, summary: scan.Summary, path: str) -> str:
     return "\n".join(lines)
 
 
+PATIENCE = 10
+"""Most seconds that a scan, which is done, asks what can be freed."""
+
+
 def told(store: stores.Store, summary: scan.Summary, path: str) -> str:
     """Return what is said of a snapshot that was written, with what of its store need not be there."""
     if path == options.STREAM:
@@ -235,7 +239,7 @@ def advice(path: str, snapshot_id: int) -> str:
     from layerindex.plan import steps, text  # noqa: PLC0415 - who is quiet scans without it
 
     try:
-        with database.reading(path) as connection:
+        with query.limited(PATIENCE), database.reading(path) as connection:
             query.choose(connection, [snapshot_id])
             (plan,) = steps.plans(connection)
     except LayerindexError as error:  # all is written: a plan may wait
