@@ -102,7 +102,7 @@ class Output(NamedTuple):
         sys.stdout.flush()  # before what is said on standard error
 
     def say(self, label: str, text: str) -> None:
-        """Write a text behind its label, which goes on below itself where the terminal is narrower."""
+        """Write a text behind its label, wrapped and indented where the terminal is narrower."""
         lines = [label + text]
         if (seen := screen.current()) is not None:
             from layerindex.screen.text import hanging, spelt  # noqa: PLC0415 - what is piped starts without it
@@ -111,7 +111,7 @@ class Output(NamedTuple):
         sys.stdout.write("".join(f"{line}\n" for line in lines))
 
     def look(self) -> screen.Look:
-        """Return how tables are to look on the terminal that there is, if there is one."""
+        """Return how tables are shown on this terminal, if standard output is one."""
         return screen.Look(screen.current(), self.trunc, self.wide, self.vertical, ways=self.ways)
 
     def _lines(self, result: query.Result, look: screen.Look) -> Iterable[str]:
@@ -121,7 +121,7 @@ class Output(NamedTuple):
 
 
 def only(result: query.Result, columns: Sequence[str]) -> query.Result:
-    """Return some columns of an answer, in the order in which they are named; raises UsageError."""
+    """Return some columns of an answer, in the given order; raises UsageError."""
     for column in columns:
         if column not in result.columns:
             known = ", ".join(result.columns)
@@ -215,7 +215,7 @@ def pager(command: Command) -> Command:
 
 
 def table(command: Command) -> Command:
-    """Add how tables look, which arrives as an `Output`, and the pager."""
+    """Add the options of tables, which arrive as one `Output`, and the pager."""
 
     @click.option("--no-trunc", is_flag=True, help="Show whole ids, whole texts, exact bytes and all rows in tables.")
     @click.option("--wide", is_flag=True, help="Show all columns of a table, also where the terminal is narrower.")

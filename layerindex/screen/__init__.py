@@ -1,4 +1,4 @@
-"""Answers on a terminal: what it can show, and tables that fit it. What is piped never comes here."""
+"""Answers on a terminal: what it can show, and tables that fit it. Output to pipes and files never comes here."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 NARROWEST = 20
-"""Columns that a terminal is taken to have at least."""
+"""The least columns that a terminal is assumed to have."""
 
 
 class Screen(NamedTuple):
-    """A terminal: its columns and lines, what its characters are encoded in, and whether colour is wanted."""
+    """A terminal: its columns and lines, its encoding, and whether colour is wanted."""
 
     width: int
     height: int
@@ -29,9 +29,9 @@ WAYS = ("--wide", "--columns a,b", "--format json")
 class Look(NamedTuple):
     """How a table is to look.
 
-    `first` are the columns without which the question is not answered, where some are; `whole` those whose texts are
-    not cut, however many lines they take. `fixed` is set where the user chose the columns; `ways` is how to see those
-    that are left out. Without a screen, or with `wide`, all of it is one table that cares for no width.
+    `first` are the columns that must be shown, if the query names some; `whole` those whose texts are not cut, however
+    many lines they take. `fixed` is set where the user chose the columns; `ways` is how to see those that are left out.
+    Without a screen, or with `wide`, the table has its natural width.
     """
 
     screen: Screen | None
@@ -46,9 +46,9 @@ class Look(NamedTuple):
 
 
 def of(stream: TextIO) -> Screen | None:
-    """Return the terminal that a stream writes to, None where it is none.
+    """Return the terminal that a stream writes to, None where it is not a terminal.
 
-    COLUMNS and LINES go before what the terminal says, as for other programs.
+    The variables COLUMNS and LINES override the size of the terminal, as in other programs.
     """
     if not stream.isatty():
         return None
@@ -69,7 +69,7 @@ def current() -> Screen | None:
 
 
 def coloured(environment: Mapping[str, str], *, terminal: bool) -> bool:
-    """Say whether colour is wanted: NO_COLOR forbids it, FORCE_COLOR and CLICOLOR_FORCE want it in a pipe too."""
+    """Say whether colour is wanted: NO_COLOR forbids it, FORCE_COLOR and CLICOLOR_FORCE demand it also in a pipe."""
     if environment.get("NO_COLOR"):
         return False
     if any(environment.get(name, "0") not in ("", "0") for name in ("FORCE_COLOR", "CLICOLOR_FORCE")):

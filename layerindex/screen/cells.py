@@ -1,4 +1,4 @@
-"""Values as people read them on a terminal, and what each column is: number, id, time, path or text."""
+"""Formats values for people on a terminal, and recognises the kind of a column: number, id, time, path or text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(:\d\d)(?:\.\d+)?Z", re.ASCII)
 _ID = re.compile(r"(?<![/\w.-])(?:sha256:)?([0-9a-f]{12})[0-9a-f]{52}(-init)?(?![/\w.-])")
-"""An id that is no part of a path: a path that is printed exists."""
+"""An id that is not part of a path: a printed path must stay valid."""
 _TOKEN = re.compile(r"[^\s/:]{0,26}")
 _PATH = re.compile(r"/\S*")
 _SIDE = re.compile(r"[ab]_|_[ab]$")
@@ -24,11 +24,11 @@ WHOLE = frozenset(
         *("example", "missing", "repair", "command", "title", "upper", "work", "file"),
     )
 )
-"""Columns of paths and commands, which are worth nothing when something of them is cut."""
+"""Columns of paths and commands, which are useless when they are cut."""
 PROSE = frozenset(("because", "blocked_by", "detail", "note", "problem", "reason"))
 """Columns of sentences, which are cut where they take more than two lines."""
 EXACT = frozenset(("started_at", "seen_at", "scanned_at"))
-"""Times that tell rows from each other, and are no ages."""
+"""Times that distinguish rows, which are not shown as ages."""
 AGES = ((120, 1, "s"), (7200, 60, "min"), (172800, 3600, "h"), (1209600, 86400, "d"), (6048000, 604800, "w"))
 MONTH, YEAR = 2629746, 31556952
 
@@ -70,7 +70,7 @@ class Column(NamedTuple):
 
 
 def column(name: str, values: Sequence[Any], style: Style, *, whole: bool = False) -> Column:
-    """Return a column as a person reads it."""
+    """Return a column formatted for people."""
     present = [value for value in values if value is not None]
     numbers = bool(present) and all(isinstance(value, int | float) for value in present)
     cells = [shown(name, value, style) for value in values]
@@ -86,19 +86,19 @@ def column(name: str, values: Sequence[Any], style: Style, *, whole: bool = Fals
 
 
 def head(name: str, encoding: str = "utf-8") -> str:
-    """Return what stands above a column."""
+    """Return the head of a column."""
     return spelt(printable(name).upper().replace("_", " "), encoding)
 
 
 def is_whole(name: str, values: Sequence[Any]) -> bool:
-    """Say whether a column has paths or commands, by its name or by all that is in it."""
+    """Say whether a column has paths or commands, by its name or by all its values."""
     if _SIDE.sub("", name) in WHOLE:
         return True
     return bool(values) and all(isinstance(value, str) and _PATH.fullmatch(value) for value in values)
 
 
 def shown(name: str, value: Any, style: Style) -> str:  # noqa: ANN401 - any SQLite value
-    """Return a cell."""
+    """Return the text of a value."""
     if not isinstance(value, str):
         return render.for_people(name, value, trunc=style.trunc)
     if style.trunc and (found := TIME.fullmatch(value)):
@@ -113,7 +113,7 @@ def age(moment: str, now: float) -> str:
 
     try:
         seconds = int(now - datetime.fromisoformat(f"{moment[:19]}+00:00").timestamp())
-    except ValueError:  # a day that no calendar has
+    except ValueError:  # a date that does not exist
         return moment
     text = _span(abs(seconds))
     return f"in {text}" if seconds < 0 else f"{text} ago"
@@ -127,7 +127,7 @@ def _span(seconds: int) -> str:
 
 
 def painted(name: str, line: str, before: str = "") -> str:
-    """Return a cell with the colour of its word, behind what is before it in the line; what pads it has none."""
+    """Return a cell in the colour of its word; its padding, and the text before it in the line, have none."""
     word = line[len(before) :].strip(" ")
     number = SHADES.get(name, {}).get(word)
     return line if number is None else before + line[len(before) :].replace(word, f"\x1b[{number}m{word}\x1b[0m")

@@ -1,7 +1,7 @@
-"""Which columns of a table a terminal has room for, and how wide each is.
+"""Chooses the columns of a table that fit a terminal, and the width of each.
 
-Columns that are needed are never left out: their texts are cut or go on in the next line, and where even that is not
-enough there is no table (`None`) and each row becomes lines of its own. The others follow as far as they fit well.
+Needed columns are never left out: their texts are cut or wrapped, and where that is not enough there is no table
+(`None`), and each row is shown as lines of its own. Other columns are added as far as they fit well.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from layerindex.screen.cells import Column
 
 GAP = 2
-"""Blanks between two columns."""
+"""Spaces between two columns."""
 LEAST = 14
-"""Least room of a longer text, or there is no table."""
+"""Least width of a longer text; with less there is no table."""
 WELL = 28
-"""Room of a longer text that is enough where other columns want to be shown too."""
+"""Width of a longer text that is enough, so that other columns can be shown too."""
 TALLEST = 3
-"""Most lines of a cell that goes on in the next line, or there is no table."""
+"""Most lines of a wrapped cell; with more there is no table."""
 TALL = 2
-"""Most lines of a sentence, of which more is cut."""
+"""Most lines of a sentence; the rest is cut."""
 
 
 def chosen(columns: Sequence[Column], needed: Collection[str], room: int) -> dict[str, int] | None:
-    """Return which columns are shown, in their order, with the width of each; None where the needed do not fit."""
+    """Return the width of each column that is shown, in order; None where the needed columns do not fit."""
     least = {each.name: _least(each) for each in columns}
     first = [each.name for each in columns if each.name in needed]
     if _total([least[name] for name in first]) > room:
@@ -54,9 +54,9 @@ def chosen(columns: Sequence[Column], needed: Collection[str], room: int) -> dic
 
 
 def lines(columns: Sequence[Column], widths: dict[str, int], mark: str) -> Iterator[tuple[bool, list[tuple[str, str]]]]:
-    """Yield for each line whether it is one of the heads, and its cells, each with its column's name, padded.
+    """Yield for each line whether it belongs to the heads, and its padded cells, each with its column's name.
 
-    The mark stands where a text is cut.
+    `mark` replaces what is cut off.
     """
     shown = [each for each in columns if each.name in widths]
     heads = [_stacked(each.head, widths[each.name]) for each in shown]
@@ -91,7 +91,7 @@ def _row(
 
 
 def _stacked(head: str, room: int) -> list[str]:
-    """Return the words of a head in as few lines as there is room for."""
+    """Return the words of a head in as few lines as possible."""
     made: list[str] = []
     for word in head.split(" "):
         if made and text.width(made[-1]) + 1 + text.width(word) <= room:
@@ -102,7 +102,7 @@ def _stacked(head: str, room: int) -> list[str]:
 
 
 def _natural(column: Column) -> int:
-    """Return the width at which nothing is cut and only the head may take several lines."""
+    """Return the width at which nothing is cut or wrapped except the head."""
     return max(_head(column), *map(text.width, column.cells), 0)
 
 
@@ -128,7 +128,7 @@ def _total(widths: Sequence[int]) -> int:
 
 
 def _grow(widths: dict[str, int], goals: dict[str, int], spare: int) -> int:
-    """Widen what has not reached its goal, the narrowest first, and return the room that is left."""
+    """Widen columns up to their goals, the narrowest first, and return the remaining room."""
     while spare > 0:
         short = [name for name in widths if widths[name] < goals[name]]
         if not short:

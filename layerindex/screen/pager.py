@@ -1,8 +1,8 @@
-"""A pager for what is longer than the screen: the user's own, or less.
+"""Starts a pager for output longer than the screen: the user's own, or less.
 
-It is named by PAGER alone, or found on a PATH of whole folders, and is started without a shell: no file that a stranger
-made and no folder that the user happens to be in can name it. Under sudo only less is run, in its secure mode, in
-which it starts nothing and writes nothing.
+Only PAGER names it, it is looked for only in absolute folders of PATH, and it is started without a shell: neither a
+stranger's file nor the current folder can choose it. Under sudo only less is run, in its secure mode, in which it
+starts nothing and writes nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 QUIET = ("", "cat")
-"""What PAGER says where none is wanted."""
+"""The value of PAGER where no pager is wanted."""
 
 
 class _EnoughError(Exception):
@@ -31,7 +31,7 @@ class _EnoughError(Exception):
 
 @contextmanager
 def paging() -> Iterator[None]:
-    """Hold back what is written to standard output, on a terminal, until it is known whether it needs a pager."""
+    """Hold back output to a terminal until it is known whether it needs a pager."""
     seen = screen.current()
     command = None if seen is None else pager(os.environ)
     if seen is None or command is None:
@@ -48,7 +48,7 @@ def paging() -> Iterator[None]:
 
 
 def pager(environment: Mapping[str, str]) -> list[str] | None:
-    """Return the command that pages, None for none."""
+    """Return the command of the pager, None for none."""
     named = environment.get("PAGER")
     found = _found("less", environment)
     less = found and [*found, "-R"]  # what LESS says may lack it, and colours would be shown as escapes
@@ -69,12 +69,12 @@ def pager(environment: Mapping[str, str]) -> list[str] | None:
 
 
 def _raised(environment: Mapping[str, str]) -> bool:
-    """Say whether the user has more rights here than where the environment comes from."""
+    """Say whether this process has more rights than the user who set the environment, as under sudo."""
     return "SUDO_UID" in environment or os.geteuid() != os.getuid()
 
 
 def _found(name: str, environment: Mapping[str, str]) -> list[str] | None:
-    """Return a program on the PATH; a name with a slash is a path in the folder that the user is in, and none."""
+    """Return a program on the PATH; None for a relative path, which would depend on the current folder."""
     folders = [] if "/" in name else environment.get("PATH", os.defpath).split(os.pathsep)
     for folder in folders:
         path = os.path.join(folder, name)
@@ -84,7 +84,7 @@ def _found(name: str, environment: Mapping[str, str]) -> list[str] | None:
 
 
 class _Paper(io.TextIOBase):
-    """Standard output, in whose place a pager comes once there is more than a screen."""
+    """Standard output that is replaced by a pager once there is more than a screen of it."""
 
     def __init__(self, out: TextIO, seen: screen.Screen, command: list[str]) -> None:
         self.out, self.seen, self.command = out, seen, command
@@ -146,17 +146,17 @@ class _Paper(io.TextIOBase):
             raise _EnoughError from error
 
     def flush(self) -> None:
-        """Write nothing yet: what is held back may still need a pager."""
+        """Do nothing: output that is held back may still need a pager."""
 
     def end(self) -> None:
-        """Write what is held back, or wait until the user has read."""
+        """Write what is held back, or wait until the user leaves the pager."""
         if self.held is not None:
             self._release()
         if self.process is None:
             self.out.flush()
             return
         before = signal.getsignal(signal.SIGINT)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is the pager's now
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the pager has it now
         try:
             with suppress(BrokenPipeError):
                 if self.process.stdin is not None:

@@ -1,4 +1,4 @@
-"""Tables that fit a terminal: what all rows have in common above them, what was left out below."""
+"""Tables that fit a terminal: values that all rows share are shown above, names of left-out columns below."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     Row = tuple[Any, ...]
 
 BATCH = 2000
-"""Rows that are fitted together: a longer answer is several tables, so that its first page comes soon."""
+"""Rows that are fitted together: a longer answer is several tables, so that its first page appears soon."""
 CONTEXT = ("host", "store", "root", "snapshot_id")
-"""What stands first in the line above a table, where it is the same in all rows."""
+"""Columns that come first in the line above a table, where they are the same in all rows."""
 WHOLE_LINE = 10**6
 """Room of a line where nobody sees it."""
 
@@ -52,7 +52,7 @@ def lines(result: Result, look: Look) -> Iterator[str]:
 
 
 def _distinct(columns: Sequence[str]) -> list[str]:
-    """Return names that are all different; a statement of the user's own may call two columns alike."""
+    """Return distinct names; the user's own SQL may have two columns of one name."""
     names: list[str] = []
     for column in columns:
         names.append(column if column not in names else f"{column}:{len(names) + 1}")
@@ -60,7 +60,7 @@ def _distinct(columns: Sequence[str]) -> list[str]:
 
 
 class _Batch:
-    """Some rows, as lines; `left` are the columns for which there was no room, `empty` those that say nothing."""
+    """Formats some rows; `left` are the columns for which there was no room, `empty` those without values."""
 
     def __init__(self, names: Sequence[str], rows: Sequence[Row], look: Look) -> None:
         self.look, self.rows = look, rows
@@ -76,7 +76,7 @@ class _Batch:
         self.left: list[str] = []
 
     def lines(self) -> Iterator[str]:
-        """Yield the line of what all rows have in common, then the rows."""
+        """Yield the line of values that all rows share, then the rows."""
         if not self.told:  # rows that are alike in all
             self.same, self.told = self.same[:-1], self.same[-1:]
         yield from self._above()
@@ -91,7 +91,7 @@ class _Batch:
             yield f"{self.look.indent}{made}".rstrip()
 
     def _columns(self) -> tuple[list[cells.Column], dict[str, int]] | None:
-        """Return the columns and how wide those are that are shown: with times to the minute, or as ages."""
+        """Return the columns, and the widths of those that are shown, with times to the minute or as ages."""
         needed = [name for name in self.told if name in self.look.first or name == "host" or not self._chooses()]
         fitted = None
         for now in (None, time.time()):
@@ -106,7 +106,7 @@ class _Batch:
         return fitted
 
     def _chooses(self) -> bool:
-        """Say whether columns may be left out: not where the user named them, or wants all of every text."""
+        """Say whether columns may be left out: not where the user named them, or wants whole texts."""
         return bool(self.look.first) and self.look.trunc and not self.look.fixed
 
     def _above(self) -> Iterator[str]:
@@ -122,7 +122,7 @@ class _Batch:
             yield ""
 
     def _vertical(self) -> Iterator[str]:
-        """Yield each row as one field a line; what has no value has no line."""
+        """Yield each row as one field per line, without fields that have no value."""
         style = cells.Style(self.look.trunc, None, self.encoding)
         longest, mark = max(self.room - text.NARROW - 2, 1), text.ellipsis(self.encoding)
         heads = {name: text.cut(cells.head(name, self.encoding), longest, mark) for name in self.told}
@@ -148,12 +148,12 @@ class _Batch:
 
 
 def _is_same(name: str, values: Sequence[Any]) -> bool:
-    """Say whether a column says the same of all rows; of figures only a snapshot's number is worth a line above."""
+    """Say whether a column is shown above, as all rows have the same value; of numbers only a snapshot's."""
     return values[0] is not None and (isinstance(values[0], str) or name == "snapshot_id") and len(set(values)) == 1
 
 
 def _packed(said: Sequence[str], room: int, dot: str) -> Iterator[str]:
-    """Yield texts side by side as far as they fit in a line; one that is longer than a line goes on in the next."""
+    """Yield texts side by side as far as they fit in a line; a longer text is wrapped."""
     line = ""
     for each in said:
         if line and text.width(_bare(line)) + text.width(dot) + text.width(_bare(each)) > room:
@@ -177,7 +177,7 @@ def _bare(said: str) -> str:
 
 
 def _footer(left: Sequence[str], empty: Sequence[str], look: Look, seen: Screen) -> str:
-    """Return the line that says what was left out and how to see it, and what is needed and has no value at all."""
+    """Return the line that names left-out columns and how to see them, and needed columns without any value."""
     room = seen.width - len(look.indent)
     left, empty = ([text.spelt(printable(name), seen.encoding) for name in names] for names in (left, empty))
     if not left:

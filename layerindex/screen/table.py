@@ -1,4 +1,4 @@
-"""The one place that writes tables: as they always were where nobody sees them, and fitted to a terminal."""
+"""Writes all tables: in their natural width to pipes and files, and fitted to a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text by the columns that it takes on a terminal: wide characters take two, marks none."""
+"""Measures text in columns of a terminal: wide characters take two, combining marks none."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ NARROW = 14
 
 
 def ellipsis(encoding: str) -> str:
-    """Return what stands for what is cut."""
+    """Return the mark for text that was cut off."""
     return _or("…", "...", encoding)
 
 
 def dot(encoding: str) -> str:
-    """Return what stands between two things in a line."""
+    """Return the separator of two things in a line."""
     return _or(" · ", " | ", encoding)
 
 
@@ -30,25 +30,25 @@ def _columns(character: str) -> int:
         return 1
     import unicodedata  # noqa: PLC0415 - most texts need none of it
 
-    # Marks stand on the letter before them; so do vowels and finals of Hangul that is not composed.
+    # Combining marks take no column; neither do vowels and finals of decomposed Hangul.
     if unicodedata.category(character) in ("Mn", "Me") or "\u1160" <= character <= "\u11ff":
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def spelt(text: str, encoding: str) -> str:
-    """Return a text as a stream of an encoding writes it: what it lacks is escaped, and takes more columns."""
+    """Return a text as a stream of an encoding writes it, with characters outside of the encoding escaped."""
     return text if text.isascii() else text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def padded(text: str, room: int, *, right: bool = False) -> str:
-    """Return a text with spaces beside it, so that it fills its room."""
+    """Return a text padded with spaces to a width."""
     blank = " " * (room - width(text))
     return blank + text if right else text + blank
 
 
 def cut(text: str, room: int, mark: str = "…") -> str:
-    """Return a text that takes at most so many columns: of a longer one its beginning and its end."""
+    """Return a text of at most so many columns: the beginning and the end of a longer one."""
     if width(text) <= room:
         return text
     left = max(room - width(mark), 0)
@@ -61,7 +61,7 @@ def cut(text: str, room: int, mark: str = "…") -> str:
 
 
 def wrapped(text: str, room: int) -> list[str]:
-    """Return a text in pieces that fit, which together are all of it; broken behind a space or slash where one is."""
+    """Return a text in pieces that fit, broken behind a space or slash where possible; no character is lost."""
     pieces = []
     while width(text) > room:
         end = max(_fitting(text, room), 1)
@@ -73,9 +73,10 @@ def wrapped(text: str, room: int) -> list[str]:
 
 
 def hanging(before: str, text: str, room: int) -> list[str]:
-    """Return a text behind its label in lines of at most so many columns.
+    """Return a text behind its label, in lines of at most so many columns.
 
-    What goes on does so below itself; an id or path that does not fit there has a line of its own where it fits that.
+    Further lines are indented below the text; an id or path that does not fit there gets a line of its own if it fits
+    that.
     """
     beside = room - width(before)
     if width(text) <= beside:
@@ -90,7 +91,7 @@ def hanging(before: str, text: str, room: int) -> list[str]:
 
 
 def _fitting(text: str, room: int) -> int:
-    """Return how many characters of a text fit."""
+    """Return how many characters of a text fit in a width."""
     if text.isascii():
         return min(room, len(text))
     taken = 0

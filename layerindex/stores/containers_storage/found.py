@@ -61,7 +61,7 @@ class Found(NamedTuple):
         return self.lists.layers.keys() - layers.standing(self.lists.layers, self.chains).values()
 
     def claim(self, top: str, kind: str, owner: str, among: set[str] | None = None) -> None:
-        """Record who needs a layer and the layers below it, if these are among `some`."""
+        """Record who needs a layer and all layers below it, or only those that are in `among`."""
         for layer in layers.way(top, self.known):
             if among is None or layer.layer_id in among:
                 self.claims.add(layer.layer_id, kind, owner)
