@@ -7,7 +7,7 @@
 -- kind = "image, record, log, container, volume, directory, leftovers, layer or mount"
 -- id = "the thing: image id, record, container, name of the volume, directory, folder"
 -- name = "what it is called"
--- refs = "of an image all that its names are, as a JSON list; of a log its path; of a directory its short name; of a container its state"
+-- refs = "of an image all that its names are, as a JSON list; of a log its path; of a directory its short name; of a container its state; of a volume its folder, if not in the root's volumes/"
 -- target = "of an image what its engine shows for it in place of its id; NULL elsewhere"
 -- namespace = "in containerd the namespace of the image; NULL in other stores"
 -- bytes = "bytes on disk that go; NULL when not known"
@@ -444,8 +444,11 @@ things AS MATERIALIZED (
 ),
 parts AS MATERIALIZED (
   SELECT t.snapshot_id, t.part, dense_rank() OVER (PARTITION BY t.snapshot_id
-    ORDER BY t.rank, CASE WHEN t.part GLOB '[01] *' THEN substr(t.part, 1, 1) END, coalesce(w.weight, t.bytes) DESC, t.part) AS step
-  FROM (SELECT snapshot_id, rank, part, total(bytes) AS bytes FROM things WHERE rank < 5 GROUP BY snapshot_id, rank, part) AS t
+    ORDER BY t.rank, CASE WHEN t.part GLOB '[01] *' THEN substr(t.part, 1, 1) END,
+      CASE WHEN w.weight IS NULL THEN t.nowhere END, coalesce(w.weight, t.bytes) DESC, t.part) AS step
+  -- Images that a registry has come first.
+  FROM (SELECT snapshot_id, rank, part, total(bytes) AS bytes, max(kind = 'image' AND because GLOB '*; no registry *') AS nowhere
+    FROM things WHERE rank < 5 GROUP BY snapshot_id, rank, part) AS t
   LEFT JOIN ctd_weights AS w ON w.snapshot_id = t.snapshot_id AND w.part = t.part
 )
 SELECT p.step, t.class, t.kind, t.id,
@@ -465,6 +468,7 @@ SELECT p.step, t.class, t.kind, t.id,
           SELECT 1 FROM image_refs AS o WHERE o.snapshot_id = r.snapshot_id AND o.image_id = r.image_id
             AND o.repository = r.repository AND o.tag IS NOT NULL)) ORDER BY r.ref))
     WHEN 'log' THEN substr(t.part, 5 + length(t.id))
+    WHEN 'volume' THEN (SELECT v.place FROM volumes AS v WHERE v.snapshot_id = t.snapshot_id AND v.name = t.id)
     WHEN 'container' THEN (SELECT c.state FROM containers AS c WHERE c.snapshot_id = t.snapshot_id AND c.container_id = t.id)
     WHEN 'directory' THEN (SELECT d.link FROM overlay_dirs AS d WHERE d.snapshot_id = t.snapshot_id AND d.cache_id = t.id)
     END AS refs,

@@ -32,7 +32,7 @@ def size(_: click.Context, __: click.Parameter, word: str | None) -> int | None:
 @options.database
 @options.snapshots
 @options.timeout
-@click.option("--target", metavar="SIZE", callback=size, help="Stop when so much is reached, such as 20G.")
+@click.option("--target", metavar="SIZE", callback=size, help="Stop where so much is reached in a store, such as 20G.")
 @click.option("--script", is_flag=True, help="Write a shell script that checks before each step.")
 @click.option(
     "--format",

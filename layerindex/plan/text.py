@@ -174,6 +174,8 @@ def remarks(store: Store, step: Step) -> Iterator[str]:
     kinds = {thing.kind for thing in step.things}
     if "record" in kinds and (differs := commands.engine(store).differs):
         yield differs
+    if any(thing.names() and "; no registry" in f"{thing.because}" for thing in step.things if thing.kind == "image"):
+        yield "save first what cannot be built again: docker save, podman save"
     if "leftovers" in kinds:
         yield "systemctl restart docker: containers stop for it, unless live-restore is set"
     if "log" in kinds:
@@ -182,7 +184,7 @@ def remarks(store: Store, step: Step) -> Iterator[str]:
         yield "what it wrote goes with it; then scan again: its image may be free to go"
     for thing in step.things:
         if thing.kind == "volume":
-            yield f"look first: ls -la {commands.said([f'{store.root}/volumes/{thing.id}'])}"
+            yield f"look first: ls -la {commands.said([printable(thing.refs or f'{store.root}/volumes/{thing.id}')])}"
     if "directory" in kinds:
         yield "stop the engine, move it aside, start the engine; what is moved is free when you delete it"
 
