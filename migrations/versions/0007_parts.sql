@@ -832,23 +832,29 @@ SELECT snapshot_id FROM snapshot_ages WHERE age = 0;
 CREATE VIEW snapshot_hosts AS /* Each snapshot with the name of its host. */
 SELECT s.snapshot_id, h.name AS host FROM snapshots AS s JOIN hosts AS h ON h.host_id = s.host_id;
 CREATE VIEW image_names AS /* All an image may be called: references as stored, in full and as Docker and Podman shorten them, with and without :latest, its id and its 12-character id, and the digest by which Docker on containerd shows it. */
-SELECT snapshot_id, image_id, ref AS name FROM image_refs
-UNION SELECT snapshot_id, image_id, normalized FROM image_refs
-UNION SELECT snapshot_id, image_id, substr(normalized, 19) FROM image_refs WHERE normalized LIKE 'docker.io/library/%'
-UNION SELECT snapshot_id, image_id, substr(normalized, 11) FROM image_refs WHERE normalized LIKE 'docker.io/%'
-UNION SELECT snapshot_id, image_id, substr(ref, 11) FROM image_refs WHERE ref LIKE 'localhost/%'
-UNION SELECT snapshot_id, image_id, substr(ref, 11, length(ref) - 17)
-  FROM image_refs WHERE tag = 'latest' AND ref LIKE 'localhost/%'
-UNION SELECT snapshot_id, image_id, substr(ref, 1, length(ref) - 7) FROM image_refs WHERE tag = 'latest'
-UNION SELECT snapshot_id, image_id, substr(normalized, 1, length(normalized) - 7) FROM image_refs WHERE tag = 'latest'
-UNION SELECT snapshot_id, image_id, substr(normalized, 11, length(normalized) - 17)
-  FROM image_refs WHERE tag = 'latest' AND normalized LIKE 'docker.io/%'
-UNION SELECT snapshot_id, image_id, substr(normalized, 19, length(normalized) - 25)
-  FROM image_refs WHERE tag = 'latest' AND normalized LIKE 'docker.io/library/%'
-UNION SELECT snapshot_id, image_id, image_id FROM stored_images
-UNION SELECT snapshot_id, image_id, substr(image_id, 8, 12) FROM stored_images
-UNION SELECT snapshot_id, image_id, target_digest FROM image_refs WHERE target_digest IS NOT NULL
-UNION SELECT snapshot_id, image_id, substr(target_digest, 8, 12) FROM image_refs WHERE target_digest IS NOT NULL;
+SELECT DISTINCT snapshot_id, image_id, name FROM (
+  -- One reading of the references in the place of twelve: SQLite prepares each apart, in each query that asks for names.
+  SELECT r.snapshot_id, r.image_id, CASE k.column1
+    WHEN 1 THEN r.ref
+    WHEN 2 THEN r.normalized
+    WHEN 3 THEN r.target_digest
+    WHEN 4 THEN substr(r.target_digest, 8, 12)
+    WHEN 5 THEN iif(r.normalized LIKE 'docker.io/library/%', substr(r.normalized, 19), NULL)
+    WHEN 6 THEN iif(r.normalized LIKE 'docker.io/%', substr(r.normalized, 11), NULL)
+    WHEN 7 THEN iif(r.ref LIKE 'localhost/%', substr(r.ref, 11), NULL)
+    WHEN 8 THEN iif(r.tag = 'latest', substr(r.ref, 1, length(r.ref) - 7), NULL)
+    WHEN 9 THEN iif(r.tag = 'latest', substr(r.normalized, 1, length(r.normalized) - 7), NULL)
+    WHEN 10 THEN iif(r.tag = 'latest' AND r.ref LIKE 'localhost/%', substr(r.ref, 11, length(r.ref) - 17), NULL)
+    WHEN 11 THEN iif(r.tag = 'latest' AND r.normalized LIKE 'docker.io/%',
+      substr(r.normalized, 11, length(r.normalized) - 17), NULL)
+    ELSE iif(r.tag = 'latest' AND r.normalized LIKE 'docker.io/library/%',
+      substr(r.normalized, 19, length(r.normalized) - 25), NULL) END AS name
+  FROM image_refs AS r
+  CROSS JOIN (VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12)) AS k
+  UNION ALL
+  SELECT snapshot_id, image_id, iif(k.column1 = 1, image_id, substr(image_id, 8, 12))
+  FROM stored_images CROSS JOIN (VALUES (1), (2)) AS k)
+WHERE name IS NOT NULL;
 CREATE VIEW spellings AS /* What may stand before and behind a name where an engine stores it in full: debian:12 of one engine is docker.io/library/debian:12 of another, and debian is debian:latest. */
 SELECT head.column1 AS head, tail.column1 AS tail
 FROM (VALUES (''), ('docker.io/'), ('docker.io/library/'), ('localhost/')) AS head
