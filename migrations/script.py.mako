@@ -1,6 +1,6 @@
 """${message}.
 
-The tables are as layerindex/schema.py has them; the SQL beside this file is theirs at this revision, written by
+The tables are as layerindex/schema/ has them; the SQL beside this file is theirs at this revision, written by
 `python -m tools.freeze_schema --revision` once REVISION in layerindex/genuine.py is ${up_revision}. Never import
 layerindex.schema here: it moves on.
 """

@@ -61,15 +61,14 @@ def spool(stream: Arriving, target: IO[bytes], source: str, limit: int | None) -
 
 
 def _blocks(stream: Arriving, source: str) -> Iterator[bytes]:
-    unpacked = _unpacked(stream)
+    unpacked, damage = _unpacked(stream)
     while True:
         try:
             block = unpacked.read(BLOCK)
         except EOFError as error:
             raise RefusedFileError(source, "the compressed stream ends early") from error
-        except Exception as error:
-            # The libraries have no class in common but this; a file that cannot be read has its number.
-            if isinstance(error, MemoryError) or getattr(error, "errno", None):
+        except (damage, OSError) as error:
+            if getattr(error, "errno", None):  # the file cannot be read
                 raise
             raise RefusedFileError(source, f"cannot be unpacked ({error})") from error
         if not block:
@@ -77,17 +76,20 @@ def _blocks(stream: Arriving, source: str) -> Iterator[bytes]:
         yield block
 
 
-def _unpacked(stream: Arriving) -> IO[bytes]:
+def _unpacked(stream: Arriving) -> tuple[IO[bytes], type[Exception]]:
+    """Return what a stream unpacks to, and what its library raises where it is damaged."""
     if stream.head.startswith(GZIP):
-        from isal import igzip  # noqa: PLC0415 - only for what is compressed
+        from isal import igzip, isal_zlib  # noqa: PLC0415 - only for what is compressed
 
-        return cast("IO[bytes]", igzip.open(stream, "rb"))  # type: ignore[no-untyped-call]  # isal has no types
+        opened = igzip.open(stream, "rb")  # type: ignore[no-untyped-call]  # isal has no types
+        return cast("IO[bytes]", opened), cast("type[Exception]", isal_zlib.error)
     if stream.head.startswith(ZSTD):
         import zstandard  # noqa: PLC0415 - only for what is compressed
 
         unpacker = zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES)
-        return cast("IO[bytes]", unpacker.stream_reader(cast("IO[bytes]", stream), BLOCK, read_across_frames=True))
-    return cast("IO[bytes]", stream)
+        opened = unpacker.stream_reader(cast("IO[bytes]", stream), BLOCK, read_across_frames=True)
+        return cast("IO[bytes]", opened), zstandard.ZstdError
+    return cast("IO[bytes]", stream), OSError
 
 
 @contextmanager

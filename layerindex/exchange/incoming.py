@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 STDIN = "-"
 MAGIC = b"SQLite format 3\0"
 
-FACTS = ("hosts", "snapshots", "listings", "parts", "part_names")
-"""Tables that are read of every file, beside those of facts and of the rows of parts."""
+SHARED = ("hosts", "snapshots", "listings", "parts", "part_names")
+"""Tables that a merge reads beside those of facts and of the rows of parts."""
 
 
 class Imported(NamedTuple):
@@ -65,7 +65,7 @@ def import_file(
 
 def _merge(connection: sqlite3.Connection, name: str, as_host: str | None) -> Imported:
     with _blamed(name):
-        checks.whole(connection, "src", [*FACTS, *parts.tables(), *merge.facts()])
+        checks.whole(connection, "src", [*SHARED, *parts.tables(), *merge.facts()])
         if as_host is not None:
             (hosts,) = connection.execute("SELECT count(DISTINCT name) FROM src.hosts").fetchone()
             if hosts > 1:

@@ -134,7 +134,7 @@ FROM snapshots WHERE status = 'complete'""",
         "without :latest, its id and its 12-character id, and the digest by which Docker on containerd shows it.",
         """
 SELECT DISTINCT snapshot_id, image_id, name FROM (
-  -- One reading of the references in the place of twelve: SQLite prepares each apart, in each query that asks for names.
+  -- One reading of the references, not twelve: SQLite would prepare each apart, in each query that asks for names.
   SELECT r.snapshot_id, r.image_id, CASE k.column1
     WHEN 1 THEN r.ref
     WHEN 2 THEN r.normalized

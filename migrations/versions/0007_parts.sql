@@ -833,7 +833,7 @@ CREATE VIEW snapshot_hosts AS /* Each snapshot with the name of its host. */
 SELECT s.snapshot_id, h.name AS host FROM snapshots AS s JOIN hosts AS h ON h.host_id = s.host_id;
 CREATE VIEW image_names AS /* All an image may be called: references as stored, in full and as Docker and Podman shorten them, with and without :latest, its id and its 12-character id, and the digest by which Docker on containerd shows it. */
 SELECT DISTINCT snapshot_id, image_id, name FROM (
-  -- One reading of the references in the place of twelve: SQLite prepares each apart, in each query that asks for names.
+  -- One reading of the references, not twelve: SQLite would prepare each apart, in each query that asks for names.
   SELECT r.snapshot_id, r.image_id, CASE k.column1
     WHEN 1 THEN r.ref
     WHEN 2 THEN r.normalized
