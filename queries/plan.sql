@@ -442,16 +442,19 @@ things AS MATERIALIZED (
     coalesce(t.because, 'no image, container or record needs it, and the engine has no command that frees it'), NULL
   FROM stores CROSS JOIN layer_standings AS t USING (snapshot_id) WHERE t.standing <> 'used' AND NOT collects_garbage
 ),
-parts AS MATERIALIZED (
-  SELECT t.snapshot_id, t.part, dense_rank() OVER (PARTITION BY t.snapshot_id
-    ORDER BY t.rank, CASE WHEN t.part GLOB '[01] *' THEN substr(t.part, 1, 1) END,
-      CASE WHEN w.weight IS NULL THEN t.nowhere END, coalesce(w.weight, t.bytes) DESC, t.part) AS step
+-- In one reading: SQLite prepares all above once for each place that names it.
+weighed AS (
+  SELECT *, total(bytes) OVER part AS together, max(kind = 'image' AND because GLOB '*; no registry *') OVER part AS nowhere
+  FROM things WINDOW part AS (PARTITION BY snapshot_id, rank, part)
+),
+stepped AS MATERIALIZED (
   -- Images that a registry has come first.
-  FROM (SELECT snapshot_id, rank, part, total(bytes) AS bytes, max(kind = 'image' AND because GLOB '*; no registry *') AS nowhere
-    FROM things WHERE rank < 5 GROUP BY snapshot_id, rank, part) AS t
-  LEFT JOIN ctd_weights AS w ON w.snapshot_id = t.snapshot_id AND w.part = t.part
+  SELECT t.*, CASE WHEN t.rank < 5 THEN dense_rank() OVER (PARTITION BY t.snapshot_id
+    ORDER BY t.rank, CASE WHEN t.part GLOB '[01] *' THEN substr(t.part, 1, 1) END,
+      CASE WHEN w.weight IS NULL THEN t.nowhere END, coalesce(w.weight, t.together) DESC, t.part) END AS step
+  FROM weighed AS t LEFT JOIN ctd_weights AS w ON w.snapshot_id = t.snapshot_id AND w.part = t.part
 )
-SELECT p.step, t.class, t.kind, t.id,
+SELECT t.step, t.class, t.kind, t.id,
   CASE t.kind
     WHEN 'image' THEN (SELECT n.label FROM image_labels AS n WHERE n.snapshot_id = t.snapshot_id AND n.image_id = t.id)
     WHEN 'record' THEN (SELECT r.description FROM build_cache AS r WHERE r.snapshot_id = t.snapshot_id AND r.record_id = t.id)
@@ -475,7 +478,5 @@ SELECT p.step, t.class, t.kind, t.id,
   CASE t.kind WHEN 'image' THEN (SELECT i.target_digest FROM stored_images AS i
     WHERE i.snapshot_id = t.snapshot_id AND i.image_id = t.id) END AS target,
   nullif(t.namespace, '') AS namespace, t.bytes, t.measured, t.because, t.at_most, t.snapshot_id, h.host
-FROM things AS t
-JOIN snapshot_hosts AS h ON h.snapshot_id = t.snapshot_id
-LEFT JOIN parts AS p ON p.snapshot_id = t.snapshot_id AND p.part = t.part
-ORDER BY h.host, t.snapshot_id, t.rank, p.step, t.kind, t.place, t.bytes DESC, t.id, t.part, t.namespace;
+FROM stepped AS t JOIN snapshot_hosts AS h ON h.snapshot_id = t.snapshot_id
+ORDER BY h.host, t.snapshot_id, t.rank, t.step, t.kind, t.place, t.bytes DESC, t.id, t.part, t.namespace;
