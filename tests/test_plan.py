@@ -6,14 +6,17 @@ import json
 import os
 import shlex
 import subprocess
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
 
-from layerindex import database, scan, stores
+from layerindex import catalog, database, scan, stores
 from layerindex.cli import group
 from layerindex.plan import steps, text
+from tests.conftest import build_world, replaced
+from tests.conftest import scanned as memory_scan
 from tests.dataroot import DataRoot, regular
 from tests.storageroot import StorageRoot
 from tests.test_containerd_reclaim import Root
@@ -408,3 +411,26 @@ def test_what_a_registry_has_comes_first(root: DataRoot) -> None:
         step["commands"] for step in planned(path)["steps"]
     ]
     assert 1 == plan(path).count("save first what")
+
+
+def test_no_lost_file_makes_advice(tmp_path: Path) -> None:
+    """Whichever of the engine's own files is removed, nothing gets a command that had none before."""
+    world = build_world(tmp_path / "docker")
+    world.root.volume("free")
+    world.root.orphan()
+    world.root.image(world.root.layer({"z": b"z"}), ["free:1"])
+    world.root.build_record(world.top)
+    sql = catalog.load("plan").sql
+
+    def advised(path: Path) -> set[tuple[str, str]]:
+        with closing(memory_scan(path)) as connection:
+            rows = connection.execute(sql).fetchall()
+        return {(row[2], row[3]) for row in rows if row[1] != steps.UNKNOWN and row[2] != "record"}
+
+    expected = advised(world.root.path)
+    assert {"image", "volume", "directory", "container"} == {kind for kind, _ in expected}
+    files = [path for path in sorted(world.root.path.rglob("*")) if path.is_file() and path.suffix != ".log"]
+    assert len(files) > 30
+    for path in files[::3]:
+        with replaced(path):
+            assert advised(world.root.path) <= expected, path
