@@ -157,6 +157,9 @@ def _number(kind: str, tables: dict[str, Rows]) -> None:
     """Make the parts of a kind; `named_` then tells the number of the part of each group."""
     run = op.get_bind().exec_driver_sql
     run(f"CREATE TEMP TABLE spread_{kind} (snapshot_id, part_of, name, PRIMARY KEY (snapshot_id, part_of, name))")
+    for rows in tables.values() if kind != "image" else ():
+        if rows.columns[0] != rows.first:  # by its key all rows of a snapshot would be read for each name
+            run(f"CREATE INDEX old_{rows.table}_first ON old_{rows.table} (snapshot_id, {rows.first})")
     for rows in tables.values() if kind != "image" else [IMAGES["part_images"]]:
         part_of = {"image": rows.first, "references": "0"}.get(kind, _bucket_of(rows.first))
         found = f"SELECT snapshot_id, {part_of}, {rows.first} FROM old_{rows.table}"
@@ -196,8 +199,9 @@ def _fill(kind: str, part: str, rows: Rows) -> None:
 
 def _old(kind: str, rows: Rows) -> str:
     """Return from where the old rows `t` of a group come."""
+    index = "" if kind == "image" or rows.columns[0] == rows.first else f"INDEXED BY old_{rows.table}_first"
     return f"""FROM temp.spread_{kind} AS s
-               CROSS JOIN old_{rows.table} AS t ON t.snapshot_id = s.snapshot_id AND t.{rows.first} = s.name"""
+               CROSS JOIN old_{rows.table} AS t {index} ON t.snapshot_id = s.snapshot_id AND t.{rows.first} = s.name"""
 
 
 def _unusual(rows: Rows) -> list[str]:
