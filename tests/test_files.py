@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 from typing import TYPE_CHECKING
@@ -126,6 +127,7 @@ def test_no_handle_is_left_open(tmp_path: Path) -> None:
     """Whatever goes wrong, every folder and file is closed again."""
     (tmp_path / "a/b").mkdir(parents=True)
     (tmp_path / "big").write_bytes(b"x" * 5000)
+    gc.collect()  # what earlier tests left is not closed in between
     before = os.listdir("/proc/self/fd")
     with Folder(str(tmp_path)) as folder:
         folder.exists("a", "b", "none")
