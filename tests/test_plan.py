@@ -14,7 +14,8 @@ from click.testing import CliRunner
 
 from layerindex import catalog, database, scan, stores
 from layerindex.cli import group
-from layerindex.plan import steps, text
+from layerindex.plan import commands, steps, text
+from layerindex.plan.things import Store, Thing
 from tests.conftest import build_world, replaced
 from tests.conftest import scanned as memory_scan
 from tests.dataroot import DataRoot, regular
@@ -434,3 +435,34 @@ def test_no_lost_file_makes_advice(tmp_path: Path) -> None:
     for path in files[::3]:
         with replaced(path):
             assert advised(world.root.path) <= expected, path
+
+
+ID = "a" * 64
+STORE = Store(1, "h", "docker-overlay2", "/var/lib/docker", "overlay2", "overlay2", None, "2026-01-01", "walk", 9, 0)
+LOGS = {
+    f"containers/{ID}/{ID}-json.log": True,
+    f"overlay-containers/{ID}/userdata/ctr.log": True,
+    "/var/log/pods/kube-system_etcd-1_4ab5/etcd/0.log": True,
+    "/etc/shadow": False,
+    "/var/log/auth.log": False,
+    "/var/log/pods/../../../etc/x/0.log": False,
+    "/var/log/pods/a/../0.log": False,
+    f"containers/{ID}/../../etc/x.log": False,
+    f"containers/{ID}/a b.log": False,
+    f"containers/{ID}/x.log\n": False,
+}
+"""What a database may name as a log, and whether an engine or Kubernetes would write one there."""
+
+
+@pytest.mark.parametrize("path", LOGS)
+def test_only_logs_are_cut(path: str) -> None:
+    """A database of a stranger, or a store, may name any file as a log: no command cuts another file."""
+    thing = Thing("log", ID, None, path, None, None, 5, 1, None, None)
+    assert LOGS[path] == commands.is_safe(STORE, thing)
+
+
+@pytest.mark.parametrize(("folder", "safe"), [("overlay2", 1), ("/mnt/x/overlay", 1), ("/etc", 0), ("", 0), ("/", 0)])
+def test_only_directories_of_drivers_are_moved(folder: str, safe: int) -> None:
+    """A database of a stranger may say that the driver's folder is any folder: no command moves what is there."""
+    thing = Thing("directory", "ssh", None, None, None, None, 5, 1, None, None)
+    assert safe == commands.is_safe(STORE._replace(folder=folder), thing)

@@ -7,8 +7,6 @@ import shlex
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from layerindex.names import printable
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -23,6 +21,13 @@ HEX = re.compile(r"[0-9a-f]{64}")
 NAMESPACE = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]{0,127})?")
 RECORD = re.compile(r"[0-9a-z]{1,64}")
 DIRECTORY = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,254}")
+LOG = re.compile(
+    r"(?:[a-z0-9]+-)?containers/[0-9a-f]{64}/(?:userdata/)?[A-Za-z0-9._-]+\.log"
+    r"|/var/log/pods/[A-Za-z0-9._-]+/[A-Za-z0-9._-]+/[0-9]+\.log"
+)
+"""Where engines and Kubernetes write logs. A store, or who sends a database, may name any file of the host as one."""
+FOLDERS = ("overlay2", "fuse-overlayfs", "overlay", "snapshots")
+"""What the folder of a driver's directories is called, wherever it lies."""
 MANY = 50
 """Most images of one command."""
 MANY_RECORDS = 500
@@ -60,7 +65,7 @@ def engine(store: Store) -> Engine:
 OTHER_BUILDER = "where docker buildx use chose another builder, add --builder default: this cache is the engine's own"
 
 
-def is_safe(thing: Thing) -> bool:
+def is_safe(store: Store, thing: Thing) -> bool:
     """Say whether all that a command would say of a thing is as its engine makes it."""
     if thing.kind == "image":
         known = DIGEST.fullmatch(thing.id) and DIGEST.fullmatch(thing.shown)
@@ -69,17 +74,26 @@ def is_safe(thing: Thing) -> bool:
         )
     if thing.kind == "log":
         path = thing.refs or ""
-        return printable(path) == path and ".." not in path.split("/")
+        return LOG.fullmatch(path) is not None and not {".", ".."} & set(path.split("/"))
     if thing.kind == "directory":
-        return bool(DIRECTORY.fullmatch(thing.id)) and (thing.refs is None or bool(DIRECTORY.fullmatch(thing.refs)))
+        named = (thing.id, *([] if thing.refs is None else [thing.refs]))
+        return store.folder.rpartition("/")[2] in FOLDERS and all(map(DIRECTORY.fullmatch, named))
     shape = {"record": RECORD, "container": HEX, "volume": VOLUME}.get(thing.kind)
     return shape is None or shape.fullmatch(thing.id) is not None
 
 
 def path_of(store: Store, thing: Thing) -> str:
     """Return where a log or directory is on its host."""
-    below = thing.refs if thing.kind == "log" else f"{store.folder}/{thing.id}"
-    return f"{below}" if f"{below}".startswith("/") else f"{store.root.rstrip('/')}/{below}"
+    return _in_root(store, f"{thing.refs}" if thing.kind == "log" else f"{store.folder}/{thing.id}")
+
+
+def link_of(store: Store, thing: Thing) -> str:
+    """Return where the short name of a directory is; empty where it has none."""
+    return _in_root(store, f"{store.folder}/l/{thing.refs}") if thing.refs else ""
+
+
+def _in_root(store: Store, path: str) -> str:
+    return path if path.startswith("/") else f"{store.root.rstrip('/')}/{path}"
 
 
 def commands(store: Store, things: Sequence[Thing], *, short: bool = False) -> Iterator[list[str]]:
@@ -147,7 +161,7 @@ def moved(store: Store, thing: Thing) -> Iterator[list[str]]:
     yield ["mkdir", "-p", aside]
     yield ["mv", "-n", path_of(store, thing), f"{aside}/"]
     if thing.refs:
-        yield ["mv", "-n", f"{store.root.rstrip('/')}/{store.folder}/l/{thing.refs}", f"{aside}/"]
+        yield ["mv", "-n", link_of(store, thing), f"{aside}/"]
 
 
 def chunks(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:

@@ -254,6 +254,4 @@ def _call(store: Store, thing: Thing) -> Iterator[list[str]]:
     elif thing.kind == "log":
         yield ["log", commands.path_of(store, thing)]
     elif thing.kind == "directory":
-        place = commands.path_of(store, thing)
-        link = f"{store.root.rstrip('/')}/{store.folder}/l/{thing.refs}" if thing.refs else ""
-        yield ["orphan", thing.id, place, link]
+        yield ["orphan", thing.id, commands.path_of(store, thing), commands.link_of(store, thing)]

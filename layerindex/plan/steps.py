@@ -94,8 +94,8 @@ def _plan(store: Store, rows: Iterable[dict[str, Any]]) -> Plan:
         if class_ == UNKNOWN:
             unknown += things
             continue
-        safe = [thing for thing in things if commands.is_safe(thing)]
-        unknown += (thing._replace(because=NO_NAME) for thing in things if not commands.is_safe(thing))
+        safe = [thing for thing in things if commands.is_safe(store, thing)]
+        unknown += (thing._replace(because=NO_NAME) for thing in things if not commands.is_safe(store, thing))
         # A step that frees nothing helps nobody; an empty container is in nobody's way.
         if any(thing.bytes for thing in safe):
             steps.append(Step(number, class_, tuple(safe)))
