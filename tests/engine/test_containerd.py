@@ -14,7 +14,7 @@ from .archives import ImageSource, Member, Step, archive, pack
 from .conftest import need, new_engine
 from .containerd import BesideEngine, Containerd, ModernEngine, why_not
 from .engine import BUSYBOX, Engine, EngineError
-from .program import Index, layerindex, scan
+from .program import Index, layerindex, scan, scan_at_rest
 from .store import BUILDKIT
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def store(daemon: Containerd, tmp_path_factory: pytest.TempPathFactory) -> Store
         deadline = time.monotonic() + 10
         while not daemon.rows("content", "active") and time.monotonic() < deadline:
             time.sleep(0.05)
-        index = scan(daemon.root, folder / "db", "--walk")
+        index = scan_at_rest(daemon.root, folder / "db", "--walk")
         said = subprocess.run(["du", "-s", "-x", "-B1", daemon.root], capture_output=True, text=True, check=True)
         writing.kill()
     return Store(daemon, index, int(said.stdout.split()[0]))
@@ -259,7 +259,7 @@ def modern(modern_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @pytest.fixture(scope="module")
 def modern_index(modern: Engine, tmp_path_factory: pytest.TempPathFactory) -> Index:
     """Give the index of its store."""
-    return scan(modern.root, tmp_path_factory.mktemp("modern") / "db", "--walk")
+    return scan_at_rest(modern.root, tmp_path_factory.mktemp("modern") / "db", "--walk")
 
 
 def test_modern_is_sound(modern_index: Index) -> None:

@@ -22,7 +22,7 @@ from .conftest import need
 from .containerd import Containerd, RootlessContainerd, why_not
 from .cri import NAMESPACE, PAUSE, Cri
 from .engine import BUSYBOX, EngineError
-from .program import Index, layerindex, scan
+from .program import Index, layerindex, scan, scan_at_rest
 
 if TYPE_CHECKING:
     import tarfile
@@ -143,7 +143,7 @@ def node(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         # Images that go are told to the plugin as events.
         cri.ctr("images", "rm", "--sync", MORE[1], namespace=NAMESPACE)
         until(lambda: cri.state(containers["wrote"]) == "exited" and MORE[1] not in {tag for _, tag in images_of(cri)})
-        indexed = scan(cri.root, tmp_path_factory.mktemp("node") / "db", "--walk")
+        indexed = scan_at_rest(cri.root, tmp_path_factory.mktemp("node") / "db", "--walk")
         yield Node(cri, pod, containers, indexed, blocks(cri.root))
 
 
@@ -297,7 +297,7 @@ def test_while_pods_come_and_go(node: Node, tmp_path: Path) -> None:
         thread.join()
     assert failures == []
     assert turn > 1
-    last = scan(node.cri.root, tmp_path / "last.db")
+    last = scan_at_rest(node.cri.root, tmp_path / "last.db")
     containers = "SELECT container_id FROM containers ORDER BY 1"
     assert last.rows(containers) == node.indexed.rows(containers)
     assert last.rows("SELECT code, path FROM problems") == []
