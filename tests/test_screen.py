@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -500,6 +501,15 @@ def test_screenshot_of_wide_characters(db: str, tmp_path: Path) -> None:
 ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x, x * 2 AS y FROM n"
 
 
+def leave(shell: terminal.Tmux, text: str) -> None:
+    """Press q until a text is on the screen: less forgets what was pressed just before it was interrupted."""
+    end = time.monotonic() + 30
+    while not any(text in line for line in shell.screen()):
+        assert time.monotonic() < end, "\n".join(shell.screen())
+        shell.press("q")
+        time.sleep(0.2)
+
+
 def test_screenshot_of_a_pager(db: str, tmp_path: Path) -> None:
     """A real less shows the first screen, and the shell comes back when it is left."""
     with terminal.tmux(str(tmp_path / "socket"), 80, 20, env={"PYTHONPATH": os.getcwd(), "PAGER": "less"}) as shell:
@@ -507,10 +517,8 @@ def test_screenshot_of_a_pager(db: str, tmp_path: Path) -> None:
         shown = shell.wait("CHAIN ID")
         assert "status:" not in "".join(shown)
         shell.press("C-c")  # is for less, which goes on
-        shell.press("q")
-        shell.wait("status: 0")
+        leave(shell, "status: 0")
         shell.type(f"clear; python -m layerindex query --db {db} --sql '{ENDLESS}'; echo status: $?")
         shell.wait("   1     2")
         shell.press("C-c")  # ends the query, and not what is seen of it
-        shell.press("q")
-        shell.wait("status: 130")
+        leave(shell, "status: 130")
