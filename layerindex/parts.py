@@ -212,6 +212,12 @@ def _same(_: str, number: str) -> str:
     return number
 
 
+def read_as(table: str) -> str:
+    """Return the name under which people read what is in a table: of one of parts its view."""
+    held = tables().get(table)
+    return held.view if held else table
+
+
 def digest(
     kind: Kind, source: Callable[[str], str], schema: str | None, local: Callable[[str, str], str] = _same
 ) -> str:

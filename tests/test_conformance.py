@@ -72,16 +72,13 @@ def test_contract(kind: Kind, tmp_path: Path) -> None:
     assert sum(store.first for store in found) == 1
 
 
-def _said(table: str) -> str:
-    """Return where the names stand of which a table may have numbers."""
-    return parts.tables()[table].view if table in parts.tables() else table
-
-
 def test_ids(kind: Kind, tmp_path: Path) -> None:
     """Ids have their shape, and chain_ids are the digests of what they chain."""
     connection = scanned(kind(tmp_path).path)
     for (table, column), shape in checks.SHAPES.items():
-        wrong = f"SELECT {column} FROM {_said(table)} WHERE {column} IS NOT NULL AND NOT ({shape.format(column)})"
+        wrong = (
+            f"SELECT {column} FROM {parts.read_as(table)} WHERE {column} IS NOT NULL AND NOT ({shape.format(column)})"
+        )
         assert connection.execute(wrong).fetchall() == [], (table, column)
     chains = connection.execute("SELECT image_id, diff_id, chain_id FROM image_layers ORDER BY image_id, position")
     below: dict[str, str] = {}

@@ -130,6 +130,12 @@ def only(result: query.Result, columns: Sequence[str]) -> query.Result:
     return query.Result(list(columns), (tuple(row[place] for place in places) for row in result.rows))
 
 
+def written(help_: str) -> Callable[[Command], Command]:
+    """Return what adds --format for an answer that is a table or JSON, which arrives as `format_`."""
+    choice = click.Choice(["table", "json"])
+    return click.option("--format", "format_", type=choice, default="table", show_default=True, help=help_)
+
+
 def snapshots(command: Command) -> Command:
     """Add --host and --snapshot, which arrive as one `Snapshots`."""
 

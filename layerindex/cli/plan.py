@@ -34,14 +34,7 @@ def size(_: click.Context, __: click.Parameter, word: str | None) -> int | None:
 @options.timeout
 @click.option("--target", metavar="SIZE", callback=size, help="Stop where so much is reached in a store, such as 20G.")
 @click.option("--script", is_flag=True, help="Write a shell script that checks before each step.")
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="How the plan is written.",
-)
+@options.written("How the plan is written.")
 @click.option("--no-trunc", is_flag=True, help="Show all steps, and whole ids and commands.")
 @options.pager
 def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option

@@ -17,14 +17,7 @@ from layerindex.show import answers, text, things
 @options.database
 @options.snapshots
 @options.timeout
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="How the answer is written.",
-)
+@options.written("How the answer is written.")
 @options.table
 def command(thing: str, path: str, snapshots: options.Snapshots, format_: str, output: options.Output) -> None:
     """Explain any id, name or path of a store: what it is, what it consists of, and what needs it.

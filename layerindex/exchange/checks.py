@@ -139,7 +139,7 @@ def possible(connection: sqlite3.Connection) -> None:
 def values(connection: sqlite3.Connection) -> None:
     """Raise where what a merge has brought in is not what a scan writes."""
     if table := merge.dangling(connection):
-        raise UnfitError(f"a row of {_said(table)} points to nothing")
+        raise UnfitError(f"a row of {parts.read_as(table)} points to nothing")
     for _ in _decoded(connection, HOSTS, "hosts"):
         pass
     for _ in _decoded(connection, NAMES, "part_names"):
@@ -169,15 +169,10 @@ def _facts(connection: sqlite3.Connection, table: str) -> None:
     if wrong:
         sql = f"SELECT CASE {' '.join(wrong)} END AS wrong {rows} AND wrong IS NOT NULL LIMIT 1"
         if found := connection.execute(sql).fetchone():
-            raise UnfitError(f"{_said(table)}.{found[0]} is not as layerindex writes it")
+            raise UnfitError(f"{parts.read_as(table)}.{found[0]} is not as layerindex writes it")
     texts = _together("t", genuine.columns(table, "TEXT"))
     for _ in _decoded(connection, f"SELECT {texts} {rows}", table):
         pass
-
-
-def _said(table: str) -> str:
-    """Return the name under which people read what is in a table."""
-    return parts.tables()[table].view if table in parts.tables() else table
 
 
 def _value(column: str, named: tuple[str, ...]) -> str:

@@ -251,7 +251,7 @@ def _copy(table: str) -> str:
         if name == "snapshot_id":
             values[position] = "c.new"
         elif name in MAPS:
-            values[position] = f"iif(t.{name} IS NULL, NULL, {_mapped(MAPS[name], f't.{name}')})"
+            values[position] = _local(name, f"t.{name}")
     return (
         f"INSERT INTO main.{table} ({', '.join(names)}) SELECT {', '.join(values)} "
         f"FROM temp.snapshot_map AS c CROSS JOIN src.{table} AS t {_key(table)} ON t.snapshot_id = c.old"

@@ -7,6 +7,8 @@ import shlex
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from layerindex import shapes
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -16,11 +18,8 @@ T = TypeVar("T")
 
 REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,511}")
 VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
-DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-HEX = re.compile(r"[0-9a-f]{64}")
 NAMESPACE = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]{0,127})?")
 RECORD = re.compile(r"[0-9a-z]{1,64}")
-DIRECTORY = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,254}")
 LOG = re.compile(
     r"(?:[a-z0-9]+-)?containers/[0-9a-f]{64}/(?:userdata/)?[A-Za-z0-9._-]+\.log"
     r"|/var/log/pods/[A-Za-z0-9._-]+/[A-Za-z0-9._-]+/[0-9]+\.log"
@@ -68,7 +67,7 @@ OTHER_BUILDER = "where docker buildx use chose another builder, add --builder de
 def is_safe(store: Store, thing: Thing) -> bool:
     """Say whether all that a command would say of a thing is as its engine makes it."""
     if thing.kind == "image":
-        known = DIGEST.fullmatch(thing.id) and DIGEST.fullmatch(thing.shown)
+        known = shapes.DIGEST.fullmatch(thing.id) and shapes.DIGEST.fullmatch(thing.shown)
         return bool(known and NAMESPACE.fullmatch(thing.namespace or "")) and all(
             map(REFERENCE.fullmatch, thing.names())
         )
@@ -77,8 +76,8 @@ def is_safe(store: Store, thing: Thing) -> bool:
         return LOG.fullmatch(path) is not None and not {".", ".."} & set(path.split("/"))
     if thing.kind == "directory":
         named = (thing.id, *([] if thing.refs is None else [thing.refs]))
-        return store.folder.rpartition("/")[2] in FOLDERS and all(map(DIRECTORY.fullmatch, named))
-    shape = {"record": RECORD, "container": HEX, "volume": VOLUME}.get(thing.kind)
+        return store.folder.rpartition("/")[2] in FOLDERS and all(map(shapes.CACHE_ID.fullmatch, named))
+    shape = {"record": RECORD, "container": shapes.HEX, "volume": VOLUME}.get(thing.kind)
     return shape is None or shape.fullmatch(thing.id) is not None
 
 

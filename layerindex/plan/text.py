@@ -9,6 +9,7 @@ from collections import Counter
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
+from layerindex import shapes
 from layerindex.names import printable
 from layerindex.plan import commands, steps
 from layerindex.render import human_bytes
@@ -125,7 +126,7 @@ def _name(thing: Thing) -> str:
     if thing.kind == "directory":
         return f"{printable(thing.id[:12])}"
     name = thing.name or thing.id
-    return name[:12] if commands.HEX.fullmatch(name) else printable(name)
+    return name[:12] if shapes.HEX.fullmatch(name) else printable(name)
 
 
 def _head(plan: Plan) -> Iterator[str]:
