@@ -274,7 +274,8 @@ def _number(connection: sqlite3.Connection, snapshot: Snapshot) -> int:
 
 def _bring(connection: sqlite3.Connection, snapshot: Snapshot, files: Files) -> None:
     """Copy one snapshot into a private database, with the listings that will be compared."""
-    from layerindex.exchange import checks, merge  # noqa: PLC0415 - most comparisons are within one file
+    from layerindex.exchange import checks  # noqa: PLC0415 - most comparisons are within one file
+    from layerindex.writing import merge  # noqa: PLC0415 - most comparisons are within one file
 
     checks.guard(connection)
     with held(snapshot.path) as file:

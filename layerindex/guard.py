@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
-    from layerindex.stores.files import Folder
+    from layerindex.stores.disk.files import Folder
 
 T = TypeVar("T")
 P = ParamSpec("P")

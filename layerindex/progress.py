@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from layerindex.listings.index import Progress
+    from layerindex.indexing.production import Progress
 
 INTERVAL = 0.1
 """Seconds between two drawings."""

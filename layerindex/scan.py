@@ -9,22 +9,23 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from layerindex import __version__, database, parts
-from layerindex.listings.snapshot import Options as Options  # noqa: PLC0414 - part of what a scan is called with
-from layerindex.listings.snapshot import index_files
-from layerindex.listings.usage import disk_usage
+from layerindex import __version__, database
+from layerindex.indexing.snapshot import Options as Options  # noqa: PLC0414 - part of what a scan is called with
+from layerindex.indexing.snapshot import index_files
 from layerindex.missing import missing_problems
 from layerindex.names import from_os
 from layerindex.records import TABLES, Image, Problem, Record
-from layerindex.stores.imagedb import LAYERS
+from layerindex.stores.shared.configs import LAYERS
+from layerindex.usage.attribution import disk_usage
+from layerindex.writing import parts
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Sequence
 
-    from layerindex.listings.index import Progress
-    from layerindex.listings.writer import Listing
+    from layerindex.indexing.production import Progress
     from layerindex.stores.store import Store
+    from layerindex.writing.listings import Listing
 
 ORDERED_AT = """
 SELECT max(:now, coalesce(strftime('%Y-%m-%dT%H:%M:%fZ', max(ordered_at), '+0.001 seconds'), ''))

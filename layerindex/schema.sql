@@ -35,14 +35,14 @@ CREATE INDEX listings_witness ON listings (witness);
 CREATE TABLE part_names ( /* Names that stand in many rows of parts, which have their numbers: of directories, short names … */
 	name_id INTEGER NOT NULL /* Number of the name in this database; 0 stands for NULL. */, 
 	name TEXT /* The name; NULL for number 0 alone. */, 
-	bucket INTEGER /* A number that is made from the name (layerindex.parts), by which rows are parts. */, 
+	bucket INTEGER /* A number that is made from the name (layerindex.writing.parts), by which rows are parts. */, 
 	PRIMARY KEY (name_id), 
 	UNIQUE (name)
 )
  STRICT;
 CREATE TABLE parts ( /* Rows that snapshots share, such as what an image's config says: stored once, under the digest of what they say. */
 	part_id INTEGER NOT NULL /* Number of the part in this database. */, 
-	digest BLOB NOT NULL /* SHA-256 of its rows in one form (layerindex.parts), by which equal rows are found; 32 bytes. */, 
+	digest BLOB NOT NULL /* SHA-256 of its rows in one form (layerindex.writing.parts), by which equal rows are found; 32 bytes. */, 
 	PRIMARY KEY (part_id), 
 	UNIQUE (digest)
 )

@@ -8,9 +8,9 @@ import sqlite3
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from layerindex import database, parts
+from layerindex import database
 from layerindex.errors import DatabaseError
-from layerindex.exchange import merge
+from layerindex.writing import merge, parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

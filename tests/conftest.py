@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from hypothesis import settings
 
-from layerindex import database, parts, scan, stores
-from layerindex.stores import overlay, pulls
+from layerindex import database, scan, stores
+from layerindex.stores.shared import overlay, pulls
+from layerindex.writing import parts
 from tests.dataroot import Container, DataRoot, Image, Layer
 
 if TYPE_CHECKING:

@@ -21,8 +21,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from layerindex import database, parts
-from layerindex.exchange import listings
+from layerindex import database
+from layerindex.writing import equal_listings as listings
+from layerindex.writing import parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

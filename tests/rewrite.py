@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from layerindex import parts
+from layerindex.writing import parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

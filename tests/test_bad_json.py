@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from layerindex.stores import ids
+from layerindex.stores.disk import ids
 from tests.conftest import World, codes, problems, replaced, scanned, serious, table
 
 if TYPE_CHECKING:

@@ -339,7 +339,7 @@ def inconsistent(world: World) -> list[Problem]:
     """A database that is another each time its headers are looked at."""
     world.root.build_record(world.root.buildkit_dir())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("layerindex.stores.bolt.PAUSE", 0)
+        patch.setattr("layerindex.stores.disk.bolt.PAUSE", 0)
         patch.setattr("os.pread", lambda *_: b"")
         return problems_of(world)
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from layerindex.problems import Damage
-from layerindex.stores import bolt as reader
-from layerindex.stores.bolt import DEPTH, Bolt, Bucket, read_bolt
-from layerindex.stores.files import Folder
+from layerindex.stores.disk import bolt as reader
+from layerindex.stores.disk.bolt import DEPTH, Bolt, Bucket, read_bolt
+from layerindex.stores.disk.files import Folder
 from tests.bolt_writer import FIRST, bolt, fnv1a, mutations
 from tests.conftest import in_time
 

@@ -28,7 +28,7 @@ from layerindex.standing import TOLD
 from layerindex.stores.containerd.content import Descriptor, Manifest
 from layerindex.stores.containerd.images import Images
 from layerindex.stores.containerd.metadata import Metadata, Namespace, Target
-from layerindex.stores.imagedb import HISTORY, LAYERS
+from layerindex.stores.shared.configs import HISTORY, LAYERS
 from tests.containerd_root import ContainerdRoot, Layer, digest
 from tests.dataroot import DataRoot
 from tests.packing import batches_of, member, pack, tar_split, widen

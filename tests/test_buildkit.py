@@ -10,11 +10,11 @@ import pytest
 
 from layerindex.problems import Damage
 from layerindex.records import BuildCache, BuildCacheParent, Record, Use
-from layerindex.stores import buildkit as reader
-from layerindex.stores.buildkit import read_buildkit
-from layerindex.stores.claims import Claims
-from layerindex.stores.files import Folder
-from layerindex.stores.running import NEVER
+from layerindex.stores.disk.files import Folder
+from layerindex.stores.shared import buildkit as reader
+from layerindex.stores.shared.buildkit import read_buildkit
+from layerindex.stores.shared.claims import Claims
+from layerindex.stores.shared.running import NEVER
 from tests.bolt_writer import bolt, mutations
 from tests.conftest import in_time
 from tests.dataroot import DataRoot, Layer

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from layerindex import catalog, parts, query, scan, stores
+from layerindex import catalog, query, scan, stores
 from layerindex.exchange import checks
 from layerindex.names import as_text, printable
 from layerindex.records import Features
 from layerindex.stores.store import Holder, Store
+from layerindex.writing import parts
 from tests.conftest import scanned
 from tests.kinds import KINDS
 from tests.test_bad_names import make

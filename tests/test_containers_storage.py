@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from layerindex import catalog, database, query, scan
-from layerindex.stores import ids
 from layerindex.stores.containers_storage import find_stores
+from layerindex.stores.disk import ids
 from tests.conftest import HOST, codes, in_time, problems, table, without_capabilities
 from tests.dataroot import regular, whiteout
 from tests.storageroot import StorageRoot

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from layerindex.stores import ids
 from layerindex.stores.containers_storage import moment
 from layerindex.stores.containers_storage import scan as storage_scan
 from layerindex.stores.containers_storage.layers import Chains
 from layerindex.stores.containers_storage.lists import file_name
+from layerindex.stores.disk import ids
 from tests.conftest import codes, nobody_special, problems, replaced, serious, table
 from tests.storageroot import StorageRoot
 from tests.test_containers_storage import FILES, roles, storage_scanned

@@ -10,8 +10,8 @@ import pytest
 from layerindex.listings.rules import IdMap, Rules
 from layerindex.listings.walk import Walk
 from layerindex.stores.containers_storage import GraphRoot, find_stores, graph_roots
-from layerindex.stores.files import open_folder
-from layerindex.stores.id_maps import id_map_of
+from layerindex.stores.disk.files import open_folder
+from layerindex.stores.shared.id_maps import id_map_of
 from tests.storageroot import StorageRoot
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from layerindex.database import create
+from layerindex.indexing.production import index_listings
 from layerindex.listings.batches import Entry, Source
-from layerindex.listings.drift import Side, drift
-from layerindex.listings.index import index_listings
+from layerindex.witnesses.drift import Side, drift
 from tests.packing import batched
 
 if TYPE_CHECKING:

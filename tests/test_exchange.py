@@ -21,9 +21,10 @@ from typing import IO, TYPE_CHECKING, Any
 import pytest
 import zstandard
 
-from layerindex import catalog, database, exchange, genuine, parts, query, scan, schema
+from layerindex import catalog, database, exchange, genuine, query, scan, schema
 from layerindex.errors import DatabaseError, RefusedFileError
-from layerindex.exchange import compression, merge
+from layerindex.exchange import compression
+from layerindex.writing import merge, parts
 from tests import exhibits, test_file_queries, test_queries
 from tests.conftest import World, nobody_special, program
 from tests.dataroot import DataRoot, big_store

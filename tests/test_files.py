@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from layerindex.problems import Damage
-from layerindex.stores.files import WORD, Folder
+from layerindex.stores.disk.files import WORD, Folder
 from tests.conftest import in_time, nobody_special
 
 if TYPE_CHECKING:

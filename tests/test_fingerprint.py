@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from layerindex.indexing.production import index_listings
 from layerindex.listings.batches import Entry, Source
-from layerindex.listings.drift import drift
 from layerindex.listings.fingerprint import Fingerprint, Side, of_files, of_listing
-from layerindex.listings.index import index_listings
 from layerindex.listings.rules import Rules
 from layerindex.listings.walk import Walk
+from layerindex.witnesses.drift import drift
 from tests.packing import batched
 from tests.test_drift import database, entry, linked, store
 

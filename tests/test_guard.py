@@ -171,7 +171,7 @@ def test_every_reader(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
 FILES = {
     "docker": {
         "image/overlay2/repositories.json": ("imagedb", "read_references", "image_refs"),
-        "image/overlay2/imagedb/content": ("imagedb", "_history", "images"),
+        "image/overlay2/imagedb/content": ("configs", "_history", "images"),
         "image/overlay2/layerdb/sha256": ("layerdb", "read_layer", "layers"),
         "containers": ("containers", "_container", ""),
         "volumes": ("volumes", "read_volume", "volumes"),
@@ -182,7 +182,7 @@ FILES = {
     "containerd": {
         "io.containerd.metadata.v1.bolt/meta.db": ("metadata", "read_metadata", "images image_refs containers layers"),
         "io.containerd.snapshotter.v1.overlayfs/metadata.db": ("snapshots", "read_snapshots", ""),
-        "io.containerd.content.v1.content/blobs/sha256": ("imagedb", "_history", "images layers"),
+        "io.containerd.content.v1.content/blobs/sha256": ("configs", "_history", "images layers"),
         "io.containerd.content.v1.content/ingest": ("ingests", "_ingest", ""),
     },
     "storage": {

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layerindex import shapes
-from layerindex.stores import ids
+from layerindex.stores.disk import ids
 
 if TYPE_CHECKING:
     import re

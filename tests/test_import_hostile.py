@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from layerindex import database, exchange, genuine
 from layerindex.errors import DatabaseError, LayerindexError, NewerDatabaseError, RefusedFileError
-from layerindex.exchange import checks, listings
+from layerindex.exchange import checks
+from layerindex.writing import equal_listings as listings
 from tests.conftest import World, in_time, program
 from tests.packing import database_without_memory
 from tests.test_exchange import change, index, rows, silent, whole

@@ -18,18 +18,20 @@ import pytest
 
 from layerindex.database import create
 from layerindex.guard import FAILED
-from layerindex.listings import directories, index, writer
+from layerindex.indexing import production as index
+from layerindex.indexing.production import ProducerError
+from layerindex.indexing.snapshot import layer_source
 from layerindex.listings.batches import Batch, Builder, Entry, Finding, Source
-from layerindex.listings.index import ProducerError
-from layerindex.listings.snapshot import layer_source
 from layerindex.problems import Damage
 from layerindex.stores.store import Listed
+from layerindex.writing import directories
+from layerindex.writing import listings as writer
 from tests.packing import batched, member, pack, tar_split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from layerindex.listings.writer import Listing
+    from layerindex.writing.listings import Listing
 
 # Processes and numpy for however little.
 index_listings = partial(index.index_listings, small=0)

@@ -19,11 +19,12 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from click.testing import CliRunner
 
-from layerindex import database, genuine, migrate, parts, records, schema
+from layerindex import database, genuine, migrate, records, schema
 from layerindex.cli import group
 from layerindex.errors import DatabaseError
 from layerindex.schema.columns import sentence
 from layerindex.schema.views import VIEW_COLUMNS
+from layerindex.writing import parts
 from tests import exhibits
 from tests.dataroot import DataRoot
 

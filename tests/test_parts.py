@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from layerindex import database, migrate, parts, snapshots
+from layerindex import database, migrate, snapshots
+from layerindex.writing import parts
 from tests import fleet
 from tests.conftest import World, program, scanned
 from tests.dataroot import DataRoot

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from layerindex.stores import pulls
+from layerindex.stores.shared import pulls
 from tests.conftest import World, scanned
 from tests.containerd_root import CREATED, ContainerdRoot
 from tests.storageroot import StorageRoot

@@ -23,7 +23,7 @@ from layerindex import catalog, database, genuine, problems, query, render, sche
 from layerindex.cli import find, group
 from layerindex.errors import CatalogError
 from layerindex.screen import cells, table, text
-from layerindex.stores import claims
+from layerindex.stores.shared import claims
 from tests import exhibits, fleet, test_file_queries
 from tests.dataroot import DataRoot
 from tests.rewrite import rewriting

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from layerindex import catalog, database, parts, shipped
-from layerindex.listings.writer import COUNT_SQL
+from layerindex import catalog, database, shipped
+from layerindex.writing import parts
+from layerindex.writing.listings import COUNT_SQL
 from tests.rewrite import rewriting
 
 if TYPE_CHECKING:

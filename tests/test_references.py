@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from layerindex.stores.references import normalized, split
+from layerindex.stores.shared.references import normalized, split
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,9 @@ from layerindex.errors import NotAStoreError
 from layerindex.listings.rules import Rules
 from layerindex.problems import Damage
 from layerindex.records import Features, Image, ImageLayer, ImageRef, Layer
-from layerindex.stores import ids, registry
-from layerindex.stores.passes import told
+from layerindex.stores import registry
+from layerindex.stores.disk import ids
+from layerindex.stores.shared.passes import told
 from layerindex.stores.store import Holder, Listed, Wanted
 from tests.conftest import HOST, scanned, table
 from tests.packing import member, pack
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from layerindex.records import Record
-    from layerindex.stores.files import Folder
+    from layerindex.stores.disk.files import Folder
 
 LAYER = "sha256:" + "b" * 64
 IMAGE = Image(

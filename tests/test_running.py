@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from layerindex.stores import running
-from layerindex.stores.files import Folder
-from layerindex.stores.running import NEVER, running_since
+from layerindex.stores.disk.files import Folder
+from layerindex.stores.shared import running
+from layerindex.stores.shared.running import NEVER, running_since
 from tests.conftest import World, scanned
 
 if TYPE_CHECKING:

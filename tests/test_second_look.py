@@ -11,8 +11,8 @@ import pytest
 
 from layerindex.problems import Damage
 from layerindex.stores import open_stores
-from layerindex.stores.files import Folder
-from layerindex.stores.overlay import in_motion
+from layerindex.stores.disk.files import Folder
+from layerindex.stores.shared.overlay import in_motion
 from tests.conftest import World, problems, scanned
 from tests.kinds import containerd, docker, podman
 

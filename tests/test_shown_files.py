@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from layerindex import database, query
-from layerindex.listings import folders
+from layerindex.writing import folders
 from tests.dataroot import DataRoot, Files, directory, hardlink, opaque, regular, symlink, whiteout
 from tests.layer_tars import Member, tar
 from tests.test_file_queries import ask, scanned

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from layerindex import database, scan, stores
-from layerindex.listings import snapshot, walk
+from layerindex.indexing import snapshot
+from layerindex.indexing.production import index_listings
+from layerindex.indexing.snapshot import layer_source
+from layerindex.listings import walk
 from layerindex.listings.batches import SMALL_BYTES
-from layerindex.listings.index import index_listings
-from layerindex.listings.snapshot import layer_source
 from layerindex.stores.store import Listed
 from tests.conftest import HOST
 from tests.dataroot import DataRoot, regular, symlink, whiteout
@@ -263,7 +264,7 @@ def test_opaque_marks_that_may_not_be_read(
     """Where trusted attributes are hidden from us, opaque is unknown, and a problem says so."""
     for module in (walk, snapshot):
         monkeypatch.setattr(module, "trusted_readable", lambda: False)
-    monkeypatch.setattr("layerindex.stores.id_maps.id_map_of", lambda *_: None)  # whoever runs this test
+    monkeypatch.setattr("layerindex.stores.shared.id_maps.id_map_of", lambda *_: None)  # whoever runs this test
     into(connection, root)
 
     assert ["opaque-unknown"] == codes(connection)

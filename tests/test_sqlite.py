@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from layerindex.problems import Damage
-from layerindex.stores import sqlite as reader
-from layerindex.stores.files import Folder
+from layerindex.stores.disk import sqlite as reader
+from layerindex.stores.disk.files import Folder
 from tests.conftest import in_time
 from tests.packing import database_without_memory
 
@@ -223,8 +223,8 @@ def test_memory(tmp_path: Path) -> None:
     assert path.stat().st_size > reader.LIMIT // 2
     code = f"""
 import resource
-from layerindex.stores.files import Folder
-from layerindex.stores.sqlite import read_rows
+from layerindex.stores.disk.files import Folder
+from layerindex.stores.disk.sqlite import read_rows
 resource.setrlimit(resource.RLIMIT_AS, (400 << 20, 400 << 20))
 with Folder({str(tmp_path)!r}) as folder:
     print(sum(1 for _ in read_rows(folder, "db", {{"t": ("k", "v")}})))

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from layerindex import database, scan, stores
-from layerindex.listings import measure, rules, walk, writer
-from layerindex.listings import usage as usage_module
+from layerindex.listings import rules, walk
 from layerindex.listings.batches import PROBLEMS_KEPT, SMALL_BYTES
-from layerindex.listings.measure import Attribution, Count
+from layerindex.usage import attribution as usage_module
+from layerindex.usage import measure
+from layerindex.usage.measure import Attribution, Count
+from layerindex.writing import listings as writer
 from tests.conftest import HOST, mounted, nobody_special, without_capabilities
 from tests.dataroot import DataRoot, fifo, hardlink, opaque, regular, symlink, whiteout
 from tests.test_file_queries import ask

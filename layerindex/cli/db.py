@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
-from layerindex import database, parts
+from layerindex import database
 from layerindex.cli import options
 from layerindex.cli.scan import note
 from layerindex.errors import DatabaseError, OlderDatabaseError
+from layerindex.writing import parts
 
 
 @click.group(name="db")

@@ -13,7 +13,7 @@ another's listing is the same only where every row is (`listings`), and no impor
 from __future__ import annotations
 
 from layerindex.exchange.incoming import Imported, import_file
-from layerindex.exchange.listings import name as name_listings
 from layerindex.exchange.outgoing import export
+from layerindex.writing.equal_listings import name as name_listings
 
 __all__ = ["Imported", "export", "import_file", "name_listings"]

@@ -11,10 +11,10 @@ import math
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
-from layerindex import genuine, names, parts
-from layerindex.exchange import merge
-from layerindex.exchange.listings import ENTRY
+from layerindex import genuine, names
 from layerindex.records import Features
+from layerindex.writing import merge, parts
+from layerindex.writing.equal_listings import ENTRY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

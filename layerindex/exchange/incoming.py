@@ -15,11 +15,12 @@ import sys
 from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from layerindex import database, genuine, interrupt, parts, place, scratch
+from layerindex import database, genuine, interrupt, place, scratch
 from layerindex.errors import DatabaseBusyError, DatabaseError, FullDiskError, RefusedFileError
-from layerindex.exchange import checks, compression, merge
+from layerindex.exchange import checks, compression
 from layerindex.failures import reason
 from layerindex.held import Held, held
+from layerindex.writing import merge, parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

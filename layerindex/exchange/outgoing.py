@@ -8,9 +8,11 @@ from typing import IO, TYPE_CHECKING
 
 from layerindex import database, genuine, scratch, trust
 from layerindex.errors import DatabaseError
-from layerindex.exchange import compression, listings, merge
+from layerindex.exchange import compression
 from layerindex.failures import RAISED, failure
 from layerindex.held import held
+from layerindex.writing import equal_listings as listings
+from layerindex.writing import merge
 
 if TYPE_CHECKING:
     import sqlite3

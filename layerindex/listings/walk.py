@@ -22,7 +22,7 @@ from layerindex.listings.override import OVERRIDE, replaced, stated
 from layerindex.listings.rules import LABEL, Rules, trusted_readable, type_of
 from layerindex.listings.times import NANOSECONDS
 from layerindex.names import from_os_path
-from layerindex.stores.files import open_folder as open_folder  # noqa: PLC0414 - tests put another in its place
+from layerindex.stores.disk.files import open_folder as open_folder  # noqa: PLC0414 - tests put another in its place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

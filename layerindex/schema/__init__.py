@@ -20,7 +20,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from layerindex.database import APPLICATION_ID, REVISION
-from layerindex.parts import NOTHING
+from layerindex.writing.parts import NOTHING
 
 # In this order the tables of a new database are made.
 from layerindex.schema import images, stores, files  # isort: skip

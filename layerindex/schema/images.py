@@ -69,7 +69,7 @@ numbered(
         LargeBinary,
         nullable=False,
         unique=True,
-        comment="SHA-256 of its rows in one form (layerindex.parts), by which equal rows are found; 32 bytes.",
+        comment="SHA-256 of its rows in one form (layerindex.writing.parts), by which equal rows are found; 32 bytes.",
     ),
 )
 numbered(
@@ -77,7 +77,7 @@ numbered(
     "Names that stand in many rows of parts, which have their numbers: of directories, short names …",
     integer("name_id", "Number of the name in this database; 0 stands for NULL.", primary_key=True),
     text("name", "The name; NULL for number 0 alone.", unique=True),
-    integer("bucket", "A number that is made from the name (layerindex.parts), by which rows are parts."),
+    integer("bucket", "A number that is made from the name (layerindex.writing.parts), by which rows are parts."),
 )
 part(
     "part_stored_images",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from layerindex.parts import named
 from layerindex.schema.columns import View, metadata, sentence
+from layerindex.writing.parts import named
 
 if TYPE_CHECKING:
-    from layerindex.parts import Kind
+    from layerindex.writing.parts import Kind
 
 
 class Shown(NamedTuple):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from layerindex import missing, shown
-from layerindex.parts import KINDS
 from layerindex.schema.columns import View, metadata
 from layerindex.schema.of_parts import NUMBERED, SHOWN, numbered_rows, scattered, shared
 from layerindex.standing import CLEAR, LOST, NAMED_BY, TOLD
+from layerindex.writing.parts import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

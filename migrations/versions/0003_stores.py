@@ -7,7 +7,7 @@ from pathlib import Path
 from alembic import op
 
 from layerindex.migrate import rebuild
-from layerindex.stores.references import normalized
+from layerindex.stores.shared.references import normalized
 
 revision = "0003"
 down_revision = "0002"

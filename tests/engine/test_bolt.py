@@ -15,11 +15,11 @@ import pytest
 
 from layerindex.problems import Damage
 from layerindex.records import BuildCache, BuildCacheParent
-from layerindex.stores import ids
-from layerindex.stores.bolt import Bolt, Bucket, read_bolt
-from layerindex.stores.buildkit import read_buildkit
-from layerindex.stores.claims import Claims
-from layerindex.stores.files import Folder
+from layerindex.stores.disk import ids
+from layerindex.stores.disk.bolt import Bolt, Bucket, read_bolt
+from layerindex.stores.disk.files import Folder
+from layerindex.stores.shared.buildkit import read_buildkit
+from layerindex.stores.shared.claims import Claims
 
 from .archives import Member, pack
 from .conftest import new_engine

@@ -14,8 +14,8 @@ import pytest
 
 from layerindex import database
 from layerindex import scan as scanning
-from layerindex.stores import id_maps
 from layerindex.stores.containerd import store as containerd_store
+from layerindex.stores.shared import id_maps
 
 from .archives import ImageSource, Member, Step, archive, pack
 from .conftest import need

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from layerindex.problems import Damage
-from layerindex.stores.files import Folder
+from layerindex.stores.disk.files import Folder
 from tools.fuzz import scratch
 
 if TYPE_CHECKING:

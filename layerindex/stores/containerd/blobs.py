@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from layerindex.stores.containerd.images import Images
     from layerindex.stores.containerd.metadata import BlobRow, Metadata
-    from layerindex.stores.files import Folder
+    from layerindex.stores.disk.files import Folder
 
 NOBODY = [("", meta.BlobRow(None, None, None, {}))]
 """The row of a blob that no namespace knows."""

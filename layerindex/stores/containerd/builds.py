@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from layerindex import shapes
 from layerindex.guard import each
 from layerindex.problems import Damage
-from layerindex.stores.buildkit import FOLDER, METADATA, Cache, Snapshot
+from layerindex.stores.shared.buildkit import FOLDER, METADATA, Cache, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from layerindex.records import Record
-    from layerindex.stores.claims import Claims
     from layerindex.stores.containerd.view import ViewedSnapshot
-    from layerindex.stores.files import Folder
+    from layerindex.stores.disk.files import Folder
+    from layerindex.stores.shared.claims import Claims
 
 
 def read_builds(

@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING, NamedTuple
 from layerindex import shapes, standing
 from layerindex.names import printable
 from layerindex.records import Container, ContainerVolume, Mount, Use
-from layerindex.stores import ids
 from layerindex.stores.containerd.cri import read_logs, with_status
 from layerindex.stores.containerd.reachable import expired
 from layerindex.stores.containerd.view import METADATA
-from layerindex.stores.containers import Logs
+from layerindex.stores.disk import ids
+from layerindex.stores.shared.logs import Logs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from layerindex.problems import Damage
     from layerindex.records import Record
-    from layerindex.stores.claims import Claims, Sources
     from layerindex.stores.containerd.images import Platform
     from layerindex.stores.containerd.metadata import ContainerRow
     from layerindex.stores.containerd.view import View, ViewedSnapshot
-    from layerindex.stores.files import Folder
-    from layerindex.stores.imagedb import Config
+    from layerindex.stores.disk.files import Folder
+    from layerindex.stores.shared.claims import Claims, Sources
+    from layerindex.stores.shared.configs import Config
 
 NAMES = ("nerdctl/name", "io.kubernetes.container.name")
 """Labels with the name that a client gave a container."""

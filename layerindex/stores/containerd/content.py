@@ -12,13 +12,13 @@ from layerindex import shapes
 from layerindex.guard import reading
 from layerindex.names import printable
 from layerindex.problems import Damage, Damages
-from layerindex.stores import ids
-from layerindex.stores.values import Fields
+from layerindex.stores.disk import ids
+from layerindex.stores.disk.values import Fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from layerindex.stores.files import Folder
+    from layerindex.stores.disk.files import Folder
 
 FOLDER = "io.containerd.content.v1.content"
 

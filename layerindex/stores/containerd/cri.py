@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from layerindex.guard import reading
 from layerindex.names import on_disk
 from layerindex.problems import Damage
-from layerindex.stores import ids
-from layerindex.stores.containers import LogKind, Logs, take_logs
-from layerindex.stores.files import Folder
-from layerindex.stores.values import Fields
+from layerindex.stores.disk import ids
+from layerindex.stores.disk.files import Folder
+from layerindex.stores.disk.values import Fields
+from layerindex.stores.shared.logs import LogKind, Logs, take_logs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

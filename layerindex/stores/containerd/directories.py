@@ -13,16 +13,16 @@ from layerindex.missing import going
 from layerindex.names import from_os
 from layerindex.problems import Damage
 from layerindex.records import OverlayDir, OverlayLower
-from layerindex.stores.claims import NEED_DIRECTORY, directory_use
-from layerindex.stores.overlay import LATE, PAUSE, in_motion, look_again
+from layerindex.stores.shared.claims import NEED_DIRECTORY, directory_use
+from layerindex.stores.shared.overlay import LATE, PAUSE, in_motion, look_again
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from layerindex.records import Record, Use
-    from layerindex.stores.claims import Claims
     from layerindex.stores.containerd.snapshots import Stored
-    from layerindex.stores.files import Folder
+    from layerindex.stores.disk.files import Folder
+    from layerindex.stores.shared.claims import Claims
 
 SNAPSHOTTER = "io.containerd.snapshotter.v1."
 """How the folders of snapshotters begin."""

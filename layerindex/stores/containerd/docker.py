@@ -9,14 +9,14 @@ from layerindex.guard import each, reading
 from layerindex.names import from_os, printable
 from layerindex.problems import Damage
 from layerindex.records import Container
-from layerindex.stores.claims import Sources
 from layerindex.stores.containerd.builds import read_builds
 from layerindex.stores.containerd.clients import Docker
 from layerindex.stores.containerd.store import ContainerdStore, snapshotters
+from layerindex.stores.disk.files import Folder
 from layerindex.stores.docker import read_clients
 from layerindex.stores.docker.drivers import CONTAINERD, DAEMON
-from layerindex.stores.files import Folder
-from layerindex.stores.passes import told
+from layerindex.stores.shared.claims import Sources
+from layerindex.stores.shared.passes import told
 from layerindex.stores.store import Holder
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from layerindex.listings.rules import Rules
     from layerindex.records import Features, Record
-    from layerindex.stores.claims import Claims
     from layerindex.stores.containerd.view import ViewedSnapshot
     from layerindex.stores.docker import DockerStore
+    from layerindex.stores.shared.claims import Claims
     from layerindex.stores.store import Listed, Wanted
 
 CONTAINERS = "containers"

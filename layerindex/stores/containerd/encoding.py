@@ -10,8 +10,8 @@ import orjson
 
 from layerindex import shapes
 from layerindex.problems import Damage
-from layerindex.stores import ids
-from layerindex.stores.bolt import Bucket, key_text
+from layerindex.stores.disk import ids
+from layerindex.stores.disk.bolt import Bucket, key_text
 
 if TYPE_CHECKING:
     import re

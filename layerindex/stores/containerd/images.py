@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from layerindex import shapes
 from layerindex.problems import Damage
 from layerindex.records import ImageManifest, ImageRef, LayerBlob, Use
-from layerindex.stores import ids
-from layerindex.stores.files import JSON
-from layerindex.stores.imagedb import Config, read_image
-from layerindex.stores.references import normalized, split
+from layerindex.stores.disk import ids
+from layerindex.stores.disk.files import JSON
+from layerindex.stores.shared.configs import Config, read_config
+from layerindex.stores.shared.references import normalized, split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from layerindex.records import Record
     from layerindex.stores.containerd.content import Content, Descriptor, Manifest
     from layerindex.stores.containerd.metadata import Metadata, Target
-    from layerindex.stores.files import Folder
+    from layerindex.stores.disk.files import Folder
 
 DEPTH = 8
 """Deepest nesting of indexes that is followed; real ones are flat, or two deep."""
@@ -159,7 +159,7 @@ class Images:
     def _config(self, image_id: str) -> Iterator[Damage]:
         name = image_id.removeprefix("sha256:")
         try:
-            for item in read_image(self.blobs, None, name):
+            for item in read_config(self.blobs, name, image_id):
                 if isinstance(item, Damage):
                     yield item
                 elif item.image.verified:

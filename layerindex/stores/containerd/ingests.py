@@ -15,15 +15,15 @@ from layerindex.guard import each
 from layerindex.names import printable
 from layerindex.problems import Damage, not_regular
 from layerindex.records import Ingest
-from layerindex.stores import ids
 from layerindex.stores.containerd.content import FOLDER
 from layerindex.stores.containerd.snapshots import parts
+from layerindex.stores.disk import ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from layerindex.stores.containerd.metadata import Metadata
-    from layerindex.stores.files import Folder
+    from layerindex.stores.disk.files import Folder
 
 INGEST = "ingest"
 

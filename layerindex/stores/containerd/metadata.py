@@ -8,15 +8,15 @@ import orjson
 
 from layerindex import shapes
 from layerindex.problems import Damage, Damages
-from layerindex.stores import ids
-from layerindex.stores.bolt import Bucket, key_text, read_bolt
 from layerindex.stores.containerd.encoding import LONGEST, digest, moment, rows, size
+from layerindex.stores.disk import ids
+from layerindex.stores.disk.bolt import Bucket, key_text, read_bolt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from layerindex.stores.containerd.encoding import Row
-    from layerindex.stores.files import Folder
+    from layerindex.stores.disk.files import Folder
 
 FOLDER = "io.containerd.metadata.v1.bolt"
 NAME = "meta.db"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from layerindex.stores import ids
+from layerindex.stores.disk import ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

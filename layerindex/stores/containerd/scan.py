@@ -9,9 +9,6 @@ from layerindex import shapes, standing
 from layerindex.missing import going
 from layerindex.problems import KINDS, Damage
 from layerindex.records import Container, Layer, Record, Use
-from layerindex.stores import ids
-from layerindex.stores.buildkit import FOLDER as BUILDKIT
-from layerindex.stores.claims import DOUBTS, Claims, Sources
 from layerindex.stores.containerd import metadata as meta
 from layerindex.stores.containerd import snapshots as stored
 from layerindex.stores.containerd.blobs import read_blobs
@@ -24,10 +21,13 @@ from layerindex.stores.containerd.ingests import read_ingests
 from layerindex.stores.containerd.reachable import leased
 from layerindex.stores.containerd.resources import EXTRACT, read_leases, read_snapshots
 from layerindex.stores.containerd.view import METADATA, View
-from layerindex.stores.overlay import PAUSE, in_motion
-from layerindex.stores.passes import part
-from layerindex.stores.pulls import doubt_new, moment
-from layerindex.stores.running import NEVER, running_since
+from layerindex.stores.disk import ids
+from layerindex.stores.shared.buildkit import FOLDER as BUILDKIT
+from layerindex.stores.shared.claims import DOUBTS, Claims, Sources
+from layerindex.stores.shared.overlay import PAUSE, in_motion
+from layerindex.stores.shared.passes import part
+from layerindex.stores.shared.pulls import doubt_new, moment
+from layerindex.stores.shared.running import NEVER, running_since
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from layerindex.stores.containerd.images import Platform
     from layerindex.stores.containerd.metadata import Namespace
     from layerindex.stores.containerd.view import ViewedSnapshot
-    from layerindex.stores.files import Folder
-    from layerindex.stores.imagedb import Config
+    from layerindex.stores.disk.files import Folder
+    from layerindex.stores.shared.configs import Config
 
 READABLE = ("overlayfs", "native")
 """Snapshotters whose directories are snapshots/<n>."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex.problems import Damage, Damages
-from layerindex.stores import ids
-from layerindex.stores.bolt import read_bolt
 from layerindex.stores.containerd.encoding import moment, rows, signed, size, unsigned
+from layerindex.stores.disk import ids
+from layerindex.stores.disk.bolt import read_bolt
 
 if TYPE_CHECKING:
-    from layerindex.stores.files import Folder
+    from layerindex.stores.disk.files import Folder
 
 NAME = "metadata.db"
 KINDS = {1: "view", 2: "active", 3: "committed"}

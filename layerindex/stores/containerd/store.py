@@ -17,9 +17,9 @@ from layerindex.stores.containerd.directories import FOLDER as SNAPSHOTS
 from layerindex.stores.containerd.directories import SNAPSHOTTER
 from layerindex.stores.containerd.scan import READABLE, Scan
 from layerindex.stores.containerd.view import METADATA
-from layerindex.stores.files import Folder, open_below
-from layerindex.stores.id_maps import rules_of
-from layerindex.stores.passes import settled, told
+from layerindex.stores.disk.files import Folder, open_below
+from layerindex.stores.shared.id_maps import rules_of
+from layerindex.stores.shared.passes import settled, told
 from layerindex.stores.store import Holder, Listed, Wanted
 
 if TYPE_CHECKING:

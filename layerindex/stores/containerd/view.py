@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, NamedTuple
 from layerindex import standing
 from layerindex.guard import reading
 from layerindex.problems import Damage
-from layerindex.stores.claims import DOUBTS, Sources
 from layerindex.stores.containerd import metadata as meta
 from layerindex.stores.containerd import snapshots as stored
+from layerindex.stores.shared.claims import DOUBTS, Sources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from layerindex.stores.containerd.metadata import Metadata, SnapshotRow
     from layerindex.stores.containerd.snapshots import Stored
-    from layerindex.stores.files import Folder
+    from layerindex.stores.disk.files import Folder
 
 METADATA = f"{meta.FOLDER}/{meta.NAME}"
 TELLS = (("layers",), ("layers", "mounts", "containers", "images", "names"))

@@ -8,10 +8,10 @@ from layerindex import shapes
 from layerindex.guard import each
 from layerindex.problems import Damage
 from layerindex.records import Mount
-from layerindex.stores import ids
-from layerindex.stores.containers import Logs
 from layerindex.stores.containers_storage import containers
 from layerindex.stores.containers_storage.libpod import PodmanState, read_again
+from layerindex.stores.disk import ids
+from layerindex.stores.shared.logs import Logs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from layerindex.stores.containers_storage.containers import StoredContainer
     from layerindex.stores.containers_storage.found import Found
     from layerindex.stores.containers_storage.image_scan import Images
-    from layerindex.stores.files import Folder
-    from layerindex.stores.values import Fields
+    from layerindex.stores.disk.files import Folder
+    from layerindex.stores.disk.values import Fields
 
 
 class Containers:

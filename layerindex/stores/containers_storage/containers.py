@@ -13,18 +13,18 @@ import orjson
 from layerindex.guard import reading
 from layerindex.problems import Damage
 from layerindex.records import Container, ContainerVolume
-from layerindex.stores import ids
-from layerindex.stores.containers import LogKind, Logs, take_logs
 from layerindex.stores.containers_storage.libpod import mounted, state
 from layerindex.stores.containers_storage.lists import read_objects, reference, said, texts
-from layerindex.stores.values import Fields
+from layerindex.stores.disk import ids
+from layerindex.stores.disk.values import Fields
+from layerindex.stores.shared.logs import LogKind, Logs, take_logs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from layerindex.stores.containers_storage.libpod import PodmanState
     from layerindex.stores.containers_storage.lists import Item
-    from layerindex.stores.files import Folder
+    from layerindex.stores.disk.files import Folder
 
 LIST = "containers.json"
 LOG = re.compile(r"ctr\.log(?:\.([0-9]{1,9}))?(?:\.gz)?")

@@ -12,11 +12,11 @@ from layerindex.stores.containers_storage import containers
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from layerindex.stores.claims import Sources
     from layerindex.stores.containers_storage.containers import StoredContainer
     from layerindex.stores.containers_storage.layers import StoredLayer
     from layerindex.stores.containers_storage.libpod import PodmanState
-    from layerindex.stores.files import Folder
+    from layerindex.stores.disk.files import Folder
+    from layerindex.stores.shared.claims import Sources
 
 MOST = 20
 """Most containers that are named as proof; one is enough for doubt."""

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from layerindex.problems import Damage
-    from layerindex.stores.claims import Claims
     from layerindex.stores.containers_storage.layers import StoredLayer
     from layerindex.stores.containers_storage.moment import Lists
-    from layerindex.stores.files import Folder
+    from layerindex.stores.disk.files import Folder
+    from layerindex.stores.shared.claims import Claims
 
 
 class Lent(NamedTuple):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from layerindex.names import from_os
 from layerindex.stores.containers_storage.containers import LOG, USERDATA
-from layerindex.stores.graphdriver import NOT_LAYERS
+from layerindex.stores.shared.graphdriver import NOT_LAYERS
 from layerindex.stores.store import Holder
 
 if TYPE_CHECKING:

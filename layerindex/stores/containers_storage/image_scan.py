@@ -11,7 +11,7 @@ from layerindex.records import Use
 from layerindex.stores.containers_storage import evidence, images, layers
 from layerindex.stores.containers_storage.instances import ManifestLists
 from layerindex.stores.containers_storage.moment import ATTEMPTS
-from layerindex.stores.overlay import PAUSE
+from layerindex.stores.shared.overlay import PAUSE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from layerindex.stores.containers_storage.found import Found
     from layerindex.stores.containers_storage.images import StoredImage
     from layerindex.stores.containers_storage.layers import StoredLayer
-    from layerindex.stores.imagedb import Config
+    from layerindex.stores.shared.configs import Config
 
 
 class Images:

@@ -13,19 +13,19 @@ from layerindex import shapes
 from layerindex.guard import each, reading
 from layerindex.problems import Damage
 from layerindex.records import ImageManifest, ImageRef
-from layerindex.stores import ids
 from layerindex.stores.containers_storage.instances import read_instances
 from layerindex.stores.containers_storage.lists import file_name, reference, said, texts
-from layerindex.stores.files import JSON
-from layerindex.stores.imagedb import Config, read_config
-from layerindex.stores.references import normalized, split
-from layerindex.stores.values import Fields
+from layerindex.stores.disk import ids
+from layerindex.stores.disk.files import JSON
+from layerindex.stores.disk.values import Fields
+from layerindex.stores.shared.configs import Config, read_config
+from layerindex.stores.shared.references import normalized, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from layerindex.stores.containers_storage.lists import Item
-    from layerindex.stores.files import Folder
+    from layerindex.stores.disk.files import Folder
 
 LIST = "images.json"
 MANIFEST = "manifest"

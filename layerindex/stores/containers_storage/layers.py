@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import orjson
 
 from layerindex.records import Layer, LayerBlob, StorageLayer, UnfinishedLayer
-from layerindex.stores import ids
 from layerindex.stores.containers_storage.lists import read_objects, reference, texts
-from layerindex.stores.imagedb import LAYERS
+from layerindex.stores.disk import ids
+from layerindex.stores.shared.configs import LAYERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from layerindex.problems import Damage
     from layerindex.stores.containers_storage.lists import Item
-    from layerindex.stores.files import Folder
+    from layerindex.stores.disk.files import Folder
 
 LIST = "layers.json"
 

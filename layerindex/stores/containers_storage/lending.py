@@ -12,7 +12,7 @@ from layerindex.records import Use
 from layerindex.stores.containers_storage import images, layers
 from layerindex.stores.containers_storage.found import Lent
 from layerindex.stores.containers_storage.moment import opened_run, read_lists
-from layerindex.stores.files import Folder
+from layerindex.stores.disk.files import Folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -17,13 +17,13 @@ from layerindex import shapes
 from layerindex.guard import reading
 from layerindex.names import as_text
 from layerindex.problems import Damage
-from layerindex.stores import ids
 from layerindex.stores.containers_storage.lists import KEPT
-from layerindex.stores.overlay import PAUSE
-from layerindex.stores.values import Fields
+from layerindex.stores.disk import ids
+from layerindex.stores.disk.values import Fields
+from layerindex.stores.shared.overlay import PAUSE
 
 if TYPE_CHECKING:
-    from layerindex.stores.files import Folder
+    from layerindex.stores.disk.files import Folder
 
 BOLT = ("libpod", "bolt_state.db")
 SQLITE = (("libpod", "db.sql"), ("db.sql",))
@@ -98,7 +98,7 @@ class _Database:
             self._sqlite()
 
     def _bolt(self) -> None:
-        from layerindex.stores.bolt import Bucket, read_bolt  # noqa: PLC0415 - not for a store without it
+        from layerindex.stores.disk.bolt import Bucket, read_bolt  # noqa: PLC0415 - not for a store without it
 
         database, known = read_bolt(self.folder, self.name), self.known
         parts = {(b"ctr", b"config"): known.containers, (b"ctr", b"state"): known.states}
@@ -116,7 +116,7 @@ class _Database:
         known.damages.extend(database.damages)
 
     def _sqlite(self) -> None:
-        from layerindex.stores.sqlite import read_rows  # noqa: PLC0415 - not for a store without it
+        from layerindex.stores.disk.sqlite import read_rows  # noqa: PLC0415 - not for a store without it
 
         into = dict(zip(TABLES, (self.known.containers, self.known.states, self.known.volumes), strict=True))
         for table, row in read_rows(self.folder, self.name, {**TABLES, "DBConfig": list(SETTINGS.values())}):

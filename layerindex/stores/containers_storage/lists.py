@@ -14,15 +14,15 @@ from layerindex import shapes
 from layerindex.guard import reading
 from layerindex.names import printable
 from layerindex.problems import Damage
-from layerindex.stores import ids
-from layerindex.stores.graphdriver import NOT_LAYERS
-from layerindex.stores.values import Fields
+from layerindex.stores.disk import ids
+from layerindex.stores.disk.values import Fields
+from layerindex.stores.shared.graphdriver import NOT_LAYERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-    from layerindex.stores.files import Folder
+    from layerindex.stores.disk.files import Folder
 
 T = TypeVar("T")
 

@@ -12,11 +12,11 @@ from layerindex import standing
 from layerindex.guard import reading
 from layerindex.names import from_os, printable
 from layerindex.problems import KINDS, Damage
-from layerindex.stores.claims import Sources
 from layerindex.stores.containers_storage import containers, images, layers
 from layerindex.stores.containers_storage.lists import KEPT, VOLATILE, read_list
-from layerindex.stores.files import Folder
-from layerindex.stores.overlay import PAUSE
+from layerindex.stores.disk.files import Folder
+from layerindex.stores.shared.claims import Sources
+from layerindex.stores.shared.overlay import PAUSE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,7 +13,6 @@ from layerindex.missing import going
 from layerindex.names import from_os
 from layerindex.problems import Damage
 from layerindex.records import Record, UnfinishedLayer
-from layerindex.stores.claims import Claims
 from layerindex.stores.containers_storage import evidence, images, layers, volumes
 from layerindex.stores.containers_storage.container_scan import Containers
 from layerindex.stores.containers_storage.found import Found
@@ -21,9 +20,10 @@ from layerindex.stores.containers_storage.image_scan import Images
 from layerindex.stores.containers_storage.lending import read_lent, used_by_others, used_elsewhere
 from layerindex.stores.containers_storage.libpod import read_again, read_libpod
 from layerindex.stores.containers_storage.moment import KIND_OF_LIST, names_of, opened_run
-from layerindex.stores.overlay import LATE, PAUSE, directory_names, in_motion, read_overlay
-from layerindex.stores.passes import TEMPORARY, leftover, part
-from layerindex.stores.pulls import doubt_new, moment
+from layerindex.stores.shared.claims import Claims
+from layerindex.stores.shared.overlay import LATE, PAUSE, directory_names, in_motion, read_overlay
+from layerindex.stores.shared.passes import TEMPORARY, leftover, part
+from layerindex.stores.shared.pulls import doubt_new, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from layerindex.stores.containers_storage.layers import StoredLayer
     from layerindex.stores.containers_storage.layout import StorageLayout
     from layerindex.stores.containers_storage.moment import Lists
-    from layerindex.stores.files import Folder
+    from layerindex.stores.disk.files import Folder
 
 Part = tuple[Callable[[], Iterable[Record | Damage]], str]
 """A reader of a part of a store, and the folder that it reads."""

@@ -17,10 +17,10 @@ from layerindex.stores.containers_storage.holders import Holders
 from layerindex.stores.containers_storage.layout import OVERLAY, StorageLayout
 from layerindex.stores.containers_storage.moment import KIND_OF_LIST
 from layerindex.stores.containers_storage.scan import Scan, has_mount_program
-from layerindex.stores.files import Folder, open_below
-from layerindex.stores.graphdriver import ADDITIONAL, KEPT_ELSEWHERE, directories
-from layerindex.stores.id_maps import rules_of
-from layerindex.stores.passes import settled, told
+from layerindex.stores.disk.files import Folder, open_below
+from layerindex.stores.shared.graphdriver import ADDITIONAL, KEPT_ELSEWHERE, directories
+from layerindex.stores.shared.id_maps import rules_of
+from layerindex.stores.shared.passes import settled, told
 from layerindex.stores.store import Holder, Listed, Unpacking, Wanted
 
 if TYPE_CHECKING:

@@ -16,17 +16,17 @@ from layerindex.missing import going
 from layerindex.names import from_os
 from layerindex.problems import Damage
 from layerindex.records import Volume
-from layerindex.stores import ids
 from layerindex.stores.containers_storage.libpod import is_name, mounted
+from layerindex.stores.disk import ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from layerindex.records import Use
-    from layerindex.stores.claims import Sources
     from layerindex.stores.containers_storage.libpod import PodmanState
-    from layerindex.stores.files import Folder
-    from layerindex.stores.values import Fields
+    from layerindex.stores.disk.files import Folder
+    from layerindex.stores.disk.values import Fields
+    from layerindex.stores.shared.claims import Sources
 
 NOT_VOLUMES = ("backingFsBlockDev",)
 LOCAL = "local"

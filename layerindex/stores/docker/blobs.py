@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from layerindex import shapes
 from layerindex.records import LayerBlob
-from layerindex.stores.imagedb import read_blob, read_sources
-from layerindex.stores.salvage import salvage
+from layerindex.stores.disk.salvage import salvage
+from layerindex.stores.docker.imagedb import read_blob, read_sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from layerindex.problems import Damage
     from layerindex.records import Record
-    from layerindex.stores.files import Folder
+    from layerindex.stores.disk.files import Folder
 
 
 class LayerBlobs:

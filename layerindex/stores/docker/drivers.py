@@ -11,7 +11,7 @@ from layerindex.stores.containerd.directories import FOLDER as SNAPSHOTS
 from layerindex.stores.containerd.directories import SNAPSHOTTER
 
 if TYPE_CHECKING:
-    from layerindex.stores.files import Folder
+    from layerindex.stores.disk.files import Folder
 
 READABLE = ("overlay2", "fuse-overlayfs")
 """Drivers whose directories hold `link`, `lower` and `diff`."""

@@ -12,19 +12,19 @@ from layerindex.missing import going
 from layerindex.names import from_os
 from layerindex.problems import Damage
 from layerindex.records import Container, ContainerVolume, Volume
-from layerindex.stores import ids
-from layerindex.stores.claims import NEED_DIRECTORY
-from layerindex.stores.containers import CONFIG
+from layerindex.stores.disk import ids
+from layerindex.stores.docker.containers import CONFIG
 from layerindex.stores.docker.drivers import remapped_roots
-from layerindex.stores.overlay import LATE, PAUSE, directory_names, in_motion
-from layerindex.stores.volumes import going_volumes, is_local, read_volumes
+from layerindex.stores.docker.volumes import going_volumes, is_local, read_volumes
+from layerindex.stores.shared.claims import NEED_DIRECTORY
+from layerindex.stores.shared.overlay import LATE, PAUSE, directory_names, in_motion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from layerindex.records import Record
-    from layerindex.stores.claims import Claims
-    from layerindex.stores.files import Folder
+    from layerindex.stores.disk.files import Folder
+    from layerindex.stores.shared.claims import Claims
 
 SHARED = ("buildkit", "containers", "image", "volumes")
 """Folders of the root that may be as large as that of the driver."""

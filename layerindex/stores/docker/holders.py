@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from layerindex.names import from_os
-from layerindex.stores.containers import container_holder
+from layerindex.stores.docker.containers import container_holder
 from layerindex.stores.docker.drivers import CONTAINERD, DAEMON, KNOWN, REMAPPED
-from layerindex.stores.graphdriver import NOT_LAYERS
+from layerindex.stores.shared.graphdriver import NOT_LAYERS
 from layerindex.stores.store import Holder
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ from layerindex.guard import each
 from layerindex.names import printable
 from layerindex.problems import Damage
 from layerindex.records import Use
-from layerindex.stores import ids
-from layerindex.stores.values import Fields
+from layerindex.stores.disk import ids
+from layerindex.stores.disk.values import Fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from layerindex.stores.files import Folder
+    from layerindex.stores.disk.files import Folder
 
 FOLDER, CONFIG = "plugins", "config.json"
 

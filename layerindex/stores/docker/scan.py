@@ -18,30 +18,32 @@ from layerindex.missing import going
 from layerindex.names import on_disk, printable
 from layerindex.problems import KINDS, Damage
 from layerindex.records import Container, ContainerVolume, ImageRef, Layer, Mount, Problem, Record, Use
-from layerindex.stores import buildkit, ids
-from layerindex.stores.claims import Claims, Need
-from layerindex.stores.containers import read_container
+from layerindex.stores.disk import ids
+from layerindex.stores.disk.salvage import salvage
 from layerindex.stores.docker import elsewhere
 from layerindex.stores.docker.blobs import LayerBlobs
+from layerindex.stores.docker.containers import read_container
 from layerindex.stores.docker.drivers import CONTAINERD, READABLE
+from layerindex.stores.docker.imagedb import read_image, read_parent, read_references
+from layerindex.stores.docker.layerdb import read_layer, read_mounts
 from layerindex.stores.docker.plugins import FOLDER as PLUGINS
 from layerindex.stores.docker.plugins import read_plugins
 from layerindex.stores.docker.unfinished import unfinished_layer
-from layerindex.stores.imagedb import Config, read_image, read_parent, read_references
-from layerindex.stores.layerdb import read_layer, read_mounts
-from layerindex.stores.overlay import PAUSE, directory_names, read_overlay
-from layerindex.stores.passes import TEMPORARY, leftover, settled
-from layerindex.stores.pulls import doubt_records
-from layerindex.stores.running import NEVER, running_since
-from layerindex.stores.salvage import salvage
-from layerindex.stores.volumes import is_local, reached_by_path
+from layerindex.stores.docker.volumes import is_local, reached_by_path
+from layerindex.stores.shared import buildkit
+from layerindex.stores.shared.claims import Claims, Need
+from layerindex.stores.shared.configs import Config
+from layerindex.stores.shared.overlay import PAUSE, directory_names, read_overlay
+from layerindex.stores.shared.passes import TEMPORARY, leftover, settled
+from layerindex.stores.shared.pulls import doubt_records
+from layerindex.stores.shared.running import NEVER, running_since
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from layerindex.stores.claims import Sources
+    from layerindex.stores.disk.files import Folder
     from layerindex.stores.docker.layout import DockerLayout
-    from layerindex.stores.files import Folder
+    from layerindex.stores.shared.claims import Sources
 
 LAYER_NAME = re.compile(f"{shapes.HEX.pattern}|{shapes.REMOVING.pattern}")
 WRITE_SET = re.compile(r"write-set-\d+")
@@ -290,7 +292,7 @@ class Scan:
                 metadata = stack.enter_context(self._folder("imagedb", "metadata", "sha256"))
             except Damage as found:
                 yield found
-            for item in salvage(lambda folder, name: read_image(folder, metadata, name), content, shapes.HEX):
+            for item in salvage(lambda folder, name: read_image(folder, name, metadata), content, shapes.HEX):
                 if isinstance(item, Config):
                     yield from self._read_new_layers(item)
                     yield from self._image(item, content)

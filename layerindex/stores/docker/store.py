@@ -10,15 +10,15 @@ from layerindex.listings.rules import IdMap, Rules
 from layerindex.names import on_disk, printable
 from layerindex.problems import Damage
 from layerindex.records import Features
-from layerindex.stores import buildkit
+from layerindex.stores.disk.files import Folder, open_below
 from layerindex.stores.docker.drivers import REMAPPED, drivers, remapped_roots
 from layerindex.stores.docker.holders import Holders
 from layerindex.stores.docker.layout import DockerLayout
 from layerindex.stores.docker.scan import Scan
-from layerindex.stores.files import Folder, open_below
-from layerindex.stores.graphdriver import directories
-from layerindex.stores.id_maps import rules_of
-from layerindex.stores.passes import settled, told
+from layerindex.stores.shared import buildkit
+from layerindex.stores.shared.graphdriver import directories
+from layerindex.stores.shared.id_maps import rules_of
+from layerindex.stores.shared.passes import settled, told
 from layerindex.stores.store import Holder, Listed, Unpacking, Wanted
 
 if TYPE_CHECKING:

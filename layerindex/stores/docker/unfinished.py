@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from layerindex import standing
 from layerindex.problems import Damage
-from layerindex.stores.layerdb import read_unfinished
-from layerindex.stores.running import NEVER
+from layerindex.stores.docker.layerdb import read_unfinished
+from layerindex.stores.shared.running import NEVER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from layerindex.records import Record
-    from layerindex.stores.claims import Claims
-    from layerindex.stores.files import Folder
+    from layerindex.stores.disk.files import Folder
+    from layerindex.stores.shared.claims import Claims
 
 
 def unfinished_layer(

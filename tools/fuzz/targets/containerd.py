@@ -9,7 +9,6 @@ from functools import cache
 from layerindex import shapes
 from layerindex.problems import Damage
 from layerindex.records import Container
-from layerindex.stores.bolt import Bolt, Bucket, key_text
 from layerindex.stores.containerd import encoding
 from layerindex.stores.containerd.content import Content
 from layerindex.stores.containerd.cri import FOLDER, NAME, with_status
@@ -17,7 +16,8 @@ from layerindex.stores.containerd.images import Images
 from layerindex.stores.containerd.metadata import Metadata, Namespace, read_metadata
 from layerindex.stores.containerd.metadata import Target as Named
 from layerindex.stores.containerd.reachable import expires_at, reachable
-from layerindex.stores.files import Folder
+from layerindex.stores.disk.bolt import Bolt, Bucket, key_text
+from layerindex.stores.disk.files import Folder
 from tests.bolt_writer import bolt
 from tools.fuzz import checks, given, scratch
 from tools.fuzz.checks import taken

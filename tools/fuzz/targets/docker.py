@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from layerindex import shapes
 from layerindex.problems import Damage
-from layerindex.stores import ids
-from layerindex.stores.containers import read_container
-from layerindex.stores.files import Folder
-from layerindex.stores.graphdriver import LOWERS, read_directory, read_link
-from layerindex.stores.imagedb import Config, read_blob, read_config, read_references, read_sources
+from layerindex.stores.disk import ids
+from layerindex.stores.disk.files import Folder
+from layerindex.stores.docker.containers import read_container
+from layerindex.stores.docker.imagedb import read_blob, read_references, read_sources
+from layerindex.stores.shared.configs import Config, read_config
+from layerindex.stores.shared.graphdriver import LOWERS, read_directory, read_link
 from tools.fuzz import given, scratch
 from tools.fuzz.checks import taken
 from tools.fuzz.target import Target, hold

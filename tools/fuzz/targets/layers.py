@@ -17,7 +17,7 @@ from layerindex.listings.blocks import read_block
 from layerindex.listings.tarheader import BLOCK, HeaderError
 from layerindex.listings.tarsplit import Reader, TooManyBadLines
 from layerindex.listings.tarsplit_file import tar_split_batches
-from layerindex.stores import ids
+from layerindex.stores.disk import ids
 from tests.packing import member, pack, tar_split, widen
 from tools.fuzz import members
 from tools.fuzz.target import Target, hold

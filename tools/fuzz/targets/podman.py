@@ -11,13 +11,13 @@ from typing import Any
 
 from layerindex import shapes
 from layerindex.problems import Damage
-from layerindex.stores.containers import Logs
 from layerindex.stores.containers_storage import containers, images, layers
 from layerindex.stores.containers_storage.libpod import TABLES, PodmanState, mounted, state
 from layerindex.stores.containers_storage.lists import read_list
-from layerindex.stores.files import Folder
-from layerindex.stores.sqlite import read_rows
-from layerindex.stores.values import Fields
+from layerindex.stores.disk.files import Folder
+from layerindex.stores.disk.sqlite import read_rows
+from layerindex.stores.disk.values import Fields
+from layerindex.stores.shared.logs import Logs
 from tools.fuzz import given, scratch
 from tools.fuzz.checks import held, taken
 from tools.fuzz.target import Target, hold

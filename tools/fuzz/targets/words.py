@@ -8,7 +8,7 @@ import unicodedata
 from layerindex import catalog, names
 from layerindex.errors import LayerindexError, UsageError
 from layerindex.show import things
-from layerindex.stores.references import normalized, split
+from layerindex.stores.shared.references import normalized, split
 from tools.fuzz.target import Target, hold
 from tools.fuzz.targets.docker import DIGEST, ID, LINK
 

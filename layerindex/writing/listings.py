@@ -9,10 +9,10 @@ from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layerindex.database import LARGEST, NameIndex
-from layerindex.listings import folders
 from layerindex.listings.batches import SHAPES, TYPES, Batch, Columns, Entry, Finding, Source, Totals, merge_problems
-from layerindex.listings.directories import Directories
 from layerindex.listings.fingerprint import Fingerprint, Side, of_files, of_firsts, of_listing
+from layerindex.writing import folders
+from layerindex.writing.directories import Directories
 
 if TYPE_CHECKING:
     import sqlite3

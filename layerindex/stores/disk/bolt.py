@@ -20,7 +20,7 @@ from layerindex.problems import Damage, Damages
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from layerindex.stores.files import Folder
+    from layerindex.stores.disk.files import Folder
 
 LIMIT = 1024 * 1024 * 1024
 """Most bytes of a database: those of BuildKit and containerd have some MB, on large hosts some hundred MB."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from layerindex.listings.batches import Batch
-    from layerindex.listings.directories import Directories
+    from layerindex.writing.directories import Directories
 
     Folder = tuple[str, bytes | None]
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from layerindex.guard import FAILED, each
 from layerindex.problems import Damage, Told, vanished
-from layerindex.stores.files import Folder
-from layerindex.stores.overlay import PAUSE, in_motion
+from layerindex.stores.disk.files import Folder
+from layerindex.stores.shared.overlay import PAUSE, in_motion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -28,7 +28,7 @@ from layerindex.problems import Damage
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from layerindex.stores.files import Folder
+    from layerindex.stores.disk.files import Folder
 
 LIMIT = 64 * 1024 * 1024
 """Most bytes of a database, and of its log; Podman's have some KB for each container."""

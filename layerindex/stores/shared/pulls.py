@@ -12,8 +12,8 @@ from layerindex import standing
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from layerindex.stores.claims import Sources
-    from layerindex.stores.files import Folder
+    from layerindex.stores.disk.files import Folder
+    from layerindex.stores.shared.claims import Sources
 
 NEW = 600.0
 """Seconds that a layer may wait for its image, while larger layers of the image are still being pulled."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from layerindex.listings.batches import PROBLEMS_KEPT
 from layerindex.names import from_os, printable
 from layerindex.problems import Damage, vanished
-from layerindex.stores.files import damage, open_folder
+from layerindex.stores.disk.files import damage, open_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

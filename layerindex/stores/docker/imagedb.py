@@ -1,44 +1,31 @@
-"""Readers of `image/<driver>/`: names, image configs and where layers came from; one function a file.
+"""Readers of `image/<driver>/`: names, images and where layers came from; one function a file.
 
-Formats: moby `daemon/internal/refstore/store.go`, `daemon/internal/image/{fs,image,store}.go` and
+Formats: moby `daemon/internal/refstore/store.go`, `daemon/internal/image/{fs,store}.go` and
 `daemon/internal/distribution/metadata/v2_metadata_service.go`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from layerindex import shapes
 from layerindex.guard import reader
 from layerindex.problems import Damage
-from layerindex.records import Image, ImageHistory, ImageLayer, ImageRef, LayerBlob
-from layerindex.stores import ids
-from layerindex.stores.files import JSON, REPOSITORIES
-from layerindex.stores.references import normalized, split
-from layerindex.stores.values import Fields, word
+from layerindex.records import ImageRef, LayerBlob
+from layerindex.stores.disk import ids
+from layerindex.stores.disk.files import JSON, REPOSITORIES
+from layerindex.stores.disk.values import word
+from layerindex.stores.shared.configs import Config, read_config
+from layerindex.stores.shared.references import normalized, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from layerindex.stores.files import Folder
-
-
-LAYERS = 1000
-"""Most layers of an image that is read: moby stops at 127, the kernel mounts at most 500."""
-HISTORY = 1000
-"""Most build steps of an image that are recorded; the longest real histories have some hundreds."""
+    from layerindex.stores.disk.files import Folder
 
 
 REFERENCE = 1024
 """Most characters of a reference or repository: a name has at most 255, a tag 128."""
-
-
-class Config(NamedTuple):
-    """An image config: its row, its layers and its build steps."""
-
-    image: Image
-    layers: list[ImageLayer]
-    history: list[ImageHistory]
 
 
 def read_references(folder: Folder, name: str = "repositories.json") -> Iterator[ImageRef | Damage]:
@@ -85,96 +72,19 @@ def _reference(reference: str, repository: str, image_id: Any) -> ImageRef:  # n
     return ImageRef(reference, repository or name, tag, digest, image_id, "", normalized(reference))
 
 
-def read_image(content: Folder, metadata: Folder | None, name: str) -> Iterator[Config | Damage]:
+@reader
+def read_image(content: Folder, name: str, metadata: Folder | None) -> Iterator[Config | Damage]:
     """Yield the config `imagedb/content/sha256/<name>` (its size still unknown) and what is wrong with it.
 
     moby checks the SHA-256 of the bytes at every read; so do we, but we keep the image in any case.
     """
-    return read_config(content, name, f"sha256:{name}", metadata)
-
-
-@reader
-def read_config(folder: Folder, file: str, image_id: str, metadata: Folder | None = None) -> Iterator[Config | Damage]:
-    """Yield the config in any file and what is wrong with it."""
-    raw = folder.read(file, JSON)
-    where, name = folder.where(file), image_id.removeprefix("sha256:")
-    config = folder.parsed(file, raw)
-    verified = ids.sha256(raw) == image_id
-    if not verified:
-        yield Damage("image-id-mismatch", where, f"its bytes have the digest {ids.sha256(raw)}", image_id)
-    layers = _layers(image_id, config, where)
-    field = Fields(config, where, image_id)
-    history = _history(image_id, field, len(layers))
-    parent, updated = None, None
-    if metadata is not None and name in metadata:
+    for item in read_config(content, name, f"sha256:{name}"):
+        if isinstance(item, Damage) or metadata is None or name not in metadata:
+            yield item
+            continue
         parent, updated, damages = _read_metadata(metadata, name)
-        field.damages.extend(damages)
-    image = Image(
-        image_id,
-        field.get("created", ids.timestamp),
-        field.get("architecture", ids.text),
-        field.get("os", ids.text),
-        field.get("variant", ids.text),
-        None,
-        None,
-        len(layers),
-        parent,
-        updated,
-        int(verified),
-        raw.decode(),
-    )
-    yield from field.damages
-    yield Config(image, layers, history)
-
-
-def _layers(image_id: str, config: dict[str, Any], where: str) -> list[ImageLayer]:
-    """Return the image's layers; an image without any has no `diff_ids`, or null."""
-    if "rootfs" not in config:
-        raise Damage("bad-value", where, "rootfs is missing; moby rejects such an image", image_id)
-    try:
-        diff_ids = ids.sequence(ids.mapping(config["rootfs"]).get("diff_ids"))
-        if len(diff_ids) > LAYERS:
-            raise ValueError(f"{len(diff_ids)} layers, at most {LAYERS} are possible")  # noqa: TRY301 - said as below
-        diff_ids = [ids.shaped(shapes.DIGEST, ids.text(diff_id) or "") for diff_id in diff_ids]
-    except ValueError as error:
-        raise Damage("bad-value", where, f"rootfs: {error}", image_id) from error
-    chains = ids.chain_ids(diff_ids)
-    return [ImageLayer(image_id, position, *both) for position, both in enumerate(zip(diff_ids, chains, strict=True))]
-
-
-def _history(image_id: str, config: Fields, layer_count: int) -> list[ImageHistory]:
-    """Return the build steps; the i-th step that is not empty made the i-th layer, while there are both."""
-    history, made = [], 0
-    steps = config.get("history", ids.sequence) or []
-    if len(steps) > HISTORY:
-        detail = f"history: {len(steps)} steps, at most {HISTORY} are recorded"
-        config.damages.append(Damage("bad-value", config.where, detail, image_id))
-    for position, value in enumerate(steps[:HISTORY]):
-        try:
-            values = ids.mapping(value)
-        except ValueError as error:
-            config.damages.append(Damage("bad-value", config.where, f"history: {error}", image_id))
-            values = {"empty_layer": True}
-        step = Fields(values, config.where, image_id, config.damages)
-        empty = bool(values.get("empty_layer"))
-        layer_position = None if empty or made >= layer_count else made
-        made += not empty
-        history.append(
-            ImageHistory(
-                image_id,
-                position,
-                step.get("created", ids.timestamp),
-                step.get("created_by", ids.text),
-                step.get("author", ids.text),
-                step.get("comment", ids.text),
-                int(empty),
-                layer_position,
-            )
-        )
-    if made > layer_count:
-        detail = f"history makes {made} layers, the image has {layer_count}"
-        config.damages.append(Damage("history-mismatch", config.where, detail, image_id))
-    return history
+        yield from damages
+        yield item._replace(image=item.image._replace(parent_image_id=parent, last_updated_at=updated))
 
 
 def read_parent(metadata: Folder, name: str) -> tuple[str | None, list[Damage]]:

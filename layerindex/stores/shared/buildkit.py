@@ -18,18 +18,18 @@ from layerindex import shapes, standing
 from layerindex.guard import reading
 from layerindex.problems import Damage, Damages
 from layerindex.records import BuildCache, BuildCacheParent, Use
-from layerindex.stores import ids
-from layerindex.stores.bolt import Bucket, key_text, read_bolt
-from layerindex.stores.passes import part
-from layerindex.stores.running import NEVER, running_since
-from layerindex.stores.values import Fields
+from layerindex.stores.disk import ids
+from layerindex.stores.disk.bolt import Bucket, key_text, read_bolt
+from layerindex.stores.disk.values import Fields
+from layerindex.stores.shared.passes import part
+from layerindex.stores.shared.running import NEVER, running_since
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from layerindex.records import Record
-    from layerindex.stores.claims import Claims
-    from layerindex.stores.files import Folder
+    from layerindex.stores.disk.files import Folder
+    from layerindex.stores.shared.claims import Claims
 
 FOLDER = "buildkit"
 SNAPSHOTS = "snapshots.db"

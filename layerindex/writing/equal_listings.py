@@ -15,8 +15,9 @@ import hashlib
 import math
 from typing import TYPE_CHECKING
 
-from layerindex import genuine, parts
+from layerindex import genuine
 from layerindex.database import NameIndex, run
+from layerindex.writing import parts
 
 if TYPE_CHECKING:
     import sqlite3

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from layerindex.problems import Damage, Damages
-from layerindex.stores import ids
+from layerindex.stores.disk import ids
 
 if TYPE_CHECKING:
     import re
     from collections.abc import Callable
 
-    from layerindex.stores.files import Folder
+    from layerindex.stores.disk.files import Folder
 
 T = TypeVar("T")
 

@@ -11,22 +11,22 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex.guard import reading
-from layerindex.listings.apart import Apart, counted_apart, counted_at, mount_points
-from layerindex.listings.measure import BLOCK, Account, Attribution, Count, Tree
-from layerindex.listings.writer import fit
 from layerindex.problems import Damage
 from layerindex.records import DiskUsage, Problem
-from layerindex.stores.files import damage, open_folder
+from layerindex.stores.disk.files import damage, open_folder
+from layerindex.usage.apart import Apart, counted_apart, counted_at, mount_points
+from layerindex.usage.measure import BLOCK, Account, Attribution, Count, Tree
+from layerindex.writing.listings import fit
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator, Mapping
 
-    from layerindex.listings.measure import Key
-    from layerindex.listings.snapshot import Options
-    from layerindex.listings.writer import Listing
+    from layerindex.indexing.snapshot import Options
     from layerindex.records import Record
     from layerindex.stores.store import Store
+    from layerindex.usage.measure import Key
+    from layerindex.writing.listings import Listing
 
 LAYER, CACHE = "image layer", "build cache"
 ROLES = {

@@ -11,14 +11,14 @@ import re
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
-from layerindex.listings.measure import Count
 from layerindex.names import from_os, on_disk
-from layerindex.stores.files import open_folder
+from layerindex.stores.disk.files import open_folder
+from layerindex.usage.measure import Count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from layerindex.listings.measure import Attribution
+    from layerindex.usage.measure import Attribution
 
 MOUNTS = "/proc/self/mountinfo"
 _OCTAL = re.compile(rb"\\([0-7]{3})")

@@ -22,7 +22,7 @@ from layerindex import interrupt
 from layerindex.errors import LayerindexError
 from layerindex.guard import FAILED
 from layerindex.listings.batches import SMALL_BYTES, Batch, Source, ended
-from layerindex.listings.writer import Listing, Writer
+from layerindex.writing.listings import Listing, Writer
 
 if TYPE_CHECKING:
     import sqlite3

@@ -12,13 +12,13 @@ from layerindex.guard import reader
 from layerindex.names import from_os
 from layerindex.problems import Damage
 from layerindex.records import Layer, Mount, UnfinishedLayer
-from layerindex.stores import ids
-from layerindex.stores.values import word
+from layerindex.stores.disk import ids
+from layerindex.stores.disk.values import word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from layerindex.stores.files import Folder
+    from layerindex.stores.disk.files import Folder
 
 DEPTH = 32
 """Deepest nesting of names in layerdb/mounts: Docker 28 nests an image mount one folder for each slash of its name."""

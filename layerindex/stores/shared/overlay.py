@@ -15,14 +15,14 @@ from layerindex.guard import FAILED
 from layerindex.names import from_os
 from layerindex.problems import Damage
 from layerindex.records import Link, OverlayDir, OverlayLower, Record
-from layerindex.stores.claims import directory_use
-from layerindex.stores.graphdriver import NOT_LAYERS, Directory, identity, read_directory, read_link
+from layerindex.stores.shared.claims import directory_use
+from layerindex.stores.shared.graphdriver import NOT_LAYERS, Directory, identity, read_directory, read_link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
-    from layerindex.stores.claims import Claims, Need
-    from layerindex.stores.files import Folder
+    from layerindex.stores.disk.files import Folder
+    from layerindex.stores.shared.claims import Claims, Need
 
 PAUSE = 0.1
 """Seconds to wait for an engine that has made a folder but not yet the files in it, which takes some milliseconds."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from layerindex.indexing.production import BYTES_PER_ENTRY
 from layerindex.listings.fingerprint import Side, of_listing
-from layerindex.listings.index import BYTES_PER_ENTRY
-from layerindex.listings.writer import WALKED
+from layerindex.writing.listings import WALKED
 
 if TYPE_CHECKING:
     import sqlite3
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from layerindex.listings.batches import Source
     from layerindex.listings.fingerprint import Fingerprint
-    from layerindex.listings.writer import Listing
+    from layerindex.writing.listings import Listing
 
 KNOWN_LAYERS = """
 SELECT l.diff_id, l.listing_id, l.entry_count FROM layers AS y JOIN listings AS l USING (diff_id)
@@ -94,7 +94,7 @@ class Witnesses:
 
     def write(self, listing: Listing, *, files: bool) -> None:
         """Write where a directory differs from its tar-split; without `files`, plain files are known to be equal."""
-        from layerindex.listings.drift import drift  # noqa: PLC0415 - only with --walk
+        from layerindex.witnesses.drift import drift  # noqa: PLC0415 - only with --walk
 
         name = listing.source.name
         expected, found = Side(self.listings[self.layers[name]]), Side(listing.listing_id, WALKED)

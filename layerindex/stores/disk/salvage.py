@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from layerindex.guard import each
 from layerindex.problems import Damage
-from layerindex.stores.overlay import PAUSE
-from layerindex.stores.passes import TEMPORARY, leftover, settled
+from layerindex.stores.shared.overlay import PAUSE
+from layerindex.stores.shared.passes import TEMPORARY, leftover, settled
 
 if TYPE_CHECKING:
     import re
     from collections.abc import Callable, Iterable, Iterator
 
-    from layerindex.stores.files import Folder
+    from layerindex.stores.disk.files import Folder
 
 T = TypeVar("T")
 

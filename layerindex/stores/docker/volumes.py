@@ -18,16 +18,16 @@ from layerindex.missing import going
 from layerindex.names import from_os, on_disk
 from layerindex.problems import Damage, Damages
 from layerindex.records import ContainerVolume, Use, Volume
-from layerindex.stores import ids
-from layerindex.stores.files import JSON
-from layerindex.stores.overlay import PAUSE
-from layerindex.stores.salvage import salvage
-from layerindex.stores.values import Fields
+from layerindex.stores.disk import ids
+from layerindex.stores.disk.files import JSON
+from layerindex.stores.disk.salvage import salvage
+from layerindex.stores.disk.values import Fields
+from layerindex.stores.shared.overlay import PAUSE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from layerindex.stores.files import Folder
+    from layerindex.stores.disk.files import Folder
 
 METADATA = "metadata.db"
 BUCKET = b"volumes"
@@ -127,7 +127,7 @@ def read_known(volumes: Folder) -> tuple[dict[str, EngineVolume], list[Damage]]:
 
 
 def _read_known(volumes: Folder, known: dict[str, EngineVolume]) -> list[Damage]:
-    from layerindex.stores.bolt import read_bolt  # noqa: PLC0415 - not for a store without volumes
+    from layerindex.stores.disk.bolt import read_bolt  # noqa: PLC0415 - not for a store without volumes
 
     database = read_bolt(volumes, METADATA)
     bucket = database.root.bucket(BUCKET)

@@ -15,12 +15,12 @@ from layerindex.guard import reader
 from layerindex.names import from_os
 from layerindex.problems import Damage
 from layerindex.records import Link
-from layerindex.stores import ids
-from layerindex.stores.files import LOWER
-from layerindex.stores.values import word
+from layerindex.stores.disk import ids
+from layerindex.stores.disk.files import LOWER
+from layerindex.stores.disk.values import word
 
 if TYPE_CHECKING:
-    from layerindex.stores.files import Folder
+    from layerindex.stores.disk.files import Folder
 
 LOWERS = 512
 """Most lowers of a directory: moby stops at 128, containers-storage at 500."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from layerindex import genuine, parts
+from layerindex import genuine
 from layerindex.database import run
-from layerindex.exchange import listings
+from layerindex.writing import equal_listings as listings
+from layerindex.writing import parts
 
 if TYPE_CHECKING:
     import sqlite3

@@ -16,7 +16,7 @@ from layerindex.problems import Damage
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from layerindex.stores.files import Folder
+    from layerindex.stores.disk.files import Folder
 
 LOCKED = (
     ("volumes", "metadata.db"),

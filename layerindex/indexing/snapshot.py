@@ -9,25 +9,25 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex.guard import FAILED, reading
+from layerindex.indexing.production import index_listings
 from layerindex.listings.batches import FALSE, SMALL_BYTES, Source, ended
-from layerindex.listings.index import index_listings
-from layerindex.listings.marks import lost_marks
 from layerindex.listings.rules import trusted_readable
-from layerindex.listings.witnesses import Witnesses
-from layerindex.listings.writer import fit
 from layerindex.names import from_os, printable
 from layerindex.problems import KINDS, Damage
 from layerindex.records import Problem
 from layerindex.stores.store import Wanted
+from layerindex.witnesses.marks import lost_marks
+from layerindex.witnesses.pairs import Witnesses
+from layerindex.writing.listings import fit
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
 
+    from layerindex.indexing.production import Progress
     from layerindex.listings.batches import Batch
-    from layerindex.listings.index import Progress
-    from layerindex.listings.writer import Listing
     from layerindex.stores.store import Listed, Store
+    from layerindex.writing.listings import Listing
 
 TREE_WEIGHT = 50_000
 """The weight of a directory of unknown size, in compressed bytes of a tar-split: some 500 entries."""

@@ -1,0 +1,3 @@
+"""Whose the bytes below a data root are: measured, and attributed to one holder each."""
+
+from __future__ import annotations
