@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from layerindex import database, migrate, snapshots
-from layerindex.writing import parts
+from layerindex import database, migrate
+from layerindex.writing import parts, removal
 from tests import fleet
 from tests.conftest import World, program, scanned
 from tests.dataroot import DataRoot
@@ -188,14 +188,14 @@ def test_what_no_snapshot_names_goes(files: list[Path], tmp_path: Path) -> None:
     kept = {name: number for name, number in numbers.items() if not name.startswith("liar")}
     expected = {view: [row for row in found if f"liar {row[0]}" not in numbers] for view, found in said(db).items()}
     with database.writing(str(db), silent) as connection:
-        removed = snapshots.remove(connection, [number for name, number in numbers.items() if name not in kept])
+        removed = removal.remove(connection, [number for name, number in numbers.items() if name not in kept])
 
     assert expected == said(db)
     assert 3 == counts(db)["part_images"]
     assert removed.facts > 0
     whole(db)
     with database.writing(str(db), silent) as connection:
-        snapshots.remove(connection, list(kept.values()))
+        removal.remove(connection, list(kept.values()))
     assert {0} == set(counts(db).values())
 
 

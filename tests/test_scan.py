@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from layerindex import __version__, scan
+from layerindex import __version__
 from layerindex.records import TABLES, Container, Image, ImageLayer, Layer, Mount, OverlayDir, Problem, Record
 from layerindex.stores import open_stores
+from layerindex.writing import records
 from tests.conftest import HOST, World, build_world, in_time, problems, scanned, table
 from tests.dataroot import DataRoot
 
@@ -54,7 +55,7 @@ def test_snapshot(world: World) -> None:
     assert found == (1, 1, "docker-overlay2", str(world.root.path), "overlay2", None, "complete", __version__)
     assert table(connection, "name, machine_id", "hosts") == [tuple(HOST)]
     ((started, finished, uid),) = table(connection, "started_at, finished_at, uid", "snapshots")
-    assert str(started) <= str(finished) <= scan.now()
+    assert str(started) <= str(finished) <= records.now()
     assert len(str(uid)) == 32
 
 
@@ -209,7 +210,7 @@ def test_states(tmp_path: Path, state: str) -> None:
 def test_many_records(tmp_path: Path) -> None:
     """More rows than are bound at once are all there."""
     root = DataRoot(tmp_path)
-    names = {f"a:{number}": f"sha256:{number:064x}" for number in range(scan.BATCH * 2 + 1)}
+    names = {f"a:{number}": f"sha256:{number:064x}" for number in range(records.BATCH * 2 + 1)}
     root.references.update(names)
     root.tag("sha256:" + "f" * 64, "last:1")
     connection = scanned(root)

@@ -14,6 +14,7 @@ import pytest
 
 from layerindex import database, snapshots
 from layerindex.errors import DatabaseError
+from layerindex.writing import removal
 from tests import exhibits
 from tests.conftest import World, mounted, nobody_special, program
 from tests.test_exchange import change, empty, grow, index, rows, silent, whole
@@ -192,7 +193,7 @@ def test_a_database_that_may_not_be_written(db: Path) -> None:
             pytest.raises(DatabaseError, match="cannot be opened: Permission denied"),
             database.writing(str(db), silent) as connection,
         ):
-            snapshots.remove(connection, [1])
+            removal.remove(connection, [1])
     finally:
         db.parent.chmod(0o755)
     assert 6 == len(left(db))
@@ -235,7 +236,7 @@ def test_a_reader_holds_the_shrinking_up(db: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(database, "PATIENCE", 0)
     change(db, BALLAST)
     with database.writing(str(db), silent) as connection:
-        snapshots.remove(connection, [1, 2, 3])
+        removal.remove(connection, [1, 2, 3])
     with closing(sqlite3.connect(db, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM images").fetchone()

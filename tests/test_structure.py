@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -46,3 +47,28 @@ def test_small_functions() -> None:
     ]
     assert len(functions) > 1000
     assert [(name, size) for name, size in functions if size > LONGEST_FUNCTION] == []
+
+
+WRITES = re.compile(r"\b(?:INSERT(?: OR \w+)? INTO|REPLACE INTO|DELETE FROM|UPDATE(?: OR \w+)?) +(?!temp\.)[{a-z]")
+WRITERS = ("layerindex.writing", "layerindex.schema", "layerindex.migrate")
+"""Facts, the schema itself, and its upgrades."""
+STATISTICS = "UPDATE main.sqlite_stat1"
+
+
+def test_all_writes_stand_in_one_room() -> None:
+    """Whoever asks what changes a database reads `writing/`."""
+    texts = {
+        (name, node.value)
+        for name, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    found = {(name, text) for name, text in texts if WRITES.search(text) and not text.startswith(STATISTICS)}
+    assert len(found) > 20
+    assert [(name, text) for name, text in sorted(found) if not name.startswith(WRITERS)] == []
+
+
+def test_only_stores_and_plans_know_engines() -> None:
+    """What else must be known of an engine is a column of `snapshots`."""
+    stands_on = {name for name, tree in MODULES.items() if any("stores.docker" in each for each in imported(tree))}
+    assert all(name.startswith("layerindex.stores") for name in stands_on)

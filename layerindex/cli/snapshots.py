@@ -15,6 +15,7 @@ from layerindex.cli import options
 from layerindex.cli.scan import note, plural
 from layerindex.errors import DatabaseError, FullDiskError, UsageError
 from layerindex.names import typed
+from layerindex.writing import removal
 
 if TYPE_CHECKING:
     import sqlite3
@@ -107,7 +108,7 @@ def _remove(path: str, choose: Callable[[sqlite3.Connection], Sequence[int]], *,
         canned = catalog.load("snapshots")
         shown = query.run(connection, canned.sql, {"host": None})
         going = [row for row in shown.rows if row[0] in set(numbers)]
-        removed = snapshots.remove(connection, numbers)
+        removed = removal.remove(connection, numbers)
     if going:
         options.Output().write(query.Result(shown.columns, iter(going)), first=canned.first)
     before = snapshots.size(path)
@@ -144,7 +145,7 @@ def _writing(path: str, choose: Callable[[sqlite3.Connection], Sequence[int]]) -
         ) from error
 
 
-def _describe(path: str, removed: snapshots.Removed, freed: int, *, dry_run: bool) -> str:
+def _describe(path: str, removed: removal.Removed, freed: int, *, dry_run: bool) -> str:
     what = ", ".join(
         (
             plural(removed.snapshots, "snapshot"),

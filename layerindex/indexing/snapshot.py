@@ -18,7 +18,8 @@ from layerindex.records import Problem
 from layerindex.stores.store import Wanted
 from layerindex.witnesses.marks import lost_marks
 from layerindex.witnesses.pairs import Witnesses
-from layerindex.writing.listings import fit
+from layerindex.writing.links import connect, take_walk
+from layerindex.writing.listings import forget, forget_walks
 
 if TYPE_CHECKING:
     import sqlite3
@@ -62,32 +63,6 @@ GROUP BY diff_id ORDER BY diff_id"""
 """Layers whose files no snapshot has listed yet; not those whose id does not verify, as their diff_id is false."""
 
 
-LISTED_LAYERS = """
-UPDATE layers SET listing_id = (
-  SELECT listing_id FROM listings AS l
-  WHERE l.diff_id = layers.diff_id AND l.source IN ('tar-split', 'blob') AND l.imported = 0
-  ORDER BY complete DESC, source DESC, listing_id DESC LIMIT 1)
-WHERE snapshot_id = :snapshot AND verified IS NOT 0"""
-
-LISTED_DIRECTORIES = """
-UPDATE overlay_dirs SET (listing_id, entry_count, apparent_bytes) = (
-  SELECT l.listing_id, l.entry_count, l.apparent_bytes FROM layers AS y JOIN listings AS l USING (listing_id)
-  WHERE y.snapshot_id = overlay_dirs.snapshot_id AND y.cache_id = overlay_dirs.cache_id ORDER BY y.chain_id LIMIT 1)
-WHERE snapshot_id = :snapshot AND cache_id IN (
-  SELECT cache_id FROM layers WHERE snapshot_id = :snapshot AND listing_id IS NOT NULL)"""
-
-WALKED_LAYERS = """
-UPDATE layers SET listing_id = (
-  SELECT d.listing_id FROM overlay_dirs AS d
-  WHERE d.snapshot_id = layers.snapshot_id AND d.cache_id = layers.cache_id AND d.role = 'layer')
-WHERE snapshot_id = :snapshot AND listing_id IS NULL AND verified IS NOT 0"""
-"""Layers without a tar-split or blob get the listing of their directory."""
-
-WALKED_DIRECTORY = """
-UPDATE overlay_dirs SET listing_id = coalesce(listing_id, :listing), entry_count = coalesce(entry_count, :entries),
-  apparent_bytes = :apparent, disk_bytes = :disk
-WHERE snapshot_id = :snapshot AND cache_id = :cache_id"""
-
 TREES = """
 SELECT cache_id, role IN ('init', 'orphan') OR (role IN ('unknown', 'build-cache', 'layer') AND committed) AS settled
 FROM overlay_dirs WHERE snapshot_id = ? AND has_diff ORDER BY cache_id"""
@@ -127,7 +102,7 @@ def index_files(  # noqa: PLR0913, PLR0917
             witnesses.take(listing)
     if store.walkable:
         yield from _dismissed(witnesses, store, options, walked)
-    _connect(connection, snapshot_id, walked)
+    connect(connection, snapshot_id, walked)
     yield from _differing(witnesses, store, options)
     if options.walk:
         yield from lost_marks(connection, snapshot_id, store.folder)
@@ -141,17 +116,6 @@ def _is_mounted(store: Store, damages: list[Problem]) -> bool:
     except Damage as found:
         damages.append(found.problem)
         return False
-
-
-def _connect(connection: sqlite3.Connection, snapshot_id: int, walked: dict[str, Listing]) -> None:
-    """Set the listing of each layer and directory."""
-    connection.execute(LISTED_LAYERS, {"snapshot": snapshot_id})
-    connection.execute(LISTED_DIRECTORIES, {"snapshot": snapshot_id})
-    for name, listing in walked.items():
-        values = {"listing": listing.listing_id if listing.source.kept else None, "entries": listing.entry_count}
-        values |= {"apparent": fit(listing.apparent_bytes), "disk": listing.disk_bytes}
-        connection.execute(WALKED_DIRECTORY, {"snapshot": snapshot_id, "cache_id": name, **values})
-    connection.execute(WALKED_LAYERS, {"snapshot": snapshot_id})
 
 
 def _layers(
@@ -214,7 +178,7 @@ def _dismissed(witnesses: Witnesses, store: Store, options: Options, walked: dic
 
 def _differing(witnesses: Witnesses, store: Store, options: Options) -> Iterator[Problem]:
     """Walk again, with all rows, the directories whose plain files differ from their tar-split."""
-    witnesses.forget()
+    forget_walks(witnesses.connection)
     for listing in _again(witnesses.differing, store, options, witnesses, kept=False):
         if isinstance(listing, Problem):
             yield listing
@@ -222,7 +186,7 @@ def _differing(witnesses: Witnesses, store: Store, options: Options) -> Iterator
             witnesses.write(listing, files=True)
         else:
             yield from _problems(listing, store.tree(listing.source.name))
-    witnesses.forget()
+    forget_walks(witnesses.connection)
 
 
 def _again(
@@ -283,7 +247,7 @@ def _known(connection: sqlite3.Connection, snapshot_id: int, source: Source) -> 
     if listing[0] is None:
         return False
     values = dict(zip(("listing", "entries", "apparent", "disk"), listing, strict=True))
-    connection.execute(WALKED_DIRECTORY, {"snapshot": snapshot_id, "cache_id": source.name, **values})
+    take_walk(connection, snapshot_id, source.name, values)
     return True
 
 
@@ -316,12 +280,6 @@ def _is_false(listing: Listing) -> bool:
     """Say whether a listing may be false: only at the end of a blob its digests are known."""
     codes = {problem.code for problem in listing.problems}
     return bool(codes & FALSE) or (listing.source.source == "blob" and FAILED in codes)
-
-
-def forget(connection: sqlite3.Connection, listing: Listing) -> None:
-    """Delete a listing whose source turned out not to be the layer."""
-    for table in ("entries", "listings"):
-        connection.execute(f"DELETE FROM {table} WHERE listing_id = ?", (listing.listing_id,))  # noqa: S608 - our names
 
 
 def _problems(listing: Listing, where: str) -> Iterator[Problem]:

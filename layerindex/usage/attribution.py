@@ -17,6 +17,7 @@ from layerindex.stores.disk.files import damage, open_folder
 from layerindex.usage.apart import Apart, counted_apart, counted_at, mount_points
 from layerindex.usage.measure import BLOCK, Account, Attribution, Count, Tree
 from layerindex.writing.listings import fit
+from layerindex.writing.records import write_volumes
 
 if TYPE_CHECKING:
     import sqlite3
@@ -69,8 +70,6 @@ LOGS = """
 SELECT container_id, apparent_bytes, disk_bytes FROM container_logs WHERE snapshot_id = ? AND path NOT GLOB '/*'"""
 """Logs in the root; those of pods lie elsewhere."""
 MOVED_VOLUMES = "SELECT name, place FROM volumes WHERE snapshot_id = ? AND place IS NOT NULL AND on_disk ORDER BY name"
-MEASURED_VOLUME = """
-UPDATE volumes SET apparent_bytes = ?, disk_bytes = ?, entry_count = ? WHERE snapshot_id = ? AND name = ?"""
 
 
 class Directory(NamedTuple):
@@ -303,20 +302,16 @@ def _row(key: Key, account: Account, facts: Facts, note: str) -> DiskUsage:
 
 def _write_volumes(connection: sqlite3.Connection, snapshot_id: int, accounts: Mapping[Key, Account]) -> None:
     """Write the size of each volume, with inodes that were counted elsewhere; nothing where not all was read."""
-    connection.executemany(
-        MEASURED_VOLUME,
-        [
-            (
-                fit(account.apparent_bytes + account.again_apparent),
-                fit(account.disk_bytes + account.again_disk),
-                account.items - 1,
-                snapshot_id,
-                name,
-            )
-            for (category, name), account in accounts.items()
-            if category == "volumes" and account.whole and not account.foreign
-        ],
-    )
+    sizes = {
+        name: (
+            fit(account.apparent_bytes + account.again_apparent),
+            fit(account.disk_bytes + account.again_disk),
+            account.items - 1,
+        )
+        for (category, name), account in accounts.items()
+        if category == "volumes" and account.whole and not account.foreign
+    }
+    write_volumes(connection, snapshot_id, sizes)
 
 
 def _problems(count: Count, told: set[tuple[str, str]]) -> Iterator[Problem]:

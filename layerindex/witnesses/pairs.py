@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from layerindex.indexing.production import BYTES_PER_ENTRY
 from layerindex.listings.fingerprint import Side, of_listing
 from layerindex.writing.listings import WALKED
+from layerindex.writing.records import write_drift
 
 if TYPE_CHECKING:
     import sqlite3
@@ -99,11 +100,4 @@ class Witnesses:
         name = listing.source.name
         expected, found = Side(self.listings[self.layers[name]]), Side(listing.listing_id, WALKED)
         rows = drift(self.connection, expected, found, mounted=self.mounted, files=files)
-        self.connection.executemany(
-            "INSERT INTO drift (snapshot_id, cache_id, path, kind, expected, found) VALUES (?, ?, ?, ?, ?, ?)",
-            [(self.snapshot_id, name, *row) for row in rows],
-        )
-
-    def forget(self) -> None:
-        """Remove the rows of walks that are only compared."""
-        self.connection.execute(f"DROP TABLE IF EXISTS {WALKED}")
+        write_drift(self.connection, self.snapshot_id, name, rows)

@@ -327,3 +327,14 @@ def _widen(kind: str) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
         return (*row[:3], *(values.get(name) for name in COLUMNS[1:]))
 
     return widen
+
+
+def forget(connection: sqlite3.Connection, listing: Listing) -> None:
+    """Delete a listing whose source turned out not to be the layer."""
+    for table in ("entries", "listings"):
+        connection.execute(f"DELETE FROM {table} WHERE listing_id = ?", (listing.listing_id,))
+
+
+def forget_walks(connection: sqlite3.Connection) -> None:
+    """Remove the rows of walks that are only compared."""
+    connection.execute(f"DROP TABLE IF EXISTS {WALKED}")
