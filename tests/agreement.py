@@ -80,7 +80,7 @@ def image_agrees(connection: sqlite3.Connection, tag: str, image: Image) -> None
         image.wasted_space(),
         ask(connection, "wasted-space", "path copies total_bytes wasted_bytes shows", image=tag),
     )
-    secrets = ask(connection, "secrets", "what path pattern size position visible", image=tag)
+    secrets = ask(connection, "secrets", "what path pattern size position visible", image=tag, all="yes")
     same((tag, "secrets"), image.secrets(), [row[1:] for row in secrets if row[0] == "file"])
     for path in sorted({path for path, _, _ in image.entries()})[:PATHS]:
         history = ask(connection, "file-history", "position path type", path=path, image=tag)

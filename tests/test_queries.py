@@ -500,6 +500,7 @@ KNOWN_ELSEWHERE = {
     ("inodes", "top"),
     *(("largest-dirs", param) for param in ("depth", "top")),
     ("outliers", "threshold"),
+    ("secrets", "all"),
 }
 """Parameters that choose no rows of a whole answer: test_file_queries, test_fleet_queries and test_owner_queries know
 what they give."""
