@@ -246,7 +246,7 @@ def _hosts(connection: sqlite3.Connection, plan: Plan, apps: list[App], some: ra
                 versions[moved] = (versions[moved] + 1) % VERSIONS
             time = f"2024-03-{day + 1:02}T0{host % 10}:00:00.000Z"
             uid = _hex(f"snapshot {plan.seed} {snapshot}")[:32]
-            root = ("docker-overlay2", "/var/lib/docker", "overlay2", "overlay2")
+            root = ("docker-overlay2", "docker", "/var/lib/docker", "overlay2", "overlay2")
             said = (time, time, time, None, "complete", "files", 1, 1, 1, 1, 0, "0")
             snapshots.append((snapshot, uid, host, *root, None, None, *said))
             chosen += [(snapshot, number, ids[number, version]) for number, version in versions.items()]

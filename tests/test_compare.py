@@ -221,7 +221,7 @@ def test_build_cache() -> None:
     connection.execute("INSERT INTO hosts VALUES (1, 'h', NULL)")
     for number in (1, 2):
         connection.execute(
-            "INSERT INTO snapshots VALUES (?, ?, 1, 'docker-overlay2', '/', 'overlay2', 'overlay2',"
+            "INSERT INTO snapshots VALUES (?, ?, 1, 'docker-overlay2', 'docker', '/', 'overlay2', 'overlay2',"
             " NULL, NULL, 't', 't', 't', NULL, 'complete', 'files', 1, 1, 1, 1, 0, '1')",
             (number, f"{number:032}"),
         )

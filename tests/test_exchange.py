@@ -360,9 +360,9 @@ def test_a_file_that_lists_a_layer_twice(small: Path, tmp_path: Path) -> None:
     """Of two listings of one layer in a file each is its snapshot's; where they are alike they are one."""
     change(
         small,
-        """INSERT INTO snapshots SELECT 2, 'bbbb' || substr(uid, 5), host_id, store, root, driver, folder, engine_id,
-           label, started_at, finished_at, ordered_at, received_at, status, scope, reads_directories, keeps_links,
-           mounts_inside, guards_images, collects_garbage, tool_version FROM snapshots""",
+        """INSERT INTO snapshots SELECT 2, 'bbbb' || substr(uid, 5), host_id, store, engine, root, driver, folder,
+           engine_id, label, started_at, finished_at, ordered_at, received_at, status, scope, reads_directories,
+           keeps_links, mounts_inside, guards_images, collects_garbage, tool_version FROM snapshots""",
         "INSERT INTO listings SELECT listing_id + 1000, diff_id, source, NULL, complete, 0, 0, 0, 0, NULL, 0"
         " FROM listings WHERE diff_id NOTNULL",
         "INSERT INTO layers SELECT 2, chain_id, diff_id, parent_chain_id, cache_id, size, verified, listing_id + 1000"

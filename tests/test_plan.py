@@ -438,7 +438,9 @@ def test_no_lost_file_makes_advice(tmp_path: Path) -> None:
 
 
 ID = "a" * 64
-STORE = Store(1, "h", "docker-overlay2", "/var/lib/docker", "overlay2", "overlay2", None, "2026-01-01", "walk", 9, 0)
+STORE = Store(
+    1, "h", "docker-overlay2", "docker", "/var/lib/docker", "overlay2", "overlay2", None, "2026-01-01", "walk", 9, 0
+)
 LOGS = {
     f"containers/{ID}/{ID}-json.log": True,
     f"overlay-containers/{ID}/userdata/ctr.log": True,

@@ -55,6 +55,7 @@ class Shelf(NamedTuple):
     driver: str = "shelf"
     folder: str = "shelf"
     name: str = "shelf-plain"
+    engine: str = "shelf"
     limits: str | None = None
     walkable: bool = False
     rules: Rules = Rules.of("shelf")

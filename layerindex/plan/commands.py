@@ -37,6 +37,8 @@ QUARANTINE = "layerindex-quarantine"
 DOCKERS = "moby"
 """How the namespaces begin that Docker has in containerd."""
 DOCKER, PODMAN, CONTAINERD = "Docker", "Podman", "containerd"
+ENGINES = {"docker": DOCKER, "containers-storage": PODMAN, "containerd": CONTAINERD}
+"""Whose commands are known, by `snapshots.engine`."""
 
 
 class Engine(NamedTuple):
@@ -51,11 +53,9 @@ class Engine(NamedTuple):
 
 def engine(store: Store) -> Engine:
     """Return the engine of a store and what its root tells of the version."""
-    kind = store.store.partition("-")[0]
-    if kind == "containers":
-        return Engine(PODMAN, None, None)
-    if kind == "containerd":
-        return Engine(CONTAINERD, None, None)
+    name = ENGINES.get(store.engine or "", "an engine whose commands are not known")
+    if name != DOCKER:
+        return Engine(name, None, None)
     if store.engine_id is None:
         return Engine(DOCKER, "before 23", None)
     return Engine(DOCKER, "23 or later", OTHER_BUILDER)
@@ -66,6 +66,8 @@ OTHER_BUILDER = "where docker buildx use chose another builder, add --builder de
 
 def is_safe(store: Store, thing: Thing) -> bool:
     """Say whether all that a command would say of a thing is as its engine makes it."""
+    if store.engine not in ENGINES:
+        return False
     if thing.kind == "image":
         known = shapes.DIGEST.fullmatch(thing.id) and shapes.DIGEST.fullmatch(thing.shown)
         return bool(known and NAMESPACE.fullmatch(thing.namespace or "")) and all(

@@ -36,6 +36,7 @@ class Store(NamedTuple):
     snapshot_id: int
     host: str
     store: str
+    engine: str | None
     root: str
     driver: str
     folder: str

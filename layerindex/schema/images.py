@@ -26,6 +26,9 @@ numbered(
         "containers-storage-overlay …",
         nullable=False,
     ),
+    text(
+        "engine", "Whose commands manage it: docker, containerd, or containers-storage for Podman, Buildah and CRI-O."
+    ),
     text("root", "Absolute path of the store's root where it was scanned, symlinks resolved.", nullable=False),
     text("driver", "Storage driver as the engine names it, or containerd's snapshotter.", nullable=False),
     text(

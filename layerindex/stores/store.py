@@ -120,6 +120,10 @@ class Store(Protocol):
         """The kind of store, as `snapshots.store` names it."""
 
     @property
+    def engine(self) -> str:
+        """Whose commands manage it, as `snapshots.engine` names it."""
+
+    @property
     def limits(self) -> str | None:
         """What is not read of this store, in one line; None when everything is."""
 

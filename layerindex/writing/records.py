@@ -97,6 +97,7 @@ def begin(connection: sqlite3.Connection, store: Store, filed: Filing, scope: st
     values = {
         "uid": uuid.uuid4().hex,
         **place,
+        "engine": store.engine,
         "driver": store.driver,
         "folder": store.folder,
         "engine_id": store.engine_id(),

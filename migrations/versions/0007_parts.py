@@ -116,6 +116,8 @@ READS = """CASE WHEN store GLOB 'containerd-*' OR store GLOB 'docker-containerd-
   WHEN store GLOB 'docker-*' THEN driver IN ('overlay2', 'fuse-overlayfs') ELSE driver = 'overlay' END"""
 OVERLAY2 = "store GLOB 'docker-*' AND driver IN ('overlay2', 'fuse-overlayfs')"
 FEATURES = {
+    "engine": """CASE WHEN store GLOB 'docker-*' THEN 'docker' WHEN store GLOB 'containerd-*' THEN 'containerd'
+      WHEN store GLOB 'containers-storage-*' THEN 'containers-storage' END""",
     "reads_directories": READS,
     "keeps_links": f"({OVERLAY2}) OR (store GLOB 'containers-storage-*' AND driver = 'overlay')",
     "mounts_inside": OVERLAY2,

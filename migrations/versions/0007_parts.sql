@@ -300,6 +300,7 @@ CREATE TABLE snapshots ( /* One store, at one host, at one time; written in one 
 	uid TEXT NOT NULL /* Random hex that names the snapshot in every database it is copied to. */, 
 	host_id INTEGER NOT NULL /* The host that holds the store. */, 
 	store TEXT NOT NULL /* Kind of store: docker-overlay2, docker-vfs, docker-containerd-overlayfs, containerd-overlayfs, containers-storage-overlay … */, 
+	engine TEXT /* Whose commands manage it: docker, containerd, or containers-storage for Podman, Buildah and CRI-O. */, 
 	root TEXT NOT NULL /* Absolute path of the store's root where it was scanned, symlinks resolved. */, 
 	driver TEXT NOT NULL /* Storage driver as the engine names it, or containerd's snapshotter. */, 
 	folder TEXT NOT NULL /* Where the driver's directories lie: below root, such as overlay2, or an absolute path outside it. */, 

@@ -62,6 +62,11 @@ class DockerContainerdStore(NamedTuple):
         return f"docker-{self.containerd.name}"
 
     @property
+    def engine(self) -> str:
+        """Whose commands manage it."""
+        return "docker"
+
+    @property
     def limits(self) -> str | None:
         """What of this store is not read."""
         return self.containerd.limits

@@ -59,6 +59,11 @@ class ContainerdStore(NamedTuple):
         return f"containerd-{self.driver}"
 
     @property
+    def engine(self) -> str:
+        """Whose commands manage it."""
+        return "containerd"
+
+    @property
     def folder(self) -> str:
         """Where its directories lie."""
         return "/".join((*self.below, self._snapshotter, SNAPSHOTS))

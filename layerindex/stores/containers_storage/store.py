@@ -63,6 +63,11 @@ class ContainersStore(StorageLayout):
         return f"containers-storage-{self.driver}"
 
     @property
+    def engine(self) -> str:
+        """Whose commands manage it."""
+        return "containers-storage"
+
+    @property
     def folder(self) -> str:
         """Where its directories lie."""
         return directories(self.driver)

@@ -61,6 +61,11 @@ class DockerStore(DockerLayout):
         return f"docker-{self.driver}"
 
     @property
+    def engine(self) -> str:
+        """Whose commands manage it."""
+        return "docker"
+
+    @property
     def folder(self) -> str:
         """Where its directories lie."""
         return directories(self.driver)
