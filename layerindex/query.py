@@ -9,6 +9,7 @@ import sqlite3
 import time
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layerindex import genuine, interrupt
@@ -109,10 +110,25 @@ def select_snapshots(connection: sqlite3.Connection, hosts: Sequence[str], refer
 def choose(connection: sqlite3.Connection, numbers: Collection[int]) -> None:
     """Let queries see these snapshots."""
     shadow(connection, numbers)
-    # A view in the file cannot see TEMP tables: views that use the selection are made again as TEMP views.
-    for view in genuine.things(genuine.REVISION).values():
-        if view.type == "view" and re.search(r"\bselected_snapshots\b", view.sql.partition("*/")[2]):
-            connection.execute(view.sql.replace("CREATE VIEW", "CREATE TEMP VIEW", 1))
+    for sql in _of_selection():
+        connection.execute(sql.replace("CREATE VIEW", "CREATE TEMP VIEW", 1))
+
+
+@cache
+def _of_selection() -> list[str]:
+    """Return the views that read the selection, themselves or through others.
+
+    A view in the file cannot see TEMP tables, so these are made again as TEMP views.
+    """
+    found, things = ["selected_snapshots"], genuine.things(genuine.REVISION)
+    words = {
+        thing.name: set(re.findall(r"\w+", thing.sql.partition("*/")[2]))
+        for thing in things.values()
+        if thing.type == "view"
+    }
+    for name in found:
+        found += (view for view, used in words.items() if name in used and view not in found)
+    return [things[name].sql for name in found[1:]]
 
 
 def shadow(connection: sqlite3.Connection, numbers: Collection[int]) -> None:

@@ -24,7 +24,7 @@ WITH sums AS MATERIALIZED (
     UNION ALL SELECT snapshot_id, image_id, NULL, 0 FROM selected_snapshots JOIN listed_images USING (snapshot_id))
   GROUP BY snapshot_id, image_id
 )
-SELECT i.image_id, t.standing, t.because, i.created_at, i.size,
+SELECT i.image_id, iif(t.dangling, 'unused', 'unknown') AS standing, t.because, i.created_at, i.size,
   CASE WHEN i.size IS NOT NULL THEN u.unique_size END AS unique_size,
   i.parent_image_id,
   (SELECT created_by FROM image_history AS s
@@ -33,11 +33,7 @@ SELECT i.image_id, t.standing, t.because, i.created_at, i.size,
   h.host
 FROM sums AS u
 CROSS JOIN images AS i USING (snapshot_id, image_id)
-JOIN name_standings AS t ON t.snapshot_id = i.snapshot_id AND t.image_id = i.image_id
+JOIN image_danglings AS t ON t.snapshot_id = i.snapshot_id AND t.image_id = i.image_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = i.snapshot_id
-WHERE t.standing <> 'used'
-  AND NOT EXISTS (SELECT 1 FROM recorded_uses AS n
-    WHERE n.snapshot_id = i.snapshot_id AND n.used_kind = 'image' AND n.used = i.image_id
-      AND n.user_kind IN ('manifest list', 'store', 'child image'))
-  AND NOT EXISTS (SELECT 1 FROM images AS c WHERE c.snapshot_id = i.snapshot_id AND c.parent_image_id = i.image_id)
+WHERE t.dangling IS NOT 0
 ORDER BY h.host, i.snapshot_id, rtrim(i.created_at, 'Z') DESC, i.image_id;

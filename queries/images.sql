@@ -58,16 +58,13 @@ listed AS (
     i.layer_count AS layers, NULL AS instances,
     (SELECT count(*) FROM containers AS c WHERE c.snapshot_id = i.snapshot_id AND c.image_id = i.image_id
        AND n.namespace IN ('', c.namespace)) AS containers,
-    CASE WHEN t.standing = 'used' OR EXISTS (SELECT 1 FROM images AS c WHERE c.snapshot_id = i.snapshot_id AND c.parent_image_id = i.image_id) OR EXISTS (SELECT 1 FROM recorded_uses AS n
-    WHERE n.snapshot_id = i.snapshot_id AND n.used_kind = 'image' AND n.used = i.image_id
-      AND n.user_kind IN ('manifest list', 'store', 'child image')) THEN 0
-    WHEN t.standing = 'unused' THEN 1 END AS dangling,
+    t.dangling,
     nullif(n.namespace, '') AS namespace
   FROM sums AS n
   CROSS JOIN images AS i USING (snapshot_id, image_id)
   JOIN image_labels AS b USING (snapshot_id, image_id)
   LEFT JOIN refs AS r ON r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id AND r.namespace = n.namespace AND r.place = 1
-  JOIN name_standings AS t ON t.snapshot_id = i.snapshot_id AND t.image_id = i.image_id
+  JOIN image_danglings AS t ON t.snapshot_id = i.snapshot_id AND t.image_id = i.image_id
   UNION ALL
   SELECT m.snapshot_id, r.repository, r.tag,
     (SELECT group_concat(ref, ', ') FROM (SELECT DISTINCT o.ref FROM image_refs AS o

@@ -43,26 +43,9 @@ members AS MATERIALIZED (
   SELECT snapshot_id, 'container', container_id FROM selected_snapshots JOIN containers USING (snapshot_id)
   WHERE nullif(:image, '') IS NULL AND nullif(:container, '') IS NULL
 ),
--- Stores of containerd; what all snapshotters of a root share is told with the first, in the snapshot that has blobs.
-ctd AS MATERIALIZED (
-  SELECT s.snapshot_id, s.driver, s.started_at, s.guards_images, (
-      SELECT o.snapshot_id FROM snapshots AS o JOIN selected_snapshots USING (snapshot_id)
-      WHERE o.host_id = s.host_id AND o.root = s.root AND EXISTS (SELECT 1 FROM blobs AS b WHERE b.snapshot_id = o.snapshot_id)
-      ORDER BY o.snapshot_id LIMIT 1) AS content_id
-  FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id) WHERE s.collects_garbage
-),
--- What leads to images: names, and the targets of those that Docker keeps without.
-ctd_names AS MATERIALIZED (
-  SELECT c.snapshot_id, r.namespace, r.ref, r.normalized, r.image_id, r.target_digest,
-    'name ' || r.namespace || ' ' || r.ref AS root
-  FROM ctd AS c CROSS JOIN image_refs AS r USING (snapshot_id)
-  UNION ALL
-  SELECT DISTINCT c.snapshot_id, b.namespace, i.image_id, i.image_id, i.image_id, i.target_digest,
-    'name ' || b.namespace || ' ' || i.image_id
-  FROM ctd AS c CROSS JOIN images AS i USING (snapshot_id)
-  CROSS JOIN blobs AS b ON b.snapshot_id = c.content_id AND b.digest = i.target_digest
-  WHERE (i.snapshot_id, i.image_id) NOT IN (SELECT snapshot_id, image_id FROM image_refs)
-),
+-- Stores of containerd.
+ctd AS MATERIALIZED (SELECT * FROM gc_stores),
+ctd_names AS MATERIALIZED (SELECT * FROM gc_names),
 -- Kubernetes names each image by its id too, and removes all names of an image together.
 cri AS MATERIALIZED (SELECT DISTINCT snapshot_id, namespace, image_id FROM ctd_names WHERE ref = image_id AND namespace NOT GLOB 'moby*'),
 sets AS MATERIALIZED (
@@ -207,52 +190,7 @@ judged AS MATERIALIZED (
   LEFT JOIN gone_uses AS g ON g.snapshot_id = s.snapshot_id AND g.set_id = s.set_id AND g.chain_id = s.chain_id
   LEFT JOIN copies AS d ON d.snapshot_id = y.snapshot_id AND d.chain_id = y.chain_id
 ),
--- What garbage collection follows: references in the labels of blobs, and what a snapshot stands on.
-ctd_edges AS MATERIALIZED (
-  SELECT c.snapshot_id, b.namespace, b.digest AS node, j.value AS held, 0 AS below
-  FROM ctd AS c CROSS JOIN blobs AS b ON b.snapshot_id = c.content_id CROSS JOIN json_each(b.labels) AS j
-  WHERE j.key GLOB 'containerd.io/gc.ref.content*'
-  UNION ALL
-  SELECT c.snapshot_id, b.namespace, b.digest, s.name, 0
-  FROM ctd AS c CROSS JOIN blobs AS b ON b.snapshot_id = c.content_id CROSS JOIN json_each(b.labels) AS j
-  CROSS JOIN containerd_snapshots AS s ON s.chain_id = j.value AND s.snapshot_id = c.snapshot_id
-    AND s.namespace = b.namespace AND s.snapshotter = c.driver AND s.snapshot_key = j.value
-  WHERE j.key || '/' GLOB 'containerd.io/gc.ref.snapshot.' || c.driver || '/*'
-  UNION ALL
-  SELECT c.snapshot_id, s.namespace, s.name, s.parent_name, 1
-  FROM ctd AS c CROSS JOIN containerd_snapshots AS s USING (snapshot_id) WHERE s.parent_name IS NOT NULL
-),
--- Each root, and all that it holds: names, containers, leases that have not ended, and what a label makes one. A flat
--- lease holds what is below a snapshot, and nothing that labels name.
-ctd_holds (snapshot_id, root, namespace, node) AS (
-  SELECT * FROM (
-    SELECT snapshot_id, root, namespace, target_digest FROM ctd_names WHERE target_digest IS NOT NULL
-    UNION ALL
-    SELECT c.snapshot_id, 'container ' || k.container_id, s.namespace, s.name
-    FROM ctd AS c CROSS JOIN containers AS k USING (snapshot_id)
-    CROSS JOIN containerd_snapshots AS s ON s.cache_id = k.mount_id AND s.snapshot_id = c.snapshot_id AND s.snapshotter = c.driver
-    UNION ALL
-    SELECT c.snapshot_id, CASE WHEN (c.snapshot_id, r.lease_id) IN (SELECT snapshot_id, container_id FROM containers)
-        THEN 'container ' WHEN l.labels GLOB '*"containerd.io/gc.flat"*' THEN 'flat lease ' ELSE 'lease ' END || r.lease_id,
-      r.namespace, coalesce(s.name, r.resource)
-    FROM ctd AS c CROSS JOIN leases AS l
-      ON l.snapshot_id = c.content_id AND (l.expires_at IS NULL OR rtrim(l.expires_at, 'Z') >= rtrim(c.started_at, 'Z'))
-    CROSS JOIN lease_resources AS r
-      ON r.snapshot_id = l.snapshot_id AND r.namespace = l.namespace AND r.lease_id = l.lease_id
-    LEFT JOIN containerd_snapshots AS s ON s.snapshot_id = c.snapshot_id AND s.snapshotter = c.driver
-      AND s.namespace = r.namespace AND s.snapshot_key = r.resource AND r.type = 'snapshots/' || c.driver
-    WHERE r.type IN ('content', 'snapshots/' || c.driver)
-    UNION ALL
-    SELECT c.snapshot_id, 'label ' || b.digest, b.namespace, b.digest
-    FROM ctd AS c CROSS JOIN blobs AS b ON b.snapshot_id = c.content_id WHERE b.labels GLOB '*"containerd.io/gc.root"*'
-    UNION ALL
-    SELECT c.snapshot_id, 'label ' || s.name, s.namespace, s.name
-    FROM ctd AS c CROSS JOIN containerd_snapshots AS s USING (snapshot_id) WHERE s.labels GLOB '*"containerd.io/gc.root"*')
-  UNION
-  SELECT h.snapshot_id, h.root, h.namespace, e.held
-  FROM ctd_holds AS h JOIN ctd_edges AS e ON e.snapshot_id = h.snapshot_id AND e.namespace = h.namespace AND e.node = h.node
-  WHERE e.below OR h.root NOT GLOB 'flat lease *'
-),
+ctd_holds AS MATERIALIZED (SELECT * FROM gc_holds),
 ctd_gone AS MATERIALIZED (
   SELECT s.snapshot_id, s.set_id, n.root
   FROM sets AS s JOIN ctd AS c USING (snapshot_id)

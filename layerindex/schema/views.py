@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from layerindex import missing, shown
+from layerindex.schema import collected
 from layerindex.schema.columns import View, metadata
 from layerindex.schema.of_parts import NUMBERED, SHOWN, numbered_rows, scattered, shared
 from layerindex.standing import CLEAR, LOST, NAMED_BY, TOLD
@@ -365,6 +366,21 @@ LEFT JOIN doubts AS t ON t.snapshot_id = d.snapshot_id AND t.thing = 'directory'
       WHERE u.snapshot_id = v.snapshot_id AND u.used_kind = 'volume' AND u.used = v.name)""",
     ),
     View(
+        "image_danglings",
+        "Whether an image dangles, as docker images --filter dangling=true means it: 1 when it has no tag and no "
+        "children, else 0; NULL where what may name it was not read whole, which because says.",
+        """
+SELECT t.snapshot_id, t.image_id, CASE
+    WHEN t.standing = 'used'
+      OR EXISTS (SELECT 1 FROM stored_images AS c
+        WHERE c.snapshot_id = t.snapshot_id AND c.parent_image_id = t.image_id)
+      OR EXISTS (SELECT 1 FROM recorded_uses AS u
+        WHERE u.snapshot_id = t.snapshot_id AND u.used_kind = 'image' AND u.used = t.image_id
+          AND u.user_kind IN ('manifest list', 'store', 'child image')) THEN 0
+    WHEN t.standing = 'unused' THEN 1 END AS dangling, t.because
+FROM name_standings AS t""",
+    ),
+    View(
         "mount_standings",
         "Whether a mount is used or unknown, and why.",
         """
@@ -420,6 +436,7 @@ CROSS JOIN entries AS t ON t.listing_id = e.listing_id AND t.directory_id = d.di
   AND t.name = substr(e.link_target, length(rtrim(e.link_target, replace(e.link_target, '/', ''))) + 1)
 WHERE e.type = 'hardlink'""",
     ),
+    *collected.VIEWS,
     *(View(*view) for view in shown.VIEWS),
     *(_current(table, comment) for table, comment in _CURRENT.items()),
 )
