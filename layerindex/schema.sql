@@ -1136,6 +1136,9 @@ SELECT e.listing_id, CASE d.path WHEN '/' THEN '/' || e.name ELSE d.path || '/' 
   e.link_target, e.link_target_raw, e.device, e.content_crc64, e.opaque, e.xattrs, e.capability, e.sparse,
   e.directory_id
 FROM entries AS e JOIN directories AS d ON d.directory_id = e.directory_id;
+CREATE VIEW newest_changes AS /* Of each listing the latest modification time of its files and folders. */
+SELECT l.listing_id, (SELECT strftime('%Y-%m-%dT%H:%M:%SZ', max(e.mtime), 'unixepoch') FROM entries AS e
+  WHERE e.listing_id = l.listing_id) AS newest FROM listings AS l;
 CREATE VIEW hard_links AS /* Each further name of a hard link, with what the file is that it names: its first name, type, size, content. */
 SELECT e.listing_id, e.directory_id, e.name, t.directory_id AS first_directory, t.name AS first_name, t.type, t.size,
   t.link_target, t.device, t.content_crc64

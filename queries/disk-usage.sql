@@ -13,7 +13,7 @@
 -- apparent_bytes = "sum of st_size, each inode once"
 -- disk_bytes = "bytes on disk, as du counts; NULL when not measured"
 -- percent = "part of the disk_bytes of the whole data root"
--- counted_by_docker = "how many of the items docker system df counts"
+-- counted_by_docker = "how many of the items docker system df counts; NULL where it counts nothing of the store, such as in those of other engines"
 -- note = "how the figures were found"
 -- place = "where it lies if not on the root's filesystem: the folder another is mounted on, or a symlink's target; NULL for the root's"
 -- snapshot_id = "the snapshot; query snapshots has its root"
@@ -52,6 +52,7 @@ whole AS MATERIALIZED (
   SELECT u.snapshot_id, u.place, s.scope, CASE WHEN count(u.disk_bytes) = count(*) AND s.scope <> 'metadata' THEN CAST(total(u.disk_bytes) AS INTEGER) END AS disk_bytes
   FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id) JOIN disk_usage AS u USING (snapshot_id) GROUP BY u.snapshot_id, u.place
 ),
+dockers AS MATERIALIZED (SELECT DISTINCT snapshot_id FROM selected_snapshots JOIN disk_usage USING (snapshot_id) WHERE counted_by_docker),
 labels AS MATERIALIZED (
   SELECT l.snapshot_id, l.image_id, n.label
   FROM selected_snapshots JOIN listed_images AS l USING (snapshot_id) JOIN image_labels AS n USING (snapshot_id, image_id)
@@ -81,7 +82,7 @@ SELECT u.category, u.holder AS owner,
   END AS name,
   u.items, u.files, u.apparent_bytes, u.disk_bytes,
   round(100.0 * u.disk_bytes / nullif(w.disk_bytes, 0), 1) AS percent,
-  u.counted_by_docker,
+  CASE WHEN u.snapshot_id IN (SELECT snapshot_id FROM dockers) THEN u.counted_by_docker END AS counted_by_docker,
   CASE WHEN u.only_note IS NOT NULL THEN u.only_note
     WHEN u.rank < 2 THEN (
       SELECT group_concat(note, '; ') FROM (SELECT DISTINCT c.note FROM chosen AS c

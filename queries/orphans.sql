@@ -14,7 +14,7 @@
 -- apparent_bytes = "sum of st_size; NULL when its files were not indexed"
 -- disk_bytes = "bytes on disk of all of it, as du counts, after scan --walk, else of its diff folder alone; NULL when not counted"
 -- files = "files and folders of its diff folder, 1 for an empty one: that itself is among them; NULL when not indexed"
--- newest = "latest modification time in it; NULL when not indexed"
+-- newest = "latest modification time of its files and folders; NULL when not indexed"
 -- scope = "how far the scan read: metadata, files or walk"
 -- scanned_at = "when the scan began"
 -- host = "the host"
@@ -47,8 +47,7 @@ SELECT j.cache_id, j.role, j.confidence, j.reason, j.link, j.lower_count,
   (SELECT group_concat(cache_id, ', ') FROM (SELECT DISTINCT o.cache_id FROM overlay_lowers AS o
      WHERE o.snapshot_id = j.snapshot_id AND o.lower_cache_id = j.cache_id ORDER BY 1)) AS children,
   j.apparent_bytes, j.whole_bytes AS disk_bytes, j.entry_count AS files,
-  (SELECT strftime('%Y-%m-%dT%H:%M:%SZ', max(e.mtime), 'unixepoch') FROM entries AS e
-   WHERE e.listing_id = j.listing_id) AS newest,
+  (SELECT n.newest FROM newest_changes AS n WHERE n.listing_id = j.listing_id) AS newest,
   j.scope, j.started_at AS scanned_at,
   h.host
 FROM judged AS j JOIN snapshot_hosts AS h USING (snapshot_id)

@@ -14,7 +14,7 @@
 -- apparent_bytes = "sum of st_size in its directories; NULL when not indexed"
 -- disk_bytes = "bytes on disk of its directories, as du counts, after scan --walk, else of their diff folders alone; NULL when not counted"
 -- files = "files and folders of the writable layer, 1 for an empty one: the root folder is among them; NULL when not indexed"
--- newest = "latest modification time in the writable layer; NULL when not indexed"
+-- newest = "latest modification time of files and folders of the writable layer; NULL when not indexed"
 -- age_days = "whole days from then to the scan"
 -- host = "the host"
 
@@ -31,7 +31,7 @@ stale AS MATERIALIZED (
      WHERE u.snapshot_id = d.snapshot_id AND u.category = d.role AND u.owner = d.cache_id)
     + CASE WHEN i.cache_id IS NULL THEN 0 ELSE (SELECT v.disk_bytes FROM disk_usage AS v
         WHERE v.snapshot_id = i.snapshot_id AND v.category = 'container init' AND v.owner = i.cache_id) END AS disk_bytes,
-    (SELECT max(e.mtime) FROM entries AS e WHERE e.listing_id = d.listing_id) AS newest,
+    (SELECT n.newest FROM newest_changes AS n WHERE n.listing_id = d.listing_id) AS newest,
     (SELECT min(o.kind) FROM overlay_dir_owners AS o
      WHERE o.snapshot_id = m.snapshot_id AND o.cache_id = m.mount_id AND o.owner = m.name
        AND o.kind IN ('image-mount', 'build-mount')) AS owner_kind
@@ -57,8 +57,8 @@ SELECT m.name,
      JOIN image_labels AS n ON n.snapshot_id = i.snapshot_id AND n.image_id = i.image_id
      WHERE l.chain_id = m.parent_chain_id AND l.snapshot_id = m.snapshot_id ORDER BY 1)) AS image,
   m.apparent_bytes, m.disk_bytes, m.entry_count AS files,
-  strftime('%Y-%m-%dT%H:%M:%SZ', m.newest, 'unixepoch') AS newest,
-  CAST(julianday(m.started_at) - julianday(m.newest, 'unixepoch') AS INTEGER) AS age_days,
+  m.newest,
+  CAST(julianday(m.started_at) - julianday(m.newest) AS INTEGER) AS age_days,
   h.host
 FROM stale AS m JOIN snapshot_hosts AS h USING (snapshot_id)
 JOIN mount_standings AS t ON t.snapshot_id = m.snapshot_id AND t.name = m.name

@@ -61,6 +61,7 @@ class Shelf(NamedTuple):
     rules: Rules = Rules.of("shelf")
     features: Features = Features(0, 0, 0, 0, 0)
     first: bool = True
+    counted_by_docker: bool = False
     disk_sizes: bool = False
 
     def engine_id(self) -> str | None:

@@ -195,6 +195,16 @@ def test_a_query_says_the_same(path: Path, name: str) -> None:
     assert answers["docker"] == answers["podman"]
 
 
+def test_only_docker_counts_as_docker_does(path: Path) -> None:
+    """Of Docker's store some rows are counted by docker system df; of the others' none is said to be, or not to be."""
+    counted = {
+        host: {row["category"]: row["counted_by_docker"] for row in rows(path, "disk-usage", host)} for host in STORES
+    }
+    some = {category: count for category, count in counted["docker"].items() if count != 0}
+    assert {"image layer": 4, "container writable": 1, "total": 5} == some
+    assert {None} == {*counted["containerd"].values(), *counted["podman"].values()}
+
+
 def test_the_fleet(path: Path) -> None:
     """Hosts of different engines are compared by content: they share all, and no tag names another image."""
     assert rows(path, "tag-drift") == []

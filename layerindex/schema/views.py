@@ -425,6 +425,13 @@ SELECT e.listing_id, CASE d.path WHEN '/' THEN '/' || e.name ELSE d.path || '/' 
 FROM entries AS e JOIN directories AS d ON d.directory_id = e.directory_id""",
     ),
     View(
+        "newest_changes",
+        "Of each listing the latest modification time of its files and folders.",
+        """
+SELECT l.listing_id, (SELECT strftime('%Y-%m-%dT%H:%M:%SZ', max(e.mtime), 'unixepoch') FROM entries AS e
+  WHERE e.listing_id = l.listing_id) AS newest FROM listings AS l""",
+    ),
+    View(
         "hard_links",
         "Each further name of a hard link, with what the file is that it names: its first name, type, size, content.",
         """

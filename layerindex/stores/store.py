@@ -144,6 +144,10 @@ class Store(Protocol):
         """Whether the things that all stores of the root share, such as volumes, are recorded with this one."""
 
     @property
+    def counted_by_docker(self) -> bool:
+        """Whether `docker system df` counts what it has."""
+
+    @property
     def disk_sizes(self) -> bool:
         """Whether the sizes of its layers are bytes on disk, not bytes of files."""
 

@@ -89,7 +89,7 @@ class Facts(NamedTuple):
     layers: dict[str, tuple[Key, int | None]]
     """For the directory of each layer, its holder and the layer's size."""
     counted: set[Key]
-    """The holders that docker system df counts."""
+    """The holders that docker system df counts: of other engines' stores none."""
     disk_sizes: bool
     """Whether the layers' sizes are bytes on disk."""
 
@@ -106,6 +106,8 @@ def disk_usage(
     `walked` are the directories whose files were walked just now.
     """
     facts = _facts(connection, snapshot_id, directories=options.files, disk_sizes=store.disk_sizes)
+    if not store.counted_by_docker:
+        facts.counted.clear()
     if not options.files:
         yield from _declared(connection, snapshot_id, facts)
         return

@@ -14,7 +14,7 @@
 -- apparent_bytes = "sum of st_size below diff/, each inode once"
 -- disk_bytes = "bytes on disk of the files below diff/; NULL when not walked"
 -- entries = "files and folders below diff/; NULL when not indexed"
--- newest = "when the newest file in it was changed; only for what has no owner"
+-- newest = "latest modification time of its files and folders; only for what has no owner"
 -- committed = "1 when a child was made from it"
 -- mounted = "1 when merged/ is there: something was mounted on it; NULL where that does not tell"
 
@@ -48,8 +48,7 @@ SELECT :directory AS directory, a.folder || :directory AS location, coalesce(d.r
    WHERE o.snapshot_id = :snapshot AND o.lower_cache_id = :directory) AS standing_on_it,
   d.apparent_bytes, d.disk_bytes, d.entry_count AS entries,
   CASE WHEN d.role IN ('orphan', 'unknown', 'in-flight') THEN (
-    SELECT strftime('%Y-%m-%dT%H:%M:%SZ', max(e.mtime), 'unixepoch') FROM entries AS e
-    WHERE e.listing_id = d.listing_id AND e.type <> 'dir') END AS newest,
+    SELECT n.newest FROM newest_changes AS n WHERE n.listing_id = d.listing_id) END AS newest,
   d.committed, CASE WHEN a.mounts_inside THEN d.has_merged END AS mounted
 FROM asked AS a LEFT JOIN there AS d ON d.snapshot_id = a.snapshot_id
 ORDER BY a.snapshot_id;

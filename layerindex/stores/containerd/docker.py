@@ -92,6 +92,11 @@ class DockerContainerdStore(NamedTuple):
         return self.docker.first and self.containerd.first
 
     @property
+    def counted_by_docker(self) -> bool:
+        """Docker counts it."""
+        return True
+
+    @property
     def disk_sizes(self) -> bool:
         """Blocks are what containerd counts."""
         return True

@@ -102,6 +102,11 @@ class ContainerdStore(NamedTuple):
         return self.driver == self.siblings[0]
 
     @property
+    def counted_by_docker(self) -> bool:
+        """Docker counts nothing of it, or not all."""
+        return False
+
+    @property
     def disk_sizes(self) -> bool:
         """Blocks are what containerd counts."""
         return True

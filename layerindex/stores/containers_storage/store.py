@@ -89,6 +89,11 @@ class ContainersStore(StorageLayout):
         return Features(reads_directories=read, keeps_links=read, mounts_inside=0, guards_images=1, collects_garbage=0)
 
     @property
+    def counted_by_docker(self) -> bool:
+        """Docker counts nothing of it."""
+        return False
+
+    @property
     def disk_sizes(self) -> bool:
         """The lists have the sizes of tars."""
         return False

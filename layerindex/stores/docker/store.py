@@ -88,6 +88,11 @@ class DockerStore(DockerLayout):
         return rules_of(self.driver, os.stat(self.root))
 
     @property
+    def counted_by_docker(self) -> bool:
+        """Docker counts it."""
+        return True
+
+    @property
     def disk_sizes(self) -> bool:
         """Whether sizes are bytes on disk: layerdb has the sizes of files."""
         return False
