@@ -19,12 +19,15 @@
 -- chain_id = "the layer"
 -- host = "the host"
 
-WITH RECURSIVE parts (path, upper, name) AS (
-  SELECT :path, rtrim(rtrim(:path, replace(:path, '/', '')), '/'), substr(:path, length(rtrim(:path, replace(:path, '/', ''))) + 1)
-  WHERE :path LIKE '/%'
-  UNION
-  SELECT upper, rtrim(rtrim(upper, replace(upper, '/', '')), '/'), substr(upper, length(rtrim(upper, replace(upper, '/', ''))) + 1)
-  FROM parts WHERE upper <> ''
+WITH folder AS MATERIALIZED (
+  SELECT directory_id FROM directories
+  WHERE path = coalesce(nullif(rtrim(rtrim(:path, replace(:path, '/', '')), '/'), ''), '/')
+),
+-- The path, and the folders above it, which count where they hide what lies below.
+parts AS MATERIALIZED (
+  SELECT directory_id, substr(:path, length(rtrim(:path, replace(:path, '/', ''))) + 1) AS name, :path AS path, 1 AS asked FROM folder
+  UNION ALL
+  SELECT w.parent_id, w.name, w.path, 0 FROM folder CROSS JOIN folder_ways AS w USING (directory_id) WHERE w.path <> :path
 )
 SELECT n.label AS image, l.position, p.path, e.type, e.size, CASE WHEN e.mode IS NOT NULL THEN printf('%04o', e.mode) END AS mode, e.uid, e.gid,
   strftime('%Y-%m-%dT%H:%M:%SZ', e.mtime, 'unixepoch') AS modified_at,
@@ -37,11 +40,11 @@ JOIN images AS i USING (snapshot_id)
 JOIN image_layers AS l USING (snapshot_id, image_id)
 JOIN layers AS y USING (snapshot_id, chain_id)
 CROSS JOIN parts AS p
-JOIN directories AS d ON d.path = CASE p.upper WHEN '' THEN '/' ELSE p.upper END
-JOIN entries AS e ON e.listing_id = y.listing_id AND e.directory_id = d.directory_id AND e.name = p.name
+JOIN entries AS e ON e.listing_id = y.listing_id AND e.directory_id = p.directory_id AND e.name = p.name
 JOIN image_labels AS n ON n.snapshot_id = i.snapshot_id AND n.image_id = i.image_id
 JOIN snapshot_hosts AS h ON h.snapshot_id = i.snapshot_id
-WHERE (p.path = :path OR e.type <> 'dir' OR e.opaque = 1)
+WHERE (p.asked OR EXISTS (SELECT 1 FROM hiding_entries AS b
+    WHERE b.listing_id = e.listing_id AND b.directory_id = e.directory_id AND b.name = e.name))
   AND CASE WHEN nullif(:image, '') IS NULL THEN (i.snapshot_id, i.image_id) IN (SELECT snapshot_id, image_id FROM listed_images)
     ELSE (i.snapshot_id, i.image_id) IN (SELECT snapshot_id, image_id FROM image_names WHERE name = :image) END
 ORDER BY h.host, i.snapshot_id, n.label, i.image_id, l.position, p.path;

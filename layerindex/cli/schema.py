@@ -96,7 +96,7 @@ def _types(connection: sqlite3.Connection, table: str) -> list[tuple[str, str]]:
 def _sentences(connection: sqlite3.Connection, table: str, found: dict[str, str]) -> dict[str, str]:
     """Return the sentence of each column that has one: its own, or in a view that of the column that it shows."""
     text = found.get(table, "")
-    own = [_sentence(line) for line in text.splitlines()[1:] if line.endswith("*/")]
+    own = [_sentence(line) for line in text.splitlines()[1:] if re.search(r"/\* .+ \*/", line)]
     if own:
         return {name: said for (name, _), said in zip(_types(connection, table), own, strict=True)}
     if "UNION" in text:  # what the first part shows may not be what the others do

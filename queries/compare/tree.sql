@@ -53,14 +53,11 @@ fork AS MATERIALIZED (
     SELECT position FROM stack GROUP BY position HAVING count(listing_id) < 2 OR min(listing_id) <> max(listing_id))
 ),
 piles AS MATERIALIZED (SELECT DISTINCT position, listing_id FROM stack WHERE listing_id IS NOT NULL),
--- What hides everything below a path in lower layers: a whiteout, an opaque directory, or a file where a folder was.
+-- What hides everything below a path in lower layers, where that is a folder anywhere.
 marks AS MATERIALIZED (
-  SELECT p.position, p.listing_id,
-    CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name AS path
-  FROM piles AS p CROSS JOIN entries AS e USING (listing_id) CROSS JOIN directories AS d USING (directory_id)
-  WHERE e.type = 'whiteout' OR e.opaque = 1
-    OR (e.type <> 'dir' AND EXISTS (
-      SELECT 1 FROM directories AS p WHERE p.path = CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name))
+  SELECT p.position, p.listing_id, f.path
+  FROM piles AS p CROSS JOIN hiding_entries AS e USING (listing_id) CROSS JOIN directories AS d USING (directory_id)
+  CROSS JOIN directories AS f ON f.path = CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name
 ),
 blockers AS MATERIALIZED (SELECT s.side, m.* FROM stack AS s JOIN marks AS m USING (position, listing_id)),
 -- The lowest layer whose entries in a folder still show; every path below /a/b lies between /a/b/ and /a/b0.
