@@ -142,6 +142,12 @@ def test_cost_of_many_layers(wide: sqlite3.Connection, name: str) -> None:
     asked_within_steps(wide, catalog.load(name), {})
 
 
+@pytest.mark.parametrize("name", ["stores", "layers", "images", "containers", "asked"])
+def test_cost_of_a_tree(wide: sqlite3.Connection, name: str) -> None:
+    """Nor do the queries of the command `tree`."""
+    asked_within_steps(wide, catalog.parsed(name, shipped.query("tree", name)), {"name": "sha256:i7"})
+
+
 def asked_within_steps(store: sqlite3.Connection, query: Query, given: dict[str, str | None]) -> None:
     """Ask a query; more steps than it may take fail the test."""
     parts = 0

@@ -343,6 +343,8 @@ COMMANDS = [
     ["show", "debian:12"],
     ["show", "front"],
     ["show", "debian:12", "--vertical"],
+    ["tree"],
+    ["tree", "debian:12", "--all", "--ascii"],
     ["compare", "1", "2"],
     ["compare", "1", "2", "--only", "images", "--only", "problems"],
     ["snapshots"],
@@ -483,7 +485,8 @@ def test_an_error_behind_a_pager(db: str, programs: Path) -> None:
 def test_screenshots(db: str, tmp_path: Path, width: int) -> None:
     """On a real terminal no line is broken by it: what is on the screen is what was written."""
     with terminal.tmux(str(tmp_path / "socket"), width, env={"PYTHONPATH": os.getcwd()}) as shell:
-        for words in (["query", "images"], ["query", "orphans"], ["query", "snapshots"], ["show", "front"]):
+        shown = (["query", "images"], ["query", "orphans"], ["query", "snapshots"], ["show", "front"], ["tree"])
+        for words in shown:
             written = terminal.run(*words, "--db", db, width=width, height=200).lines
             assert written == shell.shot(*words, "--db", db)
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "scan": "Index a container host's layer store into a database.",
     "query": "Answer a canned question, or your own SQL, from the database.",
     "show": "Explain any id, name, path or mount line: what it is and who owns it.",
+    "tree": "Show images by the layers that they share, with sizes and containers.",
     "plan": "Say what can be freed, the safest first, with the commands for it.",
     "find": "Find files by name or path in images, containers and other directories.",
     "snapshots": "List, remove and prune snapshots.",

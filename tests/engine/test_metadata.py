@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import threading
 from collections import Counter
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .archives import ImageSource, Member, Step, archive, pack
-from .program import Index, scan
+from .program import Index, layerindex, scan
 from .store import (
     APP,
     BASE,
@@ -475,6 +476,17 @@ def test_query_images(index: Index, usage: dict[str, dict[str, Any]], store: Sto
     rows = {tuple(row[column] for column in columns) for row in index.query("images")}
 
     assert expected == by_name(rows)
+
+
+def test_tree(index: Index, usage: dict[str, dict[str, Any]], engine: Engine) -> None:
+    """A tree's layers that images have add up to the engine's LayersSize, and each image has its sizes."""
+    (found,) = json.loads(layerindex("tree", "--db", index.path, "--format", "json").stdout)
+    images = {image["image_id"]: image for node in found["nodes"] for image in node["images"] if image["listed"]}
+    assert {image_id: (image["Size"], image["SharedSize"]) for image_id, image in usage.items()} == {
+        image_id: (image["size"], image["shared_size"]) for image_id, image in images.items()
+    }
+    with_images = [node["size"] for node in found["nodes"] if node["standing"] is None]
+    assert engine.get("/system/df")["LayersSize"] == sum(with_images)
 
 
 def test_query_images_lists_what_docker_images_lists(index: Index, engine: Engine) -> None:
