@@ -16,12 +16,17 @@ from sqlalchemy.pool import StaticPool
 from layerindex import database, genuine, shipped
 from layerindex.errors import DatabaseError
 from layerindex.failures import failure, reason
+from layerindex.writing import parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from sqlalchemy.engine import Connection, Engine
+
+
+PARTS = "parts"
+"""Set in the information of a connection where a revision changed rows of parts, so that their names are others."""
 
 
 def config(connection: Connection) -> Config:
@@ -54,6 +59,8 @@ def upgrade(path: str, revision: str = "head", wait: Callable[[str], None] = lam
             with engine(driver, "BEGIN IMMEDIATE").begin() as connection:
                 genuine.revision(driver, path)
                 command.upgrade(config(connection), revision)
+                if connection.info.get(PARTS):
+                    parts.rename(driver)
                 # SQLite takes no parameters in a PRAGMA; the number is the revision's own.
                 (number,) = connection.exec_driver_sql("SELECT version_num FROM alembic_version").one()
                 connection.exec_driver_sql(f"PRAGMA user_version = {int(number)}")
@@ -75,6 +82,7 @@ def rebuild(script: Path, tables: dict[str, dict[str, str]], *, or_ignore: bool 
     run = op.get_bind().exec_driver_sql
     ours = _ours()
     drop_views()
+    op.get_bind().info[PARTS] = op.get_bind().info.get(PARTS, False) or not parts.tables().keys().isdisjoint(tables)
     theirs = []
     for table in tables:
         indexes = f"SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = '{table}' AND sql NOT NULL"

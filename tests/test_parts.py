@@ -174,6 +174,38 @@ def test_order_of_imports_does_not_matter(
         assert sorted(itertools.chain(*(each[view] for each in expected)), key=repr) == found
 
 
+# When the form of their rows changes ----------------------------------------------------------------------------------
+
+
+def test_parts_are_named_anew(files: list[Path], tmp_path: Path) -> None:
+    """A revision that changes columns of parts leaves names that their rows do not make, and perhaps equal parts."""
+    db = tmp_path / "fleet.db"
+    for file in files:
+        take(db, file)
+    expected, names = said(db), rows(db, "SELECT digest FROM parts ORDER BY 1")
+    tables = {table for kind in parts.KINDS if kind.name == "image" for table in kind.tables}
+    with database.writing(str(db), silent) as connection:
+        (part,) = connection.execute("SELECT min(content_id) FROM part_stored_images").fetchone()
+        connection.execute("INSERT INTO parts (part_id, digest) VALUES (1000000, x'00')")
+        for table in tables:
+            held = ", ".join(parts.columns(table))
+            connection.execute(
+                f"INSERT INTO {table} (part_id, {held}) SELECT 1000000, {held} FROM {table} WHERE part_id = ?", (part,)
+            )
+        connection.execute(
+            """UPDATE part_stored_images SET content_id = 1000000 WHERE content_id = ?1 AND part_id = (
+               SELECT max(part_id) FROM part_stored_images WHERE content_id = ?1)""",
+            (part,),
+        )
+        connection.execute("UPDATE parts SET digest = randomblob(32)")
+        assert parts.misnamed(connection)
+        parts.rename(connection)
+        assert not parts.misnamed(connection)
+
+    assert (expected, names) == (said(db), rows(db, "SELECT digest FROM parts ORDER BY 1"))
+    whole(db)
+
+
 # What goes ----------------------------------------------------------------------------------------------------------
 
 

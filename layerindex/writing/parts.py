@@ -388,6 +388,24 @@ def misnamed(connection: sqlite3.Connection) -> bool:
     return False
 
 
+def rename(connection: sqlite3.Connection) -> None:
+    """Give each part the name that its rows make, after a revision changed what they have; equal ones become one."""
+    prepare(connection)
+    for kind in KINDS:
+        made = digest(kind, lambda table: f"FROM main.{table} AS t WHERE t.part_id = p.part_id", "main")
+        number = f"{kind.stored}.{kind.number}"
+        statements = f"""
+CREATE TEMP TABLE renamed AS SELECT part_id, min(part_id) OVER (PARTITION BY made) AS kept, made
+  FROM (SELECT p.part_id, {made} AS made FROM main.parts AS p
+    WHERE p.part_id IN (SELECT {number} FROM main.{kind.stored}));
+UPDATE main.{kind.stored} SET {kind.number} = r.kept
+  FROM temp.renamed AS r WHERE r.part_id = {number} AND r.kept <> r.part_id;
+UPDATE main.parts SET digest = r.made FROM temp.renamed AS r WHERE r.part_id = parts.part_id AND r.kept = r.part_id;
+DROP TABLE temp.renamed"""
+        run(connection, statements)
+    sweep(connection)
+
+
 def misplaced(connection: sqlite3.Connection) -> bool:
     """Say whether a snapshot has a part under another bucket than that of the names in it."""
     prepare(connection)
