@@ -238,6 +238,7 @@ def test_what_is_not_ours_is_refused(db: Path, world: World, kind: str) -> None:
         [
             ("query", "images", "--snapshot", "1"),
             ("show", "web"),
+            ("tree",),
             ("compare", "1", "1"),
             ("snapshots",),
             ("snapshots", "prune", "--keep", "0"),
@@ -346,6 +347,7 @@ def test_values_move_no_cursor(db: Path, good: Path) -> None:
         ("snapshots",),
         ("show", "web"),
         ("show", "none"),
+        ("tree",),
         ("query", "images", "--host", "none"),
         ("snapshots", "prune", "--keep", "0", "--dry-run"),
     ):
@@ -368,6 +370,7 @@ def test_rows_beyond_memory(db: Path, good: Path) -> None:
     commands = (
         ["query", "images"],
         ["show", "x"],
+        ["tree"],
         ["find", "x"],
         ["db", "check"],
         ["db", "upgrade"],

@@ -31,6 +31,8 @@ READING = {
     "query": ("query", "snapshots"),
     "sql": ("query", "--sql", "SELECT count(*) FROM files"),
     "show": ("show", "acme/web:1.0"),
+    "tree": ("tree", "acme/web:1.0"),
+    "plan": ("plan",),
     "find": ("find", "app"),
     "list": ("snapshots", "list"),
     "compare": ("compare", "1", "1"),

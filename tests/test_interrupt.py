@@ -170,7 +170,11 @@ def test_an_index_is_sorted_in_small_pieces(db: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
-    "words", [["query", "images"], ["find", "x"], ["show", "debian:12"], ["compare", "1", "2"], ["snapshots", "list"]]
+    "words",
+    [
+        *(["query", "images"], ["find", "x"], ["show", "debian:12"], ["tree", "debian:12"], ["plan"]),
+        *(["compare", "1", "2"], ["snapshots", "list"]),
+    ],
 )
 def test_every_command_that_asks_has_the_limit(db: Path, words: list[str]) -> None:
     """--timeout is there, ten minutes by default, and holds."""

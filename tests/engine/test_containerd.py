@@ -151,6 +151,26 @@ def test_snapshots(store: Store) -> None:
     assert usage == {} or {key: inodes for key, _, inodes in sizes}.items() <= usage.items()
 
 
+def test_tree(store: Store) -> None:
+    """Each namespace has its own trees: unpacked layers with the sizes that ctr lists, others with none."""
+    found = json.loads(layerindex("tree", "--db", store.indexed.path, "--format", "json").stdout)
+    assert ["default", "k8s.io"] == [each["namespace"] for each in found]
+    layers = [[layer for node in each["nodes"] for layer in node["layers"]] for each in found]
+    usage = {row[0]: int(row[1]) for row in store.containerd.rows("snapshots", "usage", "-b") if len(row) == 3}
+    assert {(layer["chain_id"], usage.get(layer["chain_id"], layer["size"])) for layer in layers[0]} == {
+        (layer["chain_id"], layer["size"]) for layer in layers[0]
+    }
+    assert {None} == {layer["size"] for layer in layers[1]}
+    below = [
+        one["container_id"]
+        for node in found[0]["nodes"]
+        for image in node["images"]
+        if APP in image["tags"]
+        for one in image["containers"]
+    ]
+    assert sorted(below) == ["runs", "waits"]
+
+
 def test_containers(store: Store) -> None:
     """Containers, their images and what they wrote are known."""
     said = {(row[0], row[1]) for row in store.containerd.rows("containers", "ls")}

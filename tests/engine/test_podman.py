@@ -209,6 +209,16 @@ def test_containers(index: Index, podman: Podman) -> None:
         assert container["GraphDriver"]["Data"]["UpperDir"].split("/")[-2] == found[container["Id"]][5]
 
 
+def test_tree(index: Index, podman: Podman) -> None:
+    """A tree has each layer once, the images of podman images, and below each the containers that run from it."""
+    (found,) = json.loads(layerindex("tree", "--db", index.path, "--format", "json").stdout)
+    shown = [image for node in found["nodes"] for image in node["images"]]
+    assert {f"sha256:{row['Id']}" for row in podman.rows("images")} <= {image["image_id"] for image in shown}
+    below = {container["container_id"]: image["image_id"] for image in shown for container in image["containers"]}
+    assert below == {row["Id"]: f"sha256:{row['ImageID']}" for row in podman.rows("ps", "--all", "--external")}
+    assert [(sum(node["size"] for node in found["nodes"]),)] == index.rows("SELECT sum(size) FROM layers")
+
+
 def test_volumes_and_mounts(index: Index, podman: Podman) -> None:
     """Volumes are those of `podman volume inspect`, and containers mount them where Podman says."""
     expected = {
