@@ -332,7 +332,8 @@ things AS MATERIALIZED (
       SELECT m.snapshot_id, m.container_id, i.disk_bytes, i.apparent_bytes FROM stores CROSS JOIN mounts AS m USING (snapshot_id)
       JOIN disk_usage AS i ON i.snapshot_id = m.snapshot_id AND i.category = 'container init' AND i.owner = m.init_id) AS u
     GROUP BY u.snapshot_id, u.owner) AS w ON w.snapshot_id = c.snapshot_id AND w.owner = c.container_id
-  WHERE c.state IN ('exited', 'created', 'dead') AND (guards_images OR NOT collects_garbage)
+  -- Kubernetes removes its own containers.
+  WHERE c.state IN ('exited', 'created', 'dead') AND (guards_images OR NOT collects_garbage) AND NOT (c.sandbox_id IS NOT NULL AND c.name GLOB 'k8s_*')
     OR (c.snapshot_id, c.container_id) IN (SELECT snapshot_id, container_id FROM working)
   UNION ALL
   SELECT v.snapshot_id, 3, 'data: look first', 'volume ' || v.name, 'volume', v.name, NULL, '',

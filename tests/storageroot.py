@@ -425,6 +425,18 @@ class StorageRoot:
         """A file beside an image's record."""
         return self.path / f"{self.driver}-images" / image.storage_id / big_data_name(key)
 
+    def of_crio(
+        self, image: Image, name: str, pod: str | None = None, state: dict[str, Any] | None = None
+    ) -> Container:
+        """Add a container of CRI-O's, of a pod or a sandbox itself, with what its file says of its state."""
+        made = self.container(image, name=name, state=None)
+        metadata = {"pod-name": "p", "pod-id": pod or made.container_id, "image-name": "k8s.example/a:1", "name": name}
+        self.containers[-1]["metadata"] = json.dumps({**metadata, "metadata-name": "a", "created-at": 1})
+        if state is not None:
+            content = {"ociVersion": "1.0.2", "id": made.container_id, "created": stamp(self._next()), **state}
+            (self.userdata(made) / "state.json").write_text(json.dumps(content))
+        return made
+
     def userdata(self, container: Container) -> Path:
         """What an engine keeps of a container."""
         return self.path / f"{self.driver}-containers" / container.container_id / "userdata"

@@ -604,15 +604,61 @@ def test_states(root: StorageRoot, state: str) -> None:
     assert found == (state, 0 if state == "exited" else None)
 
 
-def test_container_that_podman_does_not_know(root: StorageRoot) -> None:
-    """Buildah's and CRI-O's containers have no state on disk; a sandbox is known by its metadata."""
-    image = root.image(root.layer(), ["localhost/a:1"])
-    metadata = {"pod-name": "p", "pod-id": "e" * 64, "image-name": "k8s.example/a:1", "name": "k8s_a"}
-    root.container(image, name="k8s_a", state=None, metadata=metadata)
+NEVER = "0001-01-01T00:00:00Z"
+ENDED = "2026-03-01T00:00:00.5Z"
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ({"status": "created", "started": NEVER, "finished": NEVER}, ("created", None, None, None)),
+        ({"status": "running", "started": ENDED, "finished": NEVER}, ("running", ENDED, None, None)),
+        ({"status": "paused", "started": ENDED, "exitCode": 3, "finished": ENDED}, ("paused", ENDED, None, None)),
+        ({"status": "stopped", "started": ENDED, "exitCode": 3, "finished": ENDED}, ("exited", ENDED, ENDED, 3)),
+        ({"status": "stopped", "started": ENDED, "finished": ENDED}, ("exited", ENDED, ENDED, None)),
+        ({"status": "", "started": ENDED}, ("unknown", ENDED, None, None)),
+        ({"status": "thinking"}, ("unknown", None, None, None)),
+        (None, ("unknown", None, None, None)),
+    ],
+)
+def test_states_of_crio(root: StorageRoot, state: dict[str, Any] | None, expected: tuple[Any, ...]) -> None:
+    """CRI-O writes the state of a container beside it; its containers do not prove that Podman's state is lost."""
+    root.of_crio(root.image(root.layer(), ["localhost/a:1"]), "k8s_a", "e" * 64, state)
     connection = storage_scanned(root)
     assert codes(connection) == set()
-    found = table(connection, "name, state, sandbox_id, image_ref", "containers")
-    assert found == [("k8s_a", "unknown", "e" * 64, "k8s.example/a:1")]
+    assert table(connection, "name, sandbox_id, image_ref", "containers") == [("k8s_a", "e" * 64, "k8s.example/a:1")]
+    assert table(connection, "state, started_at, finished_at, exit_code", "containers") == [expected]
+    assert table(connection, "1", "sources WHERE kind = 'containers' AND state NOT IN ('read', 'absent')") == []
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_sandbox_of_crio(root: StorageRoot, *, runs: bool) -> None:
+    """A sandbox without a process of its own runs while a container of it runs."""
+    image = root.image(root.layer(), ["localhost/a:1"])
+    sandbox = root.of_crio(image, "k8s_POD", state={"status": ""})
+    root.of_crio(image, "k8s_a", sandbox.container_id, {"status": "running" if runs else "stopped"})
+    found = table(storage_scanned(root), "name, state", "containers ORDER BY name")
+    expected = ("running", "running") if runs else ("unknown", "exited")
+    assert found == list(zip(("k8s_POD", "k8s_a"), expected, strict=True))
+
+
+@pytest.mark.parametrize("content", [b"", b"torn", b"[]", b'{"status": 7}', b'{"status": "stopped", "exitCode": "x"}'])
+def test_damaged_state_of_crio(root: StorageRoot, content: bytes) -> None:
+    """What cannot be read of a state is a problem, and nothing else is in doubt."""
+    made = root.of_crio(root.image(root.layer(), ["localhost/a:1"]), "k8s_a", "e" * 64)
+    (root.userdata(made) / "state.json").write_bytes(content)
+    connection = storage_scanned(root)
+    assert len(codes(connection)) == 1
+    assert table(connection, "name, exit_code", "containers") == [("k8s_a", None)]
+    assert table(connection, "1", "sources WHERE kind = 'containers' AND state NOT IN ('read', 'absent')") == []
+
+
+def test_container_that_podman_does_not_know(root: StorageRoot) -> None:
+    """Buildah's working containers have no state on disk."""
+    root.container(root.image(root.layer(), ["localhost/a:1"]), name="a-working", state=None, metadata={})
+    connection = storage_scanned(root)
+    assert codes(connection) == set()
+    assert table(connection, "name, state, sandbox_id", "containers") == [("a-working", "unknown", None)]
 
 
 def test_pod(root: StorageRoot) -> None:

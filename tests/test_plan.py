@@ -402,6 +402,23 @@ def test_working_containers_and_pods(tmp_path: Path) -> None:
     assert "k8s_a" in {thing["name"] for thing in found["unknown"]}
 
 
+def test_containers_of_crio(tmp_path: Path) -> None:
+    """Their state is known, and they keep their images: what no pod needs is a step; Kubernetes removes the rest."""
+    root = StorageRoot(tmp_path / "storage", privileged=os.geteuid() == 0)
+    base = root.layer({"a": b"1" * 9000})
+    used, unused = (
+        root.image(root.layer({name: b"2" * 9000}, parent=base), [f"k8s.example/{name}:1"]) for name in "ab"
+    )
+    sandbox = root.of_crio(used, "k8s_POD_p", state={"status": ""})
+    for name, state in (("k8s_ended_p", "stopped"), ("k8s_runs_p", "running")):
+        root.of_crio(used, name, sandbox.container_id, {"status": state})
+    root.save()
+    found = planned(scanned(root))
+    assert [[["podman", "rmi", "k8s.example/b:1"]]] == [step["commands"] for step in found["steps"]]
+    assert [f"sha256:{unused.storage_id}"] == [thing["id"] for step in found["steps"] for thing in step["things"]]
+    assert [] == found["unknown"]
+
+
 def test_what_a_registry_has_comes_first(root: DataRoot) -> None:
     """An image that nothing but this host has comes after one that can be pulled again, however large it is."""
     root.image(layer(root, 5000), ["here:1"])

@@ -8,7 +8,7 @@ from layerindex import shapes
 from layerindex.guard import each
 from layerindex.problems import Damage
 from layerindex.records import Mount
-from layerindex.stores.containers_storage import containers
+from layerindex.stores.containers_storage import containers, crio
 from layerindex.stores.containers_storage.libpod import PodmanState, read_again
 from layerindex.stores.disk import ids
 from layerindex.stores.shared.logs import Logs
@@ -37,8 +37,9 @@ class Containers:
         lists = self.found.lists
         if self.found.root.exists(f"{self.found.driver}-containers"):
             with self.found.folder("containers") as folder:
-                for container in sorted(lists.containers.values()):
-                    yield from self._salvaged(container, folder, engine)
+                listed = sorted(lists.containers.values())
+                items = [item for container in listed for item in self._salvaged(container, folder, engine)]
+                yield from crio.with_sandboxes(items)
         unlisted = sorted(engine.containers.keys() - lists.containers.keys())
         if unlisted:
             yield from self._unlisted(unlisted, engine)
@@ -61,7 +62,9 @@ class Containers:
         logs = containers.read_logs(folder, container.container_id)
         yield from logs.files
         yield from logs.damages
-        yield containers.container_record(container, engine, self._image_of(container), logs, self.found.driver)
+        record = containers.container_record(container, engine, self._image_of(container), logs, self.found.driver)
+        of_pod = crio.of_pod(container.metadata) and container.container_id not in engine.containers
+        yield from crio.with_state(folder, record) if of_pod else [record]
         yield from containers.container_volumes(container.container_id, engine)
         yield from _said(engine, container.container_id)
         known = self.found.known

@@ -13,6 +13,7 @@ import orjson
 from layerindex.guard import reading
 from layerindex.problems import Damage
 from layerindex.records import Container, ContainerVolume
+from layerindex.stores.containers_storage.crio import of_pod
 from layerindex.stores.containers_storage.libpod import mounted, state
 from layerindex.stores.containers_storage.lists import read_objects, reference, said, texts
 from layerindex.stores.disk import ids
@@ -73,8 +74,8 @@ def _metadata(value: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever JSON hel
 
 
 def of_podman(container: StoredContainer) -> bool:
-    """Say whether Podman made a container: only Podman stores a name in the metadata."""
-    return isinstance(container.metadata.get("name"), str)
+    """Say whether Podman made a container: it stores a name in the metadata, and CRI-O the pod too, Buildah nothing."""
+    return isinstance(container.metadata.get("name"), str) and not of_pod(container.metadata)
 
 
 def read_logs(containers: Folder, container_id: str) -> Logs:

@@ -2,7 +2,7 @@
 
 Format: podman `libpod/boltdb_state_internal.go` (libpod/bolt_state.db, until 5) and `libpod/sqlite_state_internal.go`
 (db.sql, since 4.8): JSON of `libpod/container_config.go`, `libpod/container.go` and `libpod/volume.go` in both. CRI-O
-and Buildah have neither; without a database, states of containers are unknown.
+and Buildah have neither; without a database, states of Podman's containers are unknown.
 """
 
 from __future__ import annotations
