@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from layerindex import catalog, database, query
 from layerindex.cli import group
 from layerindex.errors import UsageError
-from layerindex.show import answers, things
+from layerindex.show import answers, paths, things
 from tests.conftest import program
 from tests.dataroot import Container, DataRoot, Image, Layer, Mount, OverlayDir, regular, symlink, whiteout
 from tests.rewrite import changing, rewriting
@@ -708,11 +708,12 @@ def test_hostile(shop: Shop, word: bytes) -> None:
 
 
 def test_too_long(shop: Shop) -> None:
-    """More than a megabyte, more directories than can be, and paths longer than any are errors of usage."""
-    many = "lowerdir=" + ":".join(f"/{number}" for number in range(2000))
+    """More than four megabytes, more directories than can be, and paths longer than any are errors of usage."""
+    many = "lowerdir=" + ":".join(f"/{number}" for number in range(9000))
     for word, said in (
-        ("a" * (MEGABYTE + 1), "more than 1048576 characters"),
-        (many, "2000 directories"),
+        ("a" * (4 * MEGABYTE + 1), "standard input has more than 4194304 bytes"),
+        ("\u20ac" * 2 * MEGABYTE, "standard input has more than 4194304 bytes"),
+        (many, "names more than 8192 things; give it in parts"),
         (f"overlay2/{shop.upper}/diff/" + "a/" * 5000, "longer than any file's"),
     ):
         result = run(shop, "-", input=word)
@@ -727,7 +728,7 @@ def test_any_text_can_be_read(text: str) -> None:
         found = things.things(text, ["/var/lib/docker", "/"])
     except UsageError:
         return
-    assert all(len(thing.readings) <= things.READINGS + 1 for thing in found)
+    assert all(len(thing.readings) <= paths.READINGS + 1 for thing in found)
 
 
 def test_standard_input(shop: Shop) -> None:
@@ -798,7 +799,7 @@ def test_help() -> None:
     text = " ".join(CliRunner().invoke(group, ["show", "--help"]).stdout.split())
 
     assert "cache-id, link or mount id" in text
-    assert "Exit status 1: the database has nothing of that name." in text
+    assert "Exit status 1: the database has nothing of that name; other things" in text
 
 
 # The files ----------------------------------------------------------------------------------------------------------
@@ -821,7 +822,8 @@ class Asked(dict[str, None]):
 
 def test_json_keys(shop: Shop) -> None:
     """Each kind has its keys, whatever is known, and each section the columns that its file explains."""
-    general = ["thing", "part", "kind", "id", "matched", "found", "path", "merged", "snapshot", "file", "shows"]
+    general = ["asked", "thing", "part", "kind", "id", "matched", "found", "path", "merged", "snapshot"]
+    general += answers.FILES
     for thing in ("box", "acme/web", RECORD, shop.top.chain_id, shop.orphan.cache_id, "data"):
         row = one(shop, thing)
         sections = [name.replace("-", "_") for name in (*answers.SECTIONS[row["kind"]], "problems")]

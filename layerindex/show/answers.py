@@ -11,8 +11,10 @@ from layerindex.names import printable
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Sequence
 
-    from layerindex.show.things import Reading, Thing
+    from layerindex.show.paths import Reading
+    from layerindex.show.things import Thing
 
     Row = dict[str, Any]
 
@@ -39,6 +41,8 @@ KINDS = (
 TOLD_BY = ("names", "images", "containers", "layers", "mounts", "directories", "links", "build cache", "volumes")
 """The kinds of sources that can mention one of these things."""
 SNAPSHOTTER = re.compile(r"io\.containerd\.snapshotter\.v1\.([a-z0-9-]+)/snapshots/")
+GROUPS = re.compile(r"(?:[0-9]+:[^:\s]*:/(?:\.\./?)*\s*)+")
+"""Lines of /proc/PID/cgroup that say nothing."""
 LONGEST = 100
 """Longest text for which near names are looked for."""
 HEXADECIMAL = frozenset("0123456789abcdef:sh")
@@ -49,15 +53,21 @@ UNION SELECT name FROM current_volumes ORDER BY 1 LIMIT 5000"""
 """What a user may have meant."""
 SHOWN = 10
 """Most candidates that an error lists."""
+HINTS = 10
+"""Most missing things for which near names are looked for."""
 
 
 class NotFoundError(LayerindexError):
     """The database has nothing with the name that the user gave."""
 
-    def __init__(self, text: str, snapshots: int, near: str, unread: str) -> None:
+    def __init__(self, text: str, near: str, where: str) -> None:
         shown = printable(text if len(text) <= 200 else f"{text[:200]}…")
-        where = "1 snapshot" if snapshots == 1 else f"{snapshots} snapshots"
-        super().__init__(f"nothing is called '{shown}'{near}: no {KINDS} in {where}{_elsewhere(text)}{unread}")
+        lines = text.count("\n") + 1
+        self.brief = (
+            f"nothing is called '{shown}'{near}" if lines == 1 else f"none of these {lines} lines names a thing"
+        )
+        """What is missing, without saying where it was looked for."""
+        super().__init__(f"{self.brief}: {where}")
 
 
 class Answer(NamedTuple):
@@ -71,29 +81,76 @@ class Answer(NamedTuple):
     found: str
     snapshot: Row
     sections: dict[str, list[Row]]
+    indexed: bool
+    """Whether the files of its directory are known."""
+
+
+def told(connection: sqlite3.Connection, things: Sequence[Thing]) -> tuple[list[Answer], list[LayerindexError]]:
+    """Return what is known of the things that a text names, and the errors for those that are missing or ambiguous.
+
+    What was only read out of a text that is mostly about other things may be missing.
+    """
+    found: dict[tuple[object, ...], Answer] = {}
+    errors: list[LayerindexError] = []
+    missing: list[Thing] = []
+    for thing in things:
+        try:
+            answered = _found(connection, thing)
+        except UsageError as error:
+            errors.append(error)
+            continue
+        for each in answered:
+            found.setdefault((each.snapshot["snapshot_id"], each.kind, each.id, each.reading.path), each)
+        if not answered:
+            missing.append(thing)
+    asked = [thing for thing in missing if thing.asked]
+    if not found and not errors:
+        asked = asked or missing[:1]
+    return list(found.values()), errors + [
+        _not_found(connection, thing, hint=turn < HINTS) for turn, thing in enumerate(asked)
+    ]
 
 
 def answers(connection: sqlite3.Connection, thing: Thing) -> list[Answer]:
     """Return what a thing is in each selected snapshot; raises NotFoundError, and UsageError for an ambiguous id."""
+    found = _found(connection, thing)
+    if not found:
+        raise _not_found(connection, thing, hint=True)
+    return found
+
+
+def _found(connection: sqlite3.Connection, thing: Thing) -> list[Answer]:
     for reading in thing.readings:
         found = ask(connection, "find", **reading._asdict(), shortest=reading.shortest)
         if found and not found[0]["exact"]:
             _check_single(reading, found)
         if found:
             return [_answer(connection, thing, reading, row) for row in found]
+    return []
+
+
+def _not_found(connection: sqlite3.Connection, thing: Thing, *, hint: bool) -> NotFoundError:
     (count,) = connection.execute("SELECT count(*) FROM selected_snapshots").fetchone()
-    raise NotFoundError(thing.text, count, _near(connection, thing.text), query.unread(connection, TOLD_BY))
+    where = f"no {KINDS} in {'1 snapshot' if count == 1 else f'{count} snapshots'}{_elsewhere(thing.text)}"
+    if not hint:
+        return NotFoundError(thing.text, "", where)
+    near = _near(connection, [thing.text, *(reading.word for reading in thing.readings if reading.path is None)])
+    return NotFoundError(thing.text, near, where + query.unread(connection, TOLD_BY))
 
 
-def _near(connection: sqlite3.Connection, text: str) -> str:
+def _near(connection: sqlite3.Connection, words: Sequence[str]) -> str:
     """Return ` (did you mean …?)` for a name that is nearly that of an image, container or volume, or nothing."""
-    if len(text) > LONGEST or text.startswith("/") or set(text) <= HEXADECIMAL:
-        return ""
-    names = [str(name) for (name,) in query.run(connection, NAMES, {}).rows]
-    begun = sorted(name for name in names if name.startswith((f"{text}:", f"{text}@")))
-    if begun:
-        return f" (did you mean {' or '.join(begun[:3])}?)"
-    return catalog.near(text, names)
+    asked = [
+        word
+        for word in dict.fromkeys(words)
+        if len(word) <= LONGEST and not word.startswith("/") and not set(word) <= HEXADECIMAL
+    ]
+    names = [str(name) for (name,) in query.run(connection, NAMES, {}).rows] if asked else []
+    for word in asked:
+        begun = sorted(name for name in names if name.startswith((f"{word}:", f"{word}@")))
+        if begun:
+            return f" (did you mean {' or '.join(begun[:3])}?)"
+    return next(filter(None, (catalog.near(word, names) for word in asked)), "")
 
 
 def roots(connection: sqlite3.Connection) -> list[str]:
@@ -135,21 +192,29 @@ def _answer(connection: sqlite3.Connection, thing: Thing, reading: Reading, row:
     for name in (*SECTIONS[row["kind"]], "problems"):
         sections[name] = ask(connection, name, **params)
     (snapshot,) = ask(connection, "snapshot", **params)
-    return Answer(thing, reading, row["kind"], row["id"], row["matched"], row["found"], snapshot, sections)
+    listed = sections.get("directory") or (ask(connection, "directory", **params) if reading.path is not None else [])
+    indexed = any(each["entries"] is not None for each in listed)
+    return Answer(thing, reading, row["kind"], row["id"], row["matched"], row["found"], snapshot, sections, indexed)
 
 
 def _elsewhere(text: str) -> str:
     """Return a hint what else to try, for a path outside of all stores."""
     if (found := SNAPSHOTTER.search(text)) is not None:
         return f"; of snapshotter {found[1]} no directories are in this database"
+    if GROUPS.fullmatch(text):
+        return "; inside of a container its control group has no name: read /proc/PID/cgroup on the host"
     if text.startswith("/"):
         return "; to look for a file of that path in images and containers use `layerindex find`"
     return ""
 
 
-def as_json(answer: Answer) -> Row:
-    """Return an answer for machines: whole ids, integers, the same keys for all things of one kind."""
+def as_json(answer: Answer, asked: int = 1) -> Row:
+    """Return an answer for machines: whole ids, integers, the same keys for all things of one kind.
+
+    `asked` says which of the texts that a user gave names the thing, from 1.
+    """
     return {
+        "asked": asked,
         "thing": answer.thing.text,
         "part": answer.thing.part,
         "kind": answer.kind,

@@ -33,22 +33,50 @@ CARDS = {*SINGLE, "layers"}
 STACK = ("part", "directory", "role", "size", "owner")
 """What is needed of each directory of a stack."""
 
+IMAGES = ("image", "layers_here", "layers")
+NAMES = 2
+"""Most images that are named as owners of one directory of a stack."""
+
 ALWAYS = {"image-containers", "volume-containers"}
 """Sections that are shown even when they are empty."""
 
 
 def lines(answers: Sequence[Answer], look: Look) -> Iterator[str]:
-    """Yield the answers as text; for a stack of directories a table of all, then the details of the first."""
+    """Yield the answers about one text.
+
+    For directories that are mounted one above the other come tables of all and of their images, then the details of the
+    first; of more than one such mount only the tables.
+    """
     look = look._replace(indent="  ")
-    if any(answer.thing.part for answer in answers) and len({answer.thing for answer in answers}) > 1:
+    stack = [answer for answer in answers if answer.thing.part]
+    if len({answer.thing for answer in stack}) > 1:
         yield "STACK"
-        yield from _table([_level(answer) for answer in answers], look._replace(first=STACK), limit=None)
-        yield ""
-        answers = [answer for answer in answers if answer.thing == answers[0].thing]
+        yield from _table([_level(answer) for answer in stack], look._replace(first=STACK), limit=None)
+        images = _images(stack)
+        if images:
+            yield ""
+            yield "IMAGES OF THESE LAYERS"
+            yield from _table(images, look._replace(first=IMAGES), limit=ROWS if look.trunc else None)
+        mounts = len({answer.thing for answer in stack if answer.thing.part == "upper"})
+        first = [answer for answer in stack if answer.thing == stack[0].thing and mounts < 2]
+        answers = first + [answer for answer in answers if not answer.thing.part]
+        if answers:
+            yield ""
     for number, answer in enumerate(answers):
         if number:
             yield ""
         yield from _answer(answer, look)
+
+
+def _images(stack: Sequence[Answer]) -> list[Row]:
+    """Return the images that have layers in a stack, those that are there as a whole first."""
+    found: dict[tuple[int, str], Row] = {}
+    for answer in stack:
+        for image in {row["image_id"]: row for row in answer.sections.get("images", ())}.values():
+            key = answer.snapshot["snapshot_id"], image["image_id"]
+            row = {"image": image["image"], "image_id": image["image_id"], "layers_here": 0, "layers": image["layers"]}
+            found.setdefault(key, {**row, "host": answer.snapshot["host"]})["layers_here"] += 1
+    return sorted(found.values(), key=lambda row: (row["layers_here"] < row["layers"], -row["layers_here"]))
 
 
 def _level(answer: Answer) -> Row:
@@ -56,6 +84,8 @@ def _level(answer: Answer) -> Row:
     directory, layer, image, owner = (
         next(iter(answer.sections.get(name, ())), {}) for name in ("directory", "layers", "images", "owners")
     )
+    names = list(dict.fromkeys(row["image"] for row in answer.sections.get("images", ())))
+    more = f" and {len(names) - NAMES} more" if len(names) > NAMES else ""
     return {
         "part": answer.thing.part,
         "directory": directory.get("directory", answer.id),
@@ -63,7 +93,7 @@ def _level(answer: Answer) -> Row:
         "link": directory.get("link"),
         "diff_id": layer.get("diff_id"),
         "size": layer.get("size", directory.get("apparent_bytes")),
-        "owner": owner.get("name") or owner.get("owner"),
+        "owner": ", ".join(names[:NAMES]) + more or owner.get("name") or owner.get("owner"),
         "created_by": image.get("created_by"),
         "host": answer.snapshot["host"],
     }
@@ -115,8 +145,7 @@ def _section(answer: Answer, name: str, rows: list[Row], look: Look) -> Iterator
 
 
 def _no_file(answer: Answer) -> str:
-    directory = next(iter(answer.sections.get("directory", ())), {})
-    if directory.get("entries") is None:
+    if not answer.indexed:
         return "the files of this directory are not indexed; scan without --no-files"
     where = "it or the directories below it" if answer.reading.merged else "it"
     return f"no such path in {where} when the store was scanned"

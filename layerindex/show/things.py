@@ -1,96 +1,44 @@
-"""Parses a THING into the ids, names and paths to look up, without the database.
+"""Parses what a user asks into things to look up, without the database.
 
-A path is read from left to right: the outermost folder that belongs to a store decides, so that a file inside a layer
-cannot pass for another directory by its name.
+It may be a word, a path, a mount line, the output of `docker inspect`, a line of a log, or many such lines. A path into
+a store is taken whole, whatever the file at its end is called: a name like x,upperdir=/y must not lead elsewhere.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from layerindex import shapes
 from layerindex.errors import UsageError
-from layerindex.names import typed
+from layerindex.show import paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-LIMIT = 1 << 20
-"""Most characters of a THING: a page of mount options is 4 KiB, `docker inspect` of a container some 10 KiB."""
+    from layerindex.show.paths import Reading
 
-PATH = 8192
-"""Most characters of a path inside a layer: twice what a system call takes."""
+LIMIT = 1 << 22
+"""Most characters of a THING: /proc/PID/mountinfo of a host has a kilobyte for each container that runs."""
 
-THINGS = 1100
-"""Most directories in one THING: twice what containers-storage can stack."""
+THINGS = 8192
+"""Most things in one THING."""
 
-READINGS = 8
-"""Most readings of one path."""
-
-IN_PATH = 12
-"""Fewest characters of an id in a path, the length of Docker's short ids; a shorter name may be a folder of the
-user."""
-
-DRIVERS = ("overlay2", "fuse-overlayfs", "overlay")
-TAR_SPLIT = ".tar-split.gz"
-PARTS = ("diff", "merged", "work")
-BY_ID = {
-    "containers": ((("containers",), "container"),),
-    "volumes": ((("volumes",), "volume"),),
-    "imagedb": ((("imagedb", "content", "sha256"), "image"), (("imagedb", "metadata", "sha256"), "image")),
-    "layerdb": ((("layerdb", "sha256"), "layer"), (("layerdb", "tmp"), "directory")),
-    "blobs": ((("blobs", "sha256"), None),),
-    "overlay-containers": ((("overlay-containers",), "container"),),
-    "diffid-by-digest": ((("diffid-by-digest", "sha256"), "layer"),),
-    "v2metadata-by-diffid": ((("v2metadata-by-diffid", "sha256"), "layer"),),
-}
-"""Folders whose entries are named by an id, by their first component, and the kind of thing that an entry is."""
-
-FOLDERS = frozenset(
-    {
-        *("tmp", "plugins", "swarm", "network", "containerd", "buildkit"),
-        *("aufs", "btrfs", "devicemapper", "overlay", "vfs", "windowsfilter", "zfs"),
-    }
-)
-"""Folders of a Docker data root that are explained as a whole: see `queries/show/folder.sql`."""
-
-_STRICT = re.compile(f"{shapes.MOUNT_ID.pattern}|{shapes.BUILDKIT_ID.pattern}")
-_SNAPSHOTTERS = "io.containerd.snapshotter.v1."
-_SNAPSHOTTER = re.compile(rf"{re.escape(_SNAPSHOTTERS)}[a-z0-9-]+$")
-_OPTION = re.compile(r"(?:^|(?<=[\s,]))(upperdir|lowerdir|workdir)\+?=((?:\\.|[^\\,\s])*)")
+_OPTION = re.compile(r"(?:^|(?<=[\s,(]))(upperdir|lowerdir|workdir)\+?=((?:\\.|[^\\,\s])*)")
 _INSPECT = re.compile(r'"(UpperDir|LowerDir|WorkDir|MergedDir)"\s*:\s*("(?:\\.|[^"\\])*+")')
 _GO = re.compile(r"(?:^|(?<=[\s\[]))(UpperDir|LowerDir|WorkDir|MergedDir):([^\s\]]*)")
 _INSPECT_ID = re.compile(r'"(?:I[dD]|Mountpoint)"\s*:\s*"([^"\\]{1,4096})"')
-_MOUNT = re.compile(r"(?:/dev/\S+|[^\s/]+) (/\S*) \S+ \S+ \d+ \d+")
-_MOUNTINFO = re.compile(r"\d+ \d+ \d+:\d+ \S+ (/\S*) .* - \S+ \S+ \S+")
+_MOUNT = re.compile(r"(?:/dev/\S+|[^\s/]+) (?P<point>/\S*) \S+ \S+ \d+ \d+")
+_MOUNTINFO = re.compile(r"\d+ \d+ \d+:\d+ (?P<root>\S+) (?P<point>/\S*) .* - \S+ \S+ \S+")
+_CGROUP = re.compile(r"\d+:[^:\s]*:(/.*)")
 _OCTAL = re.compile(r"\\([0-7]{3})")
 _QUOTED = re.compile(r"([\"'])(.*)\1,?", re.DOTALL)
 _LISTED = re.compile(r"(?:.*/)?(?:l/[A-Z2-7]{26}|[0-9a-f]{64}(?:-init)?|[0-9a-z]{25})(?:/diff)?")
 _A_PATH = re.compile(r"[^\s=:,\[\]{}\"]*/")
-_KEY = re.compile(rb"(?:manifest-)?(sha256:[0-9a-f]{64})")
-_REGISTRY = re.compile(r"(?:docker\.io|index\.docker\.io)/(?:library/)?")
-
-
-class Reading(NamedTuple):
-    """One interpretation of a word: what to look up, and the path that follows it."""
-
-    word: str
-    kind: str | None = None
-    path: str | None = None
-    merged: bool = False
-    root: str | None = None
-    driver: str | None = None
-    """The snapshotter whose number it is: the same number of another snapshotter is another directory."""
-    folder: str | None = None
-    """The folder that it lies in, where only that says which snapshotter it is."""
-
-    @property
-    def shortest(self) -> int:
-        """The fewest characters that count as the beginning of an id."""
-        return 2 if self.kind is None else IN_PATH
+_JSON = ("{", "[", '"')
+_WORD = re.compile(r"[^\s\"'`=,;()\[\]{}<>|]+")
+_SHORT = re.compile(r"(?<![0-9A-Za-z-])(?=[0-9]*[a-f])[0-9a-f]{12}(?![0-9A-Za-z-])")
+"""An id as Docker shortens it; a number or the end of a UUID is none."""
 
 
 class Thing(NamedTuple):
@@ -99,12 +47,15 @@ class Thing(NamedTuple):
     text: str
     readings: tuple[Reading, ...]
     part: str | None = None
+    asked: bool = True
+    """Whether its absence is an error; a page of mounts, and JSON, is mostly about other things."""
 
 
-def things(text: str, roots: Sequence[str] = ()) -> list[Thing]:
+def things(text: str, roots: Sequence[str] = (), *, listed: bool = False) -> list[Thing]:
     """Return the things that a user's text names, an upper directory before its lowers; raises UsageError.
 
-    `roots` are the roots of the stores in the database, the longest first.
+    `roots` are the roots of the stores in the database, the longest first. A text that is `listed` is read line by
+    line, even where it begins as a path would.
     """
     if len(text) > LIMIT:
         raise UsageError(f"THING has more than {LIMIT} characters")
@@ -113,13 +64,75 @@ def things(text: str, roots: Sequence[str] = ()) -> list[Thing]:
     text = quoted[2].strip() if quoted else text
     if not text:
         raise UsageError("THING is empty; name an image, a container, an id or a path")
-    found = list(_stacked(text, roots)) or [_single(text, roots)]
     unique: dict[tuple[Reading, ...], Thing] = {}
-    for thing in found:
+    for thing in _all(text, roots, listed=listed):
         unique.setdefault(thing.readings, thing)
-    if len(unique) > THINGS:
-        raise UsageError(f"THING names {len(unique)} directories; show takes {THINGS} at most")
-    return list(unique.values())
+        if len(unique) > THINGS:
+            raise UsageError(f"THING names more than {THINGS} things; give it in parts")
+    return list(unique.values()) or [_single(text, roots)]
+
+
+def _all(text: str, roots: Sequence[str], *, listed: bool) -> Iterator[Thing]:
+    """Yield the things in a text of one or many lines; nothing where it is to be taken as one word."""
+    lines = [line for each in text.split("\n") if (line := each.strip())]
+    if _taken_whole(lines[0], roots) and (len(lines) == 1 or not listed):
+        return
+    if text.startswith(_JSON) or _INSPECT.search(text):
+        yield from list(_stacked(text, roots)) or _inspected(text, roots)
+    elif len(lines) == 1:
+        yield from _line(text, roots, alone=True)
+    else:
+        for line in lines:
+            yield from _line(line, roots, alone=False)
+
+
+def _taken_whole(text: str, roots: Sequence[str]) -> bool:
+    """Say whether a text begins as a path into a store; then it is nothing else, with all spaces and lines in it."""
+    return not (colon_list(text) or _mount(text)) and bool(_A_PATH.match(text)) and bool(paths.within(text, roots))
+
+
+def _line(line: str, roots: Sequence[str], *, alone: bool) -> Iterator[Thing]:
+    """Yield the things in one line, or nothing; an absence is an error if it is `alone` or names just them."""
+    stacked = list(_stacked(line, roots))
+    group = _CGROUP.fullmatch(line)
+    if stacked:
+        yield from stacked
+    elif group:
+        yield from (Thing(reading[-1].word, tuple(reading)) for reading in paths.beside(group[1]))
+    elif _mount(line):
+        found = _mounted(line, roots)
+        yield from (thing._replace(asked=alone) for thing in found if alone or _sure(thing))
+    elif _taken_whole(line, roots) or not re.search(r"\s", line):
+        yield from _word(line, roots)
+    else:
+        yield from list(_said(line, roots)) or (
+            Thing(short, (paths.Reading(short),), asked=False) for short in _SHORT.findall(line)
+        )
+
+
+def _word(word: str, roots: Sequence[str]) -> Iterator[Thing]:
+    """Yield what a word without spaces names: one thing, or each of several ids."""
+    inside, ids = paths.within(word, roots), paths.beside(word)
+    if inside or len(ids) < 2:
+        yield _single(word, roots)
+    else:
+        yield from (Thing(each[-1].word, tuple(each)) for each in ids)
+
+
+def _said(line: str, roots: Sequence[str]) -> Iterator[Thing]:
+    """Yield the paths into stores, and the ids, in a line that a program or a person wrote."""
+    for match in _WORD.finditer(line):
+        word = match[0].rstrip(".:")
+        thing = Thing(word, tuple(paths.within(word, roots)))
+        if _sure(thing):
+            yield thing
+        else:
+            yield from (Thing(each[-1].word, tuple(each)) for each in paths.beside(word))
+
+
+def _sure(thing: Thing) -> bool:
+    """Say whether a text can hardly be of anything but a store."""
+    return any(reading.sure for reading in thing.readings)
 
 
 # Stacks of directories ----------------------------------------------------------------------------------------------
@@ -133,18 +146,23 @@ def _stacked(text: str, roots: Sequence[str]) -> Iterator[Thing]:
         for part, keys in (("upper", ("upper", "merged", "work")), ("lower", ("lower",))):
             for path in next((group[key] for key in keys if key in group), []):
                 yield Thing(path, _readings(path, roots), part)
-    paths = text.split(":")
-    if len(paths) > 1 and not _OPTION.match(text) and all(map(_LISTED.fullmatch, paths)):
-        for path in paths:
-            yield Thing(path, _readings(path, roots), "lower")
+    for path in colon_list(text):
+        yield Thing(path, _readings(path, roots), "lower")
+
+
+def colon_list(text: str) -> list[str]:
+    """Return the directories in a list with colons between; nothing for any other text."""
+    found = text.split(":")
+    whole = len(found) > 1 and not _OPTION.match(text) and all(map(_LISTED.fullmatch, found))
+    return found if whole else []
 
 
 def _named(text: str) -> Iterator[tuple[str, list[str]]]:
     """Yield each named list of directories: upper, lower, work or merged, and its paths."""
     for match in _OPTION.finditer(text):
         # There a tab or a backslash is written in octal, and a backslash escapes a colon or a comma.
-        paths = re.findall(r"(?:\\.|[^\\:])+", _octal(match[2]), re.DOTALL)
-        yield match[1].removesuffix("dir"), [re.sub(r"\\(.)", r"\1", path, flags=re.DOTALL) for path in paths]
+        found = re.findall(r"(?:\\.|[^\\:])+", _octal(match[2]), re.DOTALL)
+        yield match[1].removesuffix("dir"), [re.sub(r"\\(.)", r"\1", path, flags=re.DOTALL) for path in found]
     for match in _INSPECT.finditer(text):
         yield match[1].removesuffix("Dir").lower(), _decoded(match[2]).split(":")
     for match in _GO.finditer(text):
@@ -155,8 +173,8 @@ def _groups(named: Iterable[tuple[str, list[str]]]) -> Iterator[dict[str, list[s
     """Yield the lists of each mount: a repeated name begins a new mount, except lowerdir+=, which appends."""
     group: dict[str, list[str]] = {}
     last = ""
-    for key, paths in named:
-        kept = [path for path in paths if path]
+    for key, found in named:
+        kept = [path for path in found if path]
         if key == "lower" == last:
             group[key] = group.get(key, []) + kept
         elif key in group:
@@ -184,123 +202,39 @@ def _octal(text: str) -> str:
 # One thing ----------------------------------------------------------------------------------------------------------
 
 
-def _single(text: str, roots: Sequence[str]) -> Thing:
-    mount = _MOUNT.fullmatch(text) or _MOUNTINFO.fullmatch(text)
-    if mount:
-        return Thing(_octal(mount[1]), _readings(_octal(mount[1]), roots))
+def _inspected(text: str, roots: Sequence[str]) -> Iterator[Thing]:
+    """Yield what JSON is about: its first id, as `docker inspect` gives it, else each id in it that is known."""
     inspected = _INSPECT_ID.search(text)
-    word = inspected[1] if inspected and text[0] in '{["' else text
-    return Thing(word, _readings(word, roots))
+    if inspected and text.startswith(_JSON):
+        yield Thing(inspected[1], _readings(inspected[1], roots))
+    else:
+        yield from (thing._replace(asked=False) for thing in _said(text, roots))
+
+
+def _mount(line: str) -> re.Match[str] | None:
+    """Return the fields of a line of /proc/mounts or /proc/PID/mountinfo, or nothing."""
+    return _MOUNT.fullmatch(line) or _MOUNTINFO.fullmatch(line)
+
+
+def _mounted(line: str, roots: Sequence[str]) -> Iterator[Thing]:
+    """Yield what a mount shows: where it lies in its filesystem, or that which is mounted as a whole."""
+    match = _mount(line)
+    if match is None:
+        return
+    root = _octal(match.groupdict().get("root") or "/")
+    path = _octal(match["point"]) if root == "/" else root
+    ids = [] if paths.within(path, roots) else paths.beside(path)
+    yield from [Thing(each[-1].word, tuple(each)) for each in ids] or [Thing(path, _readings(path, roots))]
+
+
+def _single(text: str, roots: Sequence[str]) -> Thing:
+    return Thing(text, _readings(text, roots))
 
 
 def _readings(text: str, roots: Sequence[str]) -> tuple[Reading, ...]:
     """Return the readings of a word or path, the best first."""
-    readings: list[Reading] = []
-    folder = None if text.startswith("/") else Reading(text.partition("/")[0], "folder")
-    if "/" in text:
-        parts = _clean(text)
-        whole = "/" + "/".join(parts)
-        for root in roots:
-            if text.startswith("/") and whole.startswith(f"{root.rstrip('/')}/"):
-                below = parts[root.rstrip("/").count("/") :]
-                readings += [reading._replace(root=root) for reading in _path(below)]
-                folder = folder or (Reading(below[0], "folder", root=root) if below else None)
-        readings += _path(parts)
-        if text.startswith("/") and len(parts) == 1:
-            readings.append(Reading(parts[0], "container"))  # as `docker inspect` names it
-    readings = readings[: READINGS - 1]
-    if not text.startswith("/"):
-        readings += [Reading(typed(text))]
-        if _REGISTRY.match(text):
-            readings.append(Reading(typed(_REGISTRY.sub("", text, count=1)), "image"))
-    if folder is not None and folder.word in FOLDERS:
-        readings.append(folder)
-    return tuple(dict.fromkeys(readings))
-
-
-def _clean(path: str) -> list[str]:
-    """Return the components of a path as in the database; purely lexical, as no link can be read."""
-    kept: list[str] = []
-    for part in path.split("/"):
-        if part == "..":
-            del kept[-1:]
-        elif part not in ("", "."):
-            kept.append(typed(part))
-    return kept
-
-
-def _path(parts: Sequence[str]) -> list[Reading]:
-    """Return the readings of a path, the outermost folder first."""
-    found: list[Reading] = []
-    for place in range(len(parts)):
-        reading = _at(parts[place : place + 4], parts, place)
-        if reading is not None:
-            found.append(reading)
-            if len(found) == READINGS:
-                break
-    return found
-
-
-def _at(head: Sequence[str], parts: Sequence[str], place: int) -> Reading | None:  # noqa: PLR0911 - one for each kind of folder
-    """Return the reading that begins at one component of a path, if that is a folder of a store."""
-    match head:
-        case ["l", link, *_] if shapes.LINK.fullmatch(link):
-            return _inside(link, ["diff", *parts[place + 2 :]])
-        case [driver, cache_id, *_] if driver in DRIVERS and cache_id != "l" and shapes.CACHE_ID.fullmatch(cache_id):
-            return _inside(cache_id, parts[place + 2 :])
-        case [snapshotter, "snapshots", number, *_] if _SNAPSHOTTER.match(snapshotter) and number.isdecimal():
-            rest = parts[place + 3 :]
-            inside = _inside(number, ["diff", *rest[1:]] if rest[:1] == ["fs"] else [])
-            return inside._replace(driver=snapshotter.removeprefix(_SNAPSHOTTERS))
-        case ["snapshots", number, "fs", *_] if number.isdecimal():  # of a snapshotter that was moved by settings
-            inside = _inside(number, ["diff", *parts[place + 3 :]])
-            return inside._replace(folder="/" + "/".join(parts[: place + 1]))
-        case ["vfs", "dir", cache_id, *_]:
-            return _inside(cache_id, ["diff", *parts[place + 3 :]])
-        case [cache_id, part, *_] if part in PARTS and _STRICT.fullmatch(cache_id):
-            return _inside(cache_id, parts[place + 1 :])
-        case ["layerdb", "mounts", _, *_]:
-            # A name may contain slashes; files inside the entry are not part of it.
-            return Reading(re.sub(r"/(mount-id|init-id|parent)$", "", "/".join(parts[place + 2 :])), "directory")
-    return _beside(head) or _named_by_id(head)
-
-
-def _beside(head: Sequence[str]) -> Reading | None:
-    """Return the image or layer of Podman, or plugin of Docker, that a file beside an engine's directories is of."""
-    match head:
-        case ["plugins", plugin, *_] if shapes.HEX.fullmatch(plugin):
-            return Reading(plugin, "folder")
-        case [folder, storage_id, *rest] if folder.endswith("-images") and shapes.HEX.fullmatch(storage_id):
-            return Reading(_big_data(rest) or storage_id, "image")
-        case [folder, name, *_] if folder.endswith("-layers") and name.endswith(TAR_SPLIT):
-            return Reading(name.removesuffix(TAR_SPLIT), "directory")
-    return None
-
-
-def _big_data(rest: Sequence[str]) -> str | None:
-    """Return the digest in the base64 name of a file beside a Podman image, alone or after a word."""
-    try:
-        key = base64.b64decode(rest[0].removeprefix("="), validate=True) if rest and rest[0].startswith("=") else b""
-    except ValueError:
-        return None
-    found = _KEY.fullmatch(key)
-    return found and found[1].decode()
-
-
-def _named_by_id(head: Sequence[str]) -> Reading | None:
-    """Return the reading that begins at one component of a path, if that is a folder whose entries are named by ids."""
-    for folder, kind in BY_ID.get(head[0], ()):
-        if len(head) > len(folder) and tuple(head[: len(folder)]) == folder:
-            name = head[len(folder)]
-            return Reading(name, "directory" if shapes.REMOVING.fullmatch(name) else kind)
-    return None
-
-
-def _inside(cache_id: str, rest: Sequence[str]) -> Reading:
-    """Return the reading of a directory in the driver's folder, with the path inside it."""
-    if rest and rest[0] in ("diff", "merged") and len(rest) > 1:
-        path = "/" + "/".join(rest[1:])
-        if len(path) > PATH:
-            raise UsageError(f"a path of {len(path)} characters is longer than any file's")
-        return Reading(cache_id, "directory", path, rest[0] == "merged")
-    return Reading(cache_id, "directory")
+    inside = paths.within(text, roots)
+    if inside and text.startswith("/"):
+        return tuple(inside)
+    ids = [] if inside else paths.beside(text)
+    return tuple(dict.fromkeys([*inside, *paths.named(text), *(ids[0] if ids else ())]))

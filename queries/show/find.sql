@@ -1,7 +1,7 @@
 -- title = "What an id, name or path may mean"
 -- description = "Every thing in the selected snapshots that the word names, or whose id begins with it; where something has exactly that name or id, only that. An id that is several things is the most specific of them."
 -- [params]
--- word = { help = "a name or an id, with or without sha256:, or the beginning of an id" }
+-- word = { help = "a name or an id, with or without sha256:, or the beginning of an id; of a volume also a path below its place" }
 -- kind = { help = "only this kind: container, image, build-cache, layer, directory, volume or folder" }
 -- root = { help = "only in stores with this root" }
 -- driver = { help = "only in stores of this driver or snapshotter" }
@@ -166,6 +166,10 @@ named (rank, kind, matched, snapshot_id, id, found, exact, directory, chain_id) 
   FROM chosen AS a CROSS JOIN volumes AS v
     ON a.kind IN ('', 'volume') AND v.snapshot_id = a.snapshot_id AND v.name BETWEEN a.word AND a.last
   WHERE v.name = a.word OR (a.hex AND length(v.name) = 64)
+  UNION ALL
+  SELECT 11, 'volume', 'volume place', v.snapshot_id, v.name, v.name, 1, NULL, NULL
+  FROM chosen AS a CROSS JOIN volumes AS v ON a.kind = 'volume' AND v.snapshot_id = a.snapshot_id
+  WHERE v.place GLOB '/?*' AND substr(a.word || '/', 1, length(v.place) + 1) = v.place || '/'
   UNION ALL
   -- A volume that is gone and that a container still mounts.
   SELECT 11, 'volume', 'volume name', v.snapshot_id, v.name, v.name, v.name = a.word, NULL, NULL

@@ -7,7 +7,7 @@ import unicodedata
 
 from layerindex import catalog, names
 from layerindex.errors import LayerindexError, UsageError
-from layerindex.show import things
+from layerindex.show import paths, things
 from layerindex.stores.shared.references import normalized, split
 from tools.fuzz.target import Target, hold
 from tools.fuzz.targets.docker import DIGEST, ID, LINK
@@ -50,18 +50,32 @@ def _references(data: bytes) -> None:
 
 
 def _things(data: bytes) -> None:
-    """What a user asks `show` for is read in a few ways, or refused in a sentence."""
+    """What a user asks `show` for is read in a few ways, or refused in a sentence, as a word and as lines."""
     text = _text(data)
+    for listed in (False, True):
+        try:
+            found = things.things(text, ROOTS, listed=listed)
+        except UsageError as error:
+            hold(len(str(error)) < 500, "a sentence that is none", error)
+        else:
+            _few(found)
+    inside = f"{DIFF}/{text.strip()}"
     try:
-        found = things.things(text, ROOTS)
-    except UsageError as error:
-        hold(len(str(error)) < 500, "a sentence that is none", error)
+        found = things.things(inside, ROOTS)
+    except UsageError:
         return
+    if ".." not in text and not things.colon_list(inside):  # which lead elsewhere
+        first = [(thing.readings[0].word, thing.readings[0].kind) for thing in found]
+        hold(first == [(ID, "directory")], "a file that passes for another thing", found)
+
+
+def _few(found: list[things.Thing]) -> None:
+    """A few things, of which each is read in a few ways."""
     hold(0 < len(found) <= things.THINGS, "too many things", len(found))
     for thing in found:
-        hold(len(thing.readings) <= 2 * things.READINGS, "too many ways to read one", thing)
+        hold(len(thing.readings) <= 2 * paths.READINGS, "too many ways to read one", thing)
         for reading in thing.readings:
-            hold(len(reading.path or "") <= things.PATH, "a path that is too long", reading)
+            hold(len(reading.path or "") <= paths.PATH, "a path that is too long", reading)
             reading.word.encode()
             (reading.path or "").encode()
 
@@ -111,6 +125,17 @@ THINGS = [
     f"map[LowerDir:{DIFF} UpperDir:/b]".encode(),
     b"overlay / overlay rw,lowerdir=/a\\072b 0 0",
     f"/x/io.containerd.snapshotter.v1.overlayfs/snapshots/7/fs/{ID}".encode(),
+    f"docker://{ID}".encode(),
+    f"docker-pullable://acme/web@sha256:{ID}".encode(),
+    f"0::/system.slice/docker-{ID}.scope/kubepods/pod1/{ID[::-1]}\n12:pids:/a b\n".encode(),
+    f"/run/containerd/io.containerd.runtime.v2.task/k8s.io/{ID}/rootfs/etc/passwd".encode(),
+    f"/var/lib/docker/rootfs/overlayfs/{ID}/etc/passwd".encode(),
+    f'time=x level=error msg="{ID[:12]}: {DIFF}: busy"\n[{ID}]'.encode(),
+    f"1 2 0:3 / / rw - overlay overlay rw,lowerdir=/l/{LINK},upperdir={DIFF}\n"
+    f"2 1 8:1 /var/lib/docker/volumes/data/_data /x rw - ext4 /dev/a rw\n".encode(),
+    f"overlay on /a type overlay (rw,upperdir={DIFF})\n/dev/a / ext4 rw 0 0\n{ID[:12]}\n".encode(),
+    f'{{"status": {{"id": "{ID}"}}}}'.encode(),
+    f"/var/lib/docker/tmp/x/{DIFF}".encode(),
 ]
 HEADER = (
     b'-- title = "T"\n-- description = """\n-- D"""\n-- [params]\n'
@@ -150,6 +175,13 @@ TARGETS = (
             b"\\072",
             b"\xff",
             b"snapshots/",
+            b"docker://",
+            b".scope",
+            b"0::/",
+            b"rootfs/",
+            b" - overlay overlay rw,",
+            b"\n",
+            ID.encode(),
         ),
         2048,
     ),
