@@ -41,6 +41,7 @@ asked() {
   [ "$driver" = "$DRIVER" ] || { leave "this engine's driver is $driver, and the plan is for $DRIVER"; return 1; }
   answers=0
 }
+@users@
 # image ID NAME...: the names must still lead to it, without names none may lead to it; no container may need it.
 image() {
   asked || return
@@ -54,10 +55,7 @@ image() {
     now=$($ENGINE image inspect --format '{{.Id}}' "$name" 2>/dev/null) || { leave "$name is gone"; return; }
     [ "${now#sha256:}" = "${id#sha256:}" ] || { leave "$name names another image now"; return; }
   done
-  users=$($ENGINE ps --all --quiet --no-trunc @external@--filter "ancestor=$id") || {
-    leave "$id: containers not known"
-    return
-  }
+  users=$(users_of "$id") || { leave "$id: containers not known"; return; }
   [ -z "$users" ] || { leave "$* is needed by" $users; return; }
   run $ENGINE image rm "$@"
 }
@@ -156,11 +154,22 @@ orphan() {
 }
 """
 
-ROOTS = {
-    commands.DOCKER: ("docker", "{{.DockerRootDir}}", "{{.Driver}}", ""),
-    commands.PODMAN: ("podman", "{{.Store.GraphRoot}}", "{{.Store.GraphDriverName}}", "--external "),
+DOCKERS_USERS = r"""
+users_of() { $ENGINE ps --all --quiet --no-trunc --filter "ancestor=$1"; }
+"""
+PODMANS_USERS = r"""
+# Its filter finds nothing for an id with sha256: before it, and in version 4 all containers that others made.
+users_of() {
+  made=$($ENGINE ps --all --external --no-trunc --format '{{.ImageID}} {{.ID}}') || return
+  printf '%s\n' "$made" | awk -v "id=${1#sha256:}" '$1 == id { print $2 }'
 }
-"""For each engine its program, how it says its root and driver, and how it lists containers that others made."""
+"""
+
+ROOTS = {
+    commands.DOCKER: ("docker", "{{.DockerRootDir}}", "{{.Driver}}", DOCKERS_USERS),
+    commands.PODMAN: ("podman", "{{.Store.GraphRoot}}", "{{.Store.GraphDriverName}}", PODMANS_USERS),
+}
+"""For each engine its program, how it says its root and driver, and how it says the containers of an image."""
 
 
 def script(plans: Sequence[Plan]) -> str:
@@ -215,7 +224,7 @@ def _lines(plan: Plan) -> Iterator[str]:
 def _helpers(plan: Plan) -> Iterator[str]:
     kinds = {thing.kind for step in plan.steps for thing in step.things}
     programs = {commands.program_of(plan.store, thing) for step in plan.steps for thing in step.things}
-    program, root, driver, external = ROOTS.get(commands.engine(plan.store).name, ROOTS[commands.DOCKER])
+    program, root, driver, users = ROOTS.get(commands.engine(plan.store).name, ROOTS[commands.DOCKER])
     yield COMMON.strip()
     if "ctr" in programs:
         yield CTR.strip()
@@ -226,7 +235,7 @@ def _helpers(plan: Plan) -> Iterator[str]:
             ASKS.strip()
             .replace("@program@", program)
             .replace("@root@", root)
-            .replace("@external@", external)
+            .replace("@users@", users.strip())
             .replace("@driver@", driver)
         )
     if "log" in kinds:

@@ -145,7 +145,11 @@ class Podman:
 
     def buildah(self, *words: str | Path) -> str:
         """Run Buildah on the same graph root."""
-        return self._run(self._started("buildah", *self._places, *words), None).strip()
+        return self._run(self.buildah_command(*words), None).strip()
+
+    def buildah_command(self, *words: str | Path) -> list[str]:
+        """Return a command of Buildah on the same graph root; `environment` belongs to it."""
+        return self._started("buildah", *self._places, *words)
 
     def inspect(self, kind: str, *names: str) -> list[dict[str, Any]]:
         """Return what `podman KIND inspect` says of each name, in their order."""

@@ -184,29 +184,33 @@ def test_the_script(full: Engine, tmp_path: Path) -> None:
     assert (full.root / "overlay2" / "l" / ("A" * 26)).is_symlink()
 
 
+def fill_podman(podman: Podman) -> None:
+    """Put images, also built on one another, containers, a working container of Buildah and a volume into a store."""
+    (podman.folder / "images.tar").write_bytes(made())
+    podman("load", "-i", podman.folder / "images.tar")
+    podman("create", *PODMAN_RUN, "--name", "keeps", "used:1", "/none")
+    podman("create", *PODMAN_RUN, "--name", "stopped", "used:1", "/none")
+    (podman.folder / "file").write_bytes(random.Random(8).randbytes(SIZE))
+    podman("cp", podman.folder / "file", "stopped:/file")
+    context = podman.folder / "context"
+    context.mkdir()
+    (context / "file").write_bytes(random.Random(9).randbytes(SIZE))
+    (context / "Dockerfile").write_text("FROM localhost/used:1\nCOPY file /one\nCOPY file /two\n")
+    podman("build", "--layers", "-t", "built:1", context)
+    (context / "file").write_bytes(random.Random(10).randbytes(SIZE))
+    podman("build", "--layers", "-t", "built:1", context)
+    working = podman.buildah("from", "--pull-never", "localhost/alone:1")
+    podman.buildah("copy", working, podman.folder / "file", "/file")
+    podman("volume", "create", "old-data")
+    (podman.root / "volumes" / "old-data" / "_data" / "file").write_bytes(random.Random(6).randbytes(SIZE))
+    os.sync()
+
+
 def test_podman(programs: Programs, tmp_path: Path) -> None:
     """The same of Podman, with a working container of Buildah, and images that were built on one another."""
     need(why_no_podman(programs))
     with Podman(programs=programs) as podman:
-        (podman.folder / "images.tar").write_bytes(made())
-        podman("load", "-i", podman.folder / "images.tar")
-        podman("create", *PODMAN_RUN, "--name", "keeps", "used:1", "/none")
-        podman("create", *PODMAN_RUN, "--name", "stopped", "used:1", "/none")
-        (podman.folder / "file").write_bytes(random.Random(8).randbytes(SIZE))
-        podman("cp", podman.folder / "file", "stopped:/file")
-        context = podman.folder / "context"
-        context.mkdir()
-        (context / "file").write_bytes(random.Random(9).randbytes(SIZE))
-        (context / "Dockerfile").write_text("FROM localhost/used:1\nCOPY file /one\nCOPY file /two\n")
-        podman("build", "--layers", "-t", "built:1", context)
-        (context / "file").write_bytes(random.Random(10).randbytes(SIZE))
-        podman("build", "--layers", "-t", "built:1", context)
-        working = podman.buildah("from", "--pull-never", "localhost/alone:1")
-        podman.buildah("copy", working, podman.folder / "file", "/file")
-        volume = podman.root / "volumes" / "old-data" / "_data"
-        podman("volume", "create", "old-data")
-        (volume / "file").write_bytes(random.Random(6).randbytes(SIZE))
-        os.sync()
+        fill_podman(podman)
         plan = planned(podman.root, tmp_path / "db")
 
         def run(words: list[str]) -> None:
@@ -221,6 +225,35 @@ def test_podman(programs: Programs, tmp_path: Path) -> None:
         assert freed["can be rebuilt or pulled again"] > 6 * SIZE
         assert podman.inspect("image", "used:1")
         assert not plan["unknown"]
+
+
+def test_the_script_of_podman(programs: Programs, tmp_path: Path) -> None:
+    """It frees what was promised, but what is used by now, or is another image by now."""
+    need(why_no_podman(programs))
+    with Podman(programs=programs) as podman:
+        fill_podman(podman)
+        plan = planned(podman.root, tmp_path / "db")
+        script = tmp_path / "free.sh"
+        script.write_text(layerindex("plan", "--db", tmp_path / "db", "--script").stdout)
+        podman("create", *PODMAN_RUN, "--name", "late", "free:1", "/none")
+        podman("create", *PODMAN_RUN, "--name", "too-late", "-v", "old-data:/x", "used:1", "/none")
+        environment = podman.environment() | {
+            "ENGINE": shlex.join(podman.command()),
+            "BUILDAH": shlex.join(podman.buildah_command()),
+        }
+        before = blocks(podman.root)
+        done = subprocess.run(["sh", script, "all"], capture_output=True, text=True, env=environment, check=False)
+        print(done.stdout, done.stderr)
+        assert done.returncode == 1
+        left = [line for line in done.stdout.splitlines() if line.startswith("  left: ")]
+        assert len(left) == 2
+        assert any("free:1 is needed by" in line for line in left)
+        assert any("volume old-data is needed by" in line for line in left)
+        # Of free:1 what it shares with free:2 and its own; and the volume.
+        gone = before - blocks(podman.root)
+        assert abs(plan["frees"] - 3 * SIZE - gone) <= plan["frees"] / 100
+        assert podman.inspect("image", "used:1", "free:1")
+        assert podman.inspect("volume", "old-data")
 
 
 def test_containerd(programs: Programs, tmp_path: Path) -> None:
