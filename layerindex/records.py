@@ -360,6 +360,7 @@ class DiskUsage(NamedTuple):
     counted_by_docker: int
     note: str | None
     place: str | None = None
+    estimated_bytes: int | None = None
 
 
 class Problem(NamedTuple):

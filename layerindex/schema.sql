@@ -24,7 +24,7 @@ CREATE TABLE listings ( /* The files of one layer or directory; a layer's listin
 	entry_count INTEGER NOT NULL /* How many entries it has. */, 
 	total_size INTEGER NOT NULL /* Sum of the sizes of its regular files. */, 
 	apparent_bytes INTEGER /* Sum of st_size of all but folders, each inode once, a symlink's length included. */, 
-	disk_bytes INTEGER /* 512 * st_blocks, each inode once; NULL unless walked. */, 
+	disk_bytes INTEGER /* 512 * st_blocks, each inode once, where it was walked; of a tar an estimate: its files in blocks of 4 KiB, and one for each folder. */, 
 	digest BLOB /* SHA-256 of a layer's listing, made where it was compared with another's; NULL where not yet. */, 
 	imported INTEGER DEFAULT 0 NOT NULL /* 1 when it came with an import: a scan reads the layer itself; else 0. */, 
 	PRIMARY KEY (listing_id)
@@ -271,6 +271,7 @@ CREATE TABLE part_usage ( /* Who holds how many bytes; view disk_usage has them,
 	counted_by_docker INTEGER NOT NULL /* 1 when docker system df counts it, else 0. */, 
 	note INTEGER NOT NULL /* How the figure was found (its number in part_names, 0 for NULL). */, 
 	place TEXT /* Where it lies if not on the root's own filesystem: the folder of the root on which another is mounted, or where a symlink leads; NULL for what du -s -x counts. */, 
+	estimated_bytes INTEGER /* Where disk_bytes is NULL: what its files take in blocks of 4 KiB; NULL when not listed. */, 
 	PRIMARY KEY (part_id, category, owner), 
 	FOREIGN KEY(part_id) REFERENCES parts (part_id) ON DELETE CASCADE, 
 	FOREIGN KEY(category) REFERENCES part_names (name_id), 
@@ -699,7 +700,8 @@ SELECT
   r.disk_bytes, /* 512 * st_blocks, each inode once, as du counts; NULL when not measured. */
   r.counted_by_docker, /* 1 when docker system df counts it, else 0. */
   (SELECT n.name FROM part_names AS n WHERE n.name_id = r.note) AS note, /* How the figure was found. */
-  r.place /* Where it lies if not on the root's own filesystem: the folder of the root on which another is mounted, or where a symlink leads; NULL for what du -s -x counts. */
+  r.place, /* Where it lies if not on the root's own filesystem: the folder of the root on which another is mounted, or where a symlink leads; NULL for what du -s -x counts. */
+  r.estimated_bytes /* Where disk_bytes is NULL: what its files take in blocks of 4 KiB; NULL when not listed. */
 FROM stored_usage AS s JOIN part_usage AS r ON r.part_id = s.part_id
 JOIN part_names AS n1 ON n1.name_id = r.category
 JOIN part_names AS n2 ON n2.name_id = r.owner AND s.bucket = +n2.bucket;
@@ -813,7 +815,7 @@ SELECT
   part_image_history.layer_position /* image_layers.position of the layer it made; NULL when it made none. */
 FROM stored_images JOIN part_image_history ON part_image_history.part_id = stored_images.content_id;
 CREATE VIEW numbered_disk_usage AS /* View disk_usage with numbers of part_names in the place of names, 0 for NULL: much faster over many hosts. */
-SELECT s.snapshot_id, r.category, r.owner, r.items, r.apparent_bytes, r.disk_bytes, r.counted_by_docker, r.note, r.place
+SELECT s.snapshot_id, r.category, r.owner, r.items, r.apparent_bytes, r.disk_bytes, r.counted_by_docker, r.note, r.place, r.estimated_bytes
 FROM stored_usage AS s JOIN part_usage AS r ON r.part_id = s.part_id;
 CREATE VIEW numbered_overlay_dirs AS /* View overlay_dirs with numbers of part_names in the place of names, 0 for NULL: much faster over many hosts. */
 SELECT s.snapshot_id, r.cache_id, r.role, r.link, r.lower_count, r.has_diff, r.has_work, r.has_merged, r.committed, r.apparent_bytes, r.disk_bytes, r.entry_count, r.listing_id, r.unknown_because
@@ -1638,7 +1640,7 @@ JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id
 JOIN missing AS t ON t.snapshot_id = sel.snapshot_id;
 CREATE VIEW current_disk_usage AS /* Bytes by owner of the selected snapshots, with their host. */
-SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.category, t.owner, t.items, t.apparent_bytes, t.disk_bytes, t.counted_by_docker, t.note, t.place
+SELECT s.snapshot_id, h.name AS host, s.store, s.root, t.category, t.owner, t.items, t.apparent_bytes, t.disk_bytes, t.counted_by_docker, t.note, t.place, t.estimated_bytes
 FROM selected_snapshots AS sel
 JOIN snapshots AS s ON s.snapshot_id = sel.snapshot_id
 JOIN hosts AS h ON h.host_id = s.host_id

@@ -1,5 +1,5 @@
 -- title = "Where every byte of the data root is"
--- description = "One row for each kind of holder, then unaccounted, then the total. After scan --walk the disk_bytes without the total row add up to du -s -x --block-size=1, less folders that are bound into volumes. What lies on a filesystem of its own, or behind a symlink, follows with a total of its own: place says where. A figure is NULL when any part of it is not known; note says how the figures were found. docker system df counts layers of images, writable layers, local volumes and build cache, and nothing else."
+-- description = "One row for each kind of holder, then unaccounted, then the total. After scan --walk the disk_bytes without the total row add up to du -s -x --block-size=1, less folders that are bound into volumes; before, those of layers are estimated from the sizes of their files. What lies on a filesystem of its own, or behind a symlink, follows with a total of its own: place says where. A figure is NULL when any part of it is not known; note says how the figures were found. docker system df counts layers of images, writable layers, local volumes and build cache, and nothing else."
 -- first = ["category", "owner", "name", "apparent_bytes", "disk_bytes", "percent"]
 -- [params]
 -- by = { values = ["owner"], help = "a row for each holder" }
@@ -11,7 +11,7 @@
 -- items = "how many holders"
 -- files = "how many files and folders; NULL when not counted"
 -- apparent_bytes = "sum of st_size, each inode once"
--- disk_bytes = "bytes on disk, as du counts; NULL when not measured"
+-- disk_bytes = "bytes on disk, as du counts, or estimated from its files where note says so; NULL when not known"
 -- percent = "part of the disk_bytes of the whole data root"
 -- counted_by_docker = "how many of the items docker system df counts; NULL where it counts nothing of the store, such as in those of other engines"
 -- note = "how the figures were found"
@@ -20,7 +20,8 @@
 -- host = "the host"
 
 WITH chosen AS MATERIALIZED (
-  SELECT u.*, CASE WHEN (:by = 'owner' OR nullif(:category, '') IS NOT NULL) AND u.owner <> '' THEN u.owner END AS holder
+  SELECT u.snapshot_id, u.category, u.owner, u.items, u.apparent_bytes, coalesce(u.disk_bytes, u.estimated_bytes) AS disk_bytes,
+    u.estimated_bytes, u.counted_by_docker, u.note, u.place, CASE WHEN (:by = 'owner' OR nullif(:category, '') IS NOT NULL) AND u.owner <> '' THEN u.owner END AS holder
   FROM selected_snapshots JOIN disk_usage AS u USING (snapshot_id)
   WHERE nullif(:category, '') IS NULL OR u.category = :category
 ),
@@ -49,7 +50,9 @@ sums AS MATERIALIZED (
 ),
 weighed AS MATERIALIZED (SELECT *, coalesce(disk_bytes, apparent_bytes) AS weight FROM sums),
 whole AS MATERIALIZED (
-  SELECT u.snapshot_id, u.place, s.scope, CASE WHEN count(u.disk_bytes) = count(*) AND s.scope <> 'metadata' THEN CAST(total(u.disk_bytes) AS INTEGER) END AS disk_bytes
+  SELECT u.snapshot_id, u.place, s.scope, CASE WHEN count(coalesce(u.disk_bytes, u.estimated_bytes)) = count(*) AND s.scope <> 'metadata'
+      THEN CAST(total(coalesce(u.disk_bytes, u.estimated_bytes)) AS INTEGER) END AS disk_bytes,
+    count(u.estimated_bytes) AS estimated
   FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id) JOIN disk_usage AS u USING (snapshot_id) GROUP BY u.snapshot_id, u.place
 ),
 dockers AS MATERIALIZED (SELECT DISTINCT snapshot_id FROM selected_snapshots JOIN disk_usage USING (snapshot_id) WHERE counted_by_docker),
@@ -89,6 +92,7 @@ SELECT u.category, u.holder AS owner,
         WHERE c.snapshot_id = u.snapshot_id AND c.category = u.category AND c.place IS u.place ORDER BY 1))
     WHEN u.unmeasured > 0 THEN 'the bytes on disk of ' || u.unmeasured || ' of them are not known'
       || CASE WHEN w.scope <> 'walk' THEN ': scan with --walk' ELSE '' END
+    WHEN u.rank = 2 AND w.estimated > 0 THEN 'the bytes on disk of ' || w.estimated || ' of them are estimated: scan --walk measures them'
   END AS note,
   u.place, u.snapshot_id, h.host
 FROM weighed AS u JOIN whole AS w ON w.snapshot_id = u.snapshot_id AND w.place IS u.place JOIN snapshot_hosts AS h ON h.snapshot_id = u.snapshot_id

@@ -74,19 +74,25 @@ going AS MATERIALIZED (
   SELECT snapshot_id, chain_id, max(level) AS level, max(level = 1) AS cached FROM holders
   GROUP BY snapshot_id, chain_id HAVING min(level) > 0
 ),
+-- What directories of layers take on disk: measured, or estimated from their files.
+layer_bytes AS MATERIALIZED (
+  SELECT snapshot_id, owner, disk_bytes, estimated_bytes FROM stores JOIN disk_usage USING (snapshot_id)
+  WHERE category IN ('image layer', 'build cache')
+),
 copies AS MATERIALIZED (
   SELECT y.snapshot_id, y.chain_id, count(*) AS copies,
-    CASE WHEN count(y.disk_bytes) = count(*) THEN CAST(total(y.disk_bytes) AS INTEGER) END AS disk_bytes
-  FROM (SELECT l.*, (SELECT u.disk_bytes FROM disk_usage AS u WHERE u.snapshot_id = l.snapshot_id AND u.owner = l.cache_id
-      AND u.category IN ('image layer', 'build cache')) AS disk_bytes
-    FROM stores CROSS JOIN layer_directories AS l USING (snapshot_id)) AS y
+    CASE WHEN count(y.bytes) = count(*) THEN CAST(total(y.bytes) AS INTEGER) END AS bytes, min(y.measured) AS measured
+  FROM (
+    SELECT l.snapshot_id, l.chain_id, coalesce(u.disk_bytes, u.estimated_bytes) AS bytes, u.disk_bytes IS NOT NULL AS measured
+    FROM stores CROSS JOIN layer_directories AS l USING (snapshot_id)
+    LEFT JOIN layer_bytes AS u ON u.snapshot_id = l.snapshot_id AND u.owner = l.cache_id) AS y
   WHERE (y.snapshot_id, y.chain_id) IN (SELECT snapshot_id, chain_id FROM going)
   GROUP BY y.snapshot_id, y.chain_id
 ),
 sized AS MATERIALIZED (
-  SELECT g.*, coalesce(c.disk_bytes, coalesce(c.copies, 1) * (
+  SELECT g.*, coalesce(c.bytes, coalesce(c.copies, 1) * (
       SELECT y.size FROM layers AS y WHERE y.snapshot_id = g.snapshot_id AND y.chain_id = g.chain_id)) AS bytes,
-    c.disk_bytes IS NOT NULL AS measured
+    c.bytes IS NOT NULL AND c.measured AS measured
   FROM going AS g LEFT JOIN copies AS c ON c.snapshot_id = g.snapshot_id AND c.chain_id = g.chain_id
 ),
 -- Images with a tag that share what goes stand on one lowest layer of that.
@@ -142,11 +148,10 @@ ctd_going AS MATERIALIZED (
   GROUP BY snapshot_id, node HAVING min(level) > 0
 ),
 ctd_sized AS MATERIALIZED (
-  SELECT g.snapshot_id, g.node, g.level, g.cached, coalesce(u.disk_bytes, s.size) AS bytes, u.disk_bytes IS NOT NULL AS measured
+  SELECT g.snapshot_id, g.node, g.level, g.cached, coalesce(u.disk_bytes, u.estimated_bytes, s.size) AS bytes, u.disk_bytes IS NOT NULL AS measured
   FROM ctd_going AS g CROSS JOIN ctd AS c USING (snapshot_id)
   CROSS JOIN containerd_snapshots AS s ON s.snapshot_id = g.snapshot_id AND s.snapshotter = c.driver AND s.name = g.node
-  LEFT JOIN (SELECT snapshot_id, owner, disk_bytes FROM ctd JOIN disk_usage USING (snapshot_id)
-    WHERE category IN ('image layer', 'build cache')) AS u ON u.snapshot_id = s.snapshot_id AND u.owner = s.cache_id
+  LEFT JOIN layer_bytes AS u ON u.snapshot_id = s.snapshot_id AND u.owner = s.cache_id
   UNION ALL
   SELECT g.snapshot_id, g.node, g.level, g.cached, max((b.size + 4095) / 4096 * 4096), 1
   FROM ctd_going AS g CROSS JOIN ctd AS c ON c.snapshot_id = g.snapshot_id AND c.content_id = c.snapshot_id
@@ -224,8 +229,8 @@ freed AS MATERIALIZED (
   WHERE NOT s.cached OR (s.level = 3 AND (s.snapshot_id, s.chain_id) NOT IN (SELECT snapshot_id, chain_id FROM own_layers))
   UNION ALL
   -- Directories of the cache that are no layers.
-  SELECT snapshot_id, 'record', '', record_id, 1, coalesce(disk_bytes, apparent_bytes), disk_bytes IS NOT NULL FROM (
-    SELECT r.snapshot_id, min(r.record_id) AS record_id, u.disk_bytes, u.apparent_bytes
+  SELECT snapshot_id, 'record', '', record_id, 1, coalesce(disk_bytes, estimated_bytes, apparent_bytes), disk_bytes IS NOT NULL FROM (
+    SELECT r.snapshot_id, min(r.record_id) AS record_id, u.disk_bytes, u.estimated_bytes, u.apparent_bytes
     FROM records AS r JOIN disk_usage AS u ON u.snapshot_id = r.snapshot_id AND u.category = 'build cache' AND u.owner = r.cache_id
     WHERE r.chain_id IS NULL AND NOT EXISTS (SELECT 1 FROM overlay_dir_owners AS o
       WHERE o.snapshot_id = r.snapshot_id AND o.cache_id = r.cache_id AND o.kind NOT IN ('build-cache', 'build-snapshot', 'lower'))

@@ -30,7 +30,7 @@ INSERT INTO overlay_lowers
 SELECT h.snapshot_id, h.cache_id, b.position, substr(upper(o.cache_id), 1, 26), o.cache_id
 FROM held AS h CROSS JOIN world_below AS b USING (chain_id)
 CROSS JOIN held AS o ON o.snapshot_id = h.snapshot_id AND o.chain_id = b.below ORDER BY 1, 2, 3;
-INSERT INTO disk_usage SELECT snapshot_id, 'image layer', cache_id, NULL, size, NULL, 1, 'apparent size as the engine counts it', NULL FROM held ORDER BY 1, 3;
+INSERT INTO disk_usage SELECT snapshot_id, 'image layer', cache_id, NULL, size, NULL, 1, 'apparent size as the engine counts it; bytes on disk estimated from its files', NULL, size / 4096 * 4096 + 40960 FROM held ORDER BY 1, 3;
 CREATE TEMP TABLE running AS
 SELECT s.snapshot_id, s.host_id, c.app, c.image_id, w.top, w.layer_count, hex_of('container ' || s.host_id || ' ' || c.app) AS id,
   hex_of('mount ' || s.host_id || ' ' || c.app) AS mount_id

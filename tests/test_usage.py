@@ -457,9 +457,13 @@ def test_without_walk(rich: Rich) -> None:
     mount, folder = rich.container.mount, rich.container.container_id
 
     size = 5 * 1024 + len("/etc/passwd")
-    assert (None, size, None, "apparent size as the engine counts it") == usage(
-        connection, "image layer", rich.base.cache_id
-    )
+    note = "apparent size as the engine counts it; bytes on disk estimated from its files"
+    assert (None, size, None, note) == usage(connection, "image layer", rich.base.cache_id)
+    estimates = dict(rows(connection, "SELECT owner, estimated_bytes FROM disk_usage WHERE category = 'image layer'"))
+    # Two blocks of sh, one for bin/; the directory, its diff and link.
+    assert 4096 * (3 + 3) == estimates[rich.base.cache_id]
+    # Three blocks of app, one for srv/; its lower and work besides.
+    assert 4096 * (4 + 5) == estimates[rich.top.cache_id]
     items, apparent, on_disk, note = usage(connection, "container writable", folder)
     assert (2, 3 * 1024, du(rich.writable)) == (items, apparent, on_disk)
     assert note.startswith("the files of its diff folder")

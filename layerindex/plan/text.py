@@ -138,7 +138,7 @@ def _head(plan: Plan) -> Iterator[str]:
     if store.moved:
         yield from wrap(MOVED, WIDTH)
     if not plan.measured:
-        yield from wrap("Figures with ~ are the engine's own, or sizes of files: scan --walk measures.", WIDTH)
+        yield from wrap("Figures with ~ are estimated, or the engine's own: scan --walk measures.", WIDTH)
 
 
 def _row(number: str, class_: str, name: str, size: str) -> str:

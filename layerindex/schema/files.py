@@ -60,6 +60,9 @@ part(
         "Where it lies if not on the root's own filesystem: the folder of the root on which another is mounted, or "
         "where a symlink leads; NULL for what du -s -x counts.",
     ),
+    integer(
+        "estimated_bytes", "Where disk_bytes is NULL: what its files take in blocks of 4 KiB; NULL when not listed."
+    ),
 )
 facts(
     "drift",
@@ -87,7 +90,11 @@ numbered(
     integer("entry_count", "How many entries it has.", nullable=False),
     integer("total_size", "Sum of the sizes of its regular files.", nullable=False),
     integer("apparent_bytes", "Sum of st_size of all but folders, each inode once, a symlink's length included."),
-    integer("disk_bytes", "512 * st_blocks, each inode once; NULL unless walked."),
+    integer(
+        "disk_bytes",
+        "512 * st_blocks, each inode once, where it was walked; of a tar an estimate: its files in blocks of 4 KiB, "
+        "and one for each folder.",
+    ),
     blob("digest", "SHA-256 of a layer's listing, made where it was compared with another's; NULL where not yet."),
     feature("imported", "1 when it came with an import: a scan reads the layer itself; else 0."),
     Index("listings_diff", "diff_id"),

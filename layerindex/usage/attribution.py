@@ -46,6 +46,7 @@ LINKED = "a symlink leads elsewhere; it is not followed"
 LISTED = "the files of its diff folder, of which nothing else was counted"
 PARTLY_LISTED = "the files of its diff folder, of which not all could be read"
 DECLARED = "apparent size as the engine counts it"
+ESTIMATED = f"{DECLARED}; bytes on disk estimated from its files"
 COUNTED = "bytes on disk as containerd counted when it was unpacked"
 LOGGED = "the log files alone, as the folder lists them"
 UNMEASURED = "not measured without --walk"
@@ -58,12 +59,16 @@ SELECT d.cache_id, d.role, coalesce((SELECT min(u.user) FROM recorded_uses AS u 
   d.entry_count, d.apparent_bytes, d.disk_bytes, coalesce(l.complete, 1)
 FROM overlay_dirs AS d LEFT JOIN listings AS l USING (listing_id) WHERE d.snapshot_id = ? ORDER BY d.cache_id"""
 LAYERS = """
-SELECT cache_id, max(size), max(EXISTS (
+SELECT cache_id, max(size), max((
+    SELECT coalesce(d.disk_bytes, l.disk_bytes) + 4096 * (2 + d.has_work + (d.link IS NOT NULL) + (d.lower_count > 0))
+    FROM overlay_dirs AS d CROSS JOIN listings AS l ON l.listing_id = y.listing_id AND l.complete
+    WHERE d.snapshot_id = y.snapshot_id AND d.cache_id = y.cache_id)), max(EXISTS (
   SELECT 1 FROM image_layers AS i WHERE i.snapshot_id = y.snapshot_id AND i.chain_id = y.chain_id)),
   max(EXISTS (SELECT 1 FROM recorded_uses AS u WHERE u.snapshot_id = y.snapshot_id
     AND u.used_kind = 'directory' AND u.used = y.cache_id AND u.user_kind = 'build-cache'))
 FROM layers AS y WHERE snapshot_id = ? AND cache_id IS NOT NULL GROUP BY cache_id"""
-"""Layers by directory: whether an image has them, and whether a build-cache record holds them."""
+"""Layers by directory: their size, an estimate of what they take on disk, with the folders and files that the driver
+keeps beside theirs, whether an image has them, and whether a build-cache record holds them."""
 VOLUMES = "SELECT name FROM volumes WHERE snapshot_id = ? AND driver = 'local' AND options IS NULL"
 """Volumes that docker system df counts: those with options are mounts of something else."""
 LOGS = """
@@ -82,12 +87,21 @@ class Directory(NamedTuple):
     complete: int
 
 
+class Layer(NamedTuple):
+    """What the database knows of the layer in a directory."""
+
+    key: Key
+    size: int | None
+    estimate: int | None
+    """Bytes on disk by its listing."""
+
+
 class Facts(NamedTuple):
     """What the database knows before anything is counted."""
 
     directories: dict[str, Directory]
-    layers: dict[str, tuple[Key, int | None]]
-    """For the directory of each layer, its holder and the layer's size."""
+    layers: dict[str, Layer]
+    """By directory."""
     counted: set[Key]
     """The holders that docker system df counts: of other engines' stores none."""
     disk_sizes: bool
@@ -188,13 +202,13 @@ def _facts(connection: sqlite3.Connection, snapshot_id: int, *, directories: boo
         cache_id: Directory((ROLES.get(role, role), owner if role == "container" else cache_id), *figures)
         for cache_id, role, owner, *figures in rows
     }
-    layers = {}
+    layers: dict[str, Layer] = {}
     counted = {("volumes", name) for (name,) in connection.execute(VOLUMES, (snapshot_id,))}
     counted |= {each.key for each in found.values() if each.key[0] in ("container writable", CACHE)}
-    for cache_id, size, in_image, in_cache in connection.execute(LAYERS, (snapshot_id,)):
+    for cache_id, size, estimate, in_image, in_cache in connection.execute(LAYERS, (snapshot_id,)):
         # A layer of no image is build cache where a record holds it, as in docker system df.
         key = (CACHE if in_cache and not in_image else LAYER, cache_id)
-        layers[cache_id] = (key, size)
+        layers[cache_id] = Layer(key, size, estimate)
         if in_image or in_cache:
             counted.add(key)
         if cache_id in found and found[cache_id].key[0] == LAYER:
@@ -212,28 +226,30 @@ def _declared(connection: sqlite3.Connection, snapshot_id: int, facts: Facts) ->
         logs.setdefault(container_id, Account()).add(1, apparent, disk)
     for container_id, account in sorted(logs.items()):
         yield _row(("container logs", container_id), account, facts, LOGGED)
-    for key, size in sorted(facts.layers.values()):
-        yield _layer(key, size, facts)
+    for layer in sorted(facts.layers.values()):
+        yield _layer(layer, facts)
 
 
-def _layer(key: Key, size: int | None, facts: Facts) -> DiskUsage:
+def _layer(layer: Layer, facts: Facts) -> DiskUsage:
+    key, size, estimate = layer
     if facts.disk_sizes:
         return DiskUsage(*key, None, None, size, int(key in facts.counted), COUNTED)
-    return DiskUsage(*key, None, size, None, int(key in facts.counted), DECLARED)
+    note = DECLARED if estimate is None else ESTIMATED
+    return DiskUsage(*key, None, size, None, int(key in facts.counted), note, estimated_bytes=estimate)
 
 
 def _known_directories(facts: Facts) -> Iterator[DiskUsage]:
     """Yield rows of the driver's directories from layers and listings."""
     merged: dict[Key, list[Directory]] = {}
     for cache_id, found in facts.directories.items():
-        if cache_id in facts.layers and found.key == facts.layers[cache_id][0]:
+        if cache_id in facts.layers and found.key == facts.layers[cache_id].key:
             continue
         if found.key[0] == LAYER:
-            yield _layer(found.key, None, facts)
+            yield _layer(Layer(found.key, None, found.disk_bytes), facts)
         else:
             merged.setdefault(found.key, []).append(found)
-    for key, size in facts.layers.values():
-        yield _layer(key, size, facts)
+    for layer in facts.layers.values():
+        yield _layer(layer, facts)
     for key, parts in merged.items():
         note = LISTED if all(part.complete for part in parts) else PARTLY_LISTED
         items = _sum(part.items for part in parts)

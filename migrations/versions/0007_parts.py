@@ -62,10 +62,16 @@ DIRECTORIES = {
     "part_uses": Rows("recorded_uses", (*USE, "source"), 4, "used", (*USE, "source")),
     "part_links": Rows("links", ("link", "target", "cache_id"), 1, "link", ("link", "cache_id"), {"target": TARGET}),
 }
+NEW = "estimated_bytes"
+"""What the older disk_usage does not have."""
+
 USAGE = {
     "part_usage": Rows(
         "disk_usage",
-        (*("category", "owner", "items", "apparent_bytes", "disk_bytes", "counted_by_docker", "note", "place"),),
+        (
+            *("category", "owner", "items", "apparent_bytes", "disk_bytes", "counted_by_docker", "note", "place"),
+            NEW,
+        ),
         2,
         "owner",
         ("category", "owner", "note"),
@@ -137,6 +143,7 @@ def upgrade() -> None:
     drop_views()
     for table in OLD:
         rename(table, f"old_{table}")
+    run(f"ALTER TABLE old_disk_usage ADD COLUMN {NEW} INTEGER")
     rebuild(_SQL, {"snapshots": FEATURES, "listings": {"imported": "(SELECT count(*) > 1 FROM hosts)"}})
     for kind, (_, tables) in KINDS.items():
         _number(kind, tables)
@@ -238,8 +245,9 @@ def downgrade() -> None:
     for part, rows, stored in ((*each, held) for held, tables in SCATTERED.values() for each in tables.items()):
         if rows.table not in OLD:
             continue
-        run(f"""INSERT INTO {rows.table} (snapshot_id, {", ".join(rows.columns)})
-                SELECT s.snapshot_id, {_names(rows, rows.columns)}
+        columns = tuple(name for name in rows.columns if name != NEW)
+        run(f"""INSERT INTO {rows.table} (snapshot_id, {", ".join(columns)})
+                SELECT s.snapshot_id, {_names(rows, columns)}
                 FROM new_{stored} AS s JOIN new_{part} AS r USING (part_id)""")
         for name, usual in rows.usual.items():
             run(f"UPDATE {rows.table} SET {name} = {usual} WHERE {name} IS NULL")

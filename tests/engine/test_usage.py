@@ -145,6 +145,20 @@ def test_layers_are_the_engines(index: Index, system: dict[str, Any]) -> None:
     assert [(system["LayersSize"],)] == index.rows(sql)
 
 
+def test_estimates_are_near(engine: Engine, index: Index, tmp_path: Path) -> None:
+    """What layers take on disk is known without --walk, too: from the sizes of their files.
+
+    To 2 % or two blocks: what keeps an attribute outside of its inode takes one more.
+    """
+    measured = dict(index.rows("SELECT owner, disk_bytes FROM disk_usage WHERE category = 'image layer'"))
+    quick = Index(tmp_path / "quick.db")
+    layerindex("scan", engine.root, "--db", quick.path, "--host", "h1", "-q")
+    estimated = dict(quick.rows("SELECT owner, estimated_bytes FROM disk_usage WHERE category = 'image layer'"))
+    assert len(measured) > 3
+    assert measured.keys() == estimated.keys()
+    assert pytest.approx(measured, rel=0.02, abs=8192) == estimated
+
+
 def test_containers_are_the_engines(index: Index, system: dict[str, Any]) -> None:
     """What a container wrote is what docker counts of it, and so is each container."""
     sql = """SELECT c.container_id, d.apparent_bytes FROM containers AS c
