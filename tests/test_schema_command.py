@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
 
-from layerindex import catalog, schema
+from layerindex import catalog, database, schema
 from layerindex.cli import group
+from layerindex.cli import schema as schema_command
+from layerindex.schema.sentences import SENTENCES
 from tests.conftest import program
 
 if TYPE_CHECKING:
@@ -44,14 +48,30 @@ def test_views_are_explained_as_tables_are() -> None:
 
 
 def test_what_a_view_works_out_has_no_sentence_of_another() -> None:
-    """No sentence is better than a wrong one."""
-    assert [["snapshot_id", "INTEGER", ""], ["kind", "", ""], ["id", "TEXT", ""]] == explained("standings")[:3]
+    """No sentence is better than a wrong one: of a union, or of an expression, only what the view says itself."""
+    works_out = schema.View("odd", "Odd.", "SELECT l.size + 1 AS more, l.size FROM layers AS l", {})
+    union = schema.View("both", "Both.", "SELECT size FROM layers UNION SELECT size FROM images", {"size": "Either."})
+    found = {view.name: view.ddl for view in (works_out, union, *schema.VIEWS)}
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        database.create(connection)
+        for view in (works_out, union):
+            connection.execute(view.ddl)
+        assert ["size"] == list(schema_command.sentences(connection, "odd", found))
+        assert {"size": "Either."} == schema_command.sentences(connection, "both", found)
 
 
 @pytest.mark.parametrize("view", [view.name for view in schema.VIEWS])
 def test_each_view_is_explained(view: str) -> None:
-    """Each has its columns, and no SQL in their place."""
-    assert all(name.isidentifier() and " " not in type_ for name, type_, _ in explained(view))
+    """Each has its columns, and no SQL in their place, and each of these a sentence."""
+    rows = explained(view)
+    assert all(name.isidentifier() and " " not in type_ for name, type_, _ in rows)
+    assert [] == [name for name, _, said in rows if not said.endswith((".", "…"))]
+
+
+def test_each_sentence_is_of_a_column() -> None:
+    """None is left of a column or view that is gone."""
+    names = {view.name: {name for name, *_ in explained(view.name)} for view in schema.VIEWS}
+    assert [] == [(view, name) for view, said in SENTENCES.items() for name in said if name not in names.get(view, ())]
 
 
 def test_after_the_demo(tmp_path: Path) -> None:

@@ -85,28 +85,37 @@ def _columns(table: str) -> list[tuple[str, str, str]]:
     if table not in found:
         raise UsageError(f"no table {table!r}{catalog.near(table, list(found))}; `layerindex schema` lists them all")
     with _empty() as connection:
-        sentences = _sentences(connection, table, found)
-        return [(name, type_, sentences.get(name, "")) for name, type_ in _types(connection, table)]
+        said = sentences(connection, table, found)
+        return [(name, type_, said.get(name, "")) for name, type_ in _types(connection, table)]
 
 
 def _types(connection: sqlite3.Connection, table: str) -> list[tuple[str, str]]:
     return connection.execute("SELECT name, type FROM pragma_table_info(?)", (table,)).fetchall()
 
 
-def _sentences(connection: sqlite3.Connection, table: str, found: dict[str, str]) -> dict[str, str]:
+def sentences(connection: sqlite3.Connection, table: str, found: dict[str, str]) -> dict[str, str]:
     """Return the sentence of each column that has one: its own, or in a view that of the column that it shows."""
     text = found.get(table, "")
-    own = [_sentence(line) for line in text.splitlines()[1:] if re.search(r"/\* .+ \*/", line)]
+    own = [_sentence(line) for line in text.splitlines()[1:] if re.search(r"\S.* /\* .+ \*/", line)]
     if own:
         return {name: said for (name, _), said in zip(_types(connection, table), own, strict=True)}
-    if "UNION" in text:  # what the first part shows may not be what the others do
-        return {}
-    tables = {alias: name for name, alias in re.findall(r"(?:FROM|JOIN) (\w+) AS (\w+)", text)}
     known: dict[str, str] = {}
-    for item in text.partition("SELECT ")[2].partition("\nFROM ")[0].split(", "):
-        # What a view works out is more than a dot between two names.
-        plain = re.fullmatch(r"(\w+)\.(\w+)(?: AS (\w+))?", item.strip())
-        if plain is not None and plain[1] in tables:
-            said = _sentences(connection, tables[plain[1]], found).get(plain[2])
-            known |= {} if said is None else {plain[3] or plain[2]: said}
-    return known
+    shown = _flat(text)
+    if not re.search(r"\bUNION\b", shown):  # what the first part shows may not be what the others do
+        tables = {alias or name: name for name, alias in re.findall(r"\b(?:FROM|JOIN) (\w+)(?: AS (\w+))?", shown)}
+        for item in shown.partition("SELECT ")[2].partition("FROM ")[0].split(","):
+            # What a view works out is more than a dot between two names.
+            plain = re.fullmatch(r"(?:(\w+)\.)?(\w+)(?: AS (\w+))?", item.strip())
+            of = None if plain is None else plain[1] or (next(iter(tables)) if len(tables) == 1 else None)
+            if plain is not None and of in tables:
+                said = sentences(connection, tables[of], found).get(plain[2])
+                known |= {} if said is None else {plain[3] or plain[2]: said}
+    return known | dict(re.findall(r"^/\* (\w+): (.+) \*/$", text, re.MULTILINE))
+
+
+def _flat(text: str) -> str:
+    """Return a SELECT without comments and texts, and with NUL for parentheses and what is in them."""
+    text = re.sub(r"/\*.*?\*/|--[^\n]*|'[^']*'", "", text, flags=re.DOTALL)
+    while (less := re.sub(r"\([^()]*\)", "\0", text)) != text:
+        text = less
+    return text

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
 from sqlalchemy import text as literal
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateColumn, CreateTable
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 metadata = MetaData()
 
 
 class View(NamedTuple):
-    """A view: its name, the sentence that describes it and its SELECT."""
+    """A view: its name, the sentence that describes it, its SELECT, and sentences of columns that it works out."""
 
     name: str
     comment: str
     select: str
+    columns: Mapping[str, str] = {}
 
     @property
     def ddl(self) -> str:
-        """The statement that creates it, with the sentence inside, where `.schema` shows it."""
-        return f"CREATE VIEW {self.name} AS /* {self.comment} */\n{self.select.strip()}"
+        """The statement that creates it, with the sentences inside, where `.schema` shows them."""
+        said = [f"{sentence(f'{name}: {text}').strip()}\n" for name, text in self.columns.items()]
+        return f"CREATE VIEW {self.name} AS{sentence(self.comment)}\n{''.join(said)}{self.select.strip()}"
 
 
 def sentence(said: str | None) -> str:

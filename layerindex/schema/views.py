@@ -8,6 +8,7 @@ from layerindex import missing, shown
 from layerindex.schema import collected
 from layerindex.schema.columns import View, metadata
 from layerindex.schema.of_parts import NUMBERED, SHOWN, numbered_rows, scattered, shared
+from layerindex.schema.sentences import SENTENCES
 from layerindex.standing import CLEAR, LOST, NAMED_BY, TOLD
 from layerindex.writing.parts import KINDS
 
@@ -106,7 +107,7 @@ def _current(table: str, comment: str) -> View:
     )
 
 
-VIEWS = (
+_VIEWS = (
     *(scattered(kind, table) for kind in KINDS if kind.scattered for table in kind.tables),
     *(shared(view) for view in SHOWN),
     *(numbered_rows(kind, table) for kind in KINDS for table in kind.tables if table in NUMBERED),
@@ -447,3 +448,4 @@ WHERE e.type = 'hardlink'""",
     *(View(*view) for view in shown.VIEWS),
     *(_current(table, comment) for table, comment in _CURRENT.items()),
 )
+VIEWS = tuple(view._replace(columns=SENTENCES.get(view.name, {})) for view in _VIEWS)

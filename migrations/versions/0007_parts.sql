@@ -826,6 +826,7 @@ CREATE VIEW numbered_image_refs AS /* View image_refs with numbers of part_names
 SELECT s.snapshot_id, r.ref, r.repository, r.tag, r.digest, r.image_id, r.namespace, r.normalized, r.target_digest
 FROM stored_references AS s JOIN part_refs AS r ON r.part_id = s.part_id;
 CREATE VIEW snapshot_ages AS /* Each complete snapshot, and how many of its host, store and root are newer. */
+/* age: How many snapshots of its host, store and root are newer; 0 for the newest. */
 SELECT snapshot_id, host_id, ordered_at, row_number() OVER (
   PARTITION BY host_id, store, root ORDER BY ordered_at DESC, uid DESC
 ) - 1 AS age
@@ -835,6 +836,9 @@ SELECT snapshot_id FROM snapshot_ages WHERE age = 0;
 CREATE VIEW snapshot_hosts AS /* Each snapshot with the name of its host. */
 SELECT s.snapshot_id, h.name AS host FROM snapshots AS s JOIN hosts AS h ON h.host_id = s.host_id;
 CREATE VIEW image_names AS /* All an image may be called: references as stored, in full and as Docker and Podman shorten them, with and without :latest, its id and its 12-character id, and the digest by which Docker on containerd shows it. */
+/* snapshot_id: The snapshot this fact belongs to. */
+/* image_id: Image id (sha256:…): the digest of its config, as Docker without containerd, Podman and CRI show it. */
+/* name: One of the names that it may be called by. */
 SELECT DISTINCT snapshot_id, image_id, name FROM (
   -- One reading of the references, not twelve: SQLite would prepare each apart, in each query that asks for names.
   SELECT r.snapshot_id, r.image_id, CASE k.column1
@@ -859,10 +863,14 @@ SELECT DISTINCT snapshot_id, image_id, name FROM (
   FROM stored_images CROSS JOIN (VALUES (1), (2)) AS k)
 WHERE name IS NOT NULL;
 CREATE VIEW spellings AS /* What may stand before and behind a name where an engine stores it in full: debian:12 of one engine is docker.io/library/debian:12 of another, and debian is debian:latest. */
+/* head: What may stand before a name: a registry with its slash, or nothing. */
+/* tail: What may stand behind it: :latest, or nothing. */
 SELECT head.column1 AS head, tail.column1 AS tail
 FROM (VALUES (''), ('docker.io/'), ('docker.io/library/'), ('localhost/')) AS head
 CROSS JOIN (VALUES (''), (':latest')) AS tail;
 CREATE VIEW manifest_lists AS /* Manifest lists of Podman, by digest: what a name leads to, or what names instances, one for each platform. */
+/* snapshot_id: The snapshot this fact belongs to. */
+/* image_id: Digest of the list, which stands for an image id where a name does. */
 SELECT DISTINCT x.snapshot_id, x.digest AS image_id FROM image_manifests AS x
 JOIN snapshots AS s ON s.snapshot_id = x.snapshot_id
 WHERE x.kind = 'index' AND x.on_disk = 1 AND NOT s.collects_garbage
@@ -871,6 +879,7 @@ WHERE x.kind = 'index' AND x.on_disk = 1 AND NOT s.collects_garbage
     OR EXISTS (SELECT 1 FROM image_manifests AS i
       WHERE i.snapshot_id = x.snapshot_id AND i.index_digest = x.digest));
 CREATE VIEW image_labels AS /* One text to show for an image: its tags in order, else its digests, else its id. */
+/* label: Its tags in order with commas between, else its digests, else its id. */
 SELECT i.snapshot_id, i.image_id, coalesce(
   (SELECT group_concat(ref, ', ') FROM (SELECT DISTINCT ref FROM image_refs AS r
      WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id AND r.tag IS NOT NULL ORDER BY ref)),
@@ -879,6 +888,8 @@ SELECT i.snapshot_id, i.image_id, coalesce(
   i.image_id) AS label
 FROM stored_images AS i;
 CREATE VIEW image_namespaces AS /* Each image in each namespace of containerd that has it, with one text to show for what it is called there; in other stores once, with an empty namespace. */
+/* namespace: A namespace of containerd that has it; empty in other stores. */
+/* label: Its tags there in order with commas between, else its digests, else its id. */
 SELECT i.snapshot_id, i.image_id, coalesce(n.name, b.namespace, '') AS namespace, coalesce(
   (SELECT group_concat(ref, ', ') FROM (SELECT DISTINCT ref FROM image_refs AS r
      WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id AND r.namespace = n.name
@@ -900,6 +911,9 @@ SELECT s.snapshot_id, n.name AS chain_id, r.size, r.verified, r.listing_id
 FROM stored_layers AS s JOIN part_layers AS r ON r.part_id = s.part_id
 JOIN part_names AS n ON n.name_id = r.chain_id AND s.bucket = +n.bucket;
 CREATE VIEW placed_layers AS /* The layers of images in order, with directory, size and listing where the store has the layer, else NULL. */
+/* cache_id: Name of its directory in the driver's folder; NULL when it is not unpacked, not there, or not known. */
+/* size: Its bytes, as view layers has them; NULL when it is not there, or not known. */
+/* listing_id: The listing of its files; NULL when not indexed, or it is not there. */
 SELECT l.snapshot_id, l.image_id, l.position, l.diff_id, l.chain_id,
   (SELECT y.cache_id FROM layers AS y WHERE y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id) AS cache_id,
   (SELECT y.size FROM layer_facts AS y WHERE y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id) AS size,
@@ -907,6 +921,9 @@ SELECT l.snapshot_id, l.image_id, l.position, l.diff_id, l.chain_id,
    WHERE y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id) AS listing_id
 FROM image_layers AS l;
 CREATE VIEW image_layer_places AS /* Each layer of each image where it is: its directory and size, in containerd those of the namespace. */
+/* cache_id: Name of its directory in the driver's folder; NULL when it is not unpacked, not there, or not known. */
+/* size: Its bytes, as view layers has them; NULL when it is not there, or not known. */
+/* namespace: The namespace of containerd in which it is there; empty in other stores. */
 SELECT n.snapshot_id, n.image_id, n.namespace, l.position, l.diff_id, l.chain_id,
   CASE n.namespace WHEN '' THEN l.cache_id ELSE s.cache_id END AS cache_id,
   CASE n.namespace WHEN '' THEN l.size ELSE s.size END AS size
@@ -924,12 +941,23 @@ WHERE EXISTS (SELECT 1 FROM image_refs AS r WHERE r.snapshot_id = i.snapshot_id 
     AND NOT EXISTS (SELECT 1 FROM recorded_uses AS c WHERE c.snapshot_id = i.snapshot_id
       AND c.used_kind = 'image' AND c.used = i.image_id AND c.user_kind = 'child image');
 CREATE VIEW overlay_dir_owners AS /* Every reason why a directory exists; one row for each. */
+/* cache_id: Name of the directory. */
+/* kind: What needs it, as recorded_uses.user_kind. */
+/* owner: Which one that is, as recorded_uses.user. */
 SELECT snapshot_id, used AS cache_id, user_kind AS kind, user AS owner FROM recorded_uses
 WHERE used_kind = 'directory';
 CREATE VIEW layer_directories AS /* The directories of a layer: several where it is mapped for other users, or unpacked in several namespaces. */
+/* chain_id: Chain id of the layer. */
+/* cache_id: Name of one of its directories. */
 SELECT snapshot_id, user AS chain_id, used AS cache_id FROM recorded_uses
 WHERE used_kind = 'directory' AND user_kind = 'layer';
 CREATE VIEW uses AS /* Who needs what, for every kind of thing, and which kind of fact says so. */
+/* snapshot_id: The snapshot this fact belongs to. */
+/* used_kind: What is needed: directory, layer, image, volume, mount (a writable layer) or snapshot (of BuildKit, lost). */
+/* used: Name of the directory, chain id, image id, name of the volume or mount, or key of the snapshot. */
+/* user_kind: What needs it: one of recorded_uses.user_kind; of an image also name, child image, container; of a layer also image, layer, mount, build-cache; of a volume also container. */
+/* user: Which one that is, as recorded_uses.user; a reference where a name needs an image. */
+/* source: The kind of fact that says so, as sources.kind names it. */
 SELECT snapshot_id, used_kind, used, user_kind, user, source FROM recorded_uses
 UNION ALL SELECT snapshot_id, 'image', image_id, 'name', ref, 'names' FROM image_refs
 UNION ALL SELECT snapshot_id, 'image', parent_image_id, 'child image', image_id, 'images' FROM stored_images
@@ -946,6 +974,9 @@ UNION ALL SELECT snapshot_id, 'layer', parent_chain_id, 'mount', name, 'mounts' 
 UNION ALL SELECT snapshot_id, 'layer', chain_id, 'build-cache', record_id, 'build cache' FROM build_cache
   WHERE chain_id IS NOT NULL;
 CREATE VIEW doubts AS /* For each kind of thing the sources that may name a user of it and were not read: without one nothing is called unused. */
+/* snapshot_id: The snapshot this fact belongs to. */
+/* thing: directory, layer, image, volume, mount, name (of an image), or missing and what kind of thing is. */
+/* because: The places that may name a user of it and were not read whole, each with its state; at most three. */
 SELECT snapshot_id, thing, group_concat(said, '; ')
   || CASE WHEN max(many) > 3 THEN '; and ' || (max(many) - 3) || ' more' ELSE '' END AS because
 FROM (
@@ -958,6 +989,8 @@ FROM (
 )
 WHERE rank <= 3 GROUP BY snapshot_id, thing;
 CREATE VIEW directory_standings AS /* Whether a directory is used, unused or unknown, and why. */
+/* standing: used; unknown where what may name a user of it was not read whole; else unused. */
+/* because: Of what is unknown: why, such as the places that were not read; NULL for others. */
 SELECT d.snapshot_id, d.cache_id,
   CASE WHEN d.role = 'orphan' THEN 'unused'
     WHEN d.role IN ('unknown', 'foreign', 'removing', 'in-flight') THEN 'unknown' ELSE 'used' END AS standing,
@@ -972,6 +1005,10 @@ SELECT d.snapshot_id, d.cache_id,
 FROM overlay_dirs AS d
 LEFT JOIN doubts AS t ON t.snapshot_id = d.snapshot_id AND t.thing = 'directory';
 CREATE VIEW layer_standings AS /* Whether a layer is used, unused or unknown, and why. */
+/* snapshot_id: The snapshot this fact belongs to. */
+/* chain_id: Chain id: digest of this layer and all below it, the same in every store. */
+/* standing: used; unknown where what may name a user of it was not read whole; else unused. */
+/* because: Of what is unknown: why, such as the places that were not read; NULL for others. */
 SELECT snapshot_id, chain_id,
   CASE WHEN used THEN 'used' WHEN doubt IS NOT NULL THEN 'unknown' ELSE 'unused' END AS standing,
   CASE WHEN NOT used THEN doubt END AS because
@@ -986,6 +1023,10 @@ FROM (
       WHERE used_kind = 'layer' AND user_kind IN ('lease', 'label')) END AS used, d.because AS doubt
   FROM layers AS y LEFT JOIN doubts AS d ON d.snapshot_id = y.snapshot_id AND d.thing = 'layer');
 CREATE VIEW image_standings AS /* Whether an image is used, unused or unknown, and why. */
+/* snapshot_id: The snapshot this fact belongs to. */
+/* image_id: Image id (sha256:…): the digest of its config, as Docker without containerd, Podman and CRI show it. */
+/* standing: used; unknown where what may name a user of it was not read whole; else unused. */
+/* because: Of what is unknown: why, such as the places that were not read; NULL for others. */
 SELECT snapshot_id, image_id,
   CASE WHEN used THEN 'used' WHEN doubt IS NOT NULL THEN 'unknown' ELSE 'unused' END AS standing,
   CASE WHEN NOT used THEN doubt END AS because
@@ -995,6 +1036,10 @@ FROM (
       WHERE u.snapshot_id = i.snapshot_id AND u.used_kind = 'image' AND u.used = i.image_id) AS used, d.because AS doubt
   FROM stored_images AS i LEFT JOIN doubts AS d ON d.snapshot_id = i.snapshot_id AND d.thing = 'image');
 CREATE VIEW name_standings AS /* Whether a tag names an image: used, unused or unknown, and why. */
+/* snapshot_id: The snapshot this fact belongs to. */
+/* image_id: Image id (sha256:…): the digest of its config, as Docker without containerd, Podman and CRI show it. */
+/* standing: used when a tag names it; unknown where what holds names was not read whole; else unused. */
+/* because: Of what is unknown: why, such as the places that were not read; NULL for others. */
 SELECT snapshot_id, image_id,
   CASE WHEN used THEN 'used' WHEN doubt IS NOT NULL THEN 'unknown' ELSE 'unused' END AS standing,
   CASE WHEN NOT used THEN doubt END AS because
@@ -1003,6 +1048,10 @@ FROM (
       WHERE r.snapshot_id = i.snapshot_id AND r.image_id = i.image_id AND r.tag IS NOT NULL) AS used, d.because AS doubt
   FROM stored_images AS i LEFT JOIN doubts AS d ON d.snapshot_id = i.snapshot_id AND d.thing = 'name');
 CREATE VIEW volume_standings AS /* Whether a volume is used, unused or unknown, and why. */
+/* snapshot_id: The snapshot this fact belongs to. */
+/* name: The volume's name. */
+/* standing: used; unknown where what may name a user of it was not read whole; else unused. */
+/* because: Of what is unknown: why, such as the places that were not read; NULL for others. */
 SELECT snapshot_id, name,
   CASE WHEN used THEN 'used' WHEN doubt IS NOT NULL THEN 'unknown' ELSE 'unused' END AS standing,
   CASE WHEN NOT used THEN doubt END AS because
@@ -1013,6 +1062,10 @@ FROM (
       WHERE u.snapshot_id = v.snapshot_id AND u.used_kind = 'volume' AND u.used = v.name) AS used, d.because AS doubt
   FROM volumes AS v LEFT JOIN doubts AS d ON d.snapshot_id = v.snapshot_id AND d.thing = 'volume');
 CREATE VIEW image_danglings AS /* Whether an image dangles, as docker images --filter dangling=true means it: 1 when it has no tag and no children, else 0; NULL where what may name it was not read whole, which because says. */
+/* snapshot_id: The snapshot this fact belongs to. */
+/* image_id: Image id (sha256:…): the digest of its config, as Docker without containerd, Podman and CRI show it. */
+/* dangling: 1 when it has no tag and no children, else 0; NULL where that is not known. */
+/* because: What may name it and was not read whole; NULL where all was. */
 SELECT t.snapshot_id, t.image_id, CASE
     WHEN t.standing = 'used'
       OR EXISTS (SELECT 1 FROM stored_images AS c
@@ -1023,6 +1076,8 @@ SELECT t.snapshot_id, t.image_id, CASE
     WHEN t.standing = 'unused' THEN 1 END AS dangling, t.because
 FROM name_standings AS t;
 CREATE VIEW mount_standings AS /* Whether a mount is used or unknown, and why. */
+/* standing: used, or unknown where no container, image mount or build of its name was found. */
+/* because: Of what is unknown: why, such as the places that were not read; NULL for others. */
 SELECT m.snapshot_id, m.name,
   CASE WHEN m.container_id IS NOT NULL OR o.owner IS NOT NULL THEN 'used' ELSE 'unknown' END AS standing,
   CASE WHEN m.container_id IS NULL AND o.owner IS NULL THEN coalesce(d.because, 'no container has its name') END
@@ -1034,6 +1089,11 @@ LEFT JOIN (
   ON o.snapshot_id = m.snapshot_id AND o.owner = m.name AND o.used = m.mount_id
 LEFT JOIN doubts AS d ON d.snapshot_id = m.snapshot_id AND d.thing = 'mount';
 CREATE VIEW standings AS /* Whether a directory, layer, image, volume or mount is used, unused or unknown, and why; of kind name: whether a tag names the image. The view of one kind answers sooner. */
+/* snapshot_id: The snapshot this fact belongs to. */
+/* kind: directory, image, name (whether a tag names the image), volume, layer or mount. */
+/* id: Name of the directory, volume or mount, image id, or chain id. */
+/* standing: used; unknown where what may name a user of it was not read whole; else unused. */
+/* because: Of what is unknown: why, such as the places that were not read; NULL for others. */
 SELECT snapshot_id, 'directory' AS kind, cache_id AS id, standing, because FROM directory_standings
 UNION ALL SELECT snapshot_id, 'image', image_id, standing, because FROM image_standings
 UNION ALL SELECT snapshot_id, 'name', image_id, standing, because FROM name_standings
@@ -1041,6 +1101,13 @@ UNION ALL SELECT snapshot_id, 'volume', name, standing, because FROM volume_stan
 UNION ALL SELECT snapshot_id, 'layer', chain_id, standing, because FROM layer_standings
 UNION ALL SELECT snapshot_id, 'mount', name, standing, because FROM mount_standings;
 CREATE VIEW missing AS /* What metadata names and the store does not have, with the code of its problem; where because is not NULL, it may be in what was not read. */
+/* snapshot_id: The snapshot this fact belongs to. */
+/* kind: What names it: layer, snapshot, mount, build cache, image, tag, container or volume. */
+/* object: Which one that is: a chain id, key, name, record, image id, reference or container id. */
+/* code: Code of its problem, such as missing-layer; layerindex schema codes explains them. */
+/* missing: Name or id of what is not there; NULL for a container's writable layer. */
+/* chain_id: Chain id of the layer that it is of or that it is; NULL for none. */
+/* because: What was not read and may have it; NULL where it is not there. */
 SELECT f.snapshot_id, f.kind, f.object, f.code, f.missing, f.chain_id,
   coalesce(d.because, (SELECT 'a reader failed: ' || min(p.detail) FROM problems AS p
     WHERE p.snapshot_id = f.snapshot_id AND p.code = 'reader-failed')) AS because
@@ -1131,6 +1198,8 @@ WHERE NOT EXISTS (SELECT 1 FROM recorded_uses AS u
   WHERE u.snapshot_id = f.snapshot_id AND u.used_kind = f.thing AND u.used = coalesce(f.missing, f.object)
     AND (u.user_kind IN ('borrowed', 'storage-layer') OR (u.user_kind = 'removing' AND u.user = f.object)));
 CREATE VIEW files AS /* Every entry with its whole path and its time as text. */
+/* path: Its path from the layer's root. */
+/* modified_at: Modification time in UTC as text, in whole seconds; NULL when unknown. */
 SELECT e.listing_id, CASE d.path WHEN '/' THEN '/' || e.name ELSE d.path || '/' || e.name END AS path,
   e.name, e.name_raw, e.type, e.mode, e.uid, e.gid, e.size, e.mtime, e.mtime_ns,
   strftime('%Y-%m-%dT%H:%M:%SZ', e.mtime, 'unixepoch') AS modified_at,
@@ -1138,9 +1207,13 @@ SELECT e.listing_id, CASE d.path WHEN '/' THEN '/' || e.name ELSE d.path || '/' 
   e.directory_id
 FROM entries AS e JOIN directories AS d ON d.directory_id = e.directory_id;
 CREATE VIEW newest_changes AS /* Of each listing the latest modification time of its files and folders. */
+/* newest: The latest of its files' and folders' times. Modification time in UTC as text, in whole seconds; NULL when unknown. */
 SELECT l.listing_id, (SELECT strftime('%Y-%m-%dT%H:%M:%SZ', max(e.mtime), 'unixepoch') FROM entries AS e
   WHERE e.listing_id = l.listing_id) AS newest FROM listings AS l;
 CREATE VIEW hard_links AS /* Each further name of a hard link, with what the file is that it names: its first name, type, size, content. */
+/* name: The further name. */
+/* first_directory: The directory that the file's first name lies in. */
+/* first_name: The file's first name there. */
 SELECT e.listing_id, e.directory_id, e.name, t.directory_id AS first_directory, t.name AS first_name, t.type, t.size,
   t.link_target, t.device, t.content_crc64
 FROM entries AS e CROSS JOIN directories AS d
@@ -1149,6 +1222,7 @@ CROSS JOIN entries AS t ON t.listing_id = e.listing_id AND t.directory_id = d.di
   AND t.name = substr(e.link_target, length(rtrim(e.link_target, replace(e.link_target, '/', ''))) + 1)
 WHERE e.type = 'hardlink';
 CREATE VIEW gc_stores AS /* The selected snapshots of stores that collect garbage; content_id is the snapshot with the blobs of its root: what all snapshotters of a root share is recorded with the first. */
+/* content_id: The snapshot that has the blobs of its root; NULL where none is selected. */
 SELECT s.snapshot_id, s.driver, s.started_at, s.guards_images, (
     SELECT o.snapshot_id FROM snapshots AS o JOIN selected_snapshots USING (snapshot_id)
     WHERE o.host_id = s.host_id AND o.root = s.root
@@ -1156,6 +1230,13 @@ SELECT s.snapshot_id, s.driver, s.started_at, s.guards_images, (
     ORDER BY o.snapshot_id LIMIT 1) AS content_id
 FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id) WHERE s.collects_garbage;
 CREATE VIEW gc_names AS /* What leads to images where garbage is collected: names, and the targets of those that Docker keeps without; root is what gc_holds calls it. */
+/* snapshot_id: The snapshot this fact belongs to. */
+/* namespace: The namespace that has the name. */
+/* ref: The reference as stored; the image id where Docker keeps one without a name. */
+/* normalized: The reference in full; the image id where there is none. */
+/* image_id: The image that it leads to. */
+/* target_digest: Digest of the manifest or index that it leads to. */
+/* root: What gc_holds calls it. */
 SELECT c.snapshot_id, r.namespace, r.ref, r.normalized, r.image_id, r.target_digest,
   'name ' || r.namespace || ' ' || r.ref AS root
 FROM gc_stores AS c CROSS JOIN image_refs AS r USING (snapshot_id)
@@ -1166,6 +1247,10 @@ FROM gc_stores AS c CROSS JOIN images AS i USING (snapshot_id)
 CROSS JOIN blobs AS b ON b.snapshot_id = c.content_id AND b.digest = i.target_digest
 WHERE (i.snapshot_id, i.image_id) NOT IN (SELECT snapshot_id, image_id FROM image_refs);
 CREATE VIEW gc_holds AS /* Where garbage is collected: each root (a name, a container, a lease that has not ended, what a label makes one) and each snapshot and blob that it holds. What nothing holds goes. */
+/* snapshot_id: The snapshot this fact belongs to. */
+/* root: What holds it: the word name, container, lease, flat lease or label, and which one that is. */
+/* namespace: The namespace in which it holds it. */
+/* node: The blob's digest, or the snapshotter's own name of the snapshot. */
 WITH RECURSIVE stores AS MATERIALIZED (SELECT * FROM gc_stores),
 -- References in the labels of blobs, and what a snapshot stands on.
 edges AS MATERIALIZED (
@@ -1218,6 +1303,10 @@ holds (snapshot_id, root, namespace, node) AS (
 )
 SELECT snapshot_id, root, namespace, node FROM holds;
 CREATE VIEW folder_ways AS /* Each folder with what is on the way to it: itself and the folders above it, in the folder that each lies in. */
+/* directory_id: The folder. */
+/* path: Path of the folder itself or of one above it. */
+/* parent_id: The folder that this one lies in. */
+/* name: Its name there; empty for the root. */
 SELECT d.directory_id, substr(d.path, 1, a.value) AS path, p.directory_id AS parent_id, substr(substr(d.path, 1, a.value), length(rtrim(substr(d.path, 1, a.value), replace(substr(d.path, 1, a.value), '/', ''))) + 1) AS name
 FROM directories AS d
 CROSS JOIN json_each((
@@ -1228,9 +1317,15 @@ CROSS JOIN directories AS p ON p.path = coalesce(nullif(rtrim(rtrim(substr(d.pat
 CREATE VIEW hiding_entries AS /* Entries that hide all that lower layers have below their path: whatever is no folder, and opaque folders. */
 SELECT listing_id, directory_id, name, type FROM entries WHERE type <> 'dir' OR opaque = 1;
 CREATE VIEW folder_hiders AS /* What hides all that lower layers have in a folder: of each listing what it has there or on the way that is no folder, or an opaque one. Ask for one folder. */
+/* directory_id: The folder whose lower content is hidden. */
+/* listing_id: The listing that hides it. */
+/* path: Path of what hides it: the folder itself or one above it. */
+/* type: What stands there: dir for an opaque folder, else what is no folder. */
 SELECT w.directory_id, b.listing_id, w.path, b.type
 FROM folder_ways AS w CROSS JOIN hiding_entries AS b ON b.directory_id = w.parent_id AND b.name = w.name;
 CREATE VIEW image_stacks AS /* The layers of each image, and the listings of those above and below, the nearest first, as JSON lists. */
+/* above: Listings of the layers above, the nearest first, as a JSON list; null in it for one that has none. */
+/* below: Listings of the layers below, the nearest first, as a JSON list; null in it for one that has none. */
 SELECT l.snapshot_id, l.image_id, l.position, l.diff_id, l.chain_id, y.cache_id, y.listing_id,
   (SELECT '[' || coalesce(group_concat(ifnull(listing_id, 'null')), '') || ']' FROM (
      SELECT (SELECT u.listing_id FROM layer_facts AS u WHERE u.snapshot_id = t.snapshot_id AND u.chain_id = t.chain_id)
@@ -1242,6 +1337,9 @@ SELECT l.snapshot_id, l.image_id, l.position, l.diff_id, l.chain_id, y.cache_id,
      FROM image_layers AS t WHERE t.snapshot_id = l.snapshot_id AND t.image_id = l.image_id AND t.position < l.position ORDER BY t.position DESC)) AS below
 FROM image_layers AS l CROSS JOIN layers AS y ON y.snapshot_id = l.snapshot_id AND y.chain_id = l.chain_id;
 CREATE VIEW container_stacks AS /* The directories of each container, its own on top, and the listings of those above and below, the nearest first, as JSON lists. */
+/* position: 0 for the lowest, counting up; the container's own directory has the highest. */
+/* above: Listings of the layers above, the nearest first, as a JSON list; null in it for one that has none. */
+/* below: Listings of the layers below, the nearest first, as a JSON list; null in it for one that has none. */
 SELECT m.snapshot_id, m.container_id, (SELECT count(*) FROM overlay_lowers AS t WHERE t.snapshot_id = m.snapshot_id AND t.cache_id = m.mount_id) - 1 - k.value AS position, d.cache_id, d.role,
   d.listing_id, (SELECT '[' || coalesce(group_concat(ifnull(listing_id, 'null')), '') || ']' FROM (
      SELECT (SELECT u.listing_id FROM overlay_dirs AS u
@@ -1263,6 +1361,14 @@ CROSS JOIN overlay_dirs AS d ON d.snapshot_id = m.snapshot_id AND d.cache_id = C
   WHEN -1 THEN m.mount_id ELSE (SELECT t.lower_cache_id FROM overlay_lowers AS t WHERE t.snapshot_id = m.snapshot_id AND t.cache_id = m.mount_id AND t.position = k.value) END
 WHERE m.container_id IS NOT NULL;
 CREATE VIEW image_entries AS /* All entries of the layers of images, hidden ones too: whether each shows, whether its file shows under any name (kept), and the lowest layers above that have its path or hide its folder. */
+/* directory_id: The directory it lies in. */
+/* path: Its path from the root. */
+/* shown: 1 when no layer above hides it, else 0; a whiteout never shows. */
+/* kept: 1 when its file shows, if only under another of its names, else 0. */
+/* replaced_in: Position of the lowest layer above that has its path; NULL for none. */
+/* replaced_by: Type of the entry there; NULL for none. */
+/* folder_hidden_in: Position of the lowest layer above that hides all in its folder; NULL for none. */
+/* above: Listings of the layers above, the nearest first, as a JSON list; null in it for one that has none. */
 SELECT s.snapshot_id, s.image_id, s.diff_id, s.chain_id, s.position, s.cache_id, s.listing_id, d.directory_id, e.name, CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name AS path,
   e.name_raw, e.type, e.mode, e.uid, e.gid, e.size, e.mtime, e.mtime_ns, e.link_target, e.link_target_raw, e.device, e.content_crc64, e.opaque, e.xattrs, e.capability, e.sparse,
   CASE WHEN f.value IS NOT NULL OR e.type = 'whiteout' THEN 0 WHEN met.value = '' THEN 1
@@ -1315,6 +1421,14 @@ SELECT CASE WHEN count(met) THEN '["[' || group_concat(ifnull(met, 'null')) || '
   FROM json_each(up.value) AS u))) AS met
 CROSS JOIN entries AS e ON e.listing_id = s.listing_id AND e.directory_id = d.directory_id;
 CREATE VIEW container_entries AS /* All entries of the directories of containers, hidden ones too, as image_entries has those of images. */
+/* directory_id: The directory it lies in. */
+/* path: Its path from the root. */
+/* shown: 1 when no layer above hides it, else 0; a whiteout never shows. */
+/* kept: 1 when its file shows, if only under another of its names, else 0. */
+/* replaced_in: Position of the lowest layer above that has its path; NULL for none. */
+/* replaced_by: Type of the entry there; NULL for none. */
+/* folder_hidden_in: Position of the lowest layer above that hides all in its folder; NULL for none. */
+/* above: Listings of the layers above, the nearest first, as a JSON list; null in it for one that has none. */
 SELECT s.snapshot_id, s.container_id, s.role, s.position, s.cache_id, s.listing_id, d.directory_id, e.name, CASE d.path WHEN '/' THEN '/' ELSE d.path || '/' END || e.name AS path,
   e.name_raw, e.type, e.mode, e.uid, e.gid, e.size, e.mtime, e.mtime_ns, e.link_target, e.link_target_raw, e.device, e.content_crc64, e.opaque, e.xattrs, e.capability, e.sparse,
   CASE WHEN f.value IS NOT NULL OR e.type = 'whiteout' THEN 0 WHEN met.value = '' THEN 1
