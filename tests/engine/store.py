@@ -60,7 +60,7 @@ class Store:
 def build_store(engine: Engine) -> Store:
     """Fill an engine's store; three lanes run beside each other because each mostly waits for the disk."""
     store = Store()
-    engine.docker("import", "--change", 'CMD ["sh"]', "-", BASE, input=_base())
+    import_base(engine)
     with ThreadPoolExecutor() as pool:
         lanes = [pool.submit(_load_deep, engine), pool.submit(_use_buildkit, engine)]
         _build_images(engine, store)
@@ -69,6 +69,11 @@ def build_store(engine: Engine) -> Store:
         for lane in lanes:
             lane.result()
     return store
+
+
+def import_base(engine: Engine) -> None:
+    """Make the image on which others are built, which has a shell."""
+    engine.docker("import", "--change", 'CMD ["sh"]', "-", BASE, input=_base())
 
 
 def build(engine: Engine, tag: str, dockerfile: str, files: dict[str, bytes], env: dict[str, str]) -> None:
