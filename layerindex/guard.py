@@ -58,7 +58,7 @@ class reading:  # noqa: N801 - it reads as the function that it could be
             return
         where = self.where if isinstance(self.where, str) else self.where()
         found = failure(error, where, self.subject)
-        # A finding may be kept for long: it must not keep alive what the reader held.
+        # With its traceback, a finding that is kept would keep the files of its reader open.
         error.__traceback__ = error.__context__ = error.__cause__ = None
         del error, traceback
         raise found

@@ -97,7 +97,7 @@ class Output(NamedTuple):
             for line in self._lines(result, look):
                 sys.stdout.write(f"{line}\n")
         except QueryError:
-            sys.stdout.flush()  # the rows before the error
+            sys.stdout.flush()  # rows that came before the error are written before it
             raise
         sys.stdout.flush()  # before what is said on standard error
 

@@ -59,7 +59,7 @@ def import_file(
         with database.writing(path, wait) as connection:
             with _blamed(name):
                 _attach(connection, plain, name)
-            # SQLite holds it open: whatever happens now, nothing is left behind.
+            # SQLite has the copy open, so it can be unlinked now: even a killed import leaves nothing behind.
             copies.close()
             return _merge(connection, name, as_host)
 

@@ -65,7 +65,7 @@ def shared(view: Shown) -> View:
     for place, column in enumerate(view.columns, 1):
         table, _, name = column.partition(".")
         comma = "," if place < len(view.columns) else ""
-        # What is joined is looked for whether it is asked for or not.
+        # SQLite looks up a joined row even if no column of it is asked for, a subquery only if it is.
         shown = column if table in view.join else f"(SELECT {column} {view.other}) AS {name}"
         of = STORED if table == "stored_images" and name in metadata.tables[STORED].c else table
         said = metadata.tables[of if of in metadata.tables else "stored_references"].c[name]

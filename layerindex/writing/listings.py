@@ -140,7 +140,7 @@ class _Open:
         self.entry_count = self.total_size = self.link_size = 0
         self.totals: Totals | None = None
         self.plain = Fingerprint()
-        self.exact = True  # until two rows of one name met
+        self.exact = True  # False once two rows had the same name
         self.named = folders.Named()
         self.linked = self.marked = False  # whether there is a hard link, and an opaque marker
 

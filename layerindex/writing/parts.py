@@ -342,7 +342,7 @@ def _numbering(connection: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
     finally:
-        connection.create_function("number", 1, None)  # else the connection holds what holds it, and is never freed
+        connection.create_function("number", 1, None)  # else a cycle of references would keep the connection
     fresh = [
         (number, name, bucket(name.encode())) for name, number in numbers.items() if name is not None and number >= new
     ]
@@ -362,7 +362,7 @@ def _name(connection: sqlite3.Connection, kind: Kind) -> None:
     given = {"snapshot_id": "g.snapshot_id", kind.number: "p.part_id", kind.group: "g.part_of"}
     names, source, into = genuine.columns(kind.stored), STORED, f"main.{kind.stored}"
     if not kind.scattered:
-        # What its store alone says of an image is among the rows of another kind.
+        # The columns that only the store knows are rows of another kind: they go to what is gathered of that.
         names, into = ["snapshot_id", *columns(kind.stored)], f"temp.{tables()[kind.stored].view}"
         view = next(iter(kind.tables.values())).view
         source += f" CROSS JOIN temp.{view} AS t ON t.snapshot_id = g.snapshot_id AND t.{kind.group} = g.part_of"
@@ -428,7 +428,7 @@ def elsewhere() -> Iterator[str]:
 
 def sweep(connection: sqlite3.Connection) -> int:
     """Delete the parts that no snapshot names any more, and names that no part has; return how many rows they had."""
-    # First of what names other parts.
+    # Kinds that name parts of other kinds come first.
     rows = sum(connection.execute(f"DELETE FROM main.{table} WHERE {UNNAMED}").rowcount for table in reversed(tables()))
     if connection.execute(f"DELETE FROM main.parts WHERE {UNNAMED}").rowcount:
         used = " UNION ".join(
