@@ -31,7 +31,7 @@ def export(path: str, snapshots: Sequence[int], target: IO[bytes], name: str, *,
                         raise DatabaseError(path, "was changed while it was read; try again")
                     plan = _fill(connection, path, snapshots, files=files)
                 connection.execute("DETACH src")
-            # Inserts at the end of a table leave its pages a sixth empty; VACUUM fills them, and the file compresses better.
+            # Inserts leave pages a sixth empty; VACUUM fills them, and the file compresses better.
             connection.execute("VACUUM main")
         except RAISED as error:
             raise failure(path, error) from error
