@@ -21,7 +21,7 @@ from layerindex.writing.records import begin, finish, write, write_users
 if TYPE_CHECKING:
     import sqlite3
 
-    from layerindex.indexing.production import Progress
+    from layerindex.indexing.production import Report
     from layerindex.stores.store import Store
     from layerindex.writing.listings import Listing
 
@@ -51,7 +51,7 @@ def scan(
     store: Store,
     filed: Filing,
     options: Options = Options(),  # noqa: B008 - immutable
-    progress: Progress | None = None,
+    report: Report | None = None,
 ) -> Summary:
     """Write one store as a new snapshot into the open transaction and count what was found."""
     summary = begin(connection, store, filed, options.scope)
@@ -61,7 +61,7 @@ def scan(
         write_users(connection, snapshot_id)
         walked: dict[str, Listing] = {}
         if options.files:
-            write(connection, index_files(connection, snapshot_id, store, options, progress, walked), summary)
+            write(connection, index_files(connection, snapshot_id, store, options, report, walked), summary)
             (summary.rows["entries"],) = connection.execute(ENTRIES, {"snapshot": snapshot_id}).fetchone()
         write(connection, disk_usage(connection, snapshot_id, store, options, walked), summary)
     write(connection, missing_problems(connection, snapshot_id, store), summary)

@@ -31,6 +31,7 @@ from tests.packing import batched, member, pack, tar_split
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from layerindex.indexing.tally import Progress
     from layerindex.writing.listings import Listing
 
 # Processes and numpy for however little.
@@ -83,8 +84,8 @@ def test_layers(database: sqlite3.Connection, tmp_path: Path, jobs: int) -> None
     for number in range(5):
         members = [member(f"usr/d{n % 7}/f{n}", content=b"x" * n) for n in range(50 * number)]
         layers.append(layer(tmp_path, number, [*members, member("usr", tarfile.DIRTYPE)]))
-    calls = []
-    listings = list(index_listings(database, layers, jobs, lambda *args: calls.append(args)))
+    calls: list[Progress] = []
+    listings = list(index_listings(database, layers, jobs, calls.append))
     assert sorted(listing.source.diff_id or "" for listing in listings) == [f"sha256:{n}" for n in range(5)]
     for listing in listings:
         number = int((listing.source.diff_id or "")[-1])
@@ -98,7 +99,7 @@ def test_layers(database: sqlite3.Connection, tmp_path: Path, jobs: int) -> None
         size = listing.total_size
         assert stored == (listing.source.diff_id, "tar-split", listing.entry_count, size, size, None, 1)
     assert database.execute("SELECT count(*), count(DISTINCT path) FROM directories").fetchone() == (9, 9)
-    assert calls[-1] == (5, 5, 505, calls[-1][3], sum(source.weight for source in layers))
+    assert calls[-1] == (5, 5, 533, 533, 505, 1.0)
     assert database.execute("SELECT count(*) FROM sqlite_master WHERE name = 'entries_name'").fetchone() == (1,)
     assert database.in_transaction
 
@@ -367,7 +368,7 @@ def test_an_abandoned_scan_ends_its_workers(database: sqlite3.Connection) -> Non
     production = Production([source_of(endless)] * 2, 3)
     workers = [worker.pid for worker in production.workers]
 
-    def interrupt(*_: int) -> None:
+    def interrupt(_: Progress) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from layerindex import interrupt
 from layerindex.errors import LayerindexError
 from layerindex.guard import FAILED
+from layerindex.indexing.tally import BYTES_PER_ENTRY, Progress, Tally
 from layerindex.listings.batches import SMALL_BYTES, Batch, Source, ended
 from layerindex.writing.listings import Listing, Writer
 
@@ -31,14 +32,13 @@ if TYPE_CHECKING:
 AHEAD_BYTES = 16 << 20
 PIPE_BYTES = 1 << 20
 F_SETPIPE_SZ = 1031
-BYTES_PER_ENTRY = 100  # of compressed tar-split, about
 FRAME = struct.Struct("<qq")
 """The header of a message: its length and the source. An item of the queue: the source, and the number of the process
 that took it."""
 BATCH, DONE = range(2)
 
-Progress = Callable[[int, int, int, int, int], None]
-"""Called with the listings done and their total, the entries, and the bytes read and their total."""
+Report = Callable[[Progress], None]
+"""Called with how far a scan is."""
 
 
 class ProducerError(LayerindexError):
@@ -49,7 +49,7 @@ def index_listings(
     database: sqlite3.Connection,
     sources: Sequence[Source],
     jobs: int,
-    progress: Progress | None = None,
+    report: Report | None = None,
     small: int = SMALL_BYTES,
 ) -> Iterator[Listing]:
     """Write the listings of all sources in the open transaction; yields each when it is done, in no order.
@@ -57,7 +57,7 @@ def index_listings(
     Sources of at most `small` compressed bytes together are read in this process, line by line.
     """
     production = Production(sources, jobs, small)
-    yield from production.write(database, progress)
+    yield from production.write(database, report)
 
 
 class Production:
@@ -88,30 +88,29 @@ class Production:
         self.started += 1
         self.workers.append(_Worker(self.started, self.sources, queue, self.fast, inherited))
 
-    def write(self, database: sqlite3.Connection, progress: Progress | None = None) -> Iterator[Listing]:
+    def write(self, database: sqlite3.Connection, report: Report | None = None) -> Iterator[Listing]:
         """Write everything; at the end, in any case, the producers are gone."""
         kept = [source.weight for source in self.sources if source.kept]
         writer, to_write = Writer(database, sum(kept) // BYTES_PER_ENTRY), len(kept)
-        done = entries = bytes_read = 0
+        tally = Tally(self.sources)
         try:
             for index, batch in self._messages(writer):
                 if index not in writer.open:
                     writer.start(index, self.sources[index])
                 if batch is None:
-                    done += 1
                     listing = writer.finish(index)
+                    tally.end(index, listing.entry_count)
                     to_write -= listing.source.kept
                     if not to_write:
                         writer.close()  # while other producers walk
                     yield listing
                 else:
-                    entries += writer.add(index, batch)
-                    bytes_read += batch.bytes_read
-                if progress is not None:
-                    progress(done, len(self.sources), entries, bytes_read, self.weight)
+                    tally.add(index, writer.add(index, batch), batch.bytes_read)
+                if report is not None:
+                    report(tally.progress())
             writer.close()
-            if done != len(self.sources):
-                raise ProducerError(f"worker processes gave {done} listings of {len(self.sources)}")
+            if tally.listings != len(self.sources):
+                raise ProducerError(f"worker processes gave {tally.listings} listings of {len(self.sources)}")
         finally:
             self.close()
 

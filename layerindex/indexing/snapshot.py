@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
 
-    from layerindex.indexing.production import Progress
+    from layerindex.indexing.production import Report
     from layerindex.listings.batches import Batch
     from layerindex.stores.store import Listed, Store
     from layerindex.writing.listings import Listing
@@ -74,7 +74,7 @@ def index_files(  # noqa: PLR0913, PLR0917
     snapshot_id: int,
     store: Store,
     options: Options,
-    progress: Progress | None,
+    report: Report | None,
     walked: dict[str, Listing],
 ) -> Iterator[Problem]:
     """Write the listings that a snapshot needs into the open transaction; yield what was wrong with their sources.
@@ -90,7 +90,8 @@ def index_files(  # noqa: PLR0913, PLR0917
     sources += [each for each in trees if isinstance(each, Source)]
     yield from damages
     yield from (each for each in trees if isinstance(each, Problem))
-    for listing in index_listings(connection, sources, options.jobs, progress, options.small):
+    told = None if report is None else _with_known(report, witnesses)
+    for listing in index_listings(connection, sources, options.jobs, told, options.small):
         diff_id = listing.source.diff_id
         yield from _problems(listing, store.tree(listing.source.name) if diff_id is None else listed_by[diff_id].path)
         if diff_id is None:
@@ -249,6 +250,14 @@ def _known(connection: sqlite3.Connection, snapshot_id: int, source: Source) -> 
     values = dict(zip(("listing", "entries", "apparent", "disk"), listing, strict=True))
     take_walk(connection, snapshot_id, source.name, values)
     return True
+
+
+def _with_known(report: Report, witnesses: Witnesses) -> Report:
+    """Return what reports beside the files that are read those of the snapshot that earlier scans have listed."""
+    sql = "SELECT coalesce(sum(entry_count), 0) FROM overlay_dirs WHERE snapshot_id = ?"
+    (unchanged,) = witnesses.connection.execute(sql, (witnesses.snapshot_id,)).fetchone()
+    known = int(unchanged) + witnesses.known()
+    return lambda progress: report(progress.beside(known))
 
 
 def _refused(found: Damage) -> Batch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layerindex.indexing.production import BYTES_PER_ENTRY
+from layerindex.indexing.tally import BYTES_PER_ENTRY
 from layerindex.listings.fingerprint import Side, of_listing
 from layerindex.writing.listings import WALKED
 from layerindex.writing.records import write_drift
@@ -56,6 +56,11 @@ class Witnesses:
         self.differing: list[str] = []
         self.unlisted: list[str] = []
         """Directories of layers whose blob did not list them."""
+
+    def known(self) -> int:
+        """Return how many files the directories of layers have that were listed before."""
+        known = (self.weights[diff_id] for diff_id in self.layers.values() if diff_id in self.listings)
+        return sum(known) // BYTES_PER_ENTRY
 
     def take(self, listing: Listing) -> None:
         """Receive a listing, and compare directories of which both witnesses are read."""
