@@ -157,3 +157,52 @@ def test_build_cache(engine: Engine, index: Index) -> None:
     for record in records:
         row = one(index, record["ID"])
         assert ("build-cache", record["Description"]) == (row["kind"], row["record"]["description"])
+
+
+@pytest.mark.parametrize("table", ["mountinfo", "mounts"])
+def test_mounts_of_a_process(engine: Engine, index: Index, inspected: Row, table: str) -> None:
+    """The whole of what the kernel says of its mounts names its directories, and by their folders also its volumes."""
+    text = Path(f"/proc/{inspected['State']['Pid']}/{table}").read_text()
+    stack = directories(inspected["GraphDriver"]["Data"])
+    found = show(index, text)
+
+    assert stack == [row["id"] for row in found if row["part"]]
+    others = {row["id"] for row in found if not row["part"]}
+    volumes = {mount["Name"] for mount in inspected["Mounts"] if mount["Type"] == "volume"}
+    assert others == ({inspected["Id"], *volumes} if table == "mountinfo" else set())
+    assert len(text.splitlines()) > 5
+    printed = layerindex("show", "--db", index.path, "--", text).stdout
+    stacked, images, *_ = printed.split("\n\n")
+    (image,) = engine.inspect(inspected["Image"])
+    whole = [line for line in images.splitlines()[2:] if image["Id"][7:19] in line]
+    layers = str(len(image["RootFS"]["Layers"]))
+    assert [layers, layers] == whole[0].split()[-3:-1]
+    assert RUNNING in stacked
+
+
+def test_group_of_a_process(engine: Engine, index: Index, inspected: Row) -> None:
+    """The whole of its control groups leads to the container; so do the names that others give it."""
+    text = Path(f"/proc/{inspected['State']['Pid']}/cgroup").read_text()
+    container = inspected["Id"]
+
+    assert container in text
+    for thing in (
+        text,
+        f"docker://{container}",
+        f"docker-{container}.scope",
+        f"/docker/{container}",
+        f"/run/docker/containerd/daemon/io.containerd.runtime.v2.task/moby/{container}/init.pid",
+        engine.docker("ps", "--no-trunc", "--filter", f"name={RUNNING}", "--format", "{{json .}}"),
+        f'level=info msg="ignoring event" container={container} module=libcontainerd topic=/tasks/delete',
+    ):
+        assert {container} == {row["id"] for row in show(index, thing)}, thing
+
+
+def test_lines_of_the_engines_log(engine: Engine, index: Index, store: Store) -> None:  # noqa: ARG001
+    """What the engine logs of containers that are there leads to these, line by line."""
+    ids = set(engine.docker("ps", "-aq", "--no-trunc").split())
+    lines = [line for line in engine.log().splitlines() if any(each in line for each in ids)]
+    assert lines
+    for line in lines[:20]:
+        found = show(index, line)
+        assert {each for each in ids if each in line} == {row["id"] for row in found if row["kind"] == "container"}
