@@ -38,6 +38,12 @@ class Index:
             needed = [key for key, param in params.items() if param.required]
             self.query(path.stem, **{key: "/bin/sh" if key == "path" else image for key in needed})
 
+    def show(self, thing: str) -> list[dict[str, Any]]:
+        """Return what the program says of what a thing names."""
+        done = layerindex("show", "--db", self.path, "--format", "json", "--", thing)
+        found: list[dict[str, Any]] = json.loads(done.stdout)
+        return found
+
     def query(self, name: str, **parameters: str) -> list[dict[str, Any]]:
         """Run a canned query through the program and return its rows."""
         words = [word for key, value in parameters.items() for word in ("-p", f"{key}={value}")]

@@ -6,6 +6,7 @@ import json
 import subprocess
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -19,7 +20,6 @@ from .store import BUILDKIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from .programs import Programs
 
@@ -317,6 +317,22 @@ def test_modern_containers(modern: Engine, modern_index: Index) -> None:
     changes = {row["path"] for row in modern_index.query("container-changes", container="runs")}
     assert "/made" in changes
     assert modern_index.rows("SELECT name FROM volumes") == [("named",)]
+
+
+def test_modern_mounts(modern: Engine, modern_index: Index) -> None:
+    """What the kernel says of a container's mounts, and the path at which it mounts it, lead to the container."""
+    (said,) = modern.inspect("runs", kind="container")
+
+    found = modern_index.show(Path(f"/proc/{said['State']['Pid']}/mountinfo").read_text())
+    upper, *lowers = (row for row in found if row["part"])
+    assert [said["Id"]] == [row["container_id"] for row in upper["containers"]]
+    assert lowers
+    assert {said["Id"]} == {row["id"] for row in found if not row["part"]}
+    groups = Path(f"/proc/{said['State']['Pid']}/cgroup").read_text()
+    assert {said["Id"]} == {row["id"] for row in modern_index.show(groups)}
+    (row,) = modern_index.show(f"/var/lib/docker/rootfs/overlayfs/{said['Id']}/made")
+    assert (said["Id"], "/made") == (row["id"], row["path"])
+    assert [(0, 1)] == [(file["position"], file["visible"]) for file in row["file"]]
 
 
 def test_modern_build_cache(modern: Engine, modern_index: Index) -> None:

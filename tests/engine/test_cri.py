@@ -8,6 +8,7 @@ import threading
 import time
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -27,7 +28,6 @@ from .program import Index, layerindex, scan, scan_at_rest
 if TYPE_CHECKING:
     import tarfile
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from .programs import Programs
 
@@ -258,6 +258,30 @@ def test_containers_are_found(node: Node) -> None:
         (owner,) = node.indexed.query("owner", thing=path)
         assert (owner["kind"], owner["containers"]) == ("container", shown)
     assert node.pod[:12] in layerindex("show", "web_tests_uid-web_0", "--db", node.indexed.path).stdout
+
+
+def test_what_the_system_says_of_a_container(node: Node) -> None:
+    """Its mounts, its control groups and its bundle lead to it, to its directories and to the files that it shows."""
+    container = node.containers["runs"]
+    (pid,) = [row[1] for row in node.cri.rows("tasks", "ls", namespace=NAMESPACE) if row[0] == container]
+
+    groups = Path(f"/proc/{pid}/cgroup").read_text()
+    assert container in groups
+    for thing in (groups, f"containerd://{container}", f"cri-containerd-{container}.scope"):
+        assert {container} == {row["id"] for row in node.indexed.show(thing)}
+    found = node.indexed.show(Path(f"/proc/{pid}/mountinfo").read_text())
+    upper, *lowers = (row for row in found if row["part"])
+    assert [container] == [row["container_id"] for row in upper["containers"]]
+    assert 2 == len(lowers)
+    assert all(APP in str([image["image"] for image in row["images"]]) for row in lowers)
+    # Of the pod are the names of hosts and the shared memory, of the container its control groups of version 1.
+    assert {node.pod, container} >= {row["id"] for row in found if not row["part"]}
+    bundle = f"/run/containerd/io.containerd.runtime.v2.task/{NAMESPACE}/{container}"
+    for path, held in (("/opt/kept/new", 1), ("/bin/ping", 2)):
+        (row,) = node.indexed.show(f"{bundle}/rootfs{path}")
+        assert (container, path) == (row["id"], row["path"])
+        assert [(held, 1)] == [(file["position"], file["visible"]) for file in row["file"]]
+    assert [container] == [row["id"] for row in node.indexed.show(bundle)]
 
 
 def test_queries_answer_for_a_node(node: Node) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,7 +24,6 @@ from .store import CLASSIC, build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from .engine import Engine
     from .programs import Programs
@@ -306,6 +306,23 @@ def test_every_query_answers(index: Index) -> None:
     ((directory, link),) = index.rows("SELECT cache_id, link FROM overlay_dirs ORDER BY 1 LIMIT 1")
     for thing in ("localhost/app:1", "ended", directory, link, "named"):
         assert layerindex("show", thing, "--db", index.path).stdout
+
+
+def test_what_the_system_says_of_a_container(podman: Podman, index: Index) -> None:
+    """The mounts, the control groups and the names that others give a container lead to it."""
+    (said,) = podman.inspect("container", "runs")
+    process = Path(f"/proc/{said['State']['Pid']}")
+
+    groups = (process / "cgroup").read_text()
+    names = [f"podman://{said['Id']}", f"libpod-{said['Id']}.scope", f"libpod-conmon-{said['Id']}.scope"]
+    for thing in [*names, groups] if said["Id"] in groups else names:
+        assert {said["Id"]} == {row["id"] for row in index.show(thing)}
+    found = index.show((process / "mountinfo").read_text())
+    upper, *lowers = (row for row in found if row["part"])
+    assert [said["Id"]] == [row["container_id"] for row in upper["containers"]]
+    assert lowers
+    assert all("localhost/app:1" in str([image["image"] for image in row["images"]]) for row in lowers)
+    assert {said["Id"]} >= {row["id"] for row in found if not row["part"]}
 
 
 def test_compared_with_docker(docker: tuple[Engine, Path], programs: Programs, tmp_path: Path) -> None:

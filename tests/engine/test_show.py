@@ -21,15 +21,9 @@ pytestmark = pytest.mark.engine
 RUNNING = "runs"
 
 
-def show(index: Index, thing: str) -> list[Row]:
-    """Return the answers of the program as its user gets them."""
-    found: list[Row] = json.loads(layerindex("show", "--db", index.path, "--format", "json", "--", thing).stdout)
-    return found
-
-
 def one(index: Index, thing: str) -> Row:
     """Return the only answer."""
-    (answer,) = show(index, thing)
+    (answer,) = index.show(thing)
     return answer
 
 
@@ -52,7 +46,7 @@ def test_the_mount_lines_of_a_container(engine: Engine, index: Index, inspected:
     for table in ("/proc/mounts", "/proc/self/mountinfo"):
         lines = [line for line in Path(table).read_text().splitlines() if f" {data['MergedDir']} " in line]
         assert 1 == len(lines), (table, engine.root)
-        found = show(index, lines[0])
+        found = index.show(lines[0])
 
         assert directories(data) == [row["id"] for row in found]
         assert "upper" == found[0]["part"]
@@ -69,10 +63,10 @@ def test_what_docker_inspect_prints(engine: Engine, index: Index, inspected: Row
         json.dumps(inspected["GraphDriver"]),
         engine.docker("inspect", "-f", "{{.GraphDriver.Data}}", RUNNING),
     ):
-        assert directories(data) == [row["id"] for row in show(index, thing)]
-    assert directories(data)[1:] == [row["id"] for row in show(index, f"lowerdir={data['LowerDir']}")]
+        assert directories(data) == [row["id"] for row in index.show(thing)]
+    assert directories(data)[1:] == [row["id"] for row in index.show(f"lowerdir={data['LowerDir']}")]
     for key in ("UpperDir", "MergedDir", "WorkDir"):
-        assert [directories(data)[0]] == [row["id"] for row in show(index, data[key])]
+        assert [directories(data)[0]] == [row["id"] for row in index.show(data[key])]
 
 
 def test_container(index: Index, inspected: Row) -> None:
@@ -115,7 +109,7 @@ def test_image(engine: Engine, index: Index, name: str) -> None:
 def test_layers_of_an_image(engine: Engine, index: Index) -> None:
     """Each directory of a deep image leads to its diff_id, its place and the image."""
     (image,) = engine.inspect(DEEP)
-    found = show(index, json.dumps(image))
+    found = index.show(json.dumps(image))
 
     assert DEEP_LAYERS == len(found)
     assert image["RootFS"]["Layers"][::-1] == [row["layers"][0]["diff_id"] for row in found]
@@ -164,7 +158,7 @@ def test_mounts_of_a_process(engine: Engine, index: Index, inspected: Row, table
     """The whole of what the kernel says of its mounts names its directories, and by their folders also its volumes."""
     text = Path(f"/proc/{inspected['State']['Pid']}/{table}").read_text()
     stack = directories(inspected["GraphDriver"]["Data"])
-    found = show(index, text)
+    found = index.show(text)
 
     assert stack == [row["id"] for row in found if row["part"]]
     others = {row["id"] for row in found if not row["part"]}
@@ -195,7 +189,7 @@ def test_group_of_a_process(engine: Engine, index: Index, inspected: Row) -> Non
         engine.docker("ps", "--no-trunc", "--filter", f"name={RUNNING}", "--format", "{{json .}}"),
         f'level=info msg="ignoring event" container={container} module=libcontainerd topic=/tasks/delete',
     ):
-        assert {container} == {row["id"] for row in show(index, thing)}, thing
+        assert {container} == {row["id"] for row in index.show(thing)}, thing
 
 
 def test_lines_of_the_engines_log(engine: Engine, index: Index, store: Store) -> None:  # noqa: ARG001
@@ -204,5 +198,5 @@ def test_lines_of_the_engines_log(engine: Engine, index: Index, store: Store) ->
     lines = [line for line in engine.log().splitlines() if any(each in line for each in ids)]
     assert lines
     for line in lines[:20]:
-        found = show(index, line)
+        found = index.show(line)
         assert {each for each in ids if each in line} == {row["id"] for row in found if row["kind"] == "container"}
