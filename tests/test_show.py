@@ -658,7 +658,7 @@ def test_not_found(shop: Shop, thing: str) -> None:
 
     assert (1, "") == (result.exit_code, result.stdout)
     assert f"Error: nothing is called '{thing}': no image, layer (chain_id, diff_id, blob), directory," in result.stderr
-    assert "build-cache record, volume or folder of the data root in 2 snapshots" in result.stderr
+    assert "build-cache record, volume, blob or folder of the data root in 2 snapshots" in result.stderr
     assert 1 == result.stderr.count("\n")
 
 

@@ -11,6 +11,8 @@ from click.testing import CliRunner
 from layerindex.cli import group
 from tests import kinds
 from tests.conftest import build_world, program
+from tests.containerd_root import INDEX, MANIFEST, ContainerdRoot
+from tests.dataroot import DataRoot
 from tests.storageroot import StorageRoot
 
 if TYPE_CHECKING:
@@ -333,3 +335,110 @@ def test_volume_at_a_place_of_its_own(tmp_path: Path) -> None:
         (row,) = json.loads(program("show", "--db", db, "--format", "json", str(path)).stdout)
         assert (row["kind"], row["id"]) == ("volume", "kept")
     assert program("show", "--db", db, str(data.parents[1])).returncode == 1
+
+
+OTHERS = {
+    "aufs": (["aufs/diff/{}{}", "aufs/mnt/{}{}"], ["aufs/layers/{}"]),
+    "btrfs": (["btrfs/subvolumes/{}{}"], ["btrfs/subvolumes/{}"]),
+    "zfs": (["zfs/graph/{}{}"], []),
+    "devicemapper": (["devicemapper/mnt/{}/rootfs{}"], ["devicemapper/metadata/{}", "devicemapper/mnt/{}/id"]),
+    "vfs": (["vfs/dir/{}{}"], ["vfs/dir/{}"]),
+    "overlay": (["overlay/{}/root{}"], ["overlay/{}"]),
+    "windowsfilter": (["windowsfilter/{}/Files{}"], ["windowsfilter/{}/layerchain.json"]),
+}
+"""Paths of other drivers: of files in a directory, and of the directory itself."""
+
+
+@pytest.mark.parametrize("driver", OTHERS)
+def test_paths_of_other_drivers(tmp_path: Path, driver: str) -> None:
+    """They lead to the layer, its images and its files; what is not read is not called missing."""
+    root = DataRoot(tmp_path / "docker", driver=driver)
+    base = root.layer({"a": b"1", "both": b"1"})
+    top = root.layer({"b": b"1", "both": b"22"}, parent=base)
+    box = root.container(root.image(top, ["a:1"]), name="box")
+    db = str(tmp_path / "other.db")
+    assert program("scan", "-q", "--walk", "--db", db, str(root.path)).returncode == 0
+
+    def show(path: str) -> Row:
+        (row,) = json.loads(program("show", "--db", db, "--format", "json", path).stdout)
+        assert isinstance(row, dict)
+        return row
+
+    files, folders = OTHERS[driver]
+    for place in (str(root.path), "/mnt/copy"):
+        for form in [*files, *folders]:
+            row = show(f"{place}/{form.format(top.cache_id, '')}")
+            assert (row["kind"], row["id"], row["directory"]["role"]) == ("directory", top.cache_id, "unread")
+            assert row["directory"]["why"] == "it is named; the directories of this driver are not read"
+            assert [image["image"] for image in row["images"]] == ["a:1"]
+            (used,) = show(f"{place}/{form.format(box.mount.mount_id, '')}")["containers"]
+            assert (used["container"], used["uses_it_as"]) == ("box", "writable layer")
+        for form in files:
+            whole = driver != "windowsfilter" and "diff" not in form
+            held = [
+                (file["size"], file["visible"])
+                for file in show(f"{place}/{form.format(top.cache_id, '/both')}")["file"]
+            ]
+            assert held == ([(2, 1), (1, 0)] if whole else [(2, 1)])
+            below = show(f"{place}/{form.format(top.cache_id, '/a')}")["file"]
+            assert [(file["directory"], file["position"]) for file in below] == ([(base.cache_id, 1)] if whole else [])
+            # Whether the container changed it is not known: its directory is not read.
+            mine = show(f"{place}/{form.format(box.mount.mount_id, '/both')}")["file"]
+            assert [file["visible"] for file in mine] == ([None, 0] if whole else [])
+    assert show(f"{root.path}/{driver}")["id"] == driver
+
+
+def test_blobs_of_no_image(tmp_path: Path) -> None:
+    """An attestation, an artifact, a platform that was not pulled, a stray blob and a download are what they are."""
+    root = ContainerdRoot(tmp_path / "containerd")
+    layers = [root.layer({"a": b"1"})]
+    image = root.manifest(root.config(layers), layers)
+    root.blob(layers[0].blob)
+    statement = root.json({"statement": 1})
+    config = root.described(statement, "application/vnd.example+json")
+    artifact = root.json({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": []})
+    attestation = root.manifest(root.config([]), [], note="attestation")
+    about = {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": image}
+    elsewhere = f"sha256:{NOWHERE}"
+    index = root.index(
+        [
+            root.described(image, MANIFEST, platform={"os": "linux", "architecture": "amd64"}),
+            root.described(elsewhere, MANIFEST, 7, platform={"os": "linux", "architecture": "arm64"}),
+            root.described(attestation, MANIFEST, annotations=about),
+            root.described(artifact, MANIFEST),
+        ]
+    )
+    root.name("docker.io/library/app:1", index, INDEX)
+    stray = root.blob(b"stray")
+    download = root.ingest("layer-1", b"abc", total=7)
+    root.write()
+    db = str(tmp_path / "blobs.db")
+    assert program("scan", "-q", "--db", db, str(root.path)).returncode == 0
+
+    def show(thing: str) -> Row:
+        (row,) = json.loads(program("show", "--db", db, "--format", "json", thing).stdout)
+        assert isinstance(row, dict)
+        return row
+
+    expected = {
+        attestation: ("attestation", image, index, 1),
+        artifact: ("artifact", None, index, 1),
+        elsewhere: ("unknown", None, index, 0),
+        stray: (None, None, None, 1),
+        statement: (None, None, None, 1),
+    }
+    for digest, said in expected.items():
+        for thing in (digest, digest[:19], f"{root.path}/io.containerd.content.v1.content/blobs/sha256/{digest[7:]}"):
+            row = show(thing)
+            blob = row["blob"]
+            assert (row["kind"], row["id"]) == ("blob", digest)
+            assert (blob["what"], blob["subject"], blob["listed_by"], blob["on_disk"]) == said
+    assert (show(stray)["blob"]["size"], show(stray)["blob"]["namespaces"]) == (5, "default")
+    assert show(elsewhere)["blob"]["platform"] == "linux/arm64"
+    assert show(index)["kind"] == show(image)["kind"] == "image"
+    for thing in (download.name, str(download / "data"), f"/x/io.containerd.content.v1.content/ingest/{download.name}"):
+        row = show(thing)
+        assert (row["kind"], row["ingest"]["ref"], row["ingest"]["size"]) == ("ingest", "layer-1", 3)
+    text = program("show", "--db", db, attestation).stdout
+    assert "\nBLOB\n" in text
+    assert "on disk:     yes" in text

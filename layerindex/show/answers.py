@@ -27,16 +27,18 @@ SECTIONS = {
     "directory": PLACE,
     "volume": ("volume", "volume-containers"),
     "folder": ("folder",),
+    "blob": ("blob",),
+    "ingest": ("ingest",),
 }
 """The sections of each kind of thing, in order: files in `queries/show/`; the last is always `problems`."""
 
-SINGLE = {"container", "image", "record", "directory", "volume", "folder"}
+SINGLE = {"container", "image", "record", "directory", "volume", "folder", "blob", "ingest"}
 """Sections of a single row, which JSON has as an object and not as a list."""
 
 FILES = ("file", "shows")
 KINDS = (
-    "image, layer (chain_id, diff_id, blob), directory, link, mount, container, build-cache record, volume or folder "
-    "of the data root"
+    "image, layer (chain_id, diff_id, blob), directory, link, mount, container, build-cache record, volume, blob or "
+    "folder of the data root"
 )
 TOLD_BY = ("names", "images", "containers", "layers", "mounts", "directories", "links", "build cache", "volumes")
 """The kinds of sources that can mention one of these things."""

@@ -27,15 +27,26 @@ IN_PATH = 12
 """Fewest characters of an id in a path, the length of Docker's short ids; a shorter name may be a folder of the
 user."""
 
-DRIVERS = ("overlay2", "fuse-overlayfs", "overlay")
+DRIVERS = ("overlay2", "fuse-overlayfs", "overlay", "windowsfilter")
+OTHER_DRIVERS = {
+    **dict.fromkeys((("vfs", "dir"), ("btrfs", "subvolumes"), ("zfs", "graph"), ("aufs", "mnt")), "merged"),
+    ("aufs", "diff"): "diff",
+    ("devicemapper", "mnt"): "rootfs",
+    **dict.fromkeys((("aufs", "layers"), ("devicemapper", "metadata")), ""),
+}
+"""Folders of other drivers' directories, and what lies in one: all that it shows, only its own, that below a folder, or
+no files of it."""
 TAR_SPLIT = ".tar-split.gz"
 PARTS = ("diff", "merged", "work")
+HOLDS = {"diff": False, "upper": False, "Files": False, "merged": True, "root": True}
+"""Folders of a directory with files, and whether those below it are in it too."""
 BY_ID = {
     "containers": ((("containers",), "container"),),
     "volumes": ((("volumes",), "volume"),),
     "imagedb": ((("imagedb", "content", "sha256"), "image"), (("imagedb", "metadata", "sha256"), "image")),
     "layerdb": ((("layerdb", "sha256"), "layer"), (("layerdb", "tmp"), "directory")),
     "blobs": ((("blobs", "sha256"), None),),
+    "ingest": ((("ingest",), "ingest"),),
     "overlay-containers": ((("overlay-containers",), "container"),),
     "diffid-by-digest": ((("diffid-by-digest", "sha256"), "layer"),),
     "v2metadata-by-diffid": ((("v2metadata-by-diffid", "sha256"), "layer"),),
@@ -189,8 +200,8 @@ def _at(head: Sequence[str], parts: Sequence[str], place: int) -> Reading | None
         case ["snapshots", number, "fs", *_] if number.isdecimal():  # of a snapshotter that was moved by settings
             inside = _inside(number, ["diff", *parts[place + 3 :]])
             return inside._replace(folder="/" + "/".join(parts[: place + 1]))
-        case ["vfs", "dir", cache_id, *_]:
-            return _inside(cache_id, ["diff", *parts[place + 3 :]])
+        case [driver, kept, cache_id, *_] if (driver, kept) in OTHER_DRIVERS and shapes.CACHE_ID.fullmatch(cache_id):
+            return _elsewhere(cache_id, OTHER_DRIVERS[driver, kept], parts[place + 3 :])
         case [cache_id, part, *_] if part in PARTS and _STRICT.fullmatch(cache_id):
             return _inside(cache_id, parts[place + 1 :])
         case ["layerdb", "mounts", _, *_]:
@@ -247,11 +258,18 @@ def _in_container(container: str, rest: Sequence[str]) -> Reading:
     return _inside(container, ["merged", *_clean("/".join(rest))])._replace(kind="container")
 
 
+def _elsewhere(cache_id: str, holds: str, rest: Sequence[str]) -> Reading:
+    """Return the reading of another driver's directory, with the path inside it."""
+    if holds == "rootfs":
+        return _inside(cache_id, ["merged", *rest[1:]] if rest[:1] == ["rootfs"] else [])
+    return _inside(cache_id, [holds, *rest])
+
+
 def _inside(cache_id: str, rest: Sequence[str]) -> Reading:
     """Return the reading of a directory in the driver's folder, with the path inside it."""
-    if rest and rest[0] in ("diff", "merged") and len(rest) > 1:
+    if rest and rest[0] in HOLDS and len(rest) > 1:
         path = "/" + "/".join(rest[1:])
         if len(path) > PATH:
             raise UsageError(f"a path of {len(path)} characters is longer than any file's")
-        return Reading(cache_id, "directory", path, rest[0] == "merged")
+        return Reading(cache_id, "directory", path, HOLDS[rest[0]])
     return Reading(cache_id, "directory")

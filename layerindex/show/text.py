@@ -26,7 +26,7 @@ FLAGS = {
     *("visible", "in_store", "verified", "on_disk", "read_write"),
     *("committed", "mounted", "opaque", "deleting"),
 }
-TITLES = {"shows": "still shown by", "record": "build-cache record"}
+TITLES = {"shows": "still shown by", "record": "build-cache record", "ingest": "download"}
 CARDS = {*SINGLE, "layers"}
 """Sections whose rows are shown one by one, each as a card of `label: value` lines."""
 
@@ -145,6 +145,8 @@ def _section(answer: Answer, name: str, rows: list[Row], look: Look) -> Iterator
 
 
 def _no_file(answer: Answer) -> str:
+    if next(iter(answer.sections.get("directory", ())), {}).get("role") == "unread":
+        return "the files of this driver's directories are not read, only those of layers"
     if not answer.indexed:
         return "the files of this directory are not indexed; scan without --no-files"
     where = "it or the directories below it" if answer.reading.merged else "it"

@@ -6,7 +6,7 @@
 -- [columns]
 -- directory = "its name"
 -- location = "where it was on the host that was scanned"
--- role = "layer, container, init, build-cache, removing, mount, in-flight, orphan, unknown, or missing for one that is named and not there"
+-- role = "layer, container, init, build-cache, removing, mount, in-flight, orphan, unknown, missing for one that is named and not there, or unread for one of a driver whose directories are not read"
 -- why = "the role in a sentence"
 -- link = "its short name in l/"
 -- lowers = "how many directories are below it"
@@ -19,12 +19,12 @@
 -- mounted = "1 when merged/ is there: something was mounted on it; NULL where that does not tell"
 
 WITH asked AS (
-  SELECT s.snapshot_id, s.mounts_inside, iif(s.folder GLOB '/*', s.folder, s.root || '/' || s.folder) || '/' AS folder
+  SELECT s.snapshot_id, s.mounts_inside, iif(s.reads_directories, 'missing', 'unread') AS otherwise, iif(s.folder GLOB '/*', s.folder, s.root || '/' || s.folder) || '/' AS folder
   FROM snapshots AS s WHERE s.snapshot_id = :snapshot AND :directory IS NOT NULL
 ),
 there AS MATERIALIZED (SELECT * FROM overlay_dirs WHERE snapshot_id = :snapshot AND cache_id = :directory)
-SELECT :directory AS directory, a.folder || :directory AS location, coalesce(d.role, 'missing') AS role,
-  CASE coalesce(d.role, 'missing')
+SELECT :directory AS directory, a.folder || :directory AS location, coalesce(d.role, a.otherwise) AS role,
+  CASE coalesce(d.role, a.otherwise)
     WHEN 'layer' THEN 'a layer is kept in it'
     WHEN 'container' THEN 'the writable layer of a container'
     WHEN 'init' THEN 'the init layer below a writable layer'
@@ -41,6 +41,7 @@ SELECT :directory AS directory, a.folder || :directory AS location, coalesce(d.r
            WHERE t.snapshot_id = :snapshot AND t.cache_id = :directory), '')
       || '. It is not called an orphan; layerindex deletes nothing'
     WHEN 'missing' THEN 'it is named and was not there when the store was scanned'
+    WHEN 'unread' THEN 'it is named; the directories of this driver are not read'
   END AS why,
   coalesce(d.link, (SELECT min(k.link) FROM links AS k WHERE k.snapshot_id = :snapshot AND k.cache_id = :directory)) AS link,
   d.lower_count AS lowers,

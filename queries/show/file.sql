@@ -22,10 +22,21 @@
 -- capability = "value of its security.capability, hexadecimal"
 -- directory = "the directory that holds it"
 -- position = "0 for the directory asked about, then 1 for the nearest below"
--- visible = "1 when nothing between hides it, 0 when something does"
+-- visible = "1 when nothing between hides it, 0 when something does; NULL when the files of a directory between are not known"
 -- source = "what listed it: tar-split or walk"
 
-WITH stack AS MATERIALIZED (
+WITH RECURSIVE parents (depth, chain_id, parent_chain_id, cache_id) AS (
+  SELECT 0, y.chain_id, y.parent_chain_id, y.cache_id FROM layers AS y
+  WHERE y.cache_id = :directory AND +y.snapshot_id = :snapshot AND coalesce(:merged, 0) = 1
+  UNION ALL
+  SELECT 1, y.chain_id, y.parent_chain_id, y.cache_id FROM mounts AS m
+  CROSS JOIN layers AS y ON y.snapshot_id = :snapshot AND y.chain_id = m.parent_chain_id
+  WHERE m.mount_id = :directory AND +m.snapshot_id = :snapshot AND coalesce(:merged, 0) = 1
+  UNION ALL
+  SELECT p.depth + 1, y.chain_id, y.parent_chain_id, y.cache_id FROM parents AS p
+  CROSS JOIN layers AS y ON y.snapshot_id = :snapshot AND y.chain_id = p.parent_chain_id WHERE p.depth < 512
+),
+stack AS MATERIALIZED (
   SELECT k.position, k.cache_id, coalesce(
     (SELECT d.listing_id FROM overlay_dirs AS d WHERE d.snapshot_id = :snapshot AND d.cache_id = k.cache_id),
     (SELECT max(y.listing_id) FROM layers AS y WHERE y.cache_id = k.cache_id AND +y.snapshot_id = :snapshot)) AS listing_id
@@ -33,7 +44,11 @@ WITH stack AS MATERIALIZED (
     SELECT 0 AS position, :directory AS cache_id
     UNION ALL
     SELECT position + 1, lower_cache_id FROM overlay_lowers
-    WHERE snapshot_id = :snapshot AND cache_id = :directory AND coalesce(:merged, 0) = 1) AS k
+    WHERE snapshot_id = :snapshot AND cache_id = :directory AND coalesce(:merged, 0) = 1
+    UNION ALL
+    -- Other drivers have no lists of lowers: what a directory shows is what its chain of layers has.
+    SELECT p.depth, p.cache_id FROM parents AS p
+    WHERE p.depth > 0 AND NOT EXISTS (SELECT 1 FROM overlay_lowers WHERE snapshot_id = :snapshot AND cache_id = :directory)) AS k
 ),
 place AS MATERIALIZED (
   SELECT d.directory_id, substr(:path, length(rtrim(:path, replace(:path, '/', ''))) + 1) AS name FROM directories AS d
@@ -47,10 +62,12 @@ SELECT :path AS path, e.type, CASE WHEN e.mode IS NOT NULL THEN printf('%04o', e
   strftime('%Y-%m-%dT%H:%M:%SZ', e.mtime, 'unixepoch') AS modified_at, e.link_target, e.device,
   CASE WHEN e.content_crc64 IS NOT NULL THEN printf('%016x', e.content_crc64) END AS content_crc64, e.opaque, e.xattrs,
   CASE WHEN e.capability IS NOT NULL THEN lower(hex(e.capability)) END AS capability, e.cache_id AS directory, e.position,
-  e.type <> 'whiteout' AND NOT EXISTS (
+  CASE WHEN e.type <> 'whiteout' AND NOT EXISTS (
     SELECT 1 FROM stack AS u WHERE u.position < e.position AND (
       u.listing_id IN (SELECT listing_id FROM told)
-      OR EXISTS (SELECT 1 FROM folder_hiders AS h WHERE h.listing_id = u.listing_id AND h.directory_id = e.directory_id))) AS visible,
+      OR EXISTS (SELECT 1 FROM folder_hiders AS h WHERE h.listing_id = u.listing_id AND h.directory_id = e.directory_id)))
+    THEN CASE WHEN NOT EXISTS (SELECT 1 FROM stack AS u WHERE u.position < e.position AND u.listing_id IS NULL) THEN 1 END
+    ELSE 0 END AS visible,
   l.source
 FROM told AS e JOIN listings AS l USING (listing_id)
 ORDER BY e.position;

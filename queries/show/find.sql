@@ -2,13 +2,13 @@
 -- description = "Every thing in the selected snapshots that the word names, or whose id begins with it; where something has exactly that name or id, only that. An id that is several things is the most specific of them."
 -- [params]
 -- word = { help = "a name or an id, with or without sha256:, or the beginning of an id; of a volume also a path below its place" }
--- kind = { help = "only this kind: container, image, build-cache, layer, directory, volume or folder" }
+-- kind = { help = "only this kind: container, image, build-cache, layer, directory, volume, folder, blob or ingest" }
 -- root = { help = "only in stores with this root" }
 -- driver = { help = "only in stores of this driver or snapshotter" }
 -- folder = { help = "only in the store whose directories lie in this folder" }
 -- shortest = { type = "integer", help = "fewest characters that are taken for the beginning of an id", default = 2 }
 -- [columns]
--- kind = "container, image, build-cache, layer, directory, volume or folder"
+-- kind = "container, image, build-cache, layer, directory, volume, folder, blob or ingest"
 -- id = "its whole id or name"
 -- matched = "the column that the word was found in"
 -- found = "the whole id or name that was found there"
@@ -188,6 +188,21 @@ named (rank, kind, matched, snapshot_id, id, found, exact, directory, chain_id) 
   SELECT DISTINCT 12, 'folder', 'folder', a.snapshot_id, a.word, a.word, 1, NULL, NULL
   FROM chosen AS a CROSS JOIN disk_usage AS u ON a.kind = 'folder' AND u.snapshot_id = a.snapshot_id
     AND (u.category = a.word OR (u.category = 'other driver' AND u.owner IN (a.word, 'image/' || a.word)))
+  UNION ALL
+  SELECT 13, 'blob', 'blob digest', b.snapshot_id, b.digest, b.digest, b.digest = a.first, NULL, NULL
+  FROM digests AS a CROSS JOIN blobs AS b
+    ON a.kind IN ('', 'blob') AND b.snapshot_id = a.snapshot_id AND b.digest BETWEEN a.first AND a.last
+  WHERE length(a.id) >= 12
+  UNION ALL
+  SELECT 13, 'blob', 'manifest digest', m.snapshot_id, m.digest, m.digest, m.digest = a.first, NULL, NULL
+  FROM digests AS a CROSS JOIN image_manifests AS m
+    ON a.kind IN ('', 'blob') AND m.snapshot_id = a.snapshot_id AND m.digest BETWEEN a.first AND a.last
+  WHERE length(a.id) >= 12
+  UNION ALL
+  SELECT 14, 'ingest', 'ingest', i.snapshot_id, i.name, i.name, i.name = a.id, NULL, NULL
+  FROM chosen AS a CROSS JOIN ingests AS i
+    ON a.kind IN ('', 'ingest') AND i.snapshot_id = a.snapshot_id AND i.name BETWEEN a.id AND a.last
+  WHERE length(a.id) >= 12
 ),
 kept AS (
   SELECT *, max(exact) OVER () AS best FROM named
