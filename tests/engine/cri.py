@@ -6,6 +6,8 @@ The messages are few and are put together by hand, by the numbers that fields ha
 
 from __future__ import annotations
 
+import shlex
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -114,6 +116,17 @@ class Message:
         return next(iter(self.all(field)), Message(b""))
 
 
+def called(channel: grpc.Channel, service: str, method: str, *fields: Field) -> Message:
+    """Call a method of the RuntimeService or ImageService; raises EngineError."""
+    method = f"/runtime.v1.{service}Service/{method}"
+    call = channel.unary_unary(method, request_serializer=bytes, response_deserializer=Message)
+    try:
+        answer: Message = call(message(*fields), timeout=COMMAND_SECONDS)
+    except grpc.RpcError as error:
+        raise EngineError(f"{method}: {error}") from error
+    return answer
+
+
 class Cri(Containerd):
     """A containerd as a Kubernetes node has it, with pods in the host's network."""
 
@@ -152,13 +165,11 @@ class Cri(Containerd):
 
     def call(self, service: str, method: str, *fields: Field) -> Message:
         """Call a method of the RuntimeService or ImageService; raises EngineError."""
-        method = f"/runtime.v1.{service}Service/{method}"
-        called = self._channel.unary_unary(method, request_serializer=bytes, response_deserializer=Message)
-        try:
-            answer: Message = called(message(*fields), timeout=COMMAND_SECONDS)
-        except grpc.RpcError as error:
-            raise EngineError(f"{method}: {error}") from error
-        return answer
+        return called(self._channel, service, method, *fields)
+
+    def crictl(self) -> str:
+        """Return the command of a client, for a shell."""
+        return shlex.join([sys.executable, "-m", "tests.engine.crictl", f"{self.folder}/s"])
 
     def await_images(self, *tags: str) -> None:
         """Wait until the plugin heard of images that were imported; raises EngineError."""

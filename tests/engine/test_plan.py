@@ -16,10 +16,11 @@ from .conftest import need, new_engine
 from .containerd import Containerd, ModernEngine
 from .containerd import why_not as why_no_containerd
 from .cri import NAMESPACE, PAUSE, Cri, message
+from .engine import BUSYBOX
 from .podman import RUN as PODMAN_RUN
 from .podman import Podman
 from .podman import why_not as why_no_podman
-from .program import layerindex, scan
+from .program import CHECKOUT, layerindex, scan
 from .store import BASE, BUILDKIT, CLASSIC, DEEP, RUN, build, build_store
 from .test_freed import blocks
 
@@ -291,21 +292,53 @@ def test_containerd(programs: Programs, tmp_path: Path) -> None:
         assert containerd.ctr("images", "ls", "-q").split() == [f"{library}free:2"]
 
 
+def fill_cri(cri: Cri) -> None:
+    """Give Kubernetes two images that share a layer, and that of its pods."""
+    shell = Step("busybox", pack([Member("bin/busybox", BUSYBOX.read_bytes(), mode=0o755)]))
+    pause = ImageSource(
+        [PAUSE.removeprefix("docker.io/")], [shell], {"Entrypoint": ["/bin/busybox", "sleep", "100000"]}
+    )
+    content = archive([image("li/one:1", 1, 2), image("li/two:1", 1, 3), pause])
+    (cri.folder / "images.tar").write_bytes(content)
+    cri.ctr("images", "import", cri.folder / "images.tar", namespace=NAMESPACE)
+    cri.await_images("docker.io/li/one:1", "docker.io/li/two:1", PAUSE)
+
+
+def test_the_script_of_kubernetes(programs: Programs, tmp_path: Path) -> None:
+    """It leaves an image of which a pod has a container by now, and frees the other."""
+    need(why_no_containerd(programs))
+    with Cri(programs) as cri:
+        fill_cri(cri)
+        plan = planned(cri.root, tmp_path / "db")
+        assert {"crictl"} == {words[0] for step in plan["steps"] for words in step["commands"]}
+        (number,) = (f"{step['step']}" for step in plan["steps"] if "li/pause" not in step["what"])
+        script = layerindex("plan", "--db", tmp_path / "db", "--script").stdout
+        cri.create(cri.run_pod("late"), "late", "docker.io/li/two:1", ["/none"])
+        before = blocks(cri.root)
+        done = subprocess.run(
+            ["sh", "-s", number],
+            input=script,
+            capture_output=True,
+            text=True,
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), "CRICTL": cri.crictl()},
+            check=False,
+        )
+        print(done.stdout, done.stderr)
+        assert done.returncode == 1
+        assert 1 == done.stdout.count("  left: ")
+        assert " is needed by " in done.stdout
+        cri.ctr("images", "rm", "--sync", "none", namespace=NAMESPACE)  # waits for the collector
+        # The layer that only the other has, as snapshot and as blob.
+        assert abs(2 * SIZE - (before - blocks(cri.root))) <= SIZE / 50
+        names = {name for each in cri.call("Image", "ListImages").all(1) for name in each.texts(2)}
+        assert {"docker.io/li/two:1", PAUSE} == names
+
+
 def test_cri(programs: Programs, tmp_path: Path) -> None:
     """Kubernetes removes an image with all its names; one that a container runs is in no step."""
     need(why_no_containerd(programs))
     with Cri(programs) as cri:
-        (cri.folder / "images.tar").write_bytes(
-            archive(
-                [
-                    image("li/one:1", 1, 2),
-                    image("li/two:1", 1, 3),
-                    ImageSource([PAUSE.removeprefix("docker.io/")], [Step("pause", pack([Member("pause", b"")]))]),
-                ]
-            )
-        )
-        cri.ctr("images", "import", cri.folder / "images.tar", namespace=NAMESPACE)
-        cri.await_images("docker.io/li/one:1", "docker.io/li/two:1", PAUSE)
+        fill_cri(cri)
         plan = planned(cri.root, tmp_path / "db")
 
         def run(words: list[str]) -> None:
