@@ -92,7 +92,7 @@ SELECT u.category, u.holder AS owner,
         WHERE c.snapshot_id = u.snapshot_id AND c.category = u.category AND c.place IS u.place ORDER BY 1))
     WHEN u.unmeasured > 0 THEN 'the bytes on disk of ' || u.unmeasured || ' of them are not known'
       || CASE WHEN w.scope <> 'walk' THEN ': scan with --walk' ELSE '' END
-    WHEN u.rank = 2 AND w.estimated > 0 THEN 'the bytes on disk of ' || w.estimated || ' of them are estimated: scan --walk measures them'
+    WHEN u.rank = 2 AND w.estimated > 0 THEN 'the bytes on disk of ' || w.estimated || ' layers are estimated, and of other directories those of their files: scan --walk measures all'
   END AS note,
   u.place, u.snapshot_id, h.host
 FROM weighed AS u JOIN whole AS w ON w.snapshot_id = u.snapshot_id AND w.place IS u.place JOIN snapshot_hosts AS h ON h.snapshot_id = u.snapshot_id

@@ -91,7 +91,7 @@ class Holder(NamedTuple):
     apart: bool = False
     """Its entries may have other holders: each is asked for."""
     large: bool = False
-    """It may be as large as the layers: entered with --walk only."""
+    """It may be as large as the layers: without --walk it is counted only if it has few entries."""
     directory: str | None = None
     """The `overlay_dirs.cache_id` of the directory that it is or lies in; the role of that gives the category."""
     tree: bool = False

@@ -1,8 +1,8 @@
 """Attributes every byte below a data root: one row for each holder.
 
 After scan --walk the rows of all stores of a root add up to what `du -s -x` prints, and each byte is in one of them:
-the folders of layers were counted while they were walked, everything else is counted here. Without --walk the driver's
-folder is not entered, and its rows come from metadata.
+the folders of layers were counted while they were walked, everything else is counted here. Without --walk the
+directories of the driver are not entered, and their rows come from metadata and listings.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ DECLARED = "apparent size as the engine counts it"
 ESTIMATED = f"{DECLARED}; bytes on disk estimated from its files"
 COUNTED = "bytes on disk as containerd counted when it was unpacked"
 LOGGED = "the log files alone, as the folder lists them"
-UNMEASURED = "not measured without --walk"
+UNMEASURED = "large, so not measured without --walk"
 TOO_MUCH = "; sparse files claim more bytes than 63 bits hold"
 DIFFERENCE = "all blocks that were counted, less the rows above"
 
@@ -281,6 +281,8 @@ class _Attributions:
         """Return the attribution of a path; called only for entries of folders that several holders share."""
         held = self.store.holder(path, is_folder)
         apart = held.apart or path in self.above
+        if held.directory is not None and not self.whole:
+            return Attribution(("other", held.directory), left=True)
         if held.directory is None:
             skipped = held.large and not self.whole
             return Attribution((held.category, held.owner), apart, None, skipped, path in self.mounted, held.left)

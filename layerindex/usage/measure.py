@@ -7,6 +7,7 @@ not limited: only the last few folders of the current path are held open, and `.
 from __future__ import annotations
 
 import errno
+import math
 import os
 import stat
 from collections import defaultdict
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     Key = tuple[str, str]
 
+SMALL = 10_000
+"""Most entries of a folder that is counted without --walk though it may be as large as the layers."""
 HANDLES = 64
 """Most folders that are held open: two would be enough, but more save opening them again."""
 BLOCK = 512
@@ -48,7 +51,7 @@ class Attribution(NamedTuple):
     tree: Tree | None = None
     """What a walk has already counted in it."""
     skipped: bool = False
-    """It must not be counted."""
+    """It is counted only if it is small."""
     mounted: bool = False
     """Something that lies elsewhere is mounted on it."""
     left: bool = False
@@ -101,7 +104,11 @@ class Count:
         root: Attribution,
         attribute: Callable[[tuple[str, ...], bool], Attribution],
         above: tuple[str, ...] = (),
+        most: float = math.inf,
     ) -> None:
+        """`most`: entries after which the count is given up, and `cut` set."""
+        self.cut = False
+        self._most = most
         self.accounts: dict[Key, Account] = defaultdict(Account)
         self.total = 0
         """Bytes of all blocks, summed apart from the accounts."""
@@ -127,6 +134,9 @@ class Count:
     def _run(self) -> None:
         self._scan(self._frames[0])
         while self._frames:
+            if sum(account.items for account in self.accounts.values()) > self._most:
+                self.cut = True
+                return
             top = self._frames[-1]
             if not top.below:
                 self._leave()
@@ -247,8 +257,8 @@ class Count:
             account = self.accounts[attribution.key]
             if status.st_dev != self._device or attribution.mounted:
                 account.foreign = True
-            elif attribution.skipped:
-                account.skipped = True
+            elif attribution.skipped and is_folder:
+                self._small(frame, attribution, entry.name)
             elif attribution.tree is not None:
                 self._tree(account, attribution.tree)
             else:
@@ -257,6 +267,30 @@ class Count:
                     frame.below.append(entry.name)
                     frame.attributions[entry.name] = attribution
         frame.below.reverse()  # as they are popped from the end
+
+    def _small(self, frame: _Frame, attribution: Attribution, name: str) -> None:
+        """Count a folder of one holder unless it is large."""
+        account = self.accounts[attribution.key]
+        path = (*self._above, *(each.name for each in self._frames[1:]), name)
+        try:
+            handle = open_folder(name, frame.handle)
+        except OSError as error:
+            self._failed(attribution, error, name)
+            return
+        try:
+            found = Count(handle, attribution._replace(apart=False), self._attribute, path, SMALL)
+        finally:
+            os.close(handle)
+        if found.cut:
+            account.skipped = True
+            return
+        counted = found.accounts[attribution.key]
+        account.add(counted.items, counted.apparent_bytes, counted.disk_bytes)
+        account.whole &= counted.whole
+        account.foreign |= counted.foreign
+        self.total += found.total
+        self.problem_count += found.problem_count
+        self.problems = [*self.problems, *found.problems][:PROBLEMS_KEPT]
 
     def _inode(self, account: Account, status: os.stat_result) -> None:
         size, disk = status.st_size, BLOCK * status.st_blocks

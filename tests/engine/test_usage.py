@@ -157,6 +157,9 @@ def test_estimates_are_near(engine: Engine, index: Index, tmp_path: Path) -> Non
     assert len(measured) > 3
     assert measured.keys() == estimated.keys()
     assert pytest.approx(measured, rel=0.02, abs=8192) == estimated
+    both = "SELECT sum(coalesce(disk_bytes, estimated_bytes)), count(*) - count(coalesce(disk_bytes, estimated_bytes))"
+    [(total, unknown)] = quick.rows(f"{both} FROM disk_usage")
+    assert (0, pytest.approx(index.rows("SELECT sum(disk_bytes) FROM disk_usage")[0][0], rel=0.1)) == (unknown, total)
 
 
 def test_containers_are_the_engines(index: Index, system: dict[str, Any]) -> None:

@@ -195,7 +195,7 @@ class ContainerdStore(NamedTuple):
         if len(path) == 1 or path[1] != SNAPSHOTS:
             return rest._replace(apart=len(path) == 1 and is_folder)
         if len(path) == 2:
-            return Holder("other", self.driver, apart=is_folder, large=True)
+            return Holder("other", self.driver, apart=is_folder)
         if len(path) == 3:
             return (
                 Holder(directory=from_os(path[2]), apart=self.walkable) if is_folder else Holder("other", self.driver)

@@ -47,15 +47,15 @@ class Holders:
     def _top(self, name: str, *, is_folder: bool) -> Holder:
         """Return the holder of an entry of the root; shared entries are counted with the first store."""
         if name in LIBPOD:
-            return Holder("engine state", large=not self.first)
+            return Holder("engine state", left=not self.first)
         if not is_folder:
             return Holder("data root")
         if name == self.driver and self.walkable:
-            return Holder("other", name, apart=True, large=True)
+            return Holder("other", name, apart=True)
         if name == "volumes":
-            return Holder("volume metadata", apart=True, large=not self.first)
+            return Holder("volume metadata", left=not self.first, apart=self.first)
         if name in AREAS:
-            return Holder(name, large=not self.first)
+            return Holder(name, left=not self.first)
         return self._of_driver(name)
 
     def _of_driver(self, name: str) -> Holder:

@@ -63,7 +63,7 @@ class Holders:
     def _top(self, name: str) -> Holder:
         """Return the holder of a folder of the root."""
         if name == self.store.driver and self.store.walkable:
-            return Holder("other", name, apart=True, large=True)
+            return Holder("other", name, apart=True)
         if name in KNOWN or (name in self.store.siblings and name != CONTAINERD):
             return Holder("other driver", name, large=True)
         if REMAPPED.fullmatch(name):
