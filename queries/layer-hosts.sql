@@ -32,8 +32,9 @@ carried AS MATERIALIZED (
 users AS MATERIALIZED (
   SELECT snapshot_id, diff_id, count(*) AS images, group_concat(label, ', ') AS image_names FROM (
     SELECT u.snapshot_id, u.diff_id, n.label FROM (
-      SELECT DISTINCT c.snapshot_id, c.diff_id, l.image_id
-      FROM carried AS c CROSS JOIN image_layers AS l ON l.diff_id = c.diff_id AND +l.snapshot_id = c.snapshot_id) AS u
+      SELECT DISTINCT l.snapshot_id, c.diff_id, l.image_id
+      FROM (SELECT DISTINCT diff_id FROM carried) AS c CROSS JOIN image_layers AS l ON l.diff_id = c.diff_id
+      WHERE l.snapshot_id IN (SELECT snapshot_id FROM selected_snapshots)) AS u
     CROSS JOIN image_labels AS n ON n.snapshot_id = u.snapshot_id AND n.image_id = u.image_id
     ORDER BY u.snapshot_id, u.diff_id, n.label)
   GROUP BY snapshot_id, diff_id
