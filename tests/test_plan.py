@@ -301,6 +301,39 @@ def test_the_script_does_nothing_by_itself(root: DataRoot) -> None:
     assert "the engine does not answer" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("answered", "scanned_at", "ours"),
+    [
+        ("{root}", "{root}", True),
+        ("{link}", "{root}", True),
+        ("{root}/../other", "{root}", False),
+        ("/nowhere/docker", "{root}", False),
+        ("/nowhere/docker", "/nowhere/docker", True),  # an engine on another host
+        ("/nowhere/other", "/nowhere/docker", False),
+    ],
+)
+def test_the_script_asks_the_engine_for_its_root(root: DataRoot, answered: str, scanned_at: str, ours: bool) -> None:
+    """It leaves all as it is where the engine has another root than the one that was scanned, or none that is here."""
+    full(root)
+    script, (link, engine) = plan(scanned(root), "--script"), (root.path.parent / name for name in ("link", "engine"))
+    link.symlink_to(root.path)
+    (root.path.parent / "other").mkdir()
+    said, wanted = (path.format(root=root.path, link=link) for path in (answered, scanned_at))
+    engine.write_text(
+        f'#!/bin/sh\ncase "$*" in *DockerRootDir*) echo {said} ;; *Driver*) echo overlay2 ;; *) exit 1 ;; esac\n'
+    )
+    engine.chmod(0o755)
+    done = subprocess.run(
+        ["sh", "-s", "1"],
+        input=script.replace(f"ROOT={root.path}\n", f"ROOT={wanted}\n"),
+        capture_output=True,
+        text=True,
+        env={"PATH": os.environ["PATH"], "ENGINE": f"{engine}"},
+        check=False,
+    )
+    assert ours == ("this engine's root is" not in done.stdout), done.stdout
+
+
 def test_scan_says_the_headline(root: DataRoot) -> None:
     """The end of a scan says how much there is to be had, and which command says what."""
     full(root)

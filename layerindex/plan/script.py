@@ -28,12 +28,14 @@ run() { say "  $*"; "$@" || leave "that ended with $?"; }
 ASKS = r"""
 ENGINE=${ENGINE:-@program@}
 answers=
+# same PATH PATH: the same words, or the same folder, which is here.
+same() { [ "$1" = "$2" ] || [ "$1" -ef "$2" ]; }
 # Whether the engine answers, and is the one whose root this is.
 asked() {
   [ -z "$answers" ] || return "$answers"
   answers=1
   root=$($ENGINE info --format '@root@') || { leave "the engine does not answer"; return 1; }
-  [ "$(readlink -f -- "$root")" = "$(readlink -f -- "$ROOT")" ] || {
+  same "$root" "$ROOT" || {
     leave "this engine's root is $root, and the plan is for $ROOT"
     return 1
   }

@@ -351,19 +351,53 @@ def test_cri(programs: Programs, tmp_path: Path) -> None:
         assert planned(cri.root, tmp_path / "db")["steps"] == []
 
 
+def fill_modern(docker: ModernEngine, folder: Path) -> None:
+    """Put images, build cache and a volume into a store of Docker on containerd."""
+    docker.docker("load", input=made())
+    docker.docker("create", "--network", "none", "--name", "keeps", "used:1", "/none")
+    for number in (1, 2):
+        (folder / "Dockerfile").write_text("FROM scratch\nCOPY file /file\nCOPY file /again\n")
+        (folder / "file").write_bytes(random.Random(20 + number).randbytes(SIZE))
+        docker.docker("build", "--network", "host", "--tag", f"kit:{number}", folder, env=BUILDKIT)
+    docker.docker("rmi", "kit:2")
+    docker.docker("volume", "create", "old-data")
+    (docker.root / "volumes" / "old-data" / "_data" / "file").write_bytes(random.Random(6).randbytes(SIZE))
+    os.sync()
+
+
+def test_the_script_of_docker_on_containerd(modern_root: Path, tmp_path: Path) -> None:
+    """It frees what was promised, but what is used by now."""
+    with ModernEngine(modern_root) as docker:
+        fill_modern(docker, tmp_path)
+        plan = planned(docker.root, tmp_path / "db")
+        script = layerindex("plan", "--db", tmp_path / "db", "--script").stdout
+        docker.docker("create", "--network", "none", "--name", "late", "free:1", "/none")
+        before = blocks(docker.root)
+        # The daemon sees another root than its client.
+        inside = docker.docker("info", "--format", "{{.DockerRootDir}}").strip()
+        done = subprocess.run(
+            ["sh", "-s", "all"],
+            input=script.replace(f"ROOT={docker.root}\n", f"ROOT={inside}\n"),
+            capture_output=True,
+            text=True,
+            env={"PATH": os.environ["PATH"], "ENGINE": f"docker -H unix://{docker.socket}"},
+            check=False,
+        )
+        print(done.stdout, done.stderr)
+        assert done.returncode == 1
+        assert ["  left: docker.io/library/free:1 is needed by"] == [
+            line.rpartition(" ")[0] for line in done.stdout.splitlines() if line.startswith("  left: ")
+        ]
+        gone = before - blocks(docker.root)
+        # Of free:1 what it shares with free:2 and its own, each as blob and unpacked.
+        assert abs(plan["frees"] - 4 * SIZE - gone) <= plan["frees"] / 100
+        assert docker.inspect("used:1", "free:1")
+
+
 def test_docker_on_containerd(modern_root: Path, tmp_path: Path) -> None:
     """A Docker of today keeps images and build cache in containerd: they go by its own commands."""
     with ModernEngine(modern_root) as docker:
-        docker.docker("load", input=made())
-        docker.docker("create", "--network", "none", "--name", "keeps", "used:1", "/none")
-        for number in (1, 2):
-            (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY file /file\nCOPY file /again\n")
-            (tmp_path / "file").write_bytes(random.Random(20 + number).randbytes(SIZE))
-            docker.docker("build", "--network", "host", "--tag", f"kit:{number}", tmp_path, env=BUILDKIT)
-        docker.docker("rmi", "kit:2")
-        docker.docker("volume", "create", "old-data")
-        (docker.root / "volumes" / "old-data" / "_data" / "file").write_bytes(random.Random(6).randbytes(SIZE))
-        os.sync()
+        fill_modern(docker, tmp_path)
         plan = planned(docker.root, tmp_path / "db")
         assert plan["version"] == "23 or later"
         freed = follow(plan, docker.root, lambda words: docker.docker(*words[1:]))
