@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from layerindex.errors import QueryError
@@ -91,6 +92,24 @@ def as_markdown(result: Result, *, trunc: bool = True) -> Iterator[str]:
         yield _framed(map(str.ljust, row, widths))
 
 
+def as_html(result: Result, *, trunc: bool = True) -> Iterator[str]:
+    """Yield a table of HTML without style or script, to paste: numbers of bytes to the right, all else as text."""
+    right = [' align="right"' if _BYTES.fullmatch(column) else "" for column in result.columns]
+    yield "<table>"
+    heads = [printable(column) for column in result.columns]
+    yield f"<thead>{_tagged('th', right, heads)}</thead>"
+    yield "<tbody>"
+    for row in _cells(result, trunc=trunc):
+        yield _tagged("td", right, row)
+    yield "</tbody>"
+    yield "</table>"
+
+
+def _tagged(tag: str, right: Iterable[str], cells: Iterable[str]) -> str:
+    line = "".join(f"<{tag}{aligned}>{escape(cell)}</{tag}>" for aligned, cell in zip(right, cells, strict=True))
+    return f"<tr>{line}</tr>"
+
+
 def _framed(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
@@ -164,5 +183,6 @@ FORMATS: dict[str, Callable[..., Iterable[str]]] = {
     "json": as_json,
     "jsonl": as_jsonl,
     "markdown": as_markdown,
+    "html": as_html,
 }
 """The formats by the name that --format takes."""

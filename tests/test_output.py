@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import unicodedata
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -217,6 +218,30 @@ def test_markdown_shows_text_as_it_is(text: str) -> None:
         for cell in cells
     ]
     assert {"text", "text_special"} >= {child.type for cell in cells for child in cell.children or ()}
+
+
+@pytest.mark.parametrize(
+    "text", [*HOSTILE, "<script>alert(1)</script>", "</td></table><img src=x onerror=y>", "&lt;b>"]
+)
+def test_html_shows_text_as_it_is(text: str) -> None:
+    """A cell is one cell, with its text and no tag, attribute or entity of its own."""
+    found: list[tuple[str, object]] = []
+
+    class Parser(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            found.append((tag, attrs))
+
+        def handle_data(self, data: str) -> None:
+            found.append(("text", data))
+
+    Parser().feed("\n".join(render.as_html(Result([text, "size"], iter([(text, 5)])), trunc=False)))
+
+    right = [("align", "right")]
+    told = [each for each in found if each[0] != "text" or each[1] != "\n"]
+    tags = ["table", "thead", "tr", "th", "text", "th", "text", "tbody", "tr", "td", "text", "td", "text"]
+    assert tags == [tag for tag, _ in told]
+    assert [text, "size", text, "5"] == [said for tag, said in told if tag == "text"]
+    assert [right, right] == [attrs for tag, attrs in told if tag != "text" and attrs]
 
 
 @pytest.mark.parametrize("text", ["see http://192.0.2.1/x", "WWW.example.com", "x_www.example.com", "ftp://a.b"])

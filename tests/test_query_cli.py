@@ -451,6 +451,18 @@ N|O    TEXT                  SIZE
 |        | 00ff                | 0B      |
 | 5      |                     | 999B    |
 """,
+    "html": """\
+<table>
+<thead><tr><th>n|o</th><th>text</th><th align="right">size</th></tr></thead>
+<tbody>
+<tr><td>1</td><td>tab\\tand\\nnewline</td><td align="right">1.235MB</td></tr>
+<tr><td>-2</td><td>say &quot;hi&quot;, a | b</td><td align="right">-5B</td></tr>
+<tr><td>3</td><td>\\x1b[31mred\\r</td><td align="right"></td></tr>
+<tr><td></td><td>00ff</td><td align="right">0B</td></tr>
+<tr><td>5</td><td></td><td align="right">999B</td></tr>
+</tbody>
+</table>
+""",
 }
 """That answer in each format."""
 
@@ -478,6 +490,10 @@ def test_format(store: Exhibits, name: str) -> None:
         ("json", "[]\n"),
         ("jsonl", ""),
         ("markdown", "| a   | b   |\n|-----|-----|\n"),
+        (
+            "html",
+            "<table>\n<thead><tr><th>a</th><th>b</th></tr></thead>\n<tbody>\n</tbody>\n</table>\n",
+        ),
     ],
 )
 def test_format_without_rows(store: Exhibits, name: str, expected: str) -> None:
