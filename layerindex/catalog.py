@@ -19,7 +19,11 @@ _WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 
 class Param(NamedTuple):
-    """A parameter: its meaning, its type (text, integer, image(s), container(s), layer) and its default.
+    """A parameter: its meaning, its type and its default.
+
+    The type is text, integer, or what it names, whose absence is an error: image, images, container, containers or
+    layer, whose ids may be shortened; host, directory or tag, which are looked for where the answer is empty; or, as
+    in `told link`, what has a row if it is there, so that an empty answer says that it is not.
 
     `values` lists the allowed values, where these are a closed set; a `required` parameter must be given.
     """

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from layerindex import genuine, interrupt
+from layerindex import genuine, interrupt, shipped
 from layerindex.catalog import near
 from layerindex.errors import NotThereError, QueryError, UsageError
 from layerindex.failures import RAISED, reason, temporary
@@ -172,7 +172,7 @@ def _newest(connection: sqlite3.Connection, host: str, age: int) -> set[int]:
         hosts = [name for (name,) in connection.execute("SELECT DISTINCT name FROM hosts ORDER BY name")]
         if host in hosts:
             raise UsageError(f"host {host!r} has no snapshot {age} before its newest")
-        raise UsageError(f"no host {host!r}{near(host, hosts)}; the database has {', '.join(hosts[:10]) or 'none'}")
+        raise UsageError(_no_host(connection, host))
     return numbers
 
 
@@ -195,6 +195,21 @@ LISTS = {"images": "image", "containers": "container"}
 
 TOLD_BY = {"image": ("names", "images"), "container": ("containers",), "layer": ("layers",)}
 """For each kind of parameter that names a thing: the kinds of sources that can mention it."""
+
+FOUND = {"directory": "directory", "tag": "image"}
+"""For each kind of parameter whose absence only an empty answer is a reason to look for: what `show` calls it."""
+
+
+FOUND_IN = {"directory": ("directories", "layers", "mounts", "links", "build cache"), "tag": ("names",)}
+"""The kinds of sources that can mention it."""
+
+
+TOLD = "told "
+"""Begins the type of a parameter that names what always has a row, so that there is nothing where there is none."""
+
+TOLD_IN = ("names", "images", "layers", "directories", "links", "mounts", "build cache")
+"""The kinds of sources that can mention any of these."""
+
 
 UNREAD_SHOWN = 3
 """Most sources that an error lists."""
@@ -236,6 +251,35 @@ def resolve(connection: sqlite3.Connection, kind: str, word: str) -> str:
     names = [name for (name,) in connection.execute(names_sql or "") if name]
     hints = near(word, names) + unread(connection, TOLD_BY[kind])
     raise NotThereError(f"no {kind} {word!r} in the selected snapshots{hints}")
+
+
+def check_there(connection: sqlite3.Connection, canned: Query, given: Mapping[str, str]) -> None:
+    """Raise NotThereError where the answer of a canned query is empty as what a parameter names is not there.
+
+    What is there may have no row either: a directory without drift, a host without another like it.
+    """
+    told = {key: word for key, word in given.items() if word}
+    for key, word in told.items():
+        kind = canned.params[key].type
+        if kind == "host" and not connection.execute("SELECT 1 FROM hosts WHERE name = ?", (word,)).fetchone():
+            raise NotThereError(_no_host(connection, word))
+        if kind in FOUND and not _is_found(connection, FOUND[kind], word):
+            where = f"in the selected snapshots{unread(connection, FOUND_IN[kind])}"
+            raise NotThereError(f"no {kind} {word!r} {where}")
+        if kind.startswith(TOLD) and len(told) == 1:
+            raise NotThereError(f"no {kind.removeprefix(TOLD)} {word!r}{unread(connection, TOLD_IN)}")
+
+
+def _is_found(connection: sqlite3.Connection, kind: str, word: str) -> bool:
+    """Say whether `show` finds something of a kind by a name, a short name, an id or the beginning of one."""
+    names = dict.fromkeys(("root", "driver", "folder"))
+    asked = {**names, "kind": kind, "word": word.removeprefix("l/"), "shortest": 1}
+    return any(True for _ in run(connection, shipped.query("show", "find"), asked).rows)
+
+
+def _no_host(connection: sqlite3.Connection, host: str) -> str:
+    hosts = [name for (name,) in connection.execute("SELECT DISTINCT name FROM hosts ORDER BY name")]
+    return f"no host {host!r}{near(host, hosts)}; the database has {', '.join(hosts[:10]) or 'none'}"
 
 
 def unread(connection: sqlite3.Connection, kinds: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 -- description = "The way back from a directory: its role, who owns it, and the images and container behind that. unknown: no owner was found, but not every source that could name one was read, such as BuildKit's databases."
 -- first = ["cache_id", "role", "owners"]
 -- [params]
--- dir = { help = "only the directory of this name, link (also as l/NAME), or beginning of a name" }
+-- dir = { type = "directory", help = "only the directory of this name, link (also as l/NAME), or beginning of a name" }
 -- role = { values = ["layer", "container", "init", "build-cache", "removing", "mount", "in-flight", "snapshot", "foreign", "orphan", "unknown"], help = "only this role" }
 -- [columns]
 -- cache_id = "name of the directory"

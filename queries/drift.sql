@@ -2,7 +2,7 @@
 -- description = "What scan --walk found on disk that the layer's tar-split does not say, or the other way: files added, removed or changed by hand, by a damaged disk or by a copy that lost attributes. A layer is never meant to change."
 -- first = ["kind", "path", "expected", "found", "cache_id"]
 -- [params]
--- cache = { help = "only the directory of this name" }
+-- cache = { type = "directory", help = "only the directory of this name" }
 -- [columns]
 -- kind = "added, removed or changed"
 -- path = "path from the root of the layer"

@@ -2,8 +2,8 @@
 -- description = "Over all snapshots of each store, whatever --host and --snapshot say. Tags are matched in full, so that debian:12 is docker.io/library/debian:12, and shown as that snapshot has them. A tag has a row for each image that it named; an image is there whether or not that tag names it; a layer is told by its diff_id."
 -- first = ["kind", "name", "id", "seen_at", "host"]
 -- [params]
--- image = { help = "only this image and its tags: a reference, or an id or its beginning" }
--- layer = { help = "only this layer: a diff_id or its beginning" }
+-- image = { type = "told image", help = "only this image and its tags: a reference, or an id or its beginning" }
+-- layer = { type = "told layer", help = "only this layer: a diff_id or its beginning" }
 -- [columns]
 -- kind = "tag, image or layer"
 -- name = "the tag; NULL for others"

@@ -2,7 +2,7 @@
 -- description = "The first row is the whole fleet, then one for each host. Layers are counted by content, by diff_id; where hosts know different sizes of one layer, the largest counts. Bytes are NULL where a size in them is not known."
 -- first = ["host", "stored_bytes", "distinct_bytes", "unique_bytes"]
 -- [params]
--- host = { help = "only this host's row" }
+-- host = { type = "host", help = "only this host's row" }
 -- [columns]
 -- stored_layers = "layers at all places on all hosts"
 -- distinct_layers = "different contents among them"

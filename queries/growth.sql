@@ -2,7 +2,7 @@
 -- description = "All snapshots, oldest first for each store, whatever --host and --snapshot say. grown_bytes is against the snapshot before."
 -- first = ["host", "started_at", "disk_bytes", "layer_bytes", "grown_bytes", "volume_bytes", "cache_bytes", "log_bytes"]
 -- [params]
--- host = { help = "only this host" }
+-- host = { type = "host", help = "only this host" }
 -- [columns]
 -- started_at = "when the scan began"
 -- snapshot_id = "number of the snapshot"

@@ -2,7 +2,7 @@
 -- description = "One row for each pair of hosts, in both directions; pairs without a layer in common are left out. Layers are compared by content. Bytes are NULL where a size in them is not known. The time grows with the square of the number of hosts: name a host where there are hundreds."
 -- first = ["host", "other", "similarity", "shared_bytes", "own_bytes", "other_bytes"]
 -- [params]
--- host = { help = "only pairs of this host" }
+-- host = { type = "host", help = "only pairs of this host" }
 -- [columns]
 -- other = "the other host"
 -- shared_layers = "contents that both have"

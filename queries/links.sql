@@ -2,7 +2,7 @@
 -- description = "Mount options name directories by these 26 characters; this turns a lowerdir= list back into directories. Of overlay2 and of Podman's overlay: containerd has none. A short name that l/ lost is told from the link file of its directory, with the command that makes it again."
 -- first = ["link", "cache_id", "role"]
 -- [params]
--- link = { help = "only this short name" }
+-- link = { type = "told link", help = "only this short name" }
 -- [columns]
 -- link = "the short name"
 -- cache_id = "the directory it leads to; NULL when it leads nowhere"

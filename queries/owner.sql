@@ -2,7 +2,7 @@
 -- description = "One row for each reason; a lower of a directory that has an owner itself is none, query dirs and table overlay_lowers have these. Without any reason the one row says by its role whether it is an orphan, or why that cannot be said; nothing here deletes. thing may be any path that names the directory, such as the one a scanner reports."
 -- first = ["directory", "role", "kind", "owner", "images", "containers"]
 -- [params]
--- thing = { help = "the directory: a path with its name behind overlay2, overlay or snapshots, its name, link, chain_id, diff_id or mount id, or the beginning of one; all of them when left out" }
+-- thing = { type = "told directory", help = "the directory: a path with its name behind overlay2, overlay or snapshots, its name, link, chain_id, diff_id or mount id, or the beginning of one; all of them when left out" }
 -- [columns]
 -- directory = "name of the directory"
 -- role = "layer, container, init, build-cache, removing, mount, in-flight, orphan or unknown"

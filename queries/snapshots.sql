@@ -2,7 +2,7 @@
 -- description = "All snapshots, newest first, whatever --host and --snapshot say; selected is 1 for those the other queries see."
 -- first = ["snapshot_id", "host", "store", "root", "started_at"]
 -- [params]
--- host = { help = "only this host" }
+-- host = { type = "host", help = "only this host" }
 -- [columns]
 -- snapshot_id = "number to give to --snapshot"
 -- host = "the host"

@@ -2,7 +2,7 @@
 -- description = "One row for each variant of a tag that has several: images of the same layers in the same order are one variant, whatever their ids. Tags are matched in full, so that debian:12 of one engine is docker.io/library/debian:12 of another, and shown as one of them stores it. A tag of several platforms that are here counts one variant for each."
 -- first = ["tag", "variants", "image_id", "hosts", "of_hosts", "host"]
 -- [params]
--- tag = { help = "only this tag; :latest may be left out" }
+-- tag = { type = "tag", help = "only this tag; :latest may be left out" }
 -- [columns]
 -- tag = "repository and tag"
 -- variants = "how many different images it names"

@@ -93,13 +93,14 @@ def test_commands_are_not_imported() -> None:
     assert list(COMMANDS) == [
         item.value for item in group.shell_complete(group.make_context("layerindex", ["x"], resilient_parsing=True), "")
     ]
-    assert set(complete.NAMES) == {"host", "image", "container", "snapshot", "thing"}
+    assert set(complete.NAMES) == {"host", "image", "tag", "container", "snapshot", "thing"}
 
 
 LINES = {
     "layerindex query image-l": "image-layers",
     "layerindex query images -p ima": "image=",
     "layerindex query images -p image=acme/web:": "1.0 debug latest",
+    "layerindex query first-seen -p image=acme/web:": "1.0 debug latest",
     "layerindex query images -p image=localhost:5000/ac": "5000/acme/web:1.0",
     "layerindex query volumes -p status=": "used unused unknown missing",
 }

@@ -172,6 +172,13 @@ def test_the_catalog_is_the_folder() -> None:
     assert QUERIES == catalog.names()
 
 
+TYPES = {
+    *("text", "integer", *query.KINDS, *query.LISTS, "host", *query.FOUND),
+    *(f"{query.TOLD}{kind}" for kind in ("directory", "image", "layer", "link")),
+}
+"""What `type` of a parameter may be."""
+
+
 @each_query
 def test_header(name: str) -> None:
     """A header has a title, a description, first columns, columns and perhaps parameters, and no other key."""
@@ -191,7 +198,7 @@ def test_header(name: str) -> None:
     for param in header.get("params", {}).values():
         assert param.keys() <= {"type", "help", "default", "values", "required"}
         assert is_phrase(param["help"])
-        assert param.get("type", "text") in {"text", "integer", "image", "images", "container", "containers", "layer"}
+        assert param.get("type", "text") in TYPES
         kind = int if param.get("type") == "integer" else str
         assert isinstance(param.get("default", kind()), kind)
 

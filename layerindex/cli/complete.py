@@ -24,6 +24,7 @@ _SAFE = re.compile(r"[\w./:@+][\w./:@+-]*", re.ASCII)
 NAMES = {
     "host": "SELECT DISTINCT name FROM hosts",
     "image": "SELECT DISTINCT ref FROM current_image_refs",
+    "tag": "SELECT DISTINCT ref FROM current_image_refs",
     "container": "SELECT DISTINCT name FROM current_containers",
     "snapshot": "SELECT name FROM hosts UNION SELECT CAST(snapshot_id AS TEXT) FROM snapshots",
     "thing": """SELECT ref FROM current_image_refs UNION SELECT name FROM current_containers
@@ -49,7 +50,7 @@ def parameters(ctx: click.Context, begun: str) -> list[str]:
     if param is None:
         return []
     before, comma, last = value.rpartition(",") if param.type.endswith("s") else ("", "", value)
-    known = param.values or names(ctx, param.type.removesuffix("s"), last)
+    known = param.values or names(ctx, param.type.removeprefix(query.TOLD).removesuffix("s"), last)
     return [f"{key}={before}{comma}{word}" for word in known if word.startswith(last)]
 
 

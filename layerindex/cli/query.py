@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import chain
 from typing import NamedTuple
 
 import click
@@ -17,11 +18,12 @@ SQL_LIMIT = 1_000_000
 
 
 class Question(NamedTuple):
-    """SQL to run, the values of its parameters, and the canned query that it comes from, if any."""
+    """SQL to run, the values of its parameters, the canned query that it comes from, if any, and what was given."""
 
     sql: str
     values: dict[str, str | int | None]
     canned: catalog.Query | None
+    given: dict[str, str]
 
 
 @click.command(name="query", add_help_option=False)
@@ -72,6 +74,10 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
             snapshots.select(connection)
             values = query.resolved(connection, question.canned, question.values)
             answer = query.run(connection, question.sql, values)
+            first = next(answer.rows, None)
+            if question.canned and first is None:
+                query.check_there(connection, question.canned, question.given)
+            answer = answer._replace(rows=answer.rows if first is None else chain([first], answer.rows))
             output.write(answer, first=question.canned.first if question.canned else ())
 
 
@@ -86,11 +92,12 @@ def _question(name: str | None, sql: str | None, words: tuple[str, ...]) -> Ques
         raise UsageError("give a NAME or --sql, not both")
     if name not in (None, "-"):
         canned = catalog.load(str(name))
-        return Question(canned.sql, catalog.values(canned, given), canned)
+        return Question(canned.sql, catalog.values(canned, given), canned, given)
     text = _standard_input() if sql in (None, "-") else typed(str(sql))
     # A number is bound as a number: in SQLite an integer expression is never greater than a text.
     numbers = {key: catalog.whole(word) for key, word in given.items()}
-    return Question(text, {key: word if numbers[key] is None else numbers[key] for key, word in given.items()}, None)
+    values = {key: word if numbers[key] is None else numbers[key] for key, word in given.items()}
+    return Question(text, values, None, given)
 
 
 def _standard_input() -> str:
