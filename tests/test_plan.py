@@ -450,6 +450,9 @@ def test_containers_of_crio(tmp_path: Path) -> None:
     assert [[["podman", "rmi", "k8s.example/b:1"]]] == [step["commands"] for step in found["steps"]]
     assert [f"sha256:{unused.storage_id}"] == [thing["id"] for step in found["steps"] for thing in step["things"]]
     assert [] == found["unknown"]
+    assert ["without podman: crictl rmi takes the same names and ids"] == [
+        remark for step in found["steps"] for remark in step["remarks"] if "crictl" in remark
+    ]
 
 
 def test_what_a_registry_has_comes_first(root: DataRoot) -> None:
@@ -489,7 +492,7 @@ def test_no_lost_file_makes_advice(tmp_path: Path) -> None:
 
 ID = "a" * 64
 STORE = Store(
-    1, "h", "docker-overlay2", "docker", "/var/lib/docker", "overlay2", "overlay2", None, "2026-01-01", "walk", 9, 0
+    1, "h", "docker-overlay2", "docker", "/var/lib/docker", "overlay2", "overlay2", None, "2026-01-01", "walk", 9, 0, 0
 )
 LOGS = {
     f"containers/{ID}/{ID}-json.log": True,

@@ -177,6 +177,8 @@ def remarks(store: Store, step: Step) -> Iterator[str]:
         yield differs
     if any(thing.names() and "; no registry" in f"{thing.because}" for thing in step.things if thing.kind == "image"):
         yield "save first what cannot be built again: docker save, podman save"
+    if "image" in kinds and store.pods and commands.engine(store).name == commands.PODMAN:
+        yield "without podman: crictl rmi takes the same names and ids"
     if "leftovers" in kinds:
         yield "systemctl restart docker: containers stop for it, unless live-restore is set"
     if "log" in kinds:

@@ -45,3 +45,5 @@ class Store(NamedTuple):
     scope: str
     bytes: int
     moved: int
+    pods: int
+    """Whether CRI-O's containers are in it."""
