@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -23,13 +24,12 @@ from tests import exhibits, terminal
 from tests.containerd_root import ContainerdRoot
 from tests.dataroot import DataRoot, big_store
 from tests.rewrite import rewriting
+from tests.storageroot import StorageRoot
 from tests.test_containers_storage_bad import World as GraphRoot
 from tests.test_owner_queries import METADATA
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tests.storageroot import StorageRoot
 
 STORE = Store(1, "one", "docker-overlay2", "/r", "overlay2", "2026-01-01T00:00:00.000Z", None, None)
 
@@ -237,6 +237,24 @@ def test_podman(tmp_path: Path) -> None:
     assert [["web"], ["spare"]] == [[one["name"] for one in image["containers"]] for image in named(found).values()]
 
 
+def test_manifest_lists(tmp_path: Path) -> None:
+    """An untagged image says which list names it, and the list's name asks for it."""
+    root = StorageRoot(tmp_path / "storage")
+    image = root.image(root.layer({"a": b"1"}))
+    root.image(root.layer({"b": b"1"}), ["localhost/other:1"])
+    platform = {"os": "linux", "architecture": "arm64"}
+    digest = f"sha256:{hashlib.sha256(image.manifest).hexdigest()}"
+    root.manifest_list(["localhost/many:1"], [{"digest": digest, "platform": platform}])
+    root.save()
+
+    path = scanned(root)
+    (found,) = trees(path, "many:1")
+    assert [(image.image_id, ["localhost/many:1"])] == [
+        (each["image_id"], each["lists"]) for each in named(found).values()
+    ]
+    assert any(line.startswith(f"image {image.image_id[7:19]} (in localhost/many:1) ") for line in tree(path))
+
+
 # Names ---------------------------------------------------------------------------------------------------------------
 
 
@@ -373,6 +391,9 @@ def test_a_deep_chain_of_branches() -> None:
     lines = list(text.Writer(made, look, text.marks("utf-8", plain=None), every=False).lines())
     assert all(width(line) <= 80 for line in lines)
     assert " deep:2999 " in lines[-1]
+    piped = list(text.Writer(made, screen.Look(None), text.marks("utf-8", plain=None), every=False).lines())
+    assert piped[-1].startswith("…2999 ")
+    assert max(map(len, piped)) < 800
 
 
 # The queries ---------------------------------------------------------------------------------------------------------

@@ -30,6 +30,8 @@ SENTENCE = 80
 """Width of sentences where no terminal has another."""
 REASONS = 5
 """Most reasons for what is not known, unless all is asked for."""
+DRAWN = 600
+"""Most characters that are drawn before a name, a multiple of those of one level."""
 HEADS = ("LAYERS", "OWN", "TOTAL", "IMAGES")
 DROPPED = (0, 3, 2, 1)
 """The columns in the order in which a narrow terminal leaves them out."""
@@ -123,17 +125,18 @@ class Writer:
 
     # Lines -----------------------------------------------------------------------------------------------------------
 
-    def _tree(self) -> Iterator[tuple[str, Line]]:
-        """Yield each line with what is drawn before it."""
+    def _tree(self) -> Iterator[tuple[str, int, Line]]:
+        """Yield each line with what is drawn before it, of a very deep place the last of that, and how deep it is."""
         roots = [*self._grouped(self.forest.nodes), *(Stand(container, None) for container in self.forest.lost)]
-        left = [(thing, "", "") for thing in reversed(roots)]
+        left = [(thing, "", "", 0) for thing in reversed(roots)]
         while left:
-            thing, drawn, below = left.pop()
-            yield drawn, self._line(thing)
+            thing, drawn, below, deep = left.pop()
+            yield drawn, deep, self._line(thing)
             above = list(self._above(thing))
             branches = [(self.drawn.last, self.drawn.none), *[(self.drawn.branch, self.drawn.on)] * (len(above) - 1)]
             left += [
-                (one, below + mark, below + on) for one, (mark, on) in zip(reversed(above), branches, strict=False)
+                (one, (below + mark)[-DRAWN:], (below + on)[-DRAWN:], deep + 1)
+                for one, (mark, on) in zip(reversed(above), branches, strict=False)
             ]
 
     def _above(self, thing: Thing) -> Iterator[Thing]:
@@ -212,25 +215,25 @@ class Writer:
 
     # The table -------------------------------------------------------------------------------------------------------
 
-    def _fitted(self, found: Sequence[tuple[str, Line]]) -> Iterator[str]:
+    def _fitted(self, found: Sequence[tuple[str, int, Line]]) -> Iterator[str]:
         """Yield the lines as a table of names and numbers."""
         widths = [
-            max(len(head), *(width(line.numbers[place]) for _, line in found)) for place, head in enumerate(HEADS)
+            max(len(head), *(width(line.numbers[place]) for *_, line in found)) for place, head in enumerate(HEADS)
         ]
         kept = list(range(len(HEADS)))
         for place in DROPPED:
             if self.room is None or self.room - sum(widths[one] + GAP for one in kept) >= ROOM:
                 break
             kept.remove(place)
-        beside = sum(widths[one] + GAP for one in kept)
-        if self.room is not None:
-            longest = max(self.room - beside, 1)
-        else:
-            longest = max(width(drawn) + width(_text(line, self._limit())) for drawn, line in found)
-        shown = [(self._drawn(drawn, longest), line) for drawn, line in found]
-        texts = [drawn + _text(line, longest - width(drawn), self.drawn.encoding) for drawn, line in shown]
+        longest = None if self.room is None else max(self.room - sum(widths[one] + GAP for one in kept), 1)
+        shown = [(self._drawn(drawn, deep, longest), line) for drawn, deep, line in found]
+        texts = [
+            drawn + _text(line, self._limit() if longest is None else longest - width(drawn), self.drawn.encoding)
+            for drawn, line in shown
+        ]
         wide = max(width(text) for text in [*texts, "IMAGES AND LAYERS"])
-        yield self._row(cut("IMAGES AND LAYERS", longest, ellipsis(self.drawn.encoding)), HEADS, kept, widths, wide)
+        head = cut("IMAGES AND LAYERS", longest or LONGEST, ellipsis(self.drawn.encoding))
+        yield self._row(head, HEADS, kept, widths, wide)
         for text, (drawn, line) in zip(texts, shown, strict=True):
             row = self._row(text, line.numbers, kept, widths, wide)
             yield self._painted(row, drawn, line.kind)
@@ -246,14 +249,13 @@ class Writer:
         cells = [padded(numbers[place], widths[place], right=True) for place in kept]
         return (" " * GAP).join([padded(text, wide), *cells]).rstrip()
 
-    def _drawn(self, drawn: str, longest: int) -> str:
+    def _drawn(self, drawn: str, deep: int, longest: int | None) -> str:
         """Return the lines before a name, of a deep place how deep it is and the last of them."""
-        most = max(longest - NAME, 0)
-        if len(drawn) <= most:
+        most, one = DRAWN if longest is None else max(longest - NAME, 0), len(self.drawn.none)
+        if len(drawn) <= most and len(drawn) == deep * one:
             return drawn
-        deep = f"{ellipsis(self.drawn.encoding)}{len(drawn) // len(self.drawn.none):<2} "
-        left = max((most - len(deep)) // len(self.drawn.none), 1) * len(self.drawn.none)
-        return deep + drawn[-left:]
+        said = f"{ellipsis(self.drawn.encoding)}{deep:<2} "
+        return said + drawn[-max((most - len(said)) // one, 1) * one :]
 
     def _painted(self, row: str, drawn: str, kind: str) -> str:
         if not self.colour or not kind:
