@@ -24,13 +24,7 @@
 -- host = "the host"
 
 -- Docker on the host's containerd: its data root has the container and its volumes, containerd its image and files.
-WITH twice AS MATERIALIZED (
-  SELECT c.snapshot_id, c.container_id, o.snapshot_id AS other_id
-  FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id) JOIN containers AS c USING (snapshot_id)
-  JOIN snapshots AS t ON t.host_id = s.host_id AND t.snapshot_id IN (SELECT snapshot_id FROM selected_snapshots)
-  JOIN containers AS o ON o.snapshot_id = t.snapshot_id AND o.container_id = c.container_id
-  WHERE NOT s.reads_directories AND t.snapshot_id <> s.snapshot_id AND o.mount_id IS NOT NULL
-)
+WITH twice AS MATERIALIZED (SELECT * FROM container_twins)
 SELECT c.container_id, c.name, c.image_ref, c.image_id,
   (SELECT n.label FROM image_labels AS n WHERE n.snapshot_id = c.snapshot_id AND n.image_id = c.image_id) AS image, c.state, c.created_at, c.started_at,
   c.finished_at, c.exit_code,

@@ -117,6 +117,7 @@ SENTENCES: dict[str, dict[str, str]] = {
         "first_directory": "The directory that the file's first name lies in.",
         "first_name": "The file's first name there.",
     },
+    "container_twins": {"other_id": "The snapshot of the store that has its files."},
     "gc_stores": {"content_id": "The snapshot that has the blobs of its root; NULL where none is selected."},
     "gc_names": {
         **_SNAPSHOT,

@@ -444,6 +444,17 @@ CROSS JOIN entries AS t ON t.listing_id = e.listing_id AND t.directory_id = d.di
   AND t.name = substr(e.link_target, length(rtrim(e.link_target, replace(e.link_target, '/', ''))) + 1)
 WHERE e.type = 'hardlink'""",
     ),
+    View(
+        "container_twins",
+        "Containers that two stores of a host know, as Docker's root and the host's containerd do, in the selected "
+        "snapshots: snapshot_id is of the store without its files, other_id of the one that has them.",
+        """
+SELECT c.snapshot_id, c.container_id, o.snapshot_id AS other_id
+FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id) JOIN containers AS c USING (snapshot_id)
+JOIN snapshots AS t ON t.host_id = s.host_id AND t.snapshot_id IN (SELECT snapshot_id FROM selected_snapshots)
+JOIN containers AS o ON o.snapshot_id = t.snapshot_id AND o.container_id = c.container_id
+WHERE NOT s.reads_directories AND t.snapshot_id <> s.snapshot_id AND o.mount_id IS NOT NULL""",
+    ),
     *collected.VIEWS,
     *(View(*view) for view in shown.VIEWS),
     *(_current(table, comment) for table, comment in _CURRENT.items()),

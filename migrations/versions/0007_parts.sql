@@ -1221,6 +1221,13 @@ FROM entries AS e CROSS JOIN directories AS d
 CROSS JOIN entries AS t ON t.listing_id = e.listing_id AND t.directory_id = d.directory_id
   AND t.name = substr(e.link_target, length(rtrim(e.link_target, replace(e.link_target, '/', ''))) + 1)
 WHERE e.type = 'hardlink';
+CREATE VIEW container_twins AS /* Containers that two stores of a host know, as Docker's root and the host's containerd do, in the selected snapshots: snapshot_id is of the store without its files, other_id of the one that has them. */
+/* other_id: The snapshot of the store that has its files. */
+SELECT c.snapshot_id, c.container_id, o.snapshot_id AS other_id
+FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id) JOIN containers AS c USING (snapshot_id)
+JOIN snapshots AS t ON t.host_id = s.host_id AND t.snapshot_id IN (SELECT snapshot_id FROM selected_snapshots)
+JOIN containers AS o ON o.snapshot_id = t.snapshot_id AND o.container_id = c.container_id
+WHERE NOT s.reads_directories AND t.snapshot_id <> s.snapshot_id AND o.mount_id IS NOT NULL;
 CREATE VIEW gc_stores AS /* The selected snapshots of stores that collect garbage; content_id is the snapshot with the blobs of its root: what all snapshotters of a root share is recorded with the first. */
 /* content_id: The snapshot that has the blobs of its root; NULL where none is selected. */
 SELECT s.snapshot_id, s.driver, s.started_at, s.guards_images, (

@@ -15,9 +15,6 @@ SELECT c.snapshot_id, c.namespace, c.container_id, c.name, c.state, c.image_id, 
   (SELECT min(m.parent_chain_id) FROM mounts AS m
    WHERE m.snapshot_id = c.snapshot_id AND m.container_id = c.container_id AND m.mount_id = c.mount_id) AS chain_id,
   (SELECT d.apparent_bytes FROM overlay_dirs AS d WHERE d.snapshot_id = c.snapshot_id AND d.cache_id = c.mount_id) AS rw_bytes
-FROM selected_snapshots JOIN snapshots AS s USING (snapshot_id) JOIN containers AS c USING (snapshot_id)
-WHERE s.reads_directories OR NOT EXISTS (
-  SELECT 1 FROM snapshots AS t JOIN containers AS o ON o.snapshot_id = t.snapshot_id AND o.container_id = c.container_id
-  WHERE t.host_id = s.host_id AND t.snapshot_id <> s.snapshot_id AND o.mount_id IS NOT NULL
-    AND t.snapshot_id IN (SELECT snapshot_id FROM selected_snapshots))
+FROM selected_snapshots JOIN containers AS c USING (snapshot_id)
+WHERE (c.snapshot_id, c.container_id) NOT IN (SELECT snapshot_id, container_id FROM container_twins)
 ORDER BY c.snapshot_id, c.namespace, c.container_id;
