@@ -73,7 +73,8 @@ def test_number_of_a_snapshotter_that_is_not_read(both: Both, path: str) -> None
     code, said = both.ask("show", thing)
     assert code == 1
     assert ("of snapshotter devmapper no directories are in this database" in said) == ("devmapper" in thing)
-    assert both.ask("query", "owner", "-p", f"thing={thing}") == (0, [])
+    code, said = both.ask("query", "owner", "-p", f"thing={thing}")
+    assert (code, said.partition(" '")[0]) == (1, "Error: no directory")
 
 
 def test_paths_of_blobs(both: Both) -> None:
