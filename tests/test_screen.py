@@ -381,6 +381,8 @@ def test_a_plan_on_a_terminal(db: str, programs: Path) -> None:
     assert all(text.width(re.sub(r"\x1b\[\d*m", "", line)) <= 80 for line in rows)
     paged = terminal.run("plan", "--db", db, height=15, env={"PAGER": str(programs / "more")})
     assert paged.text.startswith("more:")
+    assert paged.lines[1:] == terminal.run("plan", "--db", db, height=15).lines
+    assert paged.status == 0
 
 
 def test_wide_is_what_is_piped(db: str) -> None:
@@ -453,7 +455,10 @@ def test_paged(db: str, programs: Path) -> None:
     assert long.lines[1:] == terminal.run("query", "layers", "--db", db, height=15).lines
     assert "more:" not in terminal.run("query", "layers", "--db", db, height=100, env=env).text
     assert "more:" not in terminal.run("query", "layers", "--db", db, "--no-pager", height=15, env=env).text
-    assert "more:" in terminal.run("show", "debian:12", "--db", db, height=15, env=env).text
+    for words in (("show", "debian:12"), ("tree",), ("compare", "web-1", "db-1")):
+        shown = terminal.run(*words, "--db", db, height=5, env=env)
+        assert shown.lines[1:] == terminal.run(*words, "--db", db, height=5).lines
+        assert (shown.lines[0].startswith("more:"), shown.status) == (True, 0)
     secure = {"PATH": f"{programs}:{os.environ['PATH']}", "PAGER": "more", "SUDO_UID": "1000"}
     assert terminal.run("query", "layers", "--db", db, height=15, env=secure).text.startswith("less:-R:FRX:1")
 

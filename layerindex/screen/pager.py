@@ -107,6 +107,8 @@ class _Paper(io.TextIOBase):
 
     def write(self, said: str, /) -> int:
         """Take text; start the pager when it is more than a screen."""
+        if not isinstance(said, str):  # click asks so whether bytes are taken
+            raise TypeError(f"a terminal takes text, not {type(said).__name__}")
         if self.held is None:
             self._send(said)
             return len(said)
