@@ -6,8 +6,10 @@ import json
 import os
 import shlex
 import subprocess
+import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 from click.testing import CliRunner
@@ -299,6 +301,23 @@ def test_the_script_does_nothing_by_itself(root: DataRoot) -> None:
     done = run("1")
     assert (1, before) == (done.returncode, du(root.path))
     assert "the engine does not answer" in done.stdout
+
+
+def test_the_script_knows_the_program_that_wrote_it(root: DataRoot) -> None:
+    """It was perhaps not on the PATH, and is less so under sudo; where it is gone the script says that, and no more."""
+    root.orphan(files={"x": regular(b"3" * 5000)})
+    program = root.path.parent / "bin" / "layerindex"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m layerindex "$@"\n')
+    program.chmod(0o755)
+    with patch.object(sys, "argv", [str(program)]):
+        script = plan(scanned(root), "--script")
+    assert f"LAYERINDEX=${{LAYERINDEX:-{program}}}\n" in script
+    program.unlink()
+    done = subprocess.run(["sh", "-s", "1"], input=script, capture_output=True, text=True, check=False)
+    assert f"no {program}: LAYERINDEX names it" in done.stdout
+    assert (1, "") == (done.returncode, done.stderr)
+    assert "LAYERINDEX=${LAYERINDEX:-layerindex}\n" in plan(scanned(root), "--script")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shlex
+import sys
 from typing import TYPE_CHECKING
 
 from layerindex.errors import UsageError
@@ -116,7 +119,7 @@ log() {
 """
 
 ORPHANS = r"""
-LAYERINDEX=${LAYERINDEX:-layerindex}
+LAYERINDEX=${LAYERINDEX:-@layerindex@}
 ASIDE=${ASIDE:-$ROOT/@quarantine@}
 fresh=
 orphan_still() {
@@ -132,6 +135,7 @@ orphan_still() {
 # orphan ID DIRECTORY LINK: moved aside where a new scan still finds that nothing names it; never deleted.
 orphan() {
   [ -d "$2" ] && [ ! -L "$2" ] || { say "  gone: $2"; return; }
+  command -v -- "${LAYERINDEX%% *}" >/dev/null || { leave "$2: no ${LAYERINDEX%% *}: LAYERINDEX names it"; return; }
   orphan_still "$1" || { leave "$2: a new scan does not say that nothing names it"; return; }
   for each in "$2" ${3:+"$3"}; do
     if cat /proc/[0-9]*/mountinfo 2>/dev/null | grep -qF -e "/${each##*/}"; then
@@ -243,7 +247,14 @@ def _helpers(plan: Plan) -> Iterator[str]:
     if "log" in kinds:
         yield LOGS.strip()
     if "directory" in kinds:
-        yield ORPHANS.strip().replace("@quarantine@", commands.QUARANTINE)
+        yield ORPHANS.strip().replace("@quarantine@", commands.QUARANTINE).replace("@layerindex@", _program())
+
+
+def _program() -> str:
+    """Return where this program is, since the PATH of root, or of sudo, may not have it."""
+    called = os.path.abspath(sys.argv[0])
+    plain = re.fullmatch(r"[\w/.+-]+/layerindex", called, re.ASCII)
+    return called if plain and os.access(called, os.X_OK) and os.path.isfile(called) else "layerindex"
 
 
 def _calls(store: Store, step: Step) -> list[str]:
