@@ -31,12 +31,13 @@ carried AS MATERIALIZED (
 ),
 users AS MATERIALIZED (
   SELECT snapshot_id, diff_id, count(*) AS images, group_concat(label, ', ') AS image_names FROM (
-    SELECT u.snapshot_id, u.diff_id, n.label FROM (
+    SELECT u.snapshot_id, u.diff_id, (
+        SELECT n.label FROM image_labels AS n WHERE n.snapshot_id = u.snapshot_id AND n.image_id = u.image_id) AS label
+    FROM (
       SELECT DISTINCT l.snapshot_id, c.diff_id, l.image_id
       FROM (SELECT DISTINCT diff_id FROM carried) AS c CROSS JOIN image_layers AS l ON l.diff_id = c.diff_id
       WHERE l.snapshot_id IN (SELECT snapshot_id FROM selected_snapshots)) AS u
-    CROSS JOIN image_labels AS n ON n.snapshot_id = u.snapshot_id AND n.image_id = u.image_id
-    ORDER BY u.snapshot_id, u.diff_id, n.label)
+    ORDER BY u.snapshot_id, u.diff_id, label)
   GROUP BY snapshot_id, diff_id
 )
 SELECT c.diff_id, c.places, c.size, coalesce(u.images, 0) AS images, u.image_names, c.snapshot_id, h.host

@@ -13,6 +13,7 @@ import pytest
 
 from layerindex import database, exchange, scan, stores
 from layerindex.cli.scan import describe
+from layerindex.writing import records
 from tests.conftest import HOST, World, program
 from tests.test_exchange import change, rows, silent
 
@@ -24,7 +25,7 @@ NEWEST = "SELECT snapshot_id FROM selected_snapshots"
 
 def taken(db: Path, world: World, moment: str, monkeypatch: pytest.MonkeyPatch) -> scan.Summary:
     """Scan when the clock says a moment."""
-    monkeypatch.setattr(scan, "now", lambda: moment)
+    monkeypatch.setattr(records, "now", lambda: moment)
     with database.writing(str(db), silent) as connection:
         (store,) = stores.open_stores(str(world.root.path))
         return scan.scan(connection, store, scan.Filing(HOST), scan.Options(files=False))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -318,6 +319,24 @@ def test_the_script_knows_the_program_that_wrote_it(root: DataRoot) -> None:
     assert f"no {program}: LAYERINDEX names it" in done.stdout
     assert (1, "") == (done.returncode, done.stderr)
     assert "LAYERINDEX=${LAYERINDEX:-layerindex}\n" in plan(scanned(root), "--script")
+
+
+def test_safe_steps_of_the_script(root: DataRoot) -> None:
+    """One word does all that loses neither data nor log lines; the others need their number, or the word for all."""
+    full(root)
+    db = scanned(root)
+    script = root.path.parent / "free.sh"
+    script.write_text(plan(db, "--script"))
+    environment = {"PATH": os.environ["PATH"], "ENGINE": "false", "LAYERINDEX": "false"}
+    tried = {}
+    for word in ("safe", "all"):
+        done = subprocess.run(["sh", script, word], capture_output=True, text=True, env=environment, check=False)
+        tried[word] = [int(number) for number in re.findall("^step ([0-9]+)$", done.stdout, re.MULTILINE)]
+    classes = {step["step"]: step["class"] for step in planned(db)["steps"]}
+    losing = {number for number, class_ in classes.items() if class_ in ("data: look first", "log lines are lost")}
+    assert losing & set(tried["all"])
+    assert tried["safe"] == [number for number in tried["all"] if number not in losing]
+    assert tried["safe"]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from layerindex.errors import UsageError
 from layerindex.names import printable
-from layerindex.plan import commands
+from layerindex.plan import commands, steps
 from layerindex.plan.text import headline, remarks, what
 from layerindex.render import human_bytes
 
@@ -198,7 +198,8 @@ def _lines(plan: Plan) -> Iterator[str]:
     numbers = [str(step.number) for step in doable]
     yield "#!/bin/sh"
     yield f"# Written by layerindex plan for {engine.name}: {printable(store.host)}, {printable(store.root)}, as of"
-    yield f"# {printable(store.scanned_at)}. Without arguments it lists its steps; give it their numbers, or all."
+    yield f"# {printable(store.scanned_at)}. Without arguments it lists its steps; give it their numbers, or safe"
+    yield "# for those that lose neither data nor log lines, or all."
     yield "set -u"
     yield f"ROOT={shlex.quote(store.root)}"
     yield f"DRIVER={shlex.quote(store.driver)}"
@@ -210,8 +211,12 @@ def _lines(plan: Plan) -> Iterator[str]:
         said += "" if step in doable else " (by hand)"
         yield f"  printf '%s\\n' {shlex.quote(printable(said))}"
     yield "}"
-    yield '[ $# -gt 0 ] || { steps; echo "usage: sh $0 all | NUMBER..."; exit 0; }'
-    yield f'[ "$1" != all ] || set -- {" ".join(numbers)}'
+    safe = [str(step.number) for step in doable if step.class_ not in (steps.DATA, steps.LOG)]
+    yield '[ $# -gt 0 ] || { steps; echo "usage: sh $0 safe | all | NUMBER... (safe: no data, no logs)"; exit 0; }'
+    yield "case ${1-} in"
+    yield f"  safe) set -- {' '.join(safe)} ;;"
+    yield f"  all) set -- {' '.join(numbers)} ;;"
+    yield "esac"
     choice = " | ".join(numbers) or "none"
     yield f'for step; do case $step in {choice}) ;; *) echo "no step $step" >&2; exit 2 ;; esac; done'
     yield from _helpers(plan)
