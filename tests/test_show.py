@@ -691,6 +691,16 @@ HOSTILE = [
     b"lowerdir=" + b"l/" * (MEGABYTE // 3),
     b"[" * MEGABYTE,
     b"\\" * MEGABYTE,
+    b"x\n" * (MEGABYTE // 2),
+    b"0::/" + b"a/" * (MEGABYTE // 2),
+    b"0::/\n" * (MEGABYTE // 5),
+    b"1 1 1:1 / /x" + b" - a" * (MEGABYTE // 4),
+    b"1 1 1:1 / /x rw - proc proc rw\n" * (MEGABYTE // 31),
+    b"docker://" * (MEGABYTE // 9),
+    b"/ " * (MEGABYTE // 2),
+    b"/" + b"c" * (64 * 1000) + b"/rootfs/" + b"a/" * 9000,
+    b"docker-" + b"9" * 64 + b".scope\x1b[31m\x00",
+    b"io.containerd.runtime.v2.task/x/\xff/rootfs/\xff",
     "\u202e\u2066".encode(),
 ]
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from layerindex.cli import group
 from tests import kinds
-from tests.conftest import build_world, program
+from tests.conftest import build_world, in_time, program
 from tests.containerd_root import INDEX, MANIFEST, ContainerdRoot
 from tests.dataroot import DataRoot
 from tests.storageroot import StorageRoot
@@ -240,6 +240,20 @@ def test_mounts_of_a_host(two: Two) -> None:
     assert images.splitlines()[0] == "IMAGES OF THESE LAYERS"
     assert "container " in rest[0]
     assert "\nDIRECTORY\n" not in text
+
+
+def test_a_megabyte_of_mounts(two: Two) -> None:
+    """A page of a megabyte is answered, each directory once; what is not there is counted."""
+    strange = "\n".join(f"overlay /x overlay rw,upperdir=/x/overlay2/{number:064}/diff 0 0" for number in range(200))
+    page = container_mounts(two) * ((1 << 20) // len(container_mounts(two))) + strange
+    with in_time():
+        result = run(two, "-", "--format", "json", input=page)
+    assert result.exit_code == 1
+    assert len(json.loads(result.stdout)) == 5
+    assert len(result.stderr.splitlines()) == 21
+    assert result.stderr.splitlines()[-1] == "and 180 more"
+    many = "\n".join(f"{number:064}" for number in range(9000))
+    assert "names more than 8192 things; give it in parts" in run(two, "-", input=many).stderr
 
 
 def test_images_of_a_mount_line(two: Two) -> None:

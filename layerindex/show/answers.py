@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from layerindex import catalog, query, shipped
 from layerindex.errors import LayerindexError, UsageError
 from layerindex.names import printable
+from layerindex.show.paths import PATH
 
 if TYPE_CHECKING:
     import sqlite3
@@ -123,6 +124,8 @@ def answers(connection: sqlite3.Connection, thing: Thing) -> list[Answer]:
 
 def _found(connection: sqlite3.Connection, thing: Thing) -> list[Answer]:
     for reading in thing.readings:
+        if len(reading.word) > PATH:
+            continue  # nothing is called so, and to compare it with every name takes long
         found = ask(connection, "find", **reading._asdict(), shortest=reading.shortest)
         if found and not found[0]["exact"]:
             _check_single(reading, found)

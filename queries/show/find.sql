@@ -149,7 +149,7 @@ named (rank, kind, matched, snapshot_id, id, found, exact, directory, chain_id) 
   UNION ALL
   SELECT 9, 'directory', 'link', k.snapshot_id, k.cache_id, k.link, k.link = a.word, k.cache_id, NULL
   FROM chosen AS a CROSS JOIN links AS k
-    ON a.kind IN ('', 'directory') AND k.snapshot_id = a.snapshot_id AND k.link BETWEEN a.word AND a.last
+    ON a.kind IN ('', 'directory') AND length(a.word) < 64 AND k.snapshot_id = a.snapshot_id AND k.link BETWEEN a.word AND a.last
   WHERE k.cache_id IS NOT NULL
   UNION ALL
   SELECT 10, 'directory', 'mount name', m.snapshot_id, m.mount_id, m.name, m.name = a.word, m.mount_id, NULL
@@ -185,9 +185,11 @@ named (rank, kind, matched, snapshot_id, id, found, exact, directory, chain_id) 
   FROM chosen AS a CROSS JOIN recorded_uses AS u ON a.kind IN ('', 'folder') AND u.snapshot_id = a.snapshot_id
     AND u.used_kind = 'plugin' AND u.used BETWEEN a.id AND a.last
   UNION ALL
-  SELECT DISTINCT 12, 'folder', 'folder', a.snapshot_id, a.word, a.word, 1, NULL, NULL
-  FROM chosen AS a CROSS JOIN disk_usage AS u ON a.kind = 'folder' AND u.snapshot_id = a.snapshot_id
-    AND (u.category = a.word OR (u.category = 'other driver' AND u.owner IN (a.word, 'image/' || a.word)))
+  -- Asked for each row, the view is not read where no folder is asked for.
+  SELECT 12, 'folder', 'folder', a.snapshot_id, a.word, a.word, 1, NULL, NULL
+  FROM chosen AS a
+  WHERE a.kind = 'folder' AND EXISTS (SELECT 1 FROM disk_usage AS u WHERE u.snapshot_id = a.snapshot_id
+    AND (u.category = a.word OR (u.category = 'other driver' AND u.owner IN (a.word, 'image/' || a.word))))
   UNION ALL
   SELECT 13, 'blob', 'blob digest', b.snapshot_id, b.digest, b.digest, b.digest = a.first, NULL, NULL
   FROM digests AS a CROSS JOIN blobs AS b
