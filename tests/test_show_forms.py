@@ -284,6 +284,9 @@ def test_several_things(two: Two) -> None:
     assert "\n\nvolume data on web-1" in text
     listed = shown(two, "-", input=f"{two.box[:12]}\n\n {KUBE}\r\ndata\n")
     assert said(listed) == [f"container {two.box}", f"container {KUBE}", "volume data"]
+    path = f"/x/overlay2/{two.upper}/diff/srv/app"
+    (row,) = shown(two, "-", input=f"{path}\n{path}\n")
+    assert (row["id"], row["path"]) == (two.upper, "/srv/app")
 
 
 def test_one_of_several_is_missing(two: Two) -> None:

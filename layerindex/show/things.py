@@ -82,7 +82,7 @@ def _all(text: str, roots: Sequence[str], *, listed: bool) -> Iterator[Thing]:
     elif len(lines) == 1:
         yield from _line(text, roots, alone=True)
     else:
-        for line in lines:
+        for line in dict.fromkeys(lines):
             yield from _line(line, roots, alone=False)
 
 
@@ -121,8 +121,7 @@ def _word(word: str, roots: Sequence[str]) -> Iterator[Thing]:
 
 def _said(line: str, roots: Sequence[str]) -> Iterator[Thing]:
     """Yield the paths into stores, and the ids, in a line that a program or a person wrote."""
-    for match in _WORD.finditer(line):
-        word = match[0].rstrip(".:")
+    for word in dict.fromkeys(match[0].rstrip(".:") for match in _WORD.finditer(line)):
         thing = Thing(word, tuple(paths.within(word, roots)))
         if _sure(thing):
             yield thing
