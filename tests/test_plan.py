@@ -272,6 +272,8 @@ def test_what_is_known_of_the_version(root: DataRoot) -> None:
     (root.path.parent / "plan.db").unlink()
     assert "Docker 23 or later" in plan(scanned(root))
     assert "--builder default" in plan(str(root.path.parent / "plan.db"))
+    assert commands.engine(STORE._replace(engine_id=None, moved=0)).version == "before 23"
+    assert commands.engine(STORE._replace(engine_id=None, moved=1)).version is None  # a copy may lack the file
 
 
 def test_podman(tmp_path: Path) -> None:

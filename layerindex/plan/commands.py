@@ -57,7 +57,7 @@ def engine(store: Store) -> Engine:
     if name != DOCKER:
         return Engine(name, None, None)
     if store.engine_id is None:
-        return Engine(DOCKER, "before 23", None)
+        return Engine(DOCKER, None if store.moved else "before 23", None)
     return Engine(DOCKER, "23 or later", OTHER_BUILDER)
 
 
