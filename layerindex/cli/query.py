@@ -106,10 +106,12 @@ def _standard_input() -> str:
 
 def explain(canned: catalog.Query) -> str:
     """Return what a canned query answers, its parameters and its columns."""
-    lines = [f"Usage: layerindex query {canned.name} [-p KEY=VALUE]...", "", f"  {canned.title}", "", ""]
+    lines = [f"Usage: layerindex query {canned.name} [-p KEY=VALUE]...", "", ""]
     seen = screen.current()
     formatter = click.HelpFormatter(width=100 if seen is None else min(100, seen.width))
     with formatter.indentation():
+        formatter.write_text(canned.title)
+        formatter.write_paragraph()
         formatter.write_text(canned.description)
     if canned.params:
         with formatter.section("Parameters"):
