@@ -289,6 +289,13 @@ def test_several_things(two: Two) -> None:
     assert (row["id"], row["path"]) == (two.upper, "/srv/app")
 
 
+def test_half_of_a_surrogate_pair(two: Two) -> None:
+    """JSON may hold what is no character: it names nothing, and ends in a sentence."""
+    result = run(two, '{"UpperDir":"/var/lib/docker/overlay2/\\ud800/diff"}')
+    assert 1 == result.exit_code
+    assert "nothing is called" in f"{result.output}{result.exception}"
+
+
 def test_one_of_several_is_missing(two: Two) -> None:
     """What is there is shown; each that is not is said in a line; the status is 1, or 2 where one is ambiguous."""
     result = run(two, "nope", "data", "other:2", "f")

@@ -190,7 +190,7 @@ def _decoded(quoted: str) -> str:
         text: str = json.loads(quoted, strict=False)
     except ValueError:
         return quoted.strip('"')
-    return text
+    return text.encode(errors="replace").decode()  # half of a surrogate pair is in no name
 
 
 def _octal(text: str) -> str:
