@@ -459,6 +459,19 @@ def test_a_large_folder_is_left_to_a_walk(rich: Rich, monkeypatch: pytest.Monkey
     assert usage(counted(rich), "other driver", "vfs")[2] == du(rich.root.file("vfs"))
 
 
+def test_a_large_folder_is_not_read_whole(rich: Rich) -> None:
+    """It is told by as many entries as are small, however many it has besides."""
+    for number in range(50):
+        (rich.volume / f"{number}").touch()
+    handle = os.open(rich.volume, os.O_RDONLY)
+    try:
+        found = Count(handle, Attribution(("volumes", "data")), lambda *_: Attribution(("volumes", "data")), most=10)
+    finally:
+        os.close(handle)
+    assert found.cut
+    assert 12 >= found.accounts["volumes", "data"].items
+
+
 def test_without_walk(rich: Rich) -> None:
     """Without --walk each row says what its figure is, and nothing claims to be all."""
     connection = counted(rich, walk=False)

@@ -7,10 +7,10 @@ not limited: only the last few folders of the current path are held open, and `.
 from __future__ import annotations
 
 import errno
-import math
 import os
 import stat
 from collections import defaultdict
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex.listings.batches import PROBLEMS_KEPT
@@ -104,7 +104,7 @@ class Count:
         root: Attribution,
         attribute: Callable[[tuple[str, ...], bool], Attribution],
         above: tuple[str, ...] = (),
-        most: float = math.inf,
+        most: int | None = None,
     ) -> None:
         """`most`: entries after which the count is given up, and `cut` set."""
         self.cut = False
@@ -134,7 +134,7 @@ class Count:
     def _run(self) -> None:
         self._scan(self._frames[0])
         while self._frames:
-            if sum(account.items for account in self.accounts.values()) > self._most:
+            if self._most is not None and sum(account.items for account in self.accounts.values()) > self._most:
                 self.cut = True
                 return
             top = self._frames[-1]
@@ -215,7 +215,7 @@ class Count:
         account, device, below, way = self.accounts[frame.attribution.key], self._device, frame.below.append, self._way
         items = size = blocks = 0
         try:
-            for entry in listing:
+            for entry in islice(listing, None if self._most is None else self._most + 1):
                 try:
                     status = entry.stat(follow_symlinks=False)
                 except OSError as error:
