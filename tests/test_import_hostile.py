@@ -315,6 +315,8 @@ ROWS = {
     "UPDATE part_names SET name = CAST(x'ff' AS TEXT) || name": "a text of part_names is not UTF-8",
     "UPDATE part_stored_images SET content_id = -1": "a row of stored_images points to nothing",
     "INSERT INTO problems SELECT 1, 99, 'fatal', 'x', 'x', NULL, 'x'": "problems.severity is not as",
+    f"INSERT INTO blobs VALUES (1, '{DIGEST}', '', 1, NULL, NULL, NULL, NULL, 1, '{{')": "blobs.labels is not as",
+    f"INSERT INTO blobs VALUES (1, '{DIGEST}', '', 1, NULL, NULL, NULL, NULL, 1, '[]')": "blobs.labels is not as",
     "INSERT INTO drift VALUES (1, 'x', '/', 'moved', NULL, NULL)": "drift.kind is not as",
     "UPDATE listings SET source = 'dream'": "of a listing is not as",
     "UPDATE listings SET complete = 2": "of a listing is not as",

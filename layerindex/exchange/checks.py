@@ -54,10 +54,12 @@ SHAPES = {
     ("part_dirs", "role"): "{} IN ('layer', 'container', 'init', 'build-cache', 'removing', 'mount', 'in-flight', "
     "'snapshot', 'foreign', 'orphan', 'unknown')",
     ("containers", "container_id"): f"CASE namespace WHEN '' THEN {{0}} GLOB '{_HEX * 64}' ELSE {NAME} END",
+    ("blobs", "labels"): "CASE WHEN json_valid({0}) THEN json_type({0}) = 'object' ELSE 0 END",
     ("problems", "severity"): "{} IN ('error', 'warning', 'info')",
     ("drift", "kind"): "{} IN ('added', 'removed', 'changed')",
 }
-"""The shape of what becomes part of a path, is looked up by a prefix or is one of a few words; NULL has any."""
+"""The shape of what becomes part of a path, is looked up by a prefix, is read as JSON or is one of a few words; NULL
+has any."""
 
 HOSTS = """
 SELECT h.name, h.machine_id FROM temp.host_map AS c CROSS JOIN main.hosts AS h ON h.host_id = c.new"""
