@@ -33,18 +33,18 @@ parts AS MATERIALIZED (
 -- total() and not sum(): sparse files may claim more than 63 bits together, and sum() would fail.
 sums AS MATERIALIZED (
   SELECT snapshot_id, place, CASE category WHEN 'unaccounted' THEN 1 ELSE 0 END AS rank, category, holder, count(*) AS items,
-    CASE WHEN count(items) = count(*) THEN sum(items) END AS files,
+    CASE WHEN count(items) = count(*) THEN CAST(total(items) AS INTEGER) END AS files,
     CASE WHEN count(apparent_bytes) = count(*) THEN CAST(total(apparent_bytes) AS INTEGER) END AS apparent_bytes,
     CASE WHEN count(disk_bytes) = count(*) THEN CAST(total(disk_bytes) AS INTEGER) END AS disk_bytes,
-    sum(counted_by_docker) AS counted_by_docker, count(*) - count(disk_bytes) AS unmeasured,
+    CAST(total(counted_by_docker) AS INTEGER) AS counted_by_docker, count(*) - count(disk_bytes) AS unmeasured,
     CASE WHEN min(note) = max(note) THEN min(note) END AS only_note
   FROM chosen GROUP BY snapshot_id, place, category, holder
   UNION ALL
   SELECT c.snapshot_id, c.place, 2, 'total', NULL, count(*),
-    CASE WHEN count(items) = count(*) AND p.snapshot_id IS NULL THEN sum(items) END,
+    CASE WHEN count(items) = count(*) AND p.snapshot_id IS NULL THEN CAST(total(items) AS INTEGER) END,
     CASE WHEN count(apparent_bytes) = count(*) AND p.snapshot_id IS NULL THEN CAST(total(apparent_bytes) AS INTEGER) END,
     CASE WHEN count(disk_bytes) = count(*) AND p.snapshot_id IS NULL THEN CAST(total(disk_bytes) AS INTEGER) END,
-    sum(counted_by_docker), count(*) - count(disk_bytes),
+    CAST(total(counted_by_docker) AS INTEGER), count(*) - count(disk_bytes),
     CASE WHEN p.snapshot_id IS NOT NULL THEN 'only layers and logs were looked at: scan without --no-files, or with --walk' END
   FROM chosen AS c LEFT JOIN parts AS p USING (snapshot_id) GROUP BY c.snapshot_id, c.place
 ),

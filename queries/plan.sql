@@ -321,7 +321,7 @@ things AS MATERIALIZED (
   WHERE g.rotation = 0 AND g.driver IN ('json-file', 'k8s-file') AND g.disk_bytes > 0
   UNION ALL
   SELECT c.snapshot_id, 3, 'data: look first', 'container ' || c.container_id, 'container', c.container_id, NULL, '',
-    w.bytes - coalesce((SELECT sum(g.disk_bytes) FROM container_logs AS g
+    w.bytes - coalesce((SELECT CAST(total(g.disk_bytes) AS INTEGER) FROM container_logs AS g
       WHERE g.snapshot_id = c.snapshot_id AND g.container_id = c.container_id AND g.rotation = 0
         AND g.driver IN ('json-file', 'k8s-file') AND g.path NOT GLOB '/*'), 0),
     w.measured, CASE coalesce(c.state, 'unknown') WHEN 'unknown' THEN 'what runs containers does not know it: a working container of a build, perhaps'

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import sqlite3
 import subprocess
 import sys
 from contextlib import closing
@@ -561,3 +562,65 @@ def test_only_directories_of_drivers_are_moved(folder: str, safe: int) -> None:
     """A database of a stranger may say that the driver's folder is any folder: no command moves what is there."""
     thing = Thing("directory", "ssh", None, None, None, None, 5, 1, None, None)
     assert safe == commands.is_safe(STORE._replace(folder=folder), thing)
+
+
+@pytest.mark.parametrize("root", ["/var/\x1b[31m", "/a\nrm -rf b", "--help", "docker", "/var/../etc"])
+def test_only_places_that_can_be_printed_are_in_commands(root: str) -> None:
+    """A root is called as a database says: no command moves a cursor, and none is about another place."""
+    log = Thing("log", ID, None, f"containers/{ID}/{ID}-json.log", None, None, 5, 1, None, None)
+    orphan = Thing("directory", ID, None, None, None, None, 5, 1, None, None)
+    assert [True, True, False, False] == [
+        commands.is_safe(store, thing) for store in (STORE, STORE._replace(root=root)) for thing in (log, orphan)
+    ]
+
+
+def test_an_engine_that_contradicts_its_store(root: DataRoot) -> None:
+    """A database of a stranger may say that a store is another engine's, and that its logs are of any size."""
+    full(root)
+    path = scanned(root)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"UPDATE container_logs SET disk_bytes = {2**63 - 1}")
+        connection.execute(
+            """INSERT INTO container_logs SELECT snapshot_id, container_id, path || '.log', driver, rotation,
+               apparent_bytes, disk_bytes, modified_at FROM container_logs"""
+        )
+        connection.execute("UPDATE snapshots SET engine = 'containerd'")
+    assert planned(path)["steps"]
+
+
+@pytest.mark.parametrize("swapped", ["containers/{id}", "layerindex-quarantine", "layerindex-quarantine/moved.log"])
+def test_no_symlink_leads_a_script_elsewhere(root: DataRoot, swapped: str) -> None:
+    """The owner of a store may put symlinks in it once the script is written: nothing behind them is changed."""
+    image = root.image(root.layer({"a": regular(b"1")}), ["a:1"])
+    container = root.container(image, state="running", log=b"x" * 9000)
+    root.orphan()
+    script = plan(scanned(root), "--script")
+    victim = root.path.parent / "victim"
+    place = root.path / swapped.format(id=container.container_id)
+    victim.mkdir()
+    victim.chmod(0o755)
+    if place.is_dir():
+        for file in place.iterdir():
+            file.rename(victim / file.name)
+        place.rmdir()
+    place.parent.mkdir(exist_ok=True)
+    place.symlink_to(victim if place.suffix == "" else victim / "log")
+    before = {file.name: file.stat().st_size for file in victim.iterdir()}
+    environment = {"PATH": os.environ["PATH"], "LAYERINDEX": "echo orphan"}
+    done = subprocess.run(
+        ["sh", "-s", "all"], input=script, capture_output=True, text=True, env=environment, check=False
+    )
+    assert (1, before) == (done.returncode, {file.name: file.stat().st_size for file in victim.iterdir()}), done.stdout
+    assert 0o755 == victim.stat().st_mode & 0o7777
+    assert "symlink" in done.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_script_changes_no_store_of_another_user(root: DataRoot) -> None:
+    """Its owner could change what a name leads to between a check and what follows."""
+    container = root.container(root.image(root.layer({"a": b"1"}), ["a:1"]), state="running", log=b"x" * 9000)
+    script = plan(scanned(root), "--script")
+    os.chown(root.path, 1234, 1234)
+    done = subprocess.run(["sh", "-s", "all"], input=script, capture_output=True, text=True, check=False)
+    assert "another user's" in done.stdout
+    assert 9000 <= next(root.path.glob(f"containers/{container.container_id}/*.log")).stat().st_size

@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from layerindex import shapes
+from layerindex.names import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,18 +70,23 @@ def is_safe(store: Store, thing: Thing) -> bool:
     if store.engine not in ENGINES:
         return False
     if thing.kind == "image":
-        known = shapes.DIGEST.fullmatch(thing.id) and shapes.DIGEST.fullmatch(thing.shown)
-        return bool(known and NAMESPACE.fullmatch(thing.namespace or "")) and all(
+        image = shapes.DIGEST.fullmatch(thing.id) and shapes.DIGEST.fullmatch(thing.shown)
+        return bool(image and NAMESPACE.fullmatch(thing.namespace or "")) and all(
             map(REFERENCE.fullmatch, thing.names())
         )
     if thing.kind == "log":
-        path = thing.refs or ""
-        return LOG.fullmatch(path) is not None and not {".", ".."} & set(path.split("/"))
+        return LOG.fullmatch(thing.refs or "") is not None and _is_place(path_of(store, thing))
     if thing.kind == "directory":
         named = (thing.id, *([] if thing.refs is None else [thing.refs]))
-        return store.folder.rpartition("/")[2] in FOLDERS and all(map(shapes.CACHE_ID.fullmatch, named))
+        known = store.folder.rpartition("/")[2] in FOLDERS and all(map(shapes.CACHE_ID.fullmatch, named))
+        return bool(known) and _is_place(path_of(store, thing))
     shape = {"record": RECORD, "container": shapes.HEX, "volume": VOLUME}.get(thing.kind)
     return shape is None or shape.fullmatch(thing.id) is not None
+
+
+def _is_place(path: str) -> bool:
+    """Say whether a path leads where it says, and can be printed as it is; a root may be called anything."""
+    return path.startswith("/") and printable(path) == path and not {".", ".."} & set(path.split("/"))
 
 
 def path_of(store: Store, thing: Thing) -> str:
@@ -115,7 +121,7 @@ def program_of(store: Store, thing: Thing) -> str:
     if name == CONTAINERD:
         if thing.namespace and thing.namespace.startswith(DOCKERS):
             return "docker"
-        return "crictl" if thing.id in thing.names() else "ctr"
+        return "crictl" if thing.kind == "image" and thing.id in thing.names() else "ctr"
     if name == PODMAN:
         return "buildah" if thing.kind == "container" and thing.refs in (None, "unknown") else "podman"
     return "docker"

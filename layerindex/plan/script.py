@@ -111,9 +111,23 @@ pods_image() {
 """
 """How the CRI plugin is asked, as Kubernetes does."""
 
+OURS = r"""
+# ours PATH: nobody else can change what a name leads to meanwhile, and below the root no symlink leads elsewhere.
+ours() {
+  case $1 in "$ROOT"/*) place=$ROOT ;; *) place=${1%/*} ;; esac
+  [ "$(stat -c %u -- "$place/.")" = "$(id -u)" ] || { leave "$1: $place is another user's"; return 1; }
+  [ "$place" != "$ROOT" ] || [ "$(readlink -f -- "$1")" = "$(readlink -f -- "$ROOT")${1#"$ROOT"}" ] || {
+    leave "$1: a symlink leads elsewhere"
+    return 1
+  }
+}
+"""
+"""What is said to be a file of the store may be a symlink by now, made by the store's owner."""
+
 LOGS = r"""
 log() {
   [ -f "$1" ] && [ ! -L "$1" ] || { leave "$1 is no file"; return; }
+  ours "$1" || return
   run truncate --no-create --size 0 -- "$1"
 }
 """
@@ -136,6 +150,8 @@ orphan_still() {
 orphan() {
   [ -d "$2" ] && [ ! -L "$2" ] || { say "  gone: $2"; return; }
   command -v -- "${LAYERINDEX%% *}" >/dev/null || { leave "$2: no ${LAYERINDEX%% *}: LAYERINDEX names it"; return; }
+  ours "$2" || return
+  for each in "$ASIDE" "$ASIDE/moved.log"; do [ ! -L "$each" ] || { leave "$each is a symlink"; return; }; done
   orphan_still "$1" || { leave "$2: a new scan does not say that nothing names it"; return; }
   for each in "$2" ${3:+"$3"}; do
     if cat /proc/[0-9]*/mountinfo 2>/dev/null | grep -qF -e "/${each##*/}"; then
@@ -249,6 +265,8 @@ def _helpers(plan: Plan) -> Iterator[str]:
             .replace("@users@", users.strip())
             .replace("@driver@", driver)
         )
+    if kinds & {"log", "directory"}:
+        yield OURS.strip()
     if "log" in kinds:
         yield LOGS.strip()
     if "directory" in kinds:
