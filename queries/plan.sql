@@ -4,7 +4,7 @@
 -- [columns]
 -- step = "number of the step in the snapshot, the safest first; NULL for unknown"
 -- class = "nothing is lost, can be rebuilt or pulled again, log lines are lost, data: look first, the engine does not know of it, or unknown"
--- kind = "image, record, log, container, volume, directory, leftovers, layer or mount"
+-- kind = "image, record, log, container, volume, directory, leftovers, aside (what a script of layerindex plan moved there), layer or mount"
 -- id = "the thing: image id, record, container, name of the volume, directory, folder"
 -- name = "what it is called"
 -- refs = "of an image all that its names are, as a JSON list; of a log its path; of a directory its short name; of a container its state; of a volume its folder, if not in the root's volumes/"
@@ -313,6 +313,11 @@ things AS MATERIALIZED (
     count(u.disk_bytes) = count(*), 'downloads and build contexts, at work or interrupted: a restart of the engine removes them', NULL
   FROM stores JOIN disk_usage AS u USING (snapshot_id) WHERE u.category = 'tmp' AND u.items > 1 GROUP BY u.snapshot_id
   UNION ALL
+  SELECT u.snapshot_id, 3, 'data: look first', 'aside', 'aside', 'layerindex-quarantine', NULL, '', coalesce(u.disk_bytes, u.apparent_bytes),
+    u.disk_bytes IS NOT NULL, 'orphans that a script of layerindex plan moved there; moved.log in it has the way back', NULL
+  FROM stores JOIN disk_usage AS u USING (snapshot_id)
+  WHERE u.category = 'other' AND u.owner = 'layerindex-quarantine' AND u.items > 1
+  UNION ALL
   SELECT g.snapshot_id, 2, 'log lines are lost', 'log ' || g.container_id || g.path, 'log', g.container_id, NULL, '',
     g.disk_bytes, 1, g.driver || ', last written ' || coalesce(substr(g.modified_at, 1, 10), 'some day')
       || coalesce('; the container is ' || (SELECT c.state FROM containers AS c
@@ -405,6 +410,7 @@ SELECT t.step, t.class, t.kind, t.id,
     WHEN 'volume' THEN t.id
     WHEN 'directory' THEN (SELECT k.folder FROM snapshots AS k WHERE k.snapshot_id = t.snapshot_id) || '/' || t.id
     WHEN 'leftovers' THEN t.id
+    WHEN 'aside' THEN t.id
     WHEN 'layer' THEN (SELECT y.cache_id FROM layers AS y WHERE y.snapshot_id = t.snapshot_id AND y.chain_id = t.id)
     WHEN 'mount' THEN t.id
     ELSE (SELECT c.name FROM containers AS c WHERE c.snapshot_id = t.snapshot_id AND c.container_id = t.id) END AS name,

@@ -20,6 +20,7 @@ from layerindex import catalog, database, scan, stores
 from layerindex.cli import group
 from layerindex.plan import commands, steps, text
 from layerindex.plan.things import Store, Thing
+from layerindex.render import human_bytes
 from tests.conftest import build_world, replaced
 from tests.conftest import scanned as memory_scan
 from tests.dataroot import DataRoot, regular
@@ -212,7 +213,9 @@ def test_target(root: DataRoot) -> None:
     cut = planned(path, "--target", f"{target}")
     assert [cache["step"], untagged["step"]] == [step["step"] for step in cut["steps"]]
     assert target <= cut["frees"] < target + 100_000
-    assert whole == planned(path, "--target", "1PB")
+    assert whole["steps"] == planned(path, "--target", "1PB")["steps"]
+    assert "The target of 1PB is not reached" in plan(path, "--target", "1PB")
+    assert "not reached" not in plan(path, "--target", "1kB")
     assert planned(path, "--target", "0.1KiB")["frees"] > 0
     for word in ("much", "5x", "iB", "-1", "1e9"):
         result = CliRunner().invoke(group, ["plan", "--db", path, "--target", word])
@@ -286,6 +289,39 @@ def test_podman(tmp_path: Path) -> None:
     found = planned(scanned(root))
     words = [words for step in found["steps"] for words in step["commands"]]
     assert [["podman", "rmi", "localhost/a:1"], ["podman", "volume", "rm", "data"]] == words
+
+
+def test_what_a_script_moved_aside_is_a_step(root: DataRoot) -> None:
+    """Its bytes are not free before it is deleted, which nothing but a person decides."""
+    aside = root.file("layerindex-quarantine") / "abc"
+    aside.mkdir(parents=True)
+    (aside / "big").write_bytes(b"1" * 100_000)
+    path = scanned(root)
+    (step,) = planned(path)["steps"]
+    assert ("data: look first", "what a plan's script moved aside", []) == (
+        step["class"],
+        step["what"],
+        step["commands"],
+    )
+    assert du(aside.parent) == step["frees"]
+    assert step["remarks"] == [f"when nothing missed it: rm -r {aside.parent}"]
+    assert f"   # rm -r {aside.parent}\n" in plan(path)
+    done = subprocess.run(["sh", "-s", "1"], input=plan(path, "--script"), capture_output=True, text=True, check=False)
+    assert (1, "") == (done.returncode, done.stderr)
+    assert f"left: by hand: when nothing missed it: rm -r {aside.parent}" in done.stdout
+    assert aside.exists()
+
+
+def test_the_smallest_steps_are_left_out(root: DataRoot) -> None:
+    """A table for people ends where it would fill the screen, and loses nothing that is worth it."""
+    for size in range(1, text.STEPS + 3):
+        root.image(layer(root, 10 ** (size % 9) * 7 + size), [f"size:{size}"])
+    path = scanned(root, METADATA)
+    freed = sorted((step["frees"] for step in planned(path)["steps"]), reverse=True)
+    shown = [line for line in plan(path).splitlines() if re.match(r"[0-9]+ +rebuilt", line)]
+    assert len(shown) == text.STEPS < len(freed)
+    assert f"{len(freed) - text.STEPS} smaller: --no-trunc" in plan(path)
+    assert [human_bytes(size) for size in freed[: text.STEPS]] == [line.split()[-1].lstrip("~") for line in shown]
 
 
 def test_the_script_does_nothing_by_itself(root: DataRoot) -> None:

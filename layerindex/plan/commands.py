@@ -162,13 +162,18 @@ def _images(program: str, images: Sequence[Thing], *, short: bool) -> Iterator[l
             yield [*remove, *(word for thing in some for word in image_words(thing, short=short))]
 
 
+def aside(store: Store) -> str:
+    """Return the folder to which a script moves orphans."""
+    return f"{store.root.rstrip('/')}/{QUARANTINE}"
+
+
 def moved(store: Store, thing: Thing) -> Iterator[list[str]]:
     """Yield the commands that put an orphan aside, on the same filesystem: nothing is deleted."""
-    aside = f"{store.root.rstrip('/')}/{QUARANTINE}"
-    yield ["mkdir", "-p", aside]
-    yield ["mv", "-n", path_of(store, thing), f"{aside}/"]
+    folder = aside(store)
+    yield ["mkdir", "-p", folder]
+    yield ["mv", "-n", path_of(store, thing), f"{folder}/"]
     if thing.refs:
-        yield ["mv", "-n", link_of(store, thing), f"{aside}/"]
+        yield ["mv", "-n", link_of(store, thing), f"{folder}/"]
 
 
 def chunks(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:

@@ -233,15 +233,16 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield f"  safe) set -- {' '.join(safe)} ;;"
     yield f"  all) set -- {' '.join(numbers)} ;;"
     yield "esac"
-    choice = " | ".join(numbers) or "none"
+    choice = " | ".join(str(step.number) for step in plan.steps) or "none"
     yield f'for step; do case $step in {choice}) ;; *) echo "no step $step" >&2; exit 2 ;; esac; done'
     yield from _helpers(plan)
-    for step in doable:
+    for step in plan.steps:
         yield ""
         yield f"step_{step.number}() {{"
         for remark in remarks(store, step):
-            yield f"  # {printable(remark)}"
-        yield from (f"  {call}" for call in _calls(store, step))
+            yield f"  # {printable(str(remark))}"
+        by_hand = shlex.quote(printable(f"by hand: {'; '.join(map(str, remarks(store, step)))}"))
+        yield from (f"  {call}" for call in _calls(store, step) or [f"leave {by_hand}"])
         yield "}"
     yield ""
     yield 'for step; do say "step $step"; "step_$step"; done'

@@ -60,6 +60,8 @@ class Plan(NamedTuple):
     store: Store
     steps: tuple[Step, ...]
     unknown: tuple[Thing, ...]
+    target: int | None = None
+    """The bytes at which it ends, where some were asked for."""
 
     @property
     def frees(self) -> int:
@@ -109,7 +111,7 @@ def until(plan: Plan, target: int) -> Plan:
     steps = list(plan.steps[: enough + 1])
     if enough < len(reached):
         steps[-1] = _part(steps[-1], target - (reached[enough] - steps[-1].frees))
-    return plan._replace(steps=tuple(steps))
+    return plan._replace(steps=tuple(steps), target=target)
 
 
 def _part(step: Step, target: int) -> Step:

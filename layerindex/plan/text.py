@@ -7,7 +7,7 @@ import os
 import sys
 from collections import Counter
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layerindex import shapes
 from layerindex.names import printable
@@ -28,7 +28,8 @@ INDENT = 3
 GLUED = "\0"
 """Begins a line that goes on with a word, so that nothing may stand before it."""
 STEPS, LINES, REASONS = 15, 6, 8
-"""Most steps of a table, lines of commands of a step, and reasons for what is not known, unless all is asked for."""
+"""Most steps of a table (the largest), lines of commands of a step, and reasons for what is not known, without
+--no-trunc."""
 
 CLASSES = {
     steps.NOTHING: "nothing is lost",
@@ -48,6 +49,7 @@ NOUNS = {
     "leftovers": "what was interrupted, in tmp/",
     "layer": "{} layer{s}",
     "mount": "{} mount{s}",
+    "aside": "what a plan's script moved aside",
 }
 MOVED = (
     "This root was copied or moved: paths here are where it was scanned, and without its file engine-id the version "
@@ -63,15 +65,16 @@ DAEMON = '"log-driver": "json-file", "log-opts": {"max-size": "10m", "max-file":
 def lines(plan: Plan, *, trunc: bool) -> Iterator[str]:
     """Yield a plan."""
     yield from _head(plan)
-    shown = plan.steps[:STEPS] if trunc else plan.steps
+    largest = sorted(plan.steps, key=lambda step: -step.frees)[:STEPS]
+    shown = [step for step in plan.steps if step in largest] if trunc else plan.steps
     if plan.steps or plan.unknown:
         yield ""
         yield _row("", "CLASS", "WHAT", "FREES")
     for step in shown:
         yield _row(f"{step.number}", CLASSES[step.class_], what(step.things, step.class_), _bytes(step))
     if len(shown) < len(plan.steps):
-        rest = plan.steps[len(shown) :]
-        yield _row("…", "", f"{len(rest)} more: --no-trunc", human_bytes(sum(step.frees for step in rest)))
+        rest = [step for step in plan.steps if step not in shown]
+        yield _row("…", "", f"{len(rest)} smaller: --no-trunc", human_bytes(sum(step.frees for step in rest)))
     reasons = steps.by_reason(plan.unknown)
     for _, things in reasons[:REASONS] if trunc else reasons:
         known = [thing.bytes for thing in things if thing.bytes is not None]
@@ -105,8 +108,8 @@ def what(things: Sequence[Thing], class_: str = steps.UNKNOWN) -> str:
     for kind, count in Counter(thing.kind for thing in things).items():
         some = [thing for thing in things if thing.kind == kind]
         if kind == "image":
-            parts.append(_images(some))
-        elif count == 1 and kind not in ("record", "leftovers"):
+            parts.append(_images(some, known=class_ != steps.UNKNOWN))
+        elif count == 1 and kind not in ("record", "leftovers", "aside"):
             parts.append(f"{'orphan' if orphans else kind} {_name(some[0])}")
         else:
             s, es, ies = ("", "es", "y") if count == 1 else ("s", "", "ies")
@@ -114,10 +117,11 @@ def what(things: Sequence[Thing], class_: str = steps.UNKNOWN) -> str:
     return " and ".join(sorted(parts, key=lambda part: not part.startswith("build")))
 
 
-def _images(things: Sequence[Thing]) -> str:
+def _images(things: Sequence[Thing], *, known: bool) -> str:
+    """Return what images are called; without names they are untagged only where all names are `known`."""
     named = [name for thing in things for name in thing.names()]
     if not named:
-        return f"{len(things)} untagged image{'s' if len(things) > 1 else ''}"
+        return f"{len(things)} {'untagged ' if known else ''}image{'s' if len(things) > 1 else ''}"
     more = len(things) - 1
     return printable(named[0]) + (f" and {more} more image{'s' if more > 1 else ''}" if more else "")
 
@@ -135,6 +139,8 @@ def _head(plan: Plan) -> Iterator[str]:
     yield from wrap(printable(f"{store.host} · {engine.name}{version} · {store.root}"), WIDTH, break_long_words=False)
     total = f"{human_bytes(store.bytes)} counted" if store.scope != "metadata" else "its files were not counted"
     yield from wrap(f"{total}; {headline(plan)}", WIDTH)
+    if plan.target is not None and plan.frees < plan.target:
+        yield from wrap(f"The target of {human_bytes(plan.target)} is not reached: this is all that is known.", WIDTH)
     if store.moved:
         yield from wrap(MOVED, WIDTH)
     if not plan.measured:
@@ -161,7 +167,9 @@ def _details(store: Store, step: Step, *, trunc: bool) -> Iterator[str]:
         said += f"; at most so much may be freed, for not all was read: {step.at_most}"
     yield from _wrapped(f"{step.number:<3}", said)
     for remark in remarks(store, step):
-        yield from _wrapped("   # ", remark, "   # ")
+        yield from _wrapped("   # ", remark.said, "   # ")
+        if remark.command:
+            yield f"   # {printable(remark.command)}"
     found = list(commands.commands(store, step.things, short=trunc))
     printed = [line for words in found for line in shown_command(words)]
     for line in printed[:LINES] if trunc else printed:
@@ -170,8 +178,30 @@ def _details(store: Store, step: Step, *, trunc: bool) -> Iterator[str]:
         yield f"   # … {len(printed) - LINES} more lines: --no-trunc, or --script"
 
 
-def remarks(store: Store, step: Step) -> Iterator[str]:
+class Remark(NamedTuple):
+    """What to know before the commands of a step, and a command that goes with it, which is never folded."""
+
+    said: str
+    command: str = ""
+
+    def __str__(self) -> str:
+        """Return both."""
+        return f"{self.said} {self.command}".rstrip()
+
+
+def remarks(store: Store, step: Step) -> Iterator[Remark]:
     """Yield what to know before the commands of a step."""
+    yield from map(Remark, _remarks(store, step))
+    kinds = {thing.kind for thing in step.things}
+    for thing in step.things:
+        if thing.kind == "volume":
+            place = thing.refs or f"{store.root}/volumes/{thing.id}"
+            yield Remark("look first:", f"ls -la {commands.said([printable(place)])}")
+    if "aside" in kinds:
+        yield Remark("when nothing missed it:", f"rm -r {commands.said([printable(commands.aside(store))])}")
+
+
+def _remarks(store: Store, step: Step) -> Iterator[str]:
     kinds = {thing.kind for thing in step.things}
     if "record" in kinds and (differs := commands.engine(store).differs):
         yield differs
@@ -185,9 +215,6 @@ def remarks(store: Store, step: Step) -> Iterator[str]:
         yield f"to keep logs of new containers small, in /etc/docker/daemon.json: {DAEMON}"
     if "container" in kinds:
         yield "what it wrote goes with it; then scan again: its image may be free to go"
-    for thing in step.things:
-        if thing.kind == "volume":
-            yield f"look first: ls -la {commands.said([printable(thing.refs or f'{store.root}/volumes/{thing.id}')])}"
     if "directory" in kinds:
         yield "stop the engine, move it aside, start the engine; what is moved is free when you delete it"
 
@@ -254,6 +281,7 @@ def _plan(plan: Plan) -> dict[str, Any]:
         "version": engine.version,
         "differs": engine.differs,
         "frees": plan.frees,
+        "target": plan.target,
         "measured": plan.measured,
         "steps": [
             {
@@ -264,7 +292,7 @@ def _plan(plan: Plan) -> dict[str, Any]:
                 "measured": step.measured,
                 "at_most": step.at_most,
                 "things": [_thing(thing) for thing in step.things],
-                "remarks": list(remarks(plan.store, step)),
+                "remarks": [f"{remark}" for remark in remarks(plan.store, step)],
                 "commands": list(commands.commands(plan.store, step.things)),
             }
             for step in plan.steps
