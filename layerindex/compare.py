@@ -30,7 +30,7 @@ SECTIONS: dict[str, tuple[str, str] | None] = {
     "containers": ("a_apparent_bytes", "b_apparent_bytes"),
     "volumes": ("coalesce(a_disk_bytes, a_apparent_bytes)", "coalesce(b_disk_bytes, b_apparent_bytes)"),
     "files": None,
-    "build-cache": ("a_size", "b_size"),
+    "build-cache": ("a_counted", "b_counted"),
     "problems": ("bytes", "bytes"),
     "sizes": ("a_disk_bytes", "b_disk_bytes"),
 }

@@ -237,6 +237,15 @@ def test_build_cache() -> None:
         )
     expected = [("only a", "gone", None), ("only b", None, "new"), ("size, used", "used", "used")]
     assert expected == cut(rows_of(connection, "build-cache", a=1, b=2), "change a_record_id b_record_id")
+    # Two records of one data are counted once, in the part as in the whole.
+    for record, equal, size in (("mutable", None, 30), ("frozen", "mutable", 30)):
+        connection.execute(
+            "INSERT INTO build_cache (snapshot_id, record_id, description, record_type, size, equal_mutable, deleting)"
+            " VALUES (1, ?, ?, 'regular', ?, ?, 0)",
+            (record, record, size, equal),
+        )
+    (row,) = compare.summary(connection, {"a": 1, "b": 2}, ["build-cache"]).rows
+    assert (3, 31, 38) == (row[1], row[5], row[7])
     connection.close()
 
 

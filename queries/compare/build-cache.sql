@@ -14,13 +14,16 @@
 -- b_usage_count = "how often it was used"
 -- a_size = "bytes as BuildKit measured them"
 -- b_size = "bytes as BuildKit measured them"
+-- a_counted = "bytes as docker counts them: 0 for a record whose data is still another one's, as its equal_mutable says"
+-- b_counted = "bytes as docker counts them, likewise"
 
 WITH known AS MATERIALIZED (
   SELECT s.side, r.* FROM (SELECT 'a' AS side, :a AS snapshot_id UNION ALL SELECT 'b', :b) AS s
   JOIN build_cache AS r ON r.snapshot_id = s.snapshot_id
 ),
 matched AS MATERIALIZED (
-  SELECT k.*, o.record_id AS other, row_number() OVER (
+  SELECT k.*, o.record_id AS other, CASE WHEN EXISTS (
+      SELECT 1 FROM known AS m WHERE m.side = k.side AND m.record_id = k.equal_mutable) THEN 0 ELSE k.size END AS counted, row_number() OVER (
     PARTITION BY k.side, o.record_id IS NULL, k.record_type, k.description ORDER BY rtrim(k.created_at, 'Z'), k.record_id) AS place
   FROM known AS k LEFT JOIN known AS o ON o.record_id = k.record_id AND o.side <> k.side
 ),
@@ -31,7 +34,7 @@ compared AS (
         THEN ', used' ELSE '' END, ', ') END AS change,
     coalesce(a.description, b.description) AS description, coalesce(a.record_type, b.record_type) AS record_type,
     a.record_id AS a_record_id, b.record_id AS b_record_id, a.usage_count AS a_usage_count, b.usage_count AS b_usage_count,
-    a.size AS a_size, b.size AS b_size
+    a.size AS a_size, b.size AS b_size, a.counted AS a_counted, b.counted AS b_counted
   FROM (SELECT * FROM matched WHERE side = 'a') AS a
   FULL JOIN (SELECT * FROM matched WHERE side = 'b') AS b ON CASE WHEN a.other IS NOT NULL THEN b.record_id = a.record_id
     ELSE b.other IS NULL AND b.record_type IS a.record_type AND b.description IS a.description AND b.place = a.place END
