@@ -30,8 +30,9 @@ class Look(NamedTuple):
     """How a table is to look.
 
     `first` are the columns that must be shown, if the query names some; `whole` those whose texts are not cut, however
-    many lines they take. `fixed` is set where the user chose the columns; `ways` is how to see those that are left out.
-    Without a screen, or with `wide`, the table has its natural width.
+    many lines they take. With `paths` a path is never broken, and has a line of its own where it does not fit. `fixed`
+    is set where the user chose the columns; `ways` is how to see those that are left out. Without a screen, or with
+    `wide`, the table has its natural width.
     """
 
     screen: Screen | None
@@ -41,6 +42,7 @@ class Look(NamedTuple):
     fixed: bool = False
     first: Sequence[str] = ()
     whole: Sequence[str] = ()
+    paths: bool = False
     indent: str = ""
     ways: Sequence[str] = WAYS
 

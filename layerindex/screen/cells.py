@@ -25,6 +25,8 @@ WHOLE = frozenset(
     )
 )
 """Columns of paths and commands, which are useless when they are cut."""
+WORDS = frozenset(("example", "missing", "repair", "command", "title"))
+"""Those of them that are more than a path."""
 PROSE = frozenset(("because", "blocked_by", "detail", "note", "problem", "reason"))
 """Columns of sentences, which are cut where they take more than two lines."""
 EXACT = frozenset(("started_at", "seen_at", "scanned_at"))
@@ -95,6 +97,13 @@ def is_whole(name: str, values: Sequence[Any]) -> bool:
     if _SIDE.sub("", name) in WHOLE:
         return True
     return bool(values) and all(isinstance(value, str) and _PATH.fullmatch(value) for value in values)
+
+
+def is_path(name: str, value: object) -> bool:
+    """Say whether a value is a path, which can only be copied where it is in one piece."""
+    if not isinstance(value, str) or _SIDE.sub("", name) in WORDS:
+        return False
+    return "/" in value and (" " not in value or value.startswith("/")) and is_whole(name, [value])
 
 
 def shown(name: str, value: Any, style: Style) -> str:  # noqa: ANN401 - any SQLite value

@@ -99,11 +99,16 @@ class _Batch:
             columns = [
                 cells.column(name, self.values[name], style, whole=name in self.look.whole) for name in self.told
             ]
+            if self.look.paths:
+                columns = [each._replace(kind="rigid") if self._has_paths(each.name) else each for each in columns]
             widths = fit.chosen(columns, needed, self.room)
             fitted = fitted if widths is None else (columns, widths)
             if widths is not None and len(widths) == len(columns):
                 break
         return fitted
+
+    def _has_paths(self, name: str) -> bool:
+        return any(cells.is_path(name, value) for value in self.values[name])
 
     def _chooses(self) -> bool:
         """Say whether columns may be left out: not where the user named them, or wants whole texts."""
@@ -116,7 +121,7 @@ class _Batch:
             f"{cells.head(name, self.encoding)} " + self._painted(name, cells.shown(name, self.values[name][0], style))
             for name in order
         ]
-        for line in _packed(said, self.room, text.dot(self.encoding)):
+        for line in _packed(said, self.room, text.dot(self.encoding), paths=self.look.paths):
             yield f"{self.look.indent}{line}"
         if said:
             yield ""
@@ -134,7 +139,9 @@ class _Batch:
                 if self.values[name][number] is not None:
                     said = self._dated(cells.shown(name, self.values[name][number], style), self.values[name][number])
                     before = f"{self.look.indent}{text.padded(head, wide)}  "
-                    for line in text.hanging(before, said, self.room + len(self.look.indent)):
+                    whole = self.look.paths and cells.is_path(name, self.values[name][number])
+                    room = self.room + len(self.look.indent)
+                    for line in text.hanging(before, said, room, whole=whole, paths=self.look.paths):
                         yield self._painted(name, line, before).rstrip()
 
     def _dated(self, said: str, value: object) -> str:
@@ -152,8 +159,8 @@ def _is_same(name: str, values: Sequence[Any]) -> bool:
     return values[0] is not None and (isinstance(values[0], str) or name == "snapshot_id") and len(set(values)) == 1
 
 
-def _packed(said: Sequence[str], room: int, dot: str) -> Iterator[str]:
-    """Yield texts side by side as far as they fit in a line; a longer text is wrapped."""
+def _packed(said: Sequence[str], room: int, dot: str, *, paths: bool) -> Iterator[str]:
+    """Yield texts side by side as far as they fit in a line; a longer text is wrapped, with `paths` at spaces only."""
     line = ""
     for each in said:
         if line and text.width(_bare(line)) + text.width(dot) + text.width(_bare(each)) > room:
@@ -161,7 +168,7 @@ def _packed(said: Sequence[str], room: int, dot: str) -> Iterator[str]:
             line = ""
         line = f"{line}{dot}{each}" if line else each
         if text.width(_bare(line)) > room:
-            *pieces, line = text.wrapped(_bare(line), room)
+            *pieces, line = (text.folded if paths else text.wrapped)(_bare(line), room)
             yield from (piece.rstrip() for piece in pieces)
     if line:
         yield line

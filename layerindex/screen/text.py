@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 NARROW = 14
 """Fewest columns that a text which goes on in the next line is given beside its label."""
+
+_WORD = re.compile("( *)([^ ]+)")
+_WORDS = re.compile("( *)((?:`[^`]*`|[^ ])+)")
+"""Words, and those that are not parted in a command in backticks; with the spaces before them."""
 
 
 def ellipsis(encoding: str) -> str:
@@ -72,22 +78,49 @@ def wrapped(text: str, room: int) -> list[str]:
     return [*pieces, text]
 
 
-def hanging(before: str, text: str, room: int) -> list[str]:
+def folded(said: str, room: int, later: str = "") -> list[str]:
+    """Return a sentence in lines of at most so many columns, broken at spaces only, the next lines behind `later`.
+
+    A word, and a command in backticks, stays whole; a word that is longer than a line has one of its own.
+    """
+    made = [""]
+    for blank, word in _WORDS.findall(said):
+        fits = width(later) + width(word) <= room
+        for gap, piece in [(blank, word)] if fits else _WORD.findall(blank + word):
+            if made[-1].strip(" ") and width(made[-1]) + width(gap) + width(piece) > room:
+                made.append(later + piece)
+            else:
+                made[-1] += gap + piece
+    return made
+
+
+def hanging(before: str, text: str, room: int, *, whole: bool = False, paths: bool = False) -> list[str]:
     """Return a text behind its label, in lines of at most so many columns.
 
     Further lines are indented below the text; an id or path that does not fit there gets a line of its own if it fits
-    that.
+    that, and always if it is `whole`, for a line that is longer can be copied and pieces cannot. With `paths` those in
+    a sentence stay whole too.
     """
     beside = room - width(before)
     if width(text) <= beside:
         return [before + text]
     blank = before[: len(before) - len(before.lstrip(" "))] + "    "
-    if beside < width(text) <= room - width(blank) and " " not in text:
+    if whole or (width(text) <= room - width(blank) and " " not in text):
         return [before.rstrip(), blank + text]
+    broken = _sentence if paths and "/" in text else wrapped
     if beside < NARROW:
-        return [before.rstrip(), *(blank + piece.rstrip() for piece in wrapped(text, room - width(blank)))]
-    first, *others = wrapped(text, beside)
+        return [before.rstrip(), *(blank + piece.rstrip() for piece in broken(text, room - width(blank)))]
+    first, *others = broken(text, beside)
     return [before + first.rstrip(), *(" " * width(before) + piece.rstrip() for piece in others)]
+
+
+def _sentence(said: str, room: int) -> list[str]:
+    """Return a text in pieces that fit, except for the paths in it, which are not broken."""
+    made: list[str] = []
+    for piece in folded(said, room):
+        whole = width(piece) <= room or piece.lstrip("'\"(").startswith("/")
+        made += [piece] if whole else wrapped(piece, room)
+    return made
 
 
 def _fitting(text: str, room: int) -> int:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from layerindex import catalog, query, render, shipped
 from layerindex.names import printable
 from layerindex.screen import table
-from layerindex.screen.cells import painted
-from layerindex.screen.text import hanging, spelt
+from layerindex.screen.cells import is_path, painted
+from layerindex.screen.text import folded, hanging, spelt
 from layerindex.show.answers import SINGLE
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def lines(answers: Sequence[Answer], look: Look) -> Iterator[str]:
     For directories that are mounted one above the other come tables of all and of their images, then the details of the
     first; of more than one such mount only the tables.
     """
-    look = look._replace(indent="  ")
+    look = look._replace(indent="  ", paths=True)
     stack = [answer for answer in answers if answer.thing.part]
     if len({answer.thing for answer in stack}) > 1:
         yield "STACK"
@@ -104,7 +104,7 @@ def _answer(answer: Answer, look: Look) -> Iterator[str]:
     where = f"on {taken['host']}, {taken['root']} as of {taken['scanned_at']}"
     matched = "" if answer.found == answer.id else f", found by its {answer.matched}"
     said = printable(f"{answer.kind} {answer.id} {where} (snapshot {taken['snapshot_id']}){matched}")
-    yield from hanging("", spelt(said, look.screen.encoding), look.screen.width) if look.screen else [said]
+    yield from folded(spelt(said, look.screen.encoding), look.screen.width) if look.screen else [said]
     for name, rows in answer.sections.items():
         if rows or _says_so(answer, name):
             yield ""
@@ -161,7 +161,8 @@ def _card(row: Row, look: Look) -> Iterator[str]:
         if look.screen is None:
             yield before + value
         else:
-            for line in hanging(before, spelt(value, look.screen.encoding), look.screen.width):
+            text = spelt(value, look.screen.encoding)
+            for line in hanging(before, text, look.screen.width, whole=is_path(key, row[key]), paths=True):
                 yield painted(key, line, before) if look.screen.colour else line
 
 
