@@ -447,6 +447,36 @@ def test_containerd(tmp_path: Path) -> None:
     subprocess.run(["sh", "-n"], input=script, text=True, check=True)
 
 
+def test_the_script_asks_containerd_for_its_root(tmp_path: Path) -> None:
+    """A plan of a copy, or of another host, touches nothing of the containerd that runs here."""
+    root = Root(tmp_path / "containerd")
+    layers = [root.layer({"a": b"a" * 9000})]
+    root.app("docker.io/acme/plain:1", layers, "default")
+    image = root.app("docker.io/acme/app:0", [root.layer({"b": b"b" * 9000})], "k8s.io")
+    root.name(image.image_id, image.target, namespace="k8s.io")
+    root.write()
+    script, answers = plan(scanned(root), "--script"), tmp_path / "answers"
+    answers.write_text(
+        """#!/bin/sh
+case $1 in
+  plugins) printf 'Exports:\n      root      %s/io.containerd.content.v1.content\n' "$SAID" ;;
+  info) printf '{\n  "config": {\n    "containerdRootDir": "%s",\n' "$SAID" ;;
+  *) echo "asked: $*" ;;
+esac
+"""
+    )
+    answers.chmod(0o755)
+    for told in (str(tmp_path), str(root.path), ""):
+        environment = {"PATH": os.environ["PATH"], "CTR": str(answers), "CRICTL": str(answers), "SAID": told}
+        done = subprocess.run(
+            ["sh", "-s", "all"], input=script, capture_output=True, text=True, env=environment, check=False
+        )
+        assert (1, "") == (done.returncode, done.stderr)
+        assert ("asked:" in done.stdout) == (told == str(root.path))
+        if told == str(tmp_path):
+            assert 2 == done.stdout.count(f"this containerd's root is {told}, and the plan is for {root.path}")
+
+
 def test_blobs_that_steps_share_go_with_the_last(tmp_path: Path) -> None:
     """What is promised of all steps is what all blobs and layers have, each once."""
     root = Root(tmp_path / "containerd")
@@ -621,7 +651,9 @@ def test_an_engine_that_contradicts_its_store(root: DataRoot) -> None:
                apparent_bytes, disk_bytes, modified_at FROM container_logs"""
         )
         connection.execute("UPDATE snapshots SET engine = 'containerd'")
-    assert planned(path)["steps"]
+    found = planned(path)
+    assert found["steps"]
+    assert {"image", "log", "directory"} >= {each["kind"] for step in found["steps"] for each in step["things"]}
 
 
 @pytest.mark.parametrize("swapped", ["containers/{id}", "layerindex-quarantine", "layerindex-quarantine/moved.log"])

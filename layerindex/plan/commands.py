@@ -69,6 +69,8 @@ def is_safe(store: Store, thing: Thing) -> bool:
     """Say whether all that a command would say of a thing is as its engine makes it."""
     if store.engine not in ENGINES:
         return False
+    if engine(store).name == CONTAINERD and thing.kind in ("container", "volume", "record"):
+        return False  # no scan of such a store yields these as something to remove
     if thing.kind == "image":
         image = shapes.DIGEST.fullmatch(thing.id) and shapes.DIGEST.fullmatch(thing.shown)
         return bool(image and NAMESPACE.fullmatch(thing.namespace or "")) and all(

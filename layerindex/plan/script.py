@@ -25,14 +25,14 @@ left=0
 say() { printf '%s\n' "$*"; }
 leave() { left=$((left + 1)); say "  left: $*"; }
 run() { say "  $*"; "$@" || leave "that ended with $?"; }
+# same PATH PATH: the same words, or the same folder, which is here.
+same() { [ "$1" = "$2" ] || [ "$1" -ef "$2" ]; }
 """
 """What every script has."""
 
 ASKS = r"""
 ENGINE=${ENGINE:-@program@}
 answers=
-# same PATH PATH: the same words, or the same folder, which is here.
-same() { [ "$1" = "$2" ] || [ "$1" -ef "$2" ]; }
 # Whether the engine answers, and is the one whose root this is.
 asked() {
   [ -z "$answers" ] || return "$answers"
@@ -87,8 +87,19 @@ volume() {
 
 CTR = r"""
 CTR=${CTR:-ctr}
+content=
+# Whether containerd answers, and is the one whose root this is.
+held() {
+  [ -n "$content" ] || content=$($CTR plugins ls -d id==content | sed -n 's/^ *root  *//p' | sed 's/ *$//; q')
+  [ -n "$content" ] || { leave "containerd does not answer"; return 1; }
+  same "${content%/*}" "$ROOT" || {
+    leave "this containerd's root is ${content%/*}, and the plan is for $ROOT"
+    return 1
+  }
+}
 # named NAMESPACE DIGEST NAME: the name must still lead to it, and no container may be made of that.
 named() {
+  held || return
   found=$($CTR --namespace "$1" images ls "name==$3") || { leave "containerd does not answer"; return; }
   case $found in *"$2"*) ;; *) leave "$3 is gone, or names another image now"; return ;; esac
   users=$($CTR --namespace "$1" containers ls) || { leave "$3: containers not known"; return; }
@@ -103,7 +114,15 @@ named() {
 
 CRICTL = r"""
 CRICTL=${CRICTL:-crictl}
+pods_root=
+# Whether the plugin answers, and its containerd is the one whose root this is.
+pods() {
+  [ -n "$pods_root" ] || pods_root=$($CRICTL info | sed -n 's/.*"containerdRootDir": *"\([^"]*\)".*/\1/p' | sed q)
+  [ -n "$pods_root" ] || { leave "crictl info does not say containerd's root"; return 1; }
+  same "$pods_root" "$ROOT" || { leave "this containerd's root is $pods_root, and the plan is for $ROOT"; return 1; }
+}
 pods_image() {
+  pods || return
   users=$($CRICTL ps --all --quiet --image "$1") || { leave "$1: containers not known"; return; }
   [ -z "$users" ] || { leave "$1 is needed by" $users; return; }
   run $CRICTL rmi "$1"

@@ -2,6 +2,7 @@
 
 python -m tests.engine.crictl SOCKET ps --all --quiet --image IMAGE
 python -m tests.engine.crictl SOCKET rmi IMAGE
+python -m tests.engine.crictl SOCKET info
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ def main(socket: str, *words: str) -> None:
                 for container in called(channel, "Runtime", "ListContainers").all(1):
                     if wanted and wanted == _image_id(channel, container.below(4).text(1)):
                         sys.stdout.write(f"{container.text(1)}\n")
+            case ("info",):
+                told = called(channel, "Runtime", "Status", (1, 1)).all(2)
+                sys.stdout.writelines(f"{entry.text(2)}\n" for entry in told if entry.text(1) == "config")
             case ("rmi", image):
                 called(channel, "Image", "RemoveImage", (1, message((1, image))))
             case _:
