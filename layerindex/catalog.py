@@ -15,6 +15,11 @@ from typing import NamedTuple
 from layerindex import shipped
 from layerindex.errors import CatalogError, UsageError
 
+ALIKE = 0.65
+"""How much two words must have in common for one to be meant by the other."""
+PART = 3
+"""Fewest letters of a part of a name by which the name is found."""
+_BETWEEN = re.compile("[-_/:@]")
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 
@@ -89,10 +94,13 @@ def parsed(name: str, text: str) -> Query:
 
 
 def near(word: str, words: list[str]) -> str:
-    """Return ` (did you mean …?)` for a misspelt word, or nothing."""
+    """Return ` (did you mean …?)` for a misspelt word or a part of a name, or nothing."""
     from difflib import get_close_matches  # noqa: PLC0415 - who spells well starts without it
 
-    matches = get_close_matches(word, sorted(set(words)), n=3, cutoff=0.5)
+    known = sorted(set(words))
+    parts = [name for name in known if len(word) >= PART and word in _BETWEEN.split(name)]
+    # Half of the letters of a short word are soon those of another.
+    matches = list(dict.fromkeys([*parts, *get_close_matches(word, known, n=3, cutoff=ALIKE)]))[:3]
     return f" (did you mean {' or '.join(matches)}?)" if matches else ""
 
 

@@ -29,6 +29,7 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> str:
     with closing(sqlite3.connect(path)) as connection, connection:
         found = connection.execute("SELECT container_id FROM containers ORDER BY 1 LIMIT ?", (len(HOSTILE),))
         named = [(name, container_id) for name, (container_id,) in zip(HOSTILE, found.fetchall(), strict=True)]
+        connection.execute("UPDATE part_names SET name = 'volumes' WHERE name = 'build cache'")  # one word
         connection.executemany("UPDATE containers SET name = ? WHERE container_id = ?", named)
     return path
 
@@ -66,6 +67,16 @@ def offered(db: str, begun: str, words: list[str]) -> list[str]:
         (["compare", "web-1"], "web", ["web-1"]),
         (["find", "x", "--image"], "half", ["half:1"]),
         (["show"], "deb", ["debian:12"]),
+        (["compare", "web-1", "web-1", "--files"], "half", ["half:1"]),
+        (["compare", "web-1", "web-1", "--files"], "is-rem", ["is-removing"]),
+        (["compare", "web-1", "web-1", "--files"], "lone", []),
+        (["query", "disk-usage", "-p"], "category=vol", ["category=volumes"]),
+        (["query", "disk-usage", "-p"], "by=", ["by=owner"]),
+        (["snapshots"], "", ["list", "prune", "rm"]),
+        (["snapshots"], "p", ["prune"]),
+        (["snapshots"], "--ho", ["--host"]),
+        (["snapshots", "--host"], "we", ["web-1"]),
+        (["snapshots", "rm"], "we", ["web-1"]),
         (["schema"], "co", ["codes", "container_entries"]),
         (["completion"], "", ["bash", "zsh", "fish"]),
     ],
@@ -93,7 +104,7 @@ def test_commands_are_not_imported() -> None:
     assert list(COMMANDS) == [
         item.value for item in group.shell_complete(group.make_context("layerindex", ["x"], resilient_parsing=True), "")
     ]
-    assert set(complete.NAMES) == {"host", "image", "tag", "container", "snapshot", "thing"}
+    assert set(complete.NAMES) == {"host", "image", "tag", "container", "snapshot", "thing", "held", "category"}
 
 
 LINES = {
@@ -144,10 +155,13 @@ def test_scripts(shell: str) -> None:
         (["qury"], "no command 'qury' (did you mean query?); `layerindex --help` lists them all"),
         (["reclaim"], "no command 'reclaim': it is a query; ask it with `layerindex query reclaim`"),
         (["xyzzy"], "no command 'xyzzy'; `layerindex --help` lists them all"),
-        (["query", "imges"], "no query 'imges' (did you mean images or image-hosts or image-files?)"),
+        (["query", "imges"], "no query 'imges' (did you mean images?)"),
+        (["query", "qury"], "no query 'qury'; `layerindex query` lists them all"),
+        (["query", "nope"], "no query 'nope'; `layerindex query` lists them all"),
+        (["query", "disk"], "no query 'disk' (did you mean disk-usage or dirs?); `layerindex query` lists them all"),
         (["query", "images", "--db", "."], ".: is a folder; name the database's file with --db"),
         (["show", "is-runing"], "nothing is called 'is-runing' (did you mean is-running or "),
-        (["show", "acme/wbe:1.0"], "nothing is called 'acme/wbe:1.0' (did you mean acme/web:1.0 or "),
+        (["show", "acme/wbe:1.0"], "nothing is called 'acme/wbe:1.0' (did you mean acme/web:1.0?): no image"),
         (["show", "half"], "nothing is called 'half' (did you mean half:1?): no image, "),
         (["show", "abcdef"], "nothing is called 'abcdef': no image, "),
     ],

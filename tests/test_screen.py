@@ -6,6 +6,8 @@ import json
 import os
 import re
 import sqlite3
+import subprocess
+import sys
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -330,6 +332,18 @@ def test_colour_in_a_pipe(db: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     coloured = CliRunner().invoke(group, ["query", "problems", "--db", db], color=True).stdout
     assert "\x1b[31merror\x1b[0m" in coloured
+    assert plain == re.sub(r"\x1b\[\d*m", "", coloured)
+
+
+@pytest.mark.parametrize("words", [["plan"], ["tree"], ["show", "5d28a90f4498", "front"]], ids=" ".join)
+def test_colour_in_a_pipe_of_each_command(db: str, words: list[str]) -> None:
+    """A pipe of the system gets it, not only the one that click's tests have."""
+    command = [sys.executable, "-m", "layerindex", *words, "--db", db]
+    plain, coloured = (
+        subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **more}).stdout
+        for more in ({}, {"FORCE_COLOR": "1"})
+    )
+    assert "\x1b[" in coloured
     assert plain == re.sub(r"\x1b\[\d*m", "", coloured)
 
 

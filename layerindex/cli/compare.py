@@ -51,7 +51,11 @@ class Part(NamedTuple):
     help="List what differs in this section; may be repeated.",
 )
 @click.option(
-    "--files", "thing", metavar="TAG_OR_CONTAINER", help="Compare the files of this image or container on both sides."
+    "--files",
+    "thing",
+    metavar="TAG_OR_CONTAINER",
+    shell_complete=options.complete("names", "held"),
+    help="Compare the files of this image or container on both sides.",
 )
 @click.option("--exit-code", is_flag=True, help="Exit with 3 when there are differences.")
 @options.database

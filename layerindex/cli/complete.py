@@ -29,8 +29,10 @@ NAMES = {
     "snapshot": "SELECT name FROM hosts UNION SELECT CAST(snapshot_id AS TEXT) FROM snapshots",
     "thing": """SELECT ref FROM current_image_refs UNION SELECT name FROM current_containers
         UNION SELECT name FROM current_volumes""",
+    "held": "SELECT ref FROM current_image_refs UNION SELECT name FROM current_containers",
+    "category": "SELECT DISTINCT category FROM disk_usage",
 }
-"""By kind of a word, the names that the database knows."""
+"""By kind of a word, or by the parameter that takes it, the names that the database knows."""
 
 
 def queries(_: click.Context, begun: str) -> list[str]:
@@ -50,7 +52,8 @@ def parameters(ctx: click.Context, begun: str) -> list[str]:
     if param is None:
         return []
     before, comma, last = value.rpartition(",") if param.type.endswith("s") else ("", "", value)
-    known = param.values or names(ctx, param.type.removeprefix(query.TOLD).removesuffix("s"), last)
+    kind = param.type.removeprefix(query.TOLD).removesuffix("s")
+    known = param.values or names(ctx, kind if kind in NAMES else key, last)
     return [f"{key}={before}{comma}{word}" for word in known if word.startswith(last)]
 
 

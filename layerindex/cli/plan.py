@@ -68,4 +68,4 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
             if number:
                 click.echo("")
             for line in text.lines(plan, trunc=not no_trunc):
-                click.echo(line)
+                click.echo(line, color=True)  # where none is wanted there is none

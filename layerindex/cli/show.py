@@ -83,7 +83,7 @@ def _print(found: Sequence[Sequence[answers.Answer]], format_: str, output: opti
         if number:
             click.echo()
         for line in text.lines(told, output.look()):
-            click.echo(line)
+            click.echo(line, color=True)  # where none is wanted there is none
 
 
 def _complain(errors: Sequence[LayerindexError]) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterator, Sequence
 
+    from click.shell_completion import CompletionItem
+
 MOST = 10**9
 """The largest number that --keep takes."""
 UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
@@ -30,10 +32,20 @@ class _ListsByDefault(click.Group):
     """A group whose default command is `list`, so that each option belongs to one command."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Insert `list` where no command is named."""
-        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+        """Insert `list` where no command is named; a shell that asks for one may get any."""
+        if (not args and not ctx.resilient_parsing) or (
+            args and args[0].startswith("-") and args[0] not in ctx.help_option_names
+        ):
             args = ["list", *args]
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands that begin so, or the options of `list`."""
+        return (
+            list_.shell_complete(ctx, incomplete)
+            if incomplete.startswith("-")
+            else super().shell_complete(ctx, incomplete)
+        )
 
 
 @click.group(name="snapshots", cls=_ListsByDefault)

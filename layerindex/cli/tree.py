@@ -62,4 +62,4 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over one for each option
         if number:
             click.echo("")
         for line in text.Writer(one, look, drawn, every=every).lines():
-            click.echo(line)
+            click.echo(line, color=True)  # where none is wanted there is none

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from layerindex import catalog, query, render, shipped
 from layerindex.names import printable
-from layerindex.screen import table
+from layerindex.screen import coloured, table
 from layerindex.screen.cells import is_path, painted
 from layerindex.screen.text import folded, hanging, spelt
 from layerindex.show.answers import SINGLE
@@ -156,14 +157,15 @@ def _no_file(answer: Answer) -> str:
 def _card(row: Row, look: Look) -> Iterator[str]:
     shown = {key: _cell(key, value, trunc=False) for key, value in row.items() if value is not None}
     width = max(map(len, shown), default=0) + 1
+    colour = look.screen.colour if look.screen is not None else coloured(os.environ, terminal=False)
     for key, value in shown.items():
         before = f"  {key.replace('_', ' ') + ':':<{width}}  "
         if look.screen is None:
-            yield before + value
+            yield painted(key, before + value, before) if colour else before + value
         else:
             text = spelt(value, look.screen.encoding)
             for line in hanging(before, text, look.screen.width, whole=is_path(key, row[key]), paths=True):
-                yield painted(key, line, before) if look.screen.colour else line
+                yield painted(key, line, before) if colour else line
 
 
 def _table(rows: Sequence[Row], look: Look, limit: int | None) -> Iterator[str]:
@@ -175,8 +177,12 @@ def _table(rows: Sequence[Row], look: Look, limit: int | None) -> Iterator[str]:
         heads = [column.replace("_", " ").upper() for column in columns]
         cells = [[_cell(column, row[column], trunc=look.trunc) for column in columns] for row in rows[:limit]]
         widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
+        colour = look.screen.colour if look.screen is not None else coloured(os.environ, terminal=False)
         for row in (heads, *cells):
-            yield "  " + "  ".join(map(str.ljust, row, widths)).rstrip()
+            padded = map(str.ljust, row, widths)
+            if colour and row is not heads:
+                padded = map(painted, columns, padded)
+            yield "  " + "  ".join(padded).rstrip()
     if limit is not None and len(rows) > limit:
         yield f"  … and {len(rows) - limit} more; --no-trunc shows all"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from textwrap import wrap
 from typing import TYPE_CHECKING, NamedTuple
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from layerindex.names import printable
 from layerindex.render import WIDTH as LONGEST
 from layerindex.render import human_bytes
+from layerindex.screen import coloured
 from layerindex.screen.cells import painted
 from layerindex.screen.text import cut, dot, ellipsis, padded, spelt, width
 from layerindex.tree.forest import Node, Size, counted, walk
@@ -96,7 +98,7 @@ class Writer:
         self.forest, self.look, self.drawn, self.every = forest, look, drawn, every
         fits = look.screen is not None and look.trunc and not look.wide
         self.room = look.screen.width if look.screen is not None and fits else None
-        self.colour = look.screen is not None and look.screen.colour
+        self.colour = look.screen.colour if look.screen is not None else coloured(os.environ, terminal=False)
 
     def lines(self) -> Iterator[str]:
         """Yield the forest: what it is of, its trees, and what is not known of it."""
