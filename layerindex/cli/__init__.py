@@ -40,7 +40,8 @@ class _Failure(click.ClickException):
     """One of our errors, as click prints it."""
 
     def __init__(self, error: LayerindexError) -> None:
-        super().__init__(printable(str(error)))  # the message may quote the content of a hostile file
+        # The message may quote the content of a hostile file.
+        super().__init__(streams.fitted(printable(str(error)), len("Error: ")))
         self.exit_code = error.exit_status  # type: ignore[misc]  # click declares it for the class, reads it from self
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from layerindex import database, progress, query, scan, stores
-from layerindex.cli import options
+from layerindex.cli import options, streams
 from layerindex.errors import (
     EmptyDatabaseError,
     LayerindexError,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 def note(text: str) -> None:
     """Print a message on standard error, with control characters escaped; data is never printed here."""
-    click.echo("\n".join(map(printable, text.split("\n"))), err=True)
+    click.echo("\n".join(streams.fitted(printable(line)) for line in text.split("\n")), err=True)
 
 
 def filing(command: options.Command) -> options.Command:

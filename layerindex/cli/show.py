@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from layerindex import database
-from layerindex.cli import options
+from layerindex.cli import options, streams
 from layerindex.errors import LayerindexError, UsageError
 from layerindex.show import answers, text, things
 
@@ -90,7 +90,7 @@ def _complain(errors: Sequence[LayerindexError]) -> None:
     """Print what is not there or ambiguous, and end with the status of the worst; nothing where all is well."""
     for number, error in enumerate(errors[:SHOWN], 1):
         said = error.brief if isinstance(error, answers.NotFoundError) and number < len(errors[:SHOWN]) else error
-        click.echo(f"Error: {said}", err=True)
+        click.echo(streams.fitted(f"Error: {said}"), err=True)
     if len(errors) > SHOWN:
         click.echo(f"and {len(errors) - SHOWN} more", err=True)
     if errors:

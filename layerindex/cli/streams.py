@@ -82,6 +82,20 @@ def _text(buffer: io.BufferedWriter) -> io.TextIOWrapper:
     return io.TextIOWrapper(buffer, encoding, errors="backslashreplace", line_buffering=buffer.isatty())
 
 
+def fitted(line: str, before: int = 0) -> str:
+    """Return a line for standard error, folded at spaces where that is a terminal; `before` it come so many columns."""
+    from layerindex import screen  # noqa: PLC0415 - a quiet command starts without it
+
+    seen = screen.of(sys.stderr)
+    if seen is None:
+        return line
+    from layerindex.screen import text  # noqa: PLC0415 - what is piped starts without it
+
+    later = " " * (len(line) - len(line.lstrip(" ")) + 2)
+    first, *others = text.folded(" " * before + text.spelt(line, seen.encoding), seen.width, later)
+    return "\n".join([first[before:], *others])
+
+
 def drop() -> None:
     """Redirect unwritten data to /dev/null, or Python would report the error again when it flushes at exit."""
     _lose(sys.stdout.fileno())

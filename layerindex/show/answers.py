@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from layerindex import catalog, query, shipped
 from layerindex.errors import LayerindexError, UsageError
 from layerindex.names import printable
+from layerindex.show import folders
 from layerindex.show.paths import PATH
 
 if TYPE_CHECKING:
@@ -73,6 +74,15 @@ class NotFoundError(LayerindexError):
         super().__init__(f"{self.brief}: {where}")
 
 
+class NoThingError(NotFoundError):
+    """At a path below a root the database has no thing; what is known of the path is said."""
+
+    def __init__(self, text: str, known: str, where: str) -> None:
+        shown = printable(text if len(text) <= 200 else f"{text[:200]}…")
+        self.brief = f"{shown}: {known}"
+        LayerindexError.__init__(self, f"{self.brief}{where}")
+
+
 class Answer(NamedTuple):
     """All that is known of one thing in one snapshot: `sections` by name, each a list of rows."""
 
@@ -135,6 +145,10 @@ def _found(connection: sqlite3.Connection, thing: Thing) -> list[Answer]:
 
 
 def _not_found(connection: sqlite3.Connection, thing: Thing, *, hint: bool) -> NotFoundError:
+    known = folders.told(thing.text, roots(connection))
+    if known is not None:
+        unread = "" if known in folders.SURE or not hint else query.unread(connection, TOLD_BY)
+        return NoThingError(thing.text, known, unread)
     (count,) = connection.execute("SELECT count(*) FROM selected_snapshots").fetchone()
     where = f"no {KINDS} in {'1 snapshot' if count == 1 else f'{count} snapshots'}{_elsewhere(thing.text)}"
     if not hint:
