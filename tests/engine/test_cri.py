@@ -111,6 +111,15 @@ def blocks(root: Path) -> int:
     return int(said.stdout.split()[0])
 
 
+def settled(root: Path, index: Callable[[], Index]) -> tuple[Index, int]:
+    """Scan until nothing was written meanwhile, as an engine may; return the index and what `du` counts."""
+    for _ in range(8):
+        before, found = blocks(root), index()
+        if before == (after := blocks(root)):
+            break
+    return found, after
+
+
 # Kubernetes ----------------------------------------------------------------------------------------------------------
 
 
@@ -143,8 +152,9 @@ def node(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         # Images that go are told to the plugin as events.
         cri.ctr("images", "rm", "--sync", MORE[1], namespace=NAMESPACE)
         until(lambda: cri.state(containers["wrote"]) == "exited" and MORE[1] not in {tag for _, tag in images_of(cri)})
-        indexed = scan_at_rest(cri.root, tmp_path_factory.mktemp("node") / "db", "--walk")
-        yield Node(cri, pod, containers, indexed, blocks(cri.root))
+        folder = tmp_path_factory.mktemp("node")
+        found = settled(cri.root, lambda: scan_at_rest(cri.root, folder / "db", "--walk"))
+        yield Node(cri, pod, containers, *found)
 
 
 def images_of(cri: Cri) -> set[tuple[str, str]]:
@@ -356,8 +366,8 @@ def both(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         assert ",userxattr," in mount
         change = "rm -r opt && mkdir opt && echo n > opt/n && chown 5:6 opt/n && rm srv/file && touch etc/made"
         containerd.inside(f"{mount}; cd {point}; {change}; cd /; umount {point}")
-        indexed = index_of_user(containerd, folder, walk=True)
-        yield Both(containerd, indexed, of_root, blocks(containerd.root))
+        indexed, on_disk = settled(containerd.root, lambda: index_of_user(containerd, folder, walk=True))
+        yield Both(containerd, indexed, of_root, on_disk)
 
 
 def index_of_user(containerd: RootlessContainerd, folder: Path, **how: bool) -> Index:
@@ -365,6 +375,7 @@ def index_of_user(containerd: RootlessContainerd, folder: Path, **how: bool) -> 
     for name, first in (("subuid", containerd.UID), ("subgid", containerd.GID)):
         (folder / name).write_text(f"{containerd.user.pw_name}:{first}:{containerd.COUNT}\n")
     path = folder / "user.db"
+    path.unlink(missing_ok=True)
     with pytest.MonkeyPatch.context() as patch, database.writing(str(path), print) as connection:
         patch.setattr(id_maps, "id_map_of", partial(id_maps.id_map_of, etc=str(folder)))
         (store,) = containerd_store.find_stores(str(containerd.root), {})
