@@ -148,7 +148,7 @@ def _not_found(connection: sqlite3.Connection, thing: Thing, *, hint: bool) -> N
     known = folders.told(thing.text, roots(connection))
     if known is not None:
         unread = "" if known in folders.SURE or not hint else query.unread(connection, TOLD_BY)
-        return NoThingError(thing.text, known, unread)
+        return NoThingError(thing.text, known + _unread_snapshotter(thing.text), unread)
     (count,) = connection.execute("SELECT count(*) FROM selected_snapshots").fetchone()
     where = f"no {KINDS} in {'1 snapshot' if count == 1 else f'{count} snapshots'}{_elsewhere(thing.text)}"
     if not hint:
@@ -216,10 +216,16 @@ def _answer(connection: sqlite3.Connection, thing: Thing, reading: Reading, row:
     return Answer(thing, reading, row["kind"], row["id"], row["matched"], row["found"], snapshot, sections, indexed)
 
 
+def _unread_snapshotter(text: str) -> str:
+    """Return what is to say of a path in the folder of a snapshotter."""
+    found = SNAPSHOTTER.search(text)
+    return "" if found is None else f"; of snapshotter {found[1]} no directories are in this database"
+
+
 def _elsewhere(text: str) -> str:
     """Return a hint what else to try, for a path outside of all stores."""
-    if (found := SNAPSHOTTER.search(text)) is not None:
-        return f"; of snapshotter {found[1]} no directories are in this database"
+    if found := _unread_snapshotter(text):
+        return found
     if GROUPS.fullmatch(text):
         return "; inside of a container its control group has no name: read /proc/PID/cgroup on the host"
     if text.startswith("/"):
