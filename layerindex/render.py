@@ -39,6 +39,13 @@ def human_bytes(size: float) -> str:
     return f"{size:.4g}{units[0]}"
 
 
+def plural(count: int, noun: str) -> str:
+    """Return a count with its noun."""
+    if count == 1:
+        return f"1 {noun}"
+    return f"{count} {noun[:-1]}ies" if noun.endswith("y") else f"{count} {noun}s"
+
+
 def for_people(column: str, value: Any, *, trunc: bool) -> str:  # noqa: ANN401 - any SQLite value
     """Return a cell as a person reads it."""
     if value is None:

@@ -8,9 +8,10 @@ import click
 
 from layerindex import database, exchange
 from layerindex.cli import options
-from layerindex.cli.scan import note, plural
+from layerindex.cli.scan import note
 from layerindex.errors import UsageError
 from layerindex.exchange.outgoing import new_file
+from layerindex.render import plural
 
 
 @click.command(name="export")

@@ -9,9 +9,10 @@ import click
 
 from layerindex import exchange, interrupt
 from layerindex.cli import options
-from layerindex.cli.scan import note, plural, prepare
+from layerindex.cli.scan import note, prepare
 from layerindex.errors import NewerDatabaseError, RefusedFileError, UsageError
 from layerindex.names import from_os
+from layerindex.render import plural
 
 
 @click.command(name="import")

@@ -23,6 +23,7 @@ from layerindex.errors import (
 )
 from layerindex.interrupt import Interrupted
 from layerindex.names import from_os, printable
+from layerindex.render import plural
 
 if TYPE_CHECKING:
     import sqlite3
@@ -246,10 +247,3 @@ def advice(path: str, snapshot_id: int) -> str:
         return f"what can be freed was not asked: {error}"
     more = f"; `layerindex plan --snapshot {snapshot_id}` says what" if plan.steps or plan.unknown else ""
     return f"{text.headline(plan)}{more}"
-
-
-def plural(count: int, noun: str) -> str:
-    """Return a count with its noun."""
-    if count == 1:
-        return f"1 {noun}"
-    return f"{count} {noun[:-1]}ies" if noun.endswith("y") else f"{count} {noun}s"

@@ -53,7 +53,7 @@ def command(
         roots = answers.roots(connection)
         for word in thing:
             try:
-                told, failed = answers.told(connection, _things(word, roots))
+                told, failed = answers.told(connection, _things(word, roots), roots)
             except UsageError as error:
                 told, failed = [], [error]
             found.append(told)

@@ -12,9 +12,10 @@ import click
 
 from layerindex import catalog, database, query, snapshots
 from layerindex.cli import options
-from layerindex.cli.scan import note, plural
+from layerindex.cli.scan import note
 from layerindex.errors import DatabaseError, FullDiskError, UsageError
 from layerindex.names import typed
+from layerindex.render import plural
 from layerindex.writing import removal
 
 if TYPE_CHECKING:

@@ -229,7 +229,8 @@ def script(plans: Sequence[Plan]) -> str:
 
 def _lines(plan: Plan) -> Iterator[str]:
     store, engine = plan.store, commands.engine(plan.store)
-    doable = [step for step in plan.steps if _calls(store, step)]
+    calls = {step.number: _calls(store, step) for step in plan.steps}
+    doable = [step for step in plan.steps if calls[step.number]]
     numbers = [str(step.number) for step in doable]
     yield "#!/bin/sh"
     yield f"# Written by layerindex plan for {engine.name}: {printable(store.host)}, {printable(store.root)}, as of"
@@ -243,7 +244,7 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield f"  printf '%s\\n' {shlex.quote(printable(headline(plan)))}"
     for step in plan.steps:
         said = f"{step.number:>3}  {human_bytes(step.frees):>9}  {step.class_}: {what(step.things, step.class_)}"
-        said += "" if step in doable else " (by hand)"
+        said += "" if calls[step.number] else " (by hand)"
         yield f"  printf '%s\\n' {shlex.quote(printable(said))}"
     yield "}"
     safe = [str(step.number) for step in doable if step.class_ not in (steps.DATA, steps.LOG)]
@@ -258,10 +259,10 @@ def _lines(plan: Plan) -> Iterator[str]:
     for step in plan.steps:
         yield ""
         yield f"step_{step.number}() {{"
-        for remark in remarks(store, step):
-            yield f"  # {printable(str(remark))}"
-        by_hand = shlex.quote(printable(f"by hand: {'; '.join(map(str, remarks(store, step)))}"))
-        yield from (f"  {call}" for call in _calls(store, step) or [f"leave {by_hand}"])
+        known = [printable(f"{remark}") for remark in remarks(store, step)]
+        yield from (f"  # {remark}" for remark in known)
+        by_hand = shlex.quote(f"by hand: {'; '.join(known)}")
+        yield from (f"  {call}" for call in calls[step.number] or [f"leave {by_hand}"])
         yield "}"
     yield ""
     yield 'for step; do say "step $step"; "step_$step"; done'

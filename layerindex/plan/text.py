@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from layerindex import shapes
 from layerindex.names import printable
 from layerindex.plan import commands, steps
-from layerindex.render import human_bytes
+from layerindex.render import human_bytes, plural
 from layerindex.screen import coloured
 from layerindex.screen.cells import painted
 from layerindex.screen.text import cut, padded
@@ -65,15 +65,14 @@ DAEMON = '"log-driver": "json-file", "log-opts": {"max-size": "10m", "max-file":
 def lines(plan: Plan, *, trunc: bool) -> Iterator[str]:
     """Yield a plan."""
     yield from _head(plan)
-    largest = sorted(plan.steps, key=lambda step: -step.frees)[:STEPS]
-    shown = [step for step in plan.steps if step in largest] if trunc else plan.steps
+    largest = sorted(plan.steps, key=lambda step: -step.frees)
+    shown = sorted(largest[:STEPS] if trunc else largest, key=lambda step: step.number)
     if plan.steps or plan.unknown:
         yield ""
         yield _row("", "CLASS", "WHAT", "FREES")
     for step in shown:
         yield _row(f"{step.number}", CLASSES[step.class_], what(step.things, step.class_), _bytes(step))
-    if len(shown) < len(plan.steps):
-        rest = [step for step in plan.steps if step not in shown]
+    if rest := largest[len(shown) :]:
         yield _row("…", "", f"{len(rest)} smaller: --no-trunc", human_bytes(sum(step.frees for step in rest)))
     reasons = steps.by_reason(plan.unknown)
     for _, things in reasons[:REASONS] if trunc else reasons:
@@ -121,9 +120,9 @@ def _images(things: Sequence[Thing], *, known: bool) -> str:
     """Return what images are called; without names they are untagged only where all names are `known`."""
     named = [name for thing in things for name in thing.names()]
     if not named:
-        return f"{len(things)} {'untagged ' if known else ''}image{'s' if len(things) > 1 else ''}"
+        return plural(len(things), "untagged image" if known else "image")
     more = len(things) - 1
-    return printable(named[0]) + (f" and {more} more image{'s' if more > 1 else ''}" if more else "")
+    return printable(named[0]) + (f" and {plural(more, 'more image')}" if more else "")
 
 
 def _name(thing: Thing) -> str:

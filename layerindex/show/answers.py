@@ -61,14 +61,17 @@ HINTS = 10
 """Most missing things for which near names are looked for."""
 
 
+def _shown(text: str) -> str:
+    return printable(text if len(text) <= 200 else f"{text[:200]}…")
+
+
 class NotFoundError(LayerindexError):
     """The database has nothing with the name that the user gave."""
 
     def __init__(self, text: str, near: str, where: str) -> None:
-        shown = printable(text if len(text) <= 200 else f"{text[:200]}…")
         lines = text.count("\n") + 1
         self.brief = (
-            f"nothing is called '{shown}'{near}" if lines == 1 else f"none of these {lines} lines names a thing"
+            f"nothing is called '{_shown(text)}'{near}" if lines == 1 else f"none of these {lines} lines names a thing"
         )
         """What is missing, without saying where it was looked for."""
         super().__init__(f"{self.brief}: {where}")
@@ -78,8 +81,7 @@ class NoThingError(NotFoundError):
     """At a path below a root the database has no thing; what is known of the path is said."""
 
     def __init__(self, text: str, known: str, where: str) -> None:
-        shown = printable(text if len(text) <= 200 else f"{text[:200]}…")
-        self.brief = f"{shown}: {known}"
+        self.brief = f"{_shown(text)}: {known}"
         LayerindexError.__init__(self, f"{self.brief}{where}")
 
 
@@ -98,10 +100,13 @@ class Answer(NamedTuple):
     """Whether the files of its directory are known."""
 
 
-def told(connection: sqlite3.Connection, things: Sequence[Thing]) -> tuple[list[Answer], list[LayerindexError]]:
+def told(
+    connection: sqlite3.Connection, things: Sequence[Thing], below: Sequence[str]
+) -> tuple[list[Answer], list[LayerindexError]]:
     """Return what is known of the things that a text names, and the errors for those that are missing or ambiguous.
 
-    What was only read out of a text that is mostly about other things may be missing.
+    `below` are the `roots` of the stores. What was only read out of a text that is mostly about other things may be
+    missing.
     """
     found: dict[tuple[object, ...], Answer] = {}
     errors: list[LayerindexError] = []
@@ -120,7 +125,7 @@ def told(connection: sqlite3.Connection, things: Sequence[Thing]) -> tuple[list[
     if not found and not errors:
         asked = asked or missing[:1]
     return list(found.values()), errors + [
-        _not_found(connection, thing, hint=turn < HINTS) for turn, thing in enumerate(asked)
+        _not_found(connection, thing, below, hint=turn < HINTS) for turn, thing in enumerate(asked)
     ]
 
 
@@ -128,7 +133,7 @@ def answers(connection: sqlite3.Connection, thing: Thing) -> list[Answer]:
     """Return what a thing is in each selected snapshot; raises NotFoundError, and UsageError for an ambiguous id."""
     found = _found(connection, thing)
     if not found:
-        raise _not_found(connection, thing, hint=True)
+        raise _not_found(connection, thing, roots(connection), hint=True)
     return found
 
 
@@ -144,8 +149,8 @@ def _found(connection: sqlite3.Connection, thing: Thing) -> list[Answer]:
     return []
 
 
-def _not_found(connection: sqlite3.Connection, thing: Thing, *, hint: bool) -> NotFoundError:
-    known = folders.told(thing.text, roots(connection))
+def _not_found(connection: sqlite3.Connection, thing: Thing, below: Sequence[str], *, hint: bool) -> NotFoundError:
+    known = folders.told(thing.text, below)
     if known is not None:
         unread = "" if known in folders.SURE or not hint else query.unread(connection, TOLD_BY)
         return NoThingError(thing.text, known + _unread_snapshotter(thing.text), unread)

@@ -6,17 +6,18 @@ import re
 from typing import TYPE_CHECKING
 
 from layerindex.names import printable
+from layerindex.plan.commands import QUARANTINE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ROOT = "the root of a store that was scanned: `layerindex query disk-usage` says what holds its bytes"
 MOVED = (
-    "where the script of a plan moves what it takes for an orphan; moved.log in layerindex-quarantine/ says from "
+    f"where the script of a plan moves what it takes for an orphan; moved.log in {QUARANTINE}/ says from "
     "where, and how to move it back"
 )
 FOLDERS = (
-    (r"layerindex-quarantine(/.*)?", MOVED),
+    (rf"{QUARANTINE}(/.*)?", MOVED),
     (r"volumes", "the folder of volumes: `layerindex query volumes` lists them"),
     (r"containers", "the folder of containers, with their configs and logs: `layerindex query containers` lists them"),
     (r"image/[^/]+/distribution(/.*)?", "what Docker notes of digests when it pulls and pushes, by layer"),

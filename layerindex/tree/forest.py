@@ -25,6 +25,11 @@ class Size(NamedTuple):
     bytes: int = 0
     unknown: int = 0
 
+    @classmethod
+    def of(cls, layers: Sequence[Layer]) -> Size:
+        """Return that of layers."""
+        return cls(sum(layer.size or 0 for layer in layers), sum(layer.size is None for layer in layers))
+
     @property
     def exact(self) -> int | None:
         """The bytes of all; None where one is not known."""
@@ -231,9 +236,7 @@ def _sum(forest: Forest) -> None:
     """Add up sizes from the base, count images from the top, and put all in order."""
     nodes = list(forest.walk())
     for node in nodes:
-        node.size = Size(
-            sum(layer.size or 0 for layer in node.layers), sum(layer.size is None for layer in node.layers)
-        )
+        node.size = Size.of(node.layers)
         node.total = node.size if node.parent is None else node.parent.total.plus(node.size)
     for node in reversed(nodes):
         node.images_above = sum(image.listed for image in node.images) + sum(one.images_above for one in node.nodes)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from layerindex.names import printable
 from layerindex.render import WIDTH as LONGEST
-from layerindex.render import human_bytes
+from layerindex.render import human_bytes, plural
 from layerindex.screen import coloured
 from layerindex.screen.cells import painted
 from layerindex.screen.text import cut, dot, ellipsis, padded, spelt, width
@@ -96,6 +96,7 @@ class Writer:
 
     def __init__(self, forest: Forest, look: Look, drawn: Marks, *, every: bool) -> None:
         self.forest, self.look, self.drawn, self.every = forest, look, drawn, every
+        self.count = counted(forest)
         fits = look.screen is not None and look.trunc and not look.wide
         self.room = look.screen.width if look.screen is not None and fits else None
         self.colour = look.screen.colour if look.screen is not None else coloured(os.environ, terminal=False)
@@ -111,7 +112,7 @@ class Writer:
             yield from self._wrapped(note)
 
     def _head(self) -> Iterator[str]:
-        store, count = self.forest.store, counted(self.forest)
+        store, count = self.forest.store, self.count
         where = [store.host, store.root, *([f"namespace {self.forest.namespace}"] if self.forest.namespace else [])]
         title = dot(self.drawn.encoding).join(map(printable, where))
         yield from self._wrapped(title) if self.look.screen else [spelt(title, self.drawn.encoding)]
@@ -119,7 +120,7 @@ class Writer:
             yield "no images"
             return
         size = self._bytes(Size(count["bytes"], count["unknown"]))
-        said = f"{_many(count['images'], 'image')}, {_many(count['layers'], 'layer')} of {size}"
+        said = f"{plural(count['images'], 'image')}, {plural(count['layers'], 'layer')} of {size}"
         if count["apart"] > count["bytes"]:
             apart = self._bytes(Size(count["apart"], count["apart unknown"]))
             said += f"; without sharing the images would take {apart}"
@@ -202,8 +203,8 @@ class Writer:
     def _folded(self, folded: Folded) -> Line:
         nodes = walk(folded.nodes)
         layers = [layer for node in nodes for layer in node.layers]
-        size = Size(sum(layer.size or 0 for layer in layers), sum(layer.size is None for layer in layers))
-        return Line(folded.kind, ["no image (--all shows each)"], "", (f"{len(layers)}", self._bytes(size), "", "0"))
+        size = self._bytes(Size.of(layers))
+        return Line(folded.kind, ["no image (--all shows each)"], "", (f"{len(layers)}", size, "", "0"))
 
     def _id(self, id_: str) -> str:
         """Return an id, short unless whole ones are wanted; what is none stays."""
@@ -268,20 +269,20 @@ class Writer:
     # What is not known -----------------------------------------------------------------------------------------------
 
     def _notes(self) -> Iterator[str]:
-        forest, count = self.forest, counted(self.forest)
+        forest, count = self.forest, self.count
         if forest.asked is not None:
             yield "Other branches are not shown."
         if count["missing"]:
             where = "unpacked in this namespace" if forest.namespace else "in this store"
-            yield f"? {_many(count['missing'], 'layer')} not {where}; what is missing: layerindex query missing-data"
+            yield f"? {plural(count['missing'], 'layer')} not {where}; what is missing: layerindex query missing-data"
         elif count["unknown"]:
-            yield f"? the size of {_many(count['unknown'], 'layer')} is not known"
+            yield f"? the size of {plural(count['unknown'], 'layer')} is not known"
         reasons = Counter(
             layer.because for node in forest.walk() for layer in node.layers if layer.standing == "unknown"
         )
         for because, many in sorted(reasons.items(), key=lambda item: (-item[1], item[0] or ""))[: self._most()]:
             if because:
-                yield f"? whether {_many(many, 'layer')} that no image has may go is unknown: {because}"
+                yield f"? whether {plural(many, 'layer')} that no image has may go is unknown: {because}"
         unread = dict.fromkeys(why for why in (forest.store.layers_unread, forest.store.names_unread) if why)
         for why in unread:
             if why not in reasons:
@@ -298,10 +299,6 @@ class Writer:
             spelt(printable(said), self.drawn.encoding), room, subsequent_indent="  " if said.startswith("?") else "",
             break_on_hyphens=False,
         )  # fmt: skip
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _kind(layer: Layer | None) -> str:
